@@ -1,0 +1,19 @@
+"""beta-VAE on procedurally rendered sprites (Higgins et al., 2017, ICLR; the network of Burgess et al., 2018).
+
+python -m vae_jax.main --config=configs/beta_vae.py
+"""
+
+from vae_jax.config import Config
+
+
+def get_config(data: str = "sprites") -> Config:
+    """The config, for one of the data sets by name."""
+    config = Config(name="beta_vae" if data == "sprites" else f"beta_vae_{data}")
+    config.data.name = data
+    config.model.network = "burgess"
+    config.model.latent_dim = 10
+    config.objective.beta = 4.0
+    config.optimizer.learning_rate = 5e-4
+    config.train.num_steps = 2_000
+    config.train.batch_size = 64
+    return config

@@ -1,0 +1,44 @@
+"""Variational autoencoders in JAX, one pure function at a time.
+
+Importing this touches no device and brings in no TensorFlow.
+"""
+
+from vae_jax import (
+    corruptions,
+    data,
+    distributions,
+    likelihoods,
+    nets,
+    objectives,
+    parallel,
+    posteriors,
+    priors,
+    schedules,
+    train,
+)
+from vae_jax.models import VAE
+from vae_jax.objectives import elbo, make_loss_fn, reconstruction
+from vae_jax.trained import load
+from vae_jax.types import Outputs
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "VAE",
+    "Outputs",
+    "corruptions",
+    "data",
+    "distributions",
+    "elbo",
+    "likelihoods",
+    "load",
+    "make_loss_fn",
+    "nets",
+    "objectives",
+    "parallel",
+    "posteriors",
+    "priors",
+    "reconstruction",
+    "schedules",
+    "train",
+]

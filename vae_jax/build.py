@@ -1,0 +1,163 @@
+"""From a config to its parts. The only place where a string becomes a part: one plain table for each role."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import optax
+from flax import linen as nn
+
+from vae_jax import corruptions, likelihoods, nets, posteriors, priors, schedules
+from vae_jax import data as data_lib
+from vae_jax.config import Config, Model
+from vae_jax.corruptions import Corruption
+from vae_jax.data import Dataset
+from vae_jax.errors import InputError, check_choice
+from vae_jax.models import VAE
+from vae_jax.objectives import elbo, make_loss_fn, reconstruction
+from vae_jax.types import LossFn, Schedule
+
+ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "tanh": nn.tanh}
+LOGVARS = {"bounded": posteriors.bounded_logvar, "softplus": posteriors.softplus_logvar}
+CORRUPTIONS = {
+    "gaussian": corruptions.gaussian_noise,
+    "masking": corruptions.masking,
+    "salt_and_pepper": corruptions.salt_and_pepper,
+}
+PRIORS = {"standard_normal": priors.StandardNormal}
+POSTERIORS: dict[str, Callable[[Model], nn.Module]] = {
+    "diag_gaussian": lambda c: posteriors.DiagGaussianHead(
+        c.latent_dim, pick(LOGVARS, "model.posterior_scale", c.posterior_scale)
+    ),
+    "deterministic": lambda c: posteriors.DeterministicHead(c.latent_dim),
+}
+GAUSSIANS: dict[str, Callable[[Model, tuple[int, ...]], nn.Module]] = {
+    "fixed": lambda c, e: likelihoods.Gaussian(e, c.init_sigma),
+    "scalar": lambda c, e: likelihoods.LearnedGaussian(e, (), c.init_sigma),
+    "channel": lambda c, e: likelihoods.LearnedGaussian(e, e[-1:], c.init_sigma),
+    "pixel": lambda c, e: likelihoods.LearnedGaussian(e, e, c.init_sigma),
+    "predicted": lambda c, e: likelihoods.PredictedGaussian(e),
+}
+LIKELIHOODS: dict[str, Callable[[Model, tuple[int, ...]], nn.Module]] = {
+    "bernoulli": lambda c, e: likelihoods.Bernoulli(e),
+    "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
+    "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
+}
+OBJECTIVES = {"elbo": elbo, "reconstruction": reconstruction}
+OPTIMIZERS = {"adam": optax.adam, "adamw": optax.adamw, "adamax": optax.adamax}
+LEARNING_RATES: dict[str, Callable[[float, int], Schedule]] = {
+    "constant": lambda peak, num_steps: optax.constant_schedule(peak),
+    "cosine": optax.cosine_decay_schedule,
+    "linear": lambda peak, num_steps: optax.linear_schedule(peak, 0.0, num_steps),
+}
+
+
+def pick(table: Mapping[str, Any], field: str, name: str) -> Any:
+    """The entry of that name, or InputError with the field and the names there are."""
+    return table[check_choice(f"config.{field}", name, table)]
+
+
+def build_data(config: Config) -> Dataset:
+    """The data set, checked against batch size and likelihood."""
+    c = config.data
+    dataset = data_lib.load(c.name, dir=c.dir, path=c.path, binarization=c.binarization, valid_fraction=c.valid_fraction)
+    batch_size, num_devices = config.train.batch_size, jax.device_count()
+    if batch_size > dataset.train.num_examples:
+        raise InputError(
+            f"config.train.batch_size = {batch_size}: larger than the data, {dataset.train.num_examples} training examples"
+        )
+    if batch_size % num_devices:
+        raise InputError(f"config.train.batch_size = {batch_size}: must be a multiple of the {num_devices} devices")
+    low, high = pick(LIKELIHOODS, "model.likelihood", config.model.likelihood)(config.model, dataset.shape).support
+    value_range = dataset.train.value_range
+    if value_range[0] < low or value_range[1] > high:
+        raise InputError(
+            f"config.model.likelihood = {config.model.likelihood!r}: needs values from {low:g} to {high:g}, but {dataset.name} "
+            f"has {value_range[0]:g} to {value_range[1]:g}; scale the data, store them as integers 0 to 255, or take 'gaussian'"
+        )
+    return dataset
+
+
+def build_model(config: Config, event_shape: tuple[int, ...]) -> VAE:
+    """The model for events of that shape."""
+    c = config.model
+    encoder, decoder = _networks(c, event_shape)
+    return VAE(
+        encoder=encoder,
+        decoder=decoder,
+        posterior=pick(POSTERIORS, "model.posterior", c.posterior)(c),
+        prior=pick(PRIORS, "model.prior", c.prior)(c.latent_dim),
+        likelihood=pick(LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
+    )
+
+
+def build_loss(config: Config, model: VAE) -> LossFn:
+    """The loss function, with its schedules."""
+    c = config.objective
+    objective = pick(OBJECTIVES, "objective.name", c.name)
+    if c.name == "elbo" and config.model.posterior == "deterministic":
+        raise InputError(
+            "config.objective.name = 'elbo': a deterministic posterior has an infinite rate; take objective 'reconstruction', "
+            "or posterior 'diag_gaussian'"
+        )
+    hyper_parameters: dict[str, Any] = {}
+    if c.name == "elbo":
+        hyper_parameters["beta"] = _beta(config)
+        if c.free_bits > 0:
+            hyper_parameters["free_bits"] = c.free_bits
+        if c.capacity > 0:
+            hyper_parameters["capacity"] = schedules.linear(0.0, c.capacity, max(c.capacity_steps, 1))
+    return make_loss_fn(model, objective, num_samples=c.num_samples, corruption=build_corruption(config), **hyper_parameters)
+
+
+def build_corruption(config: Config) -> Corruption | None:
+    """What a denoising model does to its input, or None."""
+    c = config.objective
+    if c.corruption == "none":
+        return None
+    return pick({"none": None} | CORRUPTIONS, "objective.corruption", c.corruption)(c.corruption_level)
+
+
+def build_optimizer(config: Config) -> optax.GradientTransformation:
+    """Clipping, then the optimizer under its learning-rate schedule."""
+    c = config.optimizer
+    make_rate = pick(LEARNING_RATES, "optimizer.schedule", c.schedule)
+    rate = make_rate(c.learning_rate, config.train.num_steps - c.warmup_steps)
+    if c.warmup_steps:
+        warmup = optax.linear_schedule(0.0, c.learning_rate, c.warmup_steps)
+        rate = optax.join_schedules([warmup, rate], [c.warmup_steps])
+    options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
+    if c.weight_decay and c.name != "adamw":
+        raise InputError(f"config.optimizer.weight_decay = {c.weight_decay:g}: needs config.optimizer.name 'adamw'")
+    tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
+    return optax.chain(optax.clip_by_global_norm(c.clip_norm), tx) if c.clip_norm else tx
+
+
+def _networks(c: Model, event_shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+    activation = pick(ACTIVATIONS, "model.activation", c.activation)
+    hidden, channels = tuple(c.hidden), tuple(c.channels)
+    networks = {
+        "mlp": lambda: (nets.MLP(hidden, activation), nets.MLP(hidden[::-1], activation)),
+        "conv": lambda: (
+            nets.ConvEncoder(channels, hidden, activation),
+            nets.ConvDecoder(event_shape, channels[::-1], hidden[::-1], activation),
+        ),
+        "burgess": lambda: (nets.burgess_encoder(), nets.burgess_decoder(event_shape)),
+    }
+    network = pick(networks, "model.network", c.network)
+    if c.network != "mlp" and len(event_shape) != 3:
+        raise InputError(f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}")
+    if c.network == "burgess" and event_shape[:2] != (64, 64):
+        raise InputError(f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}")
+    return network()
+
+
+def _beta(config: Config) -> Schedule:
+    c = config.objective
+    table: dict[str, Callable[[], Schedule]] = {
+        "constant": lambda: schedules.constant(c.beta),
+        "linear": lambda: schedules.linear(c.beta_start, c.beta, c.beta_steps),
+        "sigmoid": lambda: schedules.sigmoid(c.beta_start, c.beta, c.beta_steps),
+        "cyclical": lambda: schedules.cyclical(c.beta_start, c.beta, c.beta_steps, num_cycles=c.beta_cycles),
+    }
+    return pick(table, "objective.beta_schedule", c.beta_schedule)()

@@ -1,0 +1,204 @@
+"""The config of a run: dataclasses with every default, and the checks that need nothing but the config.
+
+Strings name parts; `build.py` turns them into the parts and is the only place that does.
+"""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from vae_jax.errors import InputError, check_range, nearest
+
+
+@dataclasses.dataclass
+class Data:
+    """Which examples, and how they are prepared."""
+
+    name: str = "digits"  # sprites, digits, npz, or a name of tensorflow-datasets
+    dir: str = ""  # where tensorflow-datasets finds or puts its files
+    path: str = ""  # the .npz file when name is npz
+    binarization: str = "none"  # none, static, dynamic, threshold
+    valid_fraction: float = 0.1  # of train, where the source has no validation split
+
+
+@dataclasses.dataclass
+class Model:
+    """The parts of the model."""
+
+    network: str = "mlp"  # mlp, conv, burgess: encoder and decoder
+    hidden: tuple[int, ...] = (400,)  # dense widths, encoder order; the decoder's are reversed
+    channels: tuple[int, ...] = (32, 64)  # of conv, encoder order
+    activation: str = "relu"  # relu, gelu, silu, tanh
+    latent_dim: int = 10
+    posterior: str = "diag_gaussian"  # diag_gaussian, deterministic
+    posterior_scale: str = "bounded"  # bounded, softplus: how the log-variance is kept finite
+    prior: str = "standard_normal"
+    likelihood: str = "bernoulli"  # bernoulli, gaussian, optimal_gaussian
+    sigma: str = "fixed"  # of gaussian: fixed, scalar, channel, pixel (learned), predicted (by the decoder)
+    init_sigma: float = 0.5  # the value of a fixed sigma, the first one of a learned one
+
+
+@dataclasses.dataclass
+class Objective:
+    """What is minimised."""
+
+    name: str = "elbo"  # elbo, reconstruction
+    num_samples: int = 1  # K, draws of z per example
+    beta: float = 1.0  # final weight of the rate
+    beta_schedule: str = "constant"  # constant, linear, sigmoid, cyclical: from beta_start to beta
+    beta_start: float = 0.0
+    beta_steps: int = 0  # length of the schedule
+    beta_cycles: int = 4  # of cyclical
+    free_bits: float = 0.0  # nats per latent dimension, on the batch mean; 0 is off
+    capacity: float = 0.0  # final C of beta |R - C|, nats; 0 is off
+    capacity_steps: int = 0  # C grows linearly from 0 over these
+    corruption: str = "none"  # none, gaussian, masking, salt_and_pepper: of the encoder's input, in training
+    corruption_level: float = 0.0  # standard deviation or rate
+
+
+@dataclasses.dataclass
+class Optimizer:
+    """How it is minimised."""
+
+    name: str = "adam"  # adam, adamw, adamax
+    learning_rate: float = 1e-3
+    schedule: str = "constant"  # constant, cosine (to 0), linear (to 0); after the warm-up
+    warmup_steps: int = 0
+    weight_decay: float = 0.0  # of adamw
+    clip_norm: float = 0.0  # global norm of the gradient; 0 is off
+    ema_decay: float = 0.0  # of the parameter average that evaluation uses; 0 is off
+
+
+@dataclasses.dataclass
+class Train:
+    """For how long, and what is kept."""
+
+    num_steps: int = 2_000
+    batch_size: int = 128
+    log_every: int = 100  # steps; also the number of steps in one compiled call
+    eval_every: int = 1_000  # steps between evaluations on validation, each followed by a checkpoint
+    keep_checkpoints: int = 2  # newest ones, beside the best
+    max_skipped_in_a_row: int = 50  # non-finite steps after which the run stops
+
+
+@dataclasses.dataclass
+class Evaluation:
+    """How the final numbers are made."""
+
+    batch_size: int = 250
+    num_samples: int = 1  # K in the final evaluation
+    seed: int = 0
+
+
+@dataclasses.dataclass
+class Config:
+    """A run."""
+
+    name: str = "vae"
+    seed: int = 0
+    data: Data = dataclasses.field(default_factory=Data)
+    model: Model = dataclasses.field(default_factory=Model)
+    objective: Objective = dataclasses.field(default_factory=Objective)
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    train: Train = dataclasses.field(default_factory=Train)
+    evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
+
+
+AT_LEAST_ONE = (
+    "model.latent_dim",
+    "objective.num_samples",
+    "objective.beta_cycles",
+    "train.num_steps",
+    "train.batch_size",
+    "train.log_every",
+    "train.eval_every",
+    "train.keep_checkpoints",
+    "train.max_skipped_in_a_row",
+    "evaluation.batch_size",
+    "evaluation.num_samples",
+)
+AT_LEAST_ZERO = (
+    "seed",
+    "objective.beta",
+    "objective.beta_start",
+    "objective.beta_steps",
+    "objective.free_bits",
+    "objective.capacity",
+    "objective.capacity_steps",
+    "objective.corruption_level",
+    "optimizer.warmup_steps",
+    "optimizer.weight_decay",
+    "optimizer.clip_norm",
+    "evaluation.seed",
+)
+ABOVE_ZERO = ("optimizer.learning_rate", "model.init_sigma")
+
+
+def check(config: Config) -> None:
+    """Raises InputError with the first field whose value can't be meant, whatever the data are."""
+    values = flatten(config)
+    for field in AT_LEAST_ONE:
+        check_range(f"config.{field}", values[field], 1)
+    for field in AT_LEAST_ZERO:
+        check_range(f"config.{field}", values[field], 0, 2**31 - 1 if field.endswith("seed") else 1e30)
+    for field in ABOVE_ZERO:
+        check_range(f"config.{field}", values[field], 0, 1e30, open_low=True)
+    for field in ("model.hidden", "model.channels"):
+        for size in values[field]:
+            check_range(f"config.{field}", size, 1)
+    check_range("config.optimizer.ema_decay", config.optimizer.ema_decay, 0, 1 - 1e-7)
+    objective = config.objective
+    if objective.beta_schedule != "constant" and objective.beta_steps < 1:
+        raise InputError(
+            f"config.objective.beta_steps = {objective.beta_steps}: must be at least 1 with beta_schedule "
+            f"{objective.beta_schedule!r}"
+        )
+    if config.optimizer.warmup_steps >= config.train.num_steps:
+        raise InputError(
+            f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below config.train.num_steps = "
+            f"{config.train.num_steps}"
+        )
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Field paths to values: ``{"seed": 0, "data.name": ...}``."""
+    return dict(_leaves(dataclasses.asdict(config), ""))
+
+
+def from_dict(values: Mapping[str, Any]) -> Config:
+    """The config whose nested fields, as from `dataclasses.asdict` or its JSON, are given; InputError on an unknown one."""
+    config = Config()
+    for path, value in _leaves(values, ""):
+        check_field(path)
+        *groups, name = path.split(".")
+        holder = functools.reduce(getattr, groups, config)
+        setattr(holder, name, tuple(value) if isinstance(value, list) else value)
+    return config
+
+
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def check_field(path: str) -> None:
+    """Raises InputError unless the dotted path is a field of `Config`."""
+    cls: Any = Config
+    for name in path.split("."):
+        types = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
+        if name not in types:
+            known = list(flatten(Config()))
+            raise InputError(f"config.{path}: no such field{nearest(path, known)}")
+        cls = types[name]
+
+
+def differences(ours: Config, theirs: Config, free: Collection[str] = ()) -> list[str]:
+    """One line for each field in which two configs differ, the `free` ones apart."""
+    a, b = flatten(ours), flatten(theirs)
+    fields = [field for field in a if a[field] != b[field] and field not in free]
+    return [f"config.{field}: {a[field]!r} here, {b[field]!r} there" for field in fields]

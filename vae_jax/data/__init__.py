@@ -1,0 +1,19 @@
+"""Data: sources on the device read by index, their order, and the sets that come by name."""
+
+from vae_jax.data import order, sprites
+from vae_jax.data.load import EMBEDDED, load
+from vae_jax.data.prepare import BINARIZATIONS, from_arrays
+from vae_jax.data.sources import ArraySource, Dataset, Source, SpriteSource
+
+__all__ = [
+    "BINARIZATIONS",
+    "EMBEDDED",
+    "ArraySource",
+    "Dataset",
+    "Source",
+    "SpriteSource",
+    "from_arrays",
+    "load",
+    "order",
+    "sprites",
+]

@@ -1,0 +1,59 @@
+"""The order of the data as a pure function of (seed, step): nothing to save, nothing to restore.
+
+Batches are consecutive stretches of an endless list: epoch after epoch, each a permutation of all examples. A batch may
+begin in one epoch and end in the next; every example comes exactly once per epoch.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.types import Array
+
+ROUNDS = 64  # swap-or-not needs some multiple of log2(n); 64 serves n up to billions
+
+
+def _hash(x: Array) -> Array:
+    """A bijective mix of uint32 in which each input bit moves each output bit (the finaliser of MurmurHash3)."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+    return x ^ (x >> 16)
+
+
+def permute(position: Array, num_examples: int, seed: Array) -> Array:
+    """The element at `position` of a permutation of ``range(num_examples)``, for arrays of positions and seeds alike.
+
+    The swap-or-not shuffle (Hoang, Morris and Rogaway, 2012, arXiv:1208.1176): each of the rounds pairs x with
+    (K - x) mod n for a random K and swaps the pair or not by a random bit of the pair. It needs no table, so any position
+    of any epoch costs the same. Both arguments are uint32 arrays that broadcast against each other.
+    """
+    x, n = jnp.broadcast_arrays(position.astype(jnp.uint32), seed)[0], jnp.uint32(num_examples)
+
+    def swap_or_not(r: Array, x: Array) -> Array:
+        round_key = _hash(seed + r.astype(jnp.uint32) * jnp.uint32(0x9E3779B9))
+        partner = (_hash(round_key) % n + n - x) % n
+        bit = _hash(jnp.maximum(x, partner) ^ round_key) & 1
+        return jnp.where(bit == 1, partner, x)
+
+    return jax.lax.fori_loop(0, ROUNDS, swap_or_not, x).astype(jnp.int32)
+
+
+def batch_index(step: Array, *, num_examples: int, batch_size: int, seed: int | Array) -> Array:
+    """Indices [*step.shape, B] of the examples of a step, or of many.
+
+    Raises:
+      ValueError: num_examples * batch_size does not fit 32 bits.
+    """
+    if num_examples * (batch_size + 1) >= 2**32:
+        raise ValueError(f"num_examples * batch_size = {num_examples * batch_size}: must be below 2**32")
+    n = jnp.uint32(num_examples)
+    cycle, step = jnp.divmod(step.astype(jnp.uint32), n)  # n steps are batch_size epochs: keeps the product in 32 bits
+    position = step[..., None] * jnp.uint32(batch_size) + jnp.arange(batch_size, dtype=jnp.uint32)
+    epoch = cycle[..., None] * jnp.uint32(batch_size) + position // n
+    return permute(position % n, num_examples, _hash(_hash(jnp.uint32(seed)) ^ epoch))
+
+
+def padded_batches(num_examples: int, batch_size: int) -> tuple[Array, Array]:
+    """Indices and mask, each [T, B], that visit every example once in order; the last batch goes on from example 0, masked."""
+    num_batches = -(-num_examples // batch_size)
+    index = jnp.arange(num_batches * batch_size).reshape(num_batches, batch_size)
+    return index % num_examples, index < num_examples

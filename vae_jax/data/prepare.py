@@ -1,0 +1,181 @@
+"""From arrays to a data set: checks, scale, the split, binarisation."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.data import order
+from vae_jax.data.sources import ArraySource, Dataset
+from vae_jax.errors import InputError, check_choice, check_range
+from vae_jax.types import Array
+
+BINARIZATIONS = ("none", "static", "dynamic", "threshold")
+BINARIZATION_SEED = 777  # of the one draw that makes a binarised test set
+SPLIT_SEED = 0
+SPLITS = ("train", "valid", "test")
+
+
+def from_arrays(
+    arrays: Mapping[str, Any],
+    *,
+    name: str = "arrays",
+    binarization: str = "none",
+    valid_fraction: float = 0.1,
+) -> Dataset:
+    """A data set from images in memory.
+
+    Args:
+      arrays: `train_images` and `test_images`, each [N, *E]; optionally `valid_images`, and labels `train_labels`,
+        `valid_labels`, `test_labels`, each [N] or [N, C]. Integers are 0..255 and scaled to [0, 1], unless none is above 1;
+        floats are taken as they are. Images [N, H, W] get a channel axis.
+      name: what errors and reports call it.
+      binarization: 'none'; 'threshold' (x > 1/2); 'static' (x ~ Bernoulli(x), once and with a fixed key); 'dynamic' (the
+        same for validation and test, anew at each reading for training).
+      valid_fraction: the share of train that becomes validation where `valid_images` is missing.
+
+    Raises:
+      InputError: a missing key, an empty split, unequal shapes, values that are not finite or not in the range.
+    """
+    check_choice("config.data.binarization", binarization, BINARIZATIONS)
+    splits = {split: _images(arrays, split, name) for split in SPLITS if split != "valid" or "valid_images" in arrays}
+    labels = {split: _labels(arrays, split, images, name) for split, images in splits.items()}
+    preparation: dict[str, Any] = {"validation": "as in the source"}
+    if "valid" not in splits:
+        preparation["validation"] = _cut_validation(splits, labels, valid_fraction)
+    shapes = {split: images.shape[1:] for split, images in splits.items()}
+    if len(set(shapes.values())) > 1:
+        raise InputError(f"{name}: images of unequal shapes in the splits, {shapes}; all must be alike")
+
+    scale, value_range = _scale(splits, name)
+    preparation |= {"scale": scale, "binarization": binarization}
+    if binarization != "none":
+        if value_range[0] < 0 or value_range[1] > 1:
+            raise InputError(
+                f"config.data.binarization = {binarization!r}: needs values in [0, 1], but {name} has {_span(value_range)}"
+            )
+        preparation["binarization_seed"] = BINARIZATION_SEED
+    sources = {}
+    for number, split in enumerate(SPLITS):
+        dynamic = binarization == "dynamic" and split == "train"
+        images, image_scale = splits[split], scale
+        if binarization != "none" and not dynamic:
+            images, image_scale = binarize(images, scale, binarization, number), 1.0
+        if split == "test":
+            preparation["test_sha256"] = hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
+        y = labels[split]
+        sources[split] = ArraySource(
+            jnp.asarray(images), None if y is None else jnp.asarray(y), image_scale, dynamic, value_range
+        )
+    return Dataset(name=name, **sources, preparation=preparation)
+
+
+def binarize(images: np.ndarray, scale: float, binarization: str, split: int) -> np.ndarray:
+    """Zeros and ones, uint8: by threshold, or by one Bernoulli draw with the fixed seed, a key for each example."""
+    if binarization == "threshold":
+        return (images * scale > 0.5).astype(np.uint8)
+    base = jax.random.fold_in(jax.random.key(BINARIZATION_SEED), split)
+
+    @jax.jit
+    def draw(index: Array, x: Array) -> Array:
+        one = lambda i, x: jax.random.bernoulli(jax.random.fold_in(base, i), x.astype(jnp.float32) * scale)  # noqa: E731
+        return jax.vmap(one)(index, x).astype(jnp.uint8)
+
+    chunk = 4096
+    starts = range(0, len(images), chunk)
+    return np.concatenate([np.asarray(draw(np.arange(s, min(s + chunk, len(images))), images[s : s + chunk])) for s in starts])
+
+
+def fixed_permutation(num_examples: int) -> np.ndarray:
+    """The shuffle by which splits are cut, the same for ever."""
+    return np.asarray(order.permute(jnp.arange(num_examples), num_examples, jnp.uint32(SPLIT_SEED)))
+
+
+def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Train and test arrays from a set that has no test split: a fifth, by the fixed shuffle."""
+    shuffle = fixed_permutation(len(images))
+    num_test = len(images) // 5
+    arrays = {}
+    for split, chosen in (("test", np.sort(shuffle[:num_test])), ("train", np.sort(shuffle[num_test:]))):
+        arrays[f"{split}_images"] = images[chosen]
+        if labels is not None:
+            arrays[f"{split}_labels"] = labels[chosen]
+    return arrays
+
+
+def _images(arrays: Mapping[str, Any], split: str, name: str) -> np.ndarray:
+    key = f"{split}_images"
+    if key not in arrays:
+        raise InputError(f"{name}: no array {key!r}; it needs train_images and test_images and has {sorted(arrays)}")
+    try:
+        images = np.asarray(arrays[key])
+    except ValueError as error:  # what numpy says to a ragged list
+        raise InputError(f"{name}: {key} holds images of unequal shapes; all must be alike") from error
+    if images.dtype == object:
+        raise InputError(f"{name}: {key} holds objects or images of unequal shapes; it must be one array of numbers")
+    if images.ndim < 2:
+        raise InputError(f"{name}: {key} has shape {images.shape}; it must be [N, D], [N, H, W] or [N, H, W, C]")
+    if 0 in images.shape:
+        raise InputError(f"{name}: {key} is empty, its shape is {images.shape}")
+    images = images[..., None] if images.ndim == 3 else images
+    if images.dtype == bool:
+        return images.astype(np.uint8)
+    if np.issubdtype(images.dtype, np.integer):
+        if images.min() < 0 or images.max() > 255:
+            raise InputError(
+                f"{name}: {key} has integers from {images.min()} to {images.max()}; allowed are 0 to 255 (else give floats)"
+            )
+        return images.astype(np.uint8)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise InputError(f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans")
+    bad = int(np.sum(~np.isfinite(images)))
+    if bad:
+        raise InputError(f"{name}: {key} has {bad} values that are NaN or infinite; all must be finite")
+    return images.astype(np.float32)
+
+
+def _labels(arrays: Mapping[str, Any], split: str, images: np.ndarray, name: str) -> np.ndarray | None:
+    key = f"{split}_labels"
+    if key not in arrays:
+        return None
+    labels = np.asarray(arrays[key])
+    if len(labels) != len(images):
+        raise InputError(f"{name}: {key} has {len(labels)} entries for {len(images)} images")
+    if not np.issubdtype(labels.dtype, np.number):
+        raise InputError(f"{name}: {key} has dtype {labels.dtype}; labels must be numbers")
+    return labels.astype(np.int32 if np.issubdtype(labels.dtype, np.integer) else np.float32)
+
+
+def _cut_validation(splits: dict[str, np.ndarray], labels: dict[str, Any], fraction: float) -> str:
+    """Moves a share of train to valid, by the fixed shuffle, and returns the rule in words."""
+    check_range("config.data.valid_fraction", fraction, 0.0, 0.9, open_low=True)
+    images, y = splits["train"], labels["train"]
+    num_valid = round(fraction * len(images))
+    if not 0 < num_valid < len(images):
+        raise InputError(
+            f"config.data.valid_fraction = {fraction:g}: leaves {num_valid} of {len(images)} train examples for validation "
+            "and the rest for training; both must have some"
+        )
+    shuffle = fixed_permutation(len(images))
+    for split, chosen in (("valid", np.sort(shuffle[:num_valid])), ("train", np.sort(shuffle[num_valid:]))):
+        splits[split], labels[split] = images[chosen], None if y is None else y[chosen]
+    return f"first {num_valid} of {len(images)} train examples in the swap-or-not shuffle with seed {SPLIT_SEED}"
+
+
+def _scale(splits: dict[str, np.ndarray], name: str) -> tuple[float, tuple[float, float]]:
+    """The factor to the values that models see, and their range."""
+    integer = {split: images.dtype == np.uint8 for split, images in splits.items()}
+    if len(set(integer.values())) > 1:
+        raise InputError(f"{name}: some splits hold integers and some floats; all must be of one kind")
+    low = float(min(images.min() for images in splits.values()))
+    high = float(max(images.max() for images in splits.values()))
+    if integer["train"]:
+        return (1.0 if high <= 1 else 1 / 255), (0.0, 1.0)
+    return 1.0, (low, high)
+
+
+def _span(value_range: tuple[float, float]) -> str:
+    return f"values from {value_range[0]:g} to {value_range[1]:g}"

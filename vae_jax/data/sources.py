@@ -1,0 +1,92 @@
+"""Sources: data on the device, read by index. The one protocol, and its two kinds."""
+
+import dataclasses
+import math
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.data import order, sprites
+from vae_jax.types import Array, Batch
+
+
+class Source(Protocol):
+    """A pytree of arrays that live on the device, or of none."""
+
+    num_examples: int
+    shape: tuple[int, ...]  # *E
+    value_range: tuple[float, float]
+
+    def take(self, index: Array, key: Array) -> Batch:
+        """The examples at index [B], "x" [B, *E] float32, with "index" and, where there are labels, "y".
+
+        `key` is for what is random in reading them: dynamic binarisation.
+        """
+
+
+def _static(**kwargs: Any) -> Any:
+    return dataclasses.field(metadata={"static": True}, **kwargs)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class ArraySource:
+    """Examples in an array, kept in their own type and converted batch by batch."""
+
+    images: Array  # [N, *E], uint8 or float32
+    labels: Array | None  # [N] or [N, C]
+    scale: float = _static(default=1.0)  # x = scale * images
+    dynamic: bool = _static(default=False)  # x ~ Bernoulli(scale * images), anew at each reading
+    value_range: tuple[float, float] = _static(default=(0.0, 1.0))
+
+    @property
+    def num_examples(self) -> int:
+        return self.images.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape[1:]
+
+    def take(self, index: Array, key: Array) -> Batch:
+        x = self.images[index].astype(jnp.float32) * self.scale
+        if self.dynamic:
+            x = jax.random.bernoulli(key, x).astype(jnp.float32)
+        batch = {"x": x, "index": index}
+        return batch if self.labels is None else batch | {"y": self.labels[index]}
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class SpriteSource:
+    """A stretch ``[start, start + num_examples)`` of a fixed shuffle of all sprites, rendered when read; y is their factors."""
+
+    start: int = _static()
+    num_examples: int = _static()
+    shape: tuple[int, ...] = _static(default=(64, 64, 1))
+    value_range: tuple[float, float] = _static(default=(0.0, 1.0))
+
+    def take(self, index: Array, key: Array) -> Batch:
+        del key
+        shuffled = order.permute(index + self.start, sprites.NUM_IMAGES, jnp.uint32(0))
+        classes = sprites.index_to_classes(shuffled)
+        return {"x": sprites.render(classes), "y": classes, "index": index}
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Three disjoint splits of one set of data, and how they were made."""
+
+    name: str
+    train: Source
+    valid: Source
+    test: Source
+    preparation: dict[str, Any]  # binarisation, its key, the rule of the split: written beside every number
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.train.shape
+
+    @property
+    def num_dims(self) -> int:
+        return math.prod(self.shape)

@@ -1,0 +1,139 @@
+"""The generative process of dSprites as a pure function of its factors, to be rendered inside compiled code.
+
+Matthey, Higgins, Hassabis and Lerchner, 2017, "dSprites: Disentanglement testing Sprites dataset",
+https://github.com/deepmind/dsprites-dataset. An image is a hard-edged sprite, one of three shapes, scaled by
+s = 0.5 + scale / 10, rotated by -theta, theta = 2 pi orientation / 39, and centred on pixel (column, row) =
+15.5 + 32 (x, y) / 31. Rows grow downwards; a pixel is 1 when its centre lies inside the outline.
+"""
+
+import math
+from collections.abc import Sequence
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.errors import InputError
+
+FACTOR_NAMES = ("shape", "scale", "orientation", "x", "y")
+FACTOR_SIZES = (3, 6, 40, 32, 32)
+NUM_IMAGES = math.prod(FACTOR_SIZES)  # 737280
+IMAGE_SIZE = 64
+
+_STRIDES = (245760, 40960, 1024, 32, 1)  # of the factors in the row-major index
+
+# Lengths are in units of _UNIT pixels at s = 1, which keeps the powers of the heart's quartic near one.
+_UNIT = 10.0
+_SQUARE_HALF_SIDE = 9.6 / _UNIT
+# Nominally 12.8 and 7.2 pixels; these agree with more of the genuine pixels (IoU 0.9996 for 0.9967).
+_ELLIPSE_SEMI_AXES = (12.765 / _UNIT, 7.215 / _UNIT)
+# Row i holds the coefficients of |u|^i v^0, |u|^i v^1, ...: logistic regression of the genuine pixels within 0.4
+# pixels of the outline, all scales and poses pooled in the sprite frame, on the monomials up to degree four.
+_HEART = (
+    (-0.012535, -0.000654, 0.030925, -0.031007, 0.013900),
+    (-0.353738, 0.058346, 0.433027, -0.008471),
+    (-0.008217, 1.000000, 0.416842),
+    (0.555451, -0.309000),
+    (0.016675,),
+)
+
+
+def render(classes: jax.Array) -> jax.Array:
+    """Images of the given factors, equal to the published ones but for a few pixels on the outline.
+
+    In the sprite frame (u, v) = R(theta) (column - column_0, row - row_0) / (10 s), with c = cos theta,
+    R(theta) = [[c, -sin theta], [sin theta, c]], the inside is, in units of 10 pixels,
+
+        square: max(|u|, |v|) <= 0.96,   ellipse: (u / 1.2765)^2 + (v / 0.7215)^2 <= 1,
+        heart:  sum_{i + j <= 4} a_ij |u|^i v^j <= 0.
+
+    Mean intersection over union with the genuine images: 0.9997, 0.9996 and 0.9993.
+
+    Args:
+      classes: integers [N, 5] in the order of `FACTOR_NAMES`; shape is 0 square, 1 ellipse, 2 heart.
+
+    Returns:
+      float32 [N, 64, 64, 1] with values 0 and 1.
+
+    Raises:
+      InputError: a class is out of range. Inside compiled code values cannot raise, and are not looked at.
+    """
+    chex.assert_shape(classes, (None, len(FACTOR_NAMES)))
+    chex.assert_type(classes, int)
+    _check_classes(classes)
+    shape, scale, orientation, x, y = jnp.moveaxis(jnp.asarray(classes), -1, 0)
+    theta = (2.0 * math.pi / 39.0) * orientation.astype(jnp.float32)
+    inverse = 1.0 / (_UNIT * (0.5 + 0.1 * scale.astype(jnp.float32)))
+    cos, sin = (inverse * jnp.cos(theta))[:, None], (inverse * jnp.sin(theta))[:, None]
+    column, row = _offsets(x), _offsets(y)
+    # The rotation is linear: products are taken per row and column [N, 64], only the sums per pixel [N, 64, 64].
+    u = jnp.abs((cos * column)[:, None, :] - (sin * row)[:, :, None])
+    v = (sin * column)[:, None, :] + (cos * row)[:, :, None]
+    which = shape[:, None, None]
+    inside = jnp.where(which == 0, _in_square(u, v), jnp.where(which == 1, _in_ellipse(u, v), _in_heart(u, v)))
+    return inside.astype(jnp.float32)[..., None]
+
+
+def index_to_classes(index: jax.Array) -> jax.Array:
+    """Factor classes, int32 [N, 5], of row numbers [N] of the published data set (row-major, y varies fastest)."""
+    chex.assert_rank(index, 1)
+    chex.assert_type(index, int)
+    _check_range("index", index, NUM_IMAGES)
+    index = jnp.asarray(index).astype(jnp.int32)
+    return jnp.stack([index // stride % size for stride, size in zip(_STRIDES, FACTOR_SIZES, strict=True)], axis=-1)
+
+
+def classes_to_index(classes: jax.Array) -> jax.Array:
+    """Row numbers, int32 [N], in the published data set of factor classes [N, 5]: sum_k stride_k class_k."""
+    chex.assert_shape(classes, (None, len(FACTOR_NAMES)))
+    chex.assert_type(classes, int)
+    _check_classes(classes)
+    columns = jnp.moveaxis(jnp.asarray(classes).astype(jnp.int32), -1, 0)
+    return sum(stride * column for stride, column in zip(_STRIDES, columns, strict=True))
+
+
+def _offsets(position: jax.Array) -> jax.Array:
+    """Distances in pixels [N, 64] of the pixel centres from the sprite's centre, along one axis."""
+    centre = 15.5 + (32.0 / 31.0) * position.astype(jnp.float32)
+    return jnp.arange(IMAGE_SIZE, dtype=jnp.float32) - centre[:, None]
+
+
+def _in_square(u: jax.Array, v: jax.Array) -> jax.Array:
+    return jnp.maximum(u, jnp.abs(v)) <= _SQUARE_HALF_SIDE
+
+
+def _in_ellipse(u: jax.Array, v: jax.Array) -> jax.Array:
+    a, b = _ELLIPSE_SEMI_AXES
+    return a**-2 * u * u + b**-2 * v * v <= 1.0
+
+
+def _in_heart(u: jax.Array, v: jax.Array) -> jax.Array:
+    """The quartic's sign for u >= 0, by Horner's rule in v and then in u; far from the outline it stays positive."""
+    return _horner([_horner(row, v) for row in _HEART], u) <= 0.0
+
+
+def _horner(coefficients: Sequence[float | jax.Array], x: jax.Array) -> jax.Array:
+    """sum_i coefficients[i] x^i, lowest power first."""
+    total = coefficients[-1]
+    for coefficient in coefficients[-2::-1]:
+        total = total * x + coefficient
+    return total
+
+
+def _check_classes(classes: jax.Array) -> None:
+    if isinstance(classes, jax.core.Tracer):
+        return
+    classes = np.asarray(classes)  # one transfer for the five factors
+    for k, (name, size) in enumerate(zip(FACTOR_NAMES, FACTOR_SIZES, strict=True)):
+        _check_range(name, classes[:, k], size)
+
+
+def _check_range(name: str, values: jax.Array, size: int) -> None:
+    """Raises InputError for a value outside 0..size - 1; a traced array has no values yet and passes."""
+    if isinstance(values, jax.core.Tracer):
+        return
+    values = np.asarray(values)
+    wrong = values[(values < 0) | (values >= size)]
+    if wrong.size:
+        raise InputError(f"{name} = {wrong[0]}: must be at least 0 and at most {size - 1}")

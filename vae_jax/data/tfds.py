@@ -1,0 +1,102 @@
+"""Image sets of tensorflow-datasets, read without TensorFlow wherever they are prepared as array_record."""
+
+import importlib.util
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from vae_jax.data.prepare import cut_test
+from vae_jax.errors import InputError, nearest
+
+EMBEDDED_HINT = "the embedded sets 'sprites' and 'digits' need no files"
+CHUNK = 1000  # examples read at a time
+
+
+def read_arrays(name: str, data_dir: str) -> Mapping[str, Any]:
+    """All images and labels of the set `name` (``mnist``, ``smallnorb``, ``name/config``), as `from_arrays` takes them.
+
+    It is looked for in `data_dir`, and downloaded there when it is absent and there is a network. A set without a test
+    split gives up a fifth of its training images.
+
+    Raises:
+      InputError: an unknown name, a set that is not there and cannot be had, or one that is not of images of one shape.
+    """
+    if data_dir and not os.path.isdir(data_dir):
+        raise InputError(f"config.data.dir = {data_dir!r}: no such directory; it should hold {name!r}, or {EMBEDDED_HINT}")
+    builder = _builder(name, data_dir)
+    if not builder.info.splits:
+        _download(builder, name, data_dir)
+    features = builder.info.features
+    if "image" not in features or None in features["image"].shape:
+        raise InputError(
+            f"config.data.name = {name!r}: not images of one shape under the key 'image'; its features are {dict(features)}"
+        )
+    splits = set(builder.info.splits)
+    test_split = next((split for split in ("test", "validation") if split in splits), None)
+    if "train" not in splits:
+        raise InputError(f"config.data.name = {name!r}: no split 'train'; it has {sorted(splits)}")
+    arrays = _read(builder, "train", "train", data_dir)
+    if test_split is None:
+        return cut_test(arrays["train_images"], arrays.get("train_labels"))
+    arrays |= _read(builder, test_split, "test", data_dir)
+    if test_split == "test" and "validation" in splits:
+        arrays |= _read(builder, "validation", "valid", data_dir)
+    return arrays
+
+
+def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+    try:
+        return tfds.builder(name, data_dir=data_dir or None)
+    except tfds.core.DatasetNotFoundError as error:
+        known = ["sprites", "digits", "npz", *tfds.list_builders(with_community_datasets=False)]
+        raise InputError(
+            f"config.data.name = {name!r}: unknown; allowed are sprites, digits, npz, and the names of tensorflow-datasets"
+            f"{nearest(name, known)}"
+        ) from error
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        raise InputError(f"config.data.name = {name!r}: tensorflow-datasets cannot open it: {error}") from error
+
+
+def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> None:
+    """Prepares the set in its directory, or says why not; without a network at once, not after minutes of retries."""
+    where = f"not in config.data.dir = {data_dir or os.fspath(builder.data_path.parent.parent)!r}"
+    ways = f"give a directory that holds it with --config.data.dir=DIR, or use an embedded set ({EMBEDDED_HINT})"
+    try:
+        socket.getaddrinfo("storage.googleapis.com", 443)
+    except OSError as error:
+        raise InputError(
+            f"config.data.name = {name!r}: {where}, and it cannot be downloaded, there is no network; {ways}"
+        ) from error
+    try:
+        builder.download_and_prepare(file_format="array_record")
+    except Exception as error:  # a builder may raise anything: no space, a moved file, a licence to accept
+        raise InputError(f"config.data.name = {name!r}: {where}, and its download failed: {error}; {ways}") from error
+
+
+def _read(builder: tfds.core.DatasetBuilder, split: str, prefix: str, data_dir: str) -> dict[str, np.ndarray]:
+    """One split as arrays; an array_record set through its data source, any other through TensorFlow if that is there."""
+    file_format = builder.info.file_format
+    if file_format is not None and file_format.value == "array_record":
+        source = builder.as_data_source(split=split)
+        rows = (row for s in range(0, len(source), CHUNK) for row in source.__getitems__(range(s, min(s + CHUNK, len(source)))))
+    elif importlib.util.find_spec("tensorflow") is not None:
+        rows = tfds.as_numpy(builder.as_dataset(split=split))
+    else:
+        name = builder.info.full_name.rsplit("/", 1)[0]
+        raise InputError(
+            f"config.data.dir = {data_dir!r}: holds {name!r} as {file_format.value if file_format else 'unknown files'}, which "
+            "only TensorFlow reads, and that is not installed; prepare it as array_record, where there is a network, with "
+            f"python -c \"import tensorflow_datasets as tfds; tfds.builder('{name}', data_dir='DIR')"
+            ".download_and_prepare(file_format='array_record')\", and give that DIR"
+        )
+    images, labels = [], []
+    for row in rows:
+        images.append(row["image"])
+        if np.ndim(row.get("label", ())) == 0 and "label" in row:
+            labels.append(row["label"])
+    arrays = {f"{prefix}_images": np.stack(images)}
+    return arrays | {f"{prefix}_labels": np.asarray(labels)} if labels else arrays

@@ -1,0 +1,141 @@
+"""The plain bound and the reconstruction error of every example of a split, and their means.
+
+Nothing is averaged on the device: each example keeps its own numbers, padding is cut off by its mask, and means and standard
+errors are taken over the examples in float64.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from vae_jax.corruptions import Corruption
+from vae_jax.data import Source
+from vae_jax.data.order import padded_batches
+from vae_jax.distributions import has_closed_form_kl, kl_terms
+from vae_jax.objectives.terms import per_example_terms
+from vae_jax.types import Array, Batch, Params
+
+ACTIVE = 0.01  # variance of the posterior mean over the data above which a unit is active (Burda et al., 2016)
+
+
+@dataclasses.dataclass(frozen=True)
+class Terms:
+    """One number, or one row, for each example of a split."""
+
+    distortion: np.ndarray  # [N] -E_q[log p(x | z)], nats
+    rate: np.ndarray  # [N] KL(q(z | x) || p(z)), nats
+    mse: np.ndarray  # [N] mean squared error of the reconstruction from the posterior mean
+    mean: np.ndarray  # [N, D] posterior mean
+    kl: np.ndarray | None  # [N, D] KL of each dimension, where there is a closed form
+    y: np.ndarray | None  # [N] or [N, C] labels
+    denoising_mse: np.ndarray | None  # [N] error of the reconstruction from a corrupted input
+
+    @property
+    def elbo(self) -> np.ndarray:
+        """[N], nats."""
+        return -(self.distortion + self.rate)
+
+
+Evaluator = Callable[[Params, Source, Array], Terms]
+
+
+def make_evaluator(
+    model: nn.Module,
+    *,
+    batch_size: int,
+    num_samples: int = 1,
+    corruption: Corruption | None = None,
+    mesh: Mesh | None = None,
+) -> Evaluator:
+    """(params, source, key) -> Terms over all examples of the source, compiled once for each split.
+
+    Args:
+      model: yields `Outputs`; `encode` and `decode` give distributions.
+      batch_size: examples at a time; rounded up to a multiple of the devices of the mesh.
+      num_samples: K, draws of z for each example in distortion and rate.
+      corruption: when given, the error from a corrupted input is measured too.
+    """
+    devices = 1 if mesh is None else mesh.size
+    batch_size = -(-batch_size // devices) * devices
+
+    def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
+        key_z, key_corruption = jax.random.split(key)
+        x = batch["x"]
+        outputs = model.apply(params, x, key_z, num_samples=num_samples)
+        distortion, rate = per_example_terms(outputs)
+        q, p = outputs.posterior, outputs.prior
+        terms = {"distortion": distortion, "rate": rate, "mse": _squared_error(model, params, x, q.mean), "mean": q.mean}
+        if has_closed_form_kl(q, p):
+            terms["kl"] = kl_terms(q, p)
+        if "y" in batch:
+            terms["y"] = batch["y"]
+        if corruption is not None:
+            codes = model.apply(params, corruption(key_corruption, x), method="encode").mean
+            terms["denoising_mse"] = _squared_error(model, params, x, codes)
+        return terms
+
+    @jax.jit
+    def all_batches(params: Params, source: Source, key: Array) -> dict[str, Array]:
+        index, _ = padded_batches(source.num_examples, batch_size)
+        if mesh is not None:
+            index = jax.lax.with_sharding_constraint(index, NamedSharding(mesh, P(None, "data")))
+
+        def body(_: None, number_and_index: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
+            number, index = number_and_index
+            key_data, key_terms = jax.random.split(jax.random.fold_in(key, number))
+            return None, one_batch(params, source.take(index, key_data), key_terms)
+
+        return jax.lax.scan(body, None, (jnp.arange(len(index)), index))[1]
+
+    def evaluator(params: Params, source: Source, key: Array) -> Terms:
+        _, mask = padded_batches(source.num_examples, batch_size)
+        stacked = jax.device_get(all_batches(params, source, key))
+        terms = {name: values[np.asarray(mask)] for name, values in stacked.items()}
+        return Terms(**{field.name: terms.get(field.name) for field in dataclasses.fields(Terms)})
+
+    return evaluator
+
+
+def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[float, float]) -> dict[str, float]:
+    """Means over the split: elbo, its standard error, distortion, rate, KL per dimension, active units, bits/dim, MSE, PSNR.
+
+    bits/dim is -ELBO / (number of dimensions * ln 2), of the values as the model sees them: for a density it depends on
+    their scale, and may be negative. PSNR, in dB, takes the range of the data as its peak.
+    """
+    mean = functools.partial(np.mean, dtype=np.float64)
+    has_elbo = bool(np.isfinite(terms.elbo).all())
+    numbers = {
+        "elbo": mean(terms.elbo),
+        "elbo_stderr": np.std(terms.elbo, dtype=np.float64) / math.sqrt(len(terms.elbo)) if has_elbo else math.nan,
+        "distortion": mean(terms.distortion),
+        "rate": mean(terms.rate),
+        "bits_per_dim": -mean(terms.elbo) / (math.prod(event_shape) * math.log(2)),
+        "mse": mean(terms.mse),
+        "psnr": mean(_psnr(terms.mse, value_range)),
+        "active_units": int(np.sum(np.var(terms.mean, axis=0, dtype=np.float64) > ACTIVE)),
+    }
+    if terms.denoising_mse is not None:
+        numbers["denoising_mse"] = mean(terms.denoising_mse)
+        numbers["denoising_psnr"] = mean(_psnr(terms.denoising_mse, value_range))
+    if terms.kl is not None:
+        numbers |= {f"kl/{d}": kl for d, kl in enumerate(terms.kl.mean(0, dtype=np.float64))}
+    return {name: value if isinstance(value, int) else float(value) for name, value in numbers.items()}
+
+
+def _squared_error(model: nn.Module, params: Params, x: Array, z: Array) -> Array:
+    """Mean squared error [B] of the decoded codes z [B, D]."""
+    squared = jnp.square(model.apply(params, z, method="decode").mean - x)
+    return squared.mean(axis=tuple(range(1, x.ndim)))
+
+
+def _psnr(mse: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
+    peak = value_range[1] - value_range[0]
+    return 10 * np.log10(peak**2 / np.maximum(mse.astype(np.float64), 1e-12))

@@ -1,0 +1,31 @@
+"""Paths between two codes."""
+
+from typing import Literal
+
+import jax.numpy as jnp
+
+from vae_jax.errors import check_choice
+from vae_jax.types import Array
+
+Kind = Literal["linear", "spherical"]
+
+
+def interpolate(start: Array, end: Array, num_points: int, *, kind: Kind = "linear") -> Array:
+    """Codes [num_points, ..., D] from `start` to `end`, each [..., D], both ends included.
+
+    linear: (1 - t) a + t b. spherical: sin((1 - t) w) / sin w a + sin(t w) / sin w b with w the angle between a and b, which
+    keeps to the shell where a Gaussian prior has its mass (White, 2016, arXiv:1609.04468); linear where w is near 0 or pi.
+    """
+    check_choice("kind", kind, ("linear", "spherical"))
+    t = jnp.linspace(0.0, 1.0, num_points).reshape(-1, *[1] * start.ndim)
+    line = (1 - t) * start + t * end
+    if kind == "linear":
+        return line
+    norms = jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
+    cosine = jnp.sum(start * end, axis=-1, keepdims=True) / jnp.maximum(norms, 1e-12)
+    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
+    sine = jnp.sin(angle)
+    degenerate = sine < 1e-4
+    safe = jnp.where(degenerate, 1.0, sine)
+    arc = jnp.sin((1 - t) * angle) / safe * start + jnp.sin(t * angle) / safe * end
+    return jnp.where(degenerate, line, arc)

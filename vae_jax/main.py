@@ -1,0 +1,81 @@
+"""The command line: flags, then one call. Everything that it does can be imported from elsewhere and tested."""
+
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from vae_jax import config as config_lib
+from vae_jax.config import Config
+from vae_jax.errors import InputError, RunStopped, check_choice, nearest
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Path of a config file, such as configs/beta_vae.py or configs/vae.py:mnist.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Where the run is kept; runs/<config name> when it is left out.")
+_MODE = flags.DEFINE_string("mode", "train", "train (or go on training), then evaluate; or only eval what is in the workdir.")
+
+
+def run(mode: str, config: Config | None, workdir: str | None) -> None:
+    """Does what the flags say, and ends with the number and the figures on the screen."""
+    check_choice("mode", mode, ("train", "eval"))
+    if config is None and (mode == "train" or workdir is None):
+        raise InputError(f"config: give one with --config=configs/NAME.py; {_configs_at_hand()}")
+    workdir = workdir or f"runs/{config.name}"
+    verbosity = logging.get_verbosity()
+    from vae_jax import loop  # brings in Orbax and matplotlib, which --help can do without
+
+    logging.set_verbosity(verbosity)  # Orbax turns it up when imported, and tells every step of a save
+    results = loop.train_and_evaluate(config, workdir) if mode == "train" else loop.evaluate_workdir(workdir, config)
+    print(loop.describe(results))
+    print(f"figures: {pathlib.Path(workdir) / 'figures'}")
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+    """Absl's parsing, with errors in a config file or a field path as InputError."""
+    for argument in argv[1:]:
+        name, _, _ = argument.lstrip("-").partition("=")
+        if name == "config":
+            _check_file(argument.partition("=")[2] or "")
+        elif name.startswith("config."):
+            config_lib.check_field(name.removeprefix("config."))
+    return app.parse_flags_with_usage(list(argv))
+
+
+def _check_file(value: str) -> None:
+    path = value.rpartition(":")[0] if ":" in value else value
+    if path and not pathlib.Path(path).is_file():
+        near = nearest(pathlib.Path(path).name, [p.name for p in pathlib.Path("configs").glob("*.py")])
+        raise InputError(f"config = {value!r}: no such file; {_configs_at_hand()}{near}")
+
+
+def _configs_at_hand() -> str:
+    names = sorted(p.as_posix() for p in pathlib.Path("configs").glob("*.py"))
+    return f"there are {', '.join(names)}" if names else "there is no folder 'configs' here"
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    try:
+        return parse_flags(argv)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def _main(argv: Sequence[str]) -> None:
+    try:
+        if len(argv) > 1:
+            raise InputError(f"unexpected argument {argv[1]!r}; every argument is a flag, as in --config=configs/vae.py")
+        run(_MODE.value, _CONFIG.value, _WORKDIR.value)
+    except (InputError, RunStopped) as error:
+        sys.exit(f"error: {error}")
+
+
+def main() -> None:
+    """The entry point."""
+    app.run(_main, flags_parser=_parse)
+
+
+if __name__ == "__main__":
+    main()

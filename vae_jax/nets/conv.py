@@ -1,0 +1,83 @@
+"""Convolutional encoders and decoders for images of any size; 4x4 kernels with stride 2, which tile without a chequerboard.
+
+Sizes follow from the data: each level halves height and width, rounding up, and the decoder walks the same sizes back,
+cropping where the encoder rounded up. The last doubling, to the event itself, belongs to the likelihood head.
+"""
+
+from collections.abc import Callable, Sequence
+
+import chex
+from flax import linen as nn
+
+from vae_jax.nets.convolution import Conv, ConvTranspose
+from vae_jax.types import Array
+
+
+def halved(size: tuple[int, int], times: int) -> tuple[int, int]:
+    """Height and width after `times` halvings, rounding up."""
+    for _ in range(times):
+        size = (-(-size[0] // 2), -(-size[1] // 2))
+    return size
+
+
+def doubled(h: Array, features: int, size: tuple[int, int], name: str | None = None) -> Array:
+    """A 4x4 stride-2 transposed convolution ``[N, h, w, C] -> [N, *size, features]``, cropped to the size wanted."""
+    h = ConvTranspose(features, kernel_size=4, stride=2, name=name)(h)
+    return h[:, : size[0], : size[1]]
+
+
+class ConvEncoder(nn.Module):
+    """Strided convolutions, then dense layers."""
+
+    channels: Sequence[int] = (32, 32, 64, 64)
+    hidden: Sequence[int] = (256,)
+    activation: Callable[[Array], Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """X [N, H, W, C] -> h [N, hidden[-1]]."""
+        chex.assert_rank(x, 4)
+        h = x
+        for size in self.channels:
+            h = self.activation(Conv(size, kernel_size=4, stride=2)(h))
+        h = h.reshape(h.shape[0], -1)
+        for size in self.hidden:
+            h = self.activation(nn.Dense(size)(h))
+        return h
+
+
+class ConvDecoder(nn.Module):
+    """Dense layers to the smallest grid, then transposed convolutions up to half the size of the event.
+
+    The mirror of `ConvEncoder` with the same widths reversed: `channels[0]` is the depth of the smallest grid, which each
+    further entry doubles; the last doubling is the likelihood head's.
+    """
+
+    event_shape: Sequence[int]
+    channels: Sequence[int] = (64, 64, 32, 32)
+    hidden: Sequence[int] = (256,)
+    activation: Callable[[Array], Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        """Z [N, D] -> h [N, ceil(H / 2), ceil(W / 2), channels[-1]]."""
+        chex.assert_rank(z, 2)
+        size = tuple(self.event_shape[:2])
+        grid = halved(size, len(self.channels))
+        h = z
+        for width in (*self.hidden, grid[0] * grid[1] * self.channels[0]):
+            h = self.activation(nn.Dense(width)(h))
+        h = h.reshape(h.shape[0], *grid, self.channels[0])
+        for times, width in enumerate(self.channels[1:], start=1):
+            h = self.activation(doubled(h, width, halved(size, len(self.channels) - times)))
+        return h
+
+
+def burgess_encoder() -> ConvEncoder:
+    """The 64x64 encoder of Burgess et al., 2018, arXiv:1804.03599, as wide as in Locatello et al., 2019, arXiv:1811.12359."""
+    return ConvEncoder(channels=(32, 32, 64, 64), hidden=(256,))
+
+
+def burgess_decoder(event_shape: Sequence[int] = (64, 64, 1)) -> ConvDecoder:
+    """Its decoder: 256, 4x4x64, then 64, 32, 32 and, in the likelihood head, the channels of the data."""
+    return ConvDecoder(event_shape, channels=(64, 64, 32, 32), hidden=(256,))

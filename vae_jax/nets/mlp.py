@@ -1,0 +1,25 @@
+"""Multilayer perceptrons."""
+
+from collections.abc import Callable, Sequence
+
+from flax import linen as nn
+
+from vae_jax.types import Array
+
+
+class MLP(nn.Module):
+    """Dense layers, each followed by the activation. With no layers it only flattens, as a linear model wants.
+
+    The last linear map, to the parameters of a distribution, belongs to the head that follows.
+    """
+
+    features: Sequence[int]
+    activation: Callable[[Array], Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """X [N, ...] -> h [N, features[-1]]."""
+        h = x.reshape(x.shape[0], -1)
+        for size in self.features:
+            h = self.activation(nn.Dense(size)(h))
+        return h

@@ -1,0 +1,55 @@
+"""The evidence lower bound and its weighted relatives: VAE, beta-VAE, capacity, free bits."""
+
+import jax.numpy as jnp
+
+from vae_jax.distributions import has_closed_form_kl, kl_terms
+from vae_jax.objectives.terms import bound_metrics, per_example_terms
+from vae_jax.types import Array, Metrics, Outputs, Scalar
+
+
+def free_bits_rate(outputs: Outputs, free_bits: Scalar) -> Array:
+    """sum_d max(free_bits, mean_B KL_d), [], in nats: no gradient from a dimension below its allowance.
+
+    Kingma et al., 2016, arXiv:1606.04934, appendix C.8, with every dimension a group of its own.
+    """
+    if not has_closed_form_kl(outputs.posterior, outputs.prior):
+        raise ValueError(
+            "free bits need the KL of each dimension, which has no closed form for "
+            f"{type(outputs.posterior).__name__} and {type(outputs.prior).__name__}"
+        )
+    kl = kl_terms(outputs.posterior, outputs.prior).mean(0)
+    return jnp.maximum(kl, free_bits).sum()
+
+
+def elbo(
+    outputs: Outputs, *, beta: Scalar = 1.0, free_bits: Scalar | None = None, capacity: Scalar | None = None
+) -> tuple[Array, Metrics]:
+    """The negative ELBO, with the rate weighted by beta, freed of some bits, or held at a capacity.
+
+        loss = D + beta R            D = -E_q[log p(x | z)],  R = KL(q(z | x) || p(z)), nats per example
+        loss = D + beta |R - C|      with `capacity` C, where beta is the gamma of the paper
+
+    and R replaced by sum_d max(free_bits, mean_B R_d) with `free_bits`. beta = 1 is the VAE.
+
+    Kingma and Welling, 2014, arXiv:1312.6114; Higgins et al., 2017 (beta-VAE); Burgess et al., 2018, arXiv:1804.03599
+    (capacity); Kingma et al., 2016, arXiv:1606.04934 (free bits).
+
+    Args:
+      outputs: the terms of one pass, [K, B].
+      beta: weight of the rate; above 1 for disentanglement, below 1 for sharper reconstructions.
+      free_bits: nats per latent dimension that cost nothing; needs a closed-form KL (ValueError otherwise).
+      capacity: the rate, in nats, that the model is pushed towards.
+
+    Returns:
+      loss [] and the metrics `loss, elbo, distortion, rate, beta` (and `capacity`); `elbo` is the plain beta = 1 bound.
+    """
+    distortion, rate = (term.mean() for term in per_example_terms(outputs))
+    if free_bits is not None:
+        rate = free_bits_rate(outputs, free_bits)
+    if capacity is not None:
+        rate = jnp.abs(rate - capacity)
+    loss = distortion + beta * rate
+    metrics = bound_metrics(loss, outputs) | {"beta": jnp.asarray(beta, loss.dtype)}
+    if capacity is not None:
+        metrics["capacity"] = jnp.asarray(capacity, loss.dtype)
+    return loss, metrics

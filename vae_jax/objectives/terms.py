@@ -1,0 +1,21 @@
+"""What all objectives share: the two terms of the bound and the metrics every training log carries."""
+
+import jax.numpy as jnp
+
+from vae_jax.types import Array, Metrics, Outputs
+
+
+def per_example_terms(outputs: Outputs) -> tuple[Array, Array]:
+    """Distortion -E_q[log p(x | z)] and rate KL(q(z | x) || p(z)), each [B], in nats.
+
+    K is averaged over; the rate is in closed form where there is one, else the mean of log q(z | x) - log p(z).
+    """
+    distortion = -outputs.log_px_z.mean(0)
+    rate = outputs.kl if outputs.kl is not None else (outputs.log_qz_x - outputs.log_pz).mean(0)
+    return distortion, rate
+
+
+def bound_metrics(loss: Array, outputs: Outputs) -> Metrics:
+    """`loss`, and the plain beta = 1 bound with its parts, whatever the objective was."""
+    distortion, rate = (term.mean() for term in per_example_terms(outputs))
+    return {"loss": jnp.asarray(loss), "elbo": -(distortion + rate), "distortion": distortion, "rate": rate}

@@ -1,0 +1,177 @@
+"""The train step: one pure function, and the ways to compile it.
+
+`train_step` is never compiled by itself. `make_train_step` jits it, `make_train_epoch` scans it over data that lives on
+the device, `make_pmap_train_step` puts it under `pmap`. All of them draw the noise of step t from ``fold_in(key, t)``.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from vae_jax.types import Array, Batch, LossFn, Metrics, Params
+
+TrainStep = Callable[["TrainState", Batch], tuple["TrainState", Metrics]]
+
+
+@struct.dataclass
+class TrainState:
+    """Everything that a run is, apart from its data and its config."""
+
+    step: Array  # [] int32, steps taken, the skipped ones included
+    params: Params
+    opt_state: Any
+    ema_params: Params | None  # exponential moving average of params, None when it is off
+    key: Array  # [] base key, never advanced
+    skipped: Array  # [] int32, steps left out because something in them was not finite
+    skipped_in_a_row: Array  # [] int32, those of them since the last good step
+
+    @property
+    def eval_params(self) -> Params:
+        """The parameters to evaluate with: the average where there is one."""
+        return self.params if self.ema_params is None else self.ema_params
+
+
+def init_state(key: Array, model: Any, x: Array, tx: optax.GradientTransformation, *, ema: bool = False) -> TrainState:
+    """The state at step 0, with parameters drawn for inputs like x [B, *E]; `model.init` takes (key, x, key)."""
+    key_params, key_z, key_base = jax.random.split(key, 3)
+    params = jax.jit(model.init)(key_params, x, key_z)
+    return TrainState(
+        step=jnp.zeros((), jnp.int32),
+        params=params,
+        opt_state=tx.init(params),
+        ema_params=jax.tree.map(jnp.copy, params) if ema else None,
+        key=key_base,
+        skipped=jnp.zeros((), jnp.int32),
+        skipped_in_a_row=jnp.zeros((), jnp.int32),
+    )
+
+
+def step_keys(state: TrainState) -> tuple[Array, Array]:
+    """The keys of this step: one for the data (binarisation), one for the loss."""
+    key_data, key_loss = jax.random.split(jax.random.fold_in(state.key, state.step))
+    return key_data, key_loss
+
+
+def train_step(
+    state: TrainState,
+    batch: Batch,
+    *,
+    loss_fn: LossFn,
+    tx: optax.GradientTransformation,
+    ema_decay: float | None = None,
+    axis_name: str | None = None,
+) -> tuple[TrainState, Metrics]:
+    """One step of gradient descent, pure.
+
+    A step whose loss or gradient is not finite leaves parameters, optimizer and average as they were, and is counted.
+
+    Args:
+      state: before the step; its `key` and `step` decide the noise.
+      batch: "x" [B, *E] and whatever else the loss reads.
+      loss_fn: (params, batch, key, step) -> (loss, metrics).
+      tx: the optimizer.
+      ema_decay: d in ema <- d ema + (1 - d) params; needs a state made with `ema=True`.
+      axis_name: the mapped axis to average over, under `pmap`; each device then draws noise of its own.
+
+    Returns:
+      The state after the step and the metrics of the loss, with `grad_norm` and the counts of skipped steps.
+    """
+    _, key = step_keys(state)
+    if axis_name is not None:
+        key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params, batch, key, state.step)
+    if axis_name is not None:
+        loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
+    grad_norm = optax.global_norm(grads)
+    finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
+
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    ema_params = state.ema_params
+    if ema_decay is not None:
+        ema_params = optax.incremental_update(params, ema_params, 1 - ema_decay)
+
+    new, old = (params, opt_state, ema_params), (state.params, state.opt_state, state.ema_params)
+    params, opt_state, ema_params = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
+    state = state.replace(
+        step=state.step + 1,
+        params=params,
+        opt_state=opt_state,
+        ema_params=ema_params,
+        skipped=state.skipped + ~finite,
+        skipped_in_a_row=jnp.where(finite, 0, state.skipped_in_a_row + 1),
+    )
+    counts = {"skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
+    return state, metrics | {"grad_norm": grad_norm} | counts
+
+
+def make_train_step(
+    loss_fn: LossFn, tx: optax.GradientTransformation, *, ema_decay: float | None = None, mesh: Mesh | None = None
+) -> TrainStep:
+    """(state, batch) -> (state, metrics), jitted; the state is donated: use the one returned.
+
+    With a mesh the batch is split over its "data" axis, everything else is on all devices, and the numbers are those of
+    one device. B must be a multiple of the number of devices.
+    """
+    step = functools.partial(train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay)
+    if mesh is None:
+        return jax.jit(step, donate_argnums=0)
+    everywhere, split = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+    return jax.jit(step, donate_argnums=0, in_shardings=(everywhere, split), out_shardings=everywhere)
+
+
+def make_train_epoch(
+    loss_fn: LossFn,
+    tx: optax.GradientTransformation,
+    *,
+    order: Callable[[Array], Array],
+    num_steps: int,
+    ema_decay: float | None = None,
+    mesh: Mesh | None = None,
+) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
+    """(state, data) -> (state, metrics [S]): S = `num_steps` steps in one program, gather and binarisation included.
+
+    Args:
+      loss_fn, tx, ema_decay, mesh: as for `make_train_step`; the state is donated.
+      order: steps [S] -> indices [S, B] of the examples of each step.
+      num_steps: S, fixed when compiling.
+
+    `data` is a pytree with ``take(index [B], key) -> Batch``, such as a source of `vae_jax.data`.
+    """
+
+    def epoch(state: TrainState, data: Any) -> tuple[TrainState, Metrics]:
+        # All indices at once: inside the scan their many small operations would cost as much as a small network.
+        index = order(state.step + jnp.arange(num_steps))
+        if mesh is not None:
+            index = jax.lax.with_sharding_constraint(index, NamedSharding(mesh, P(None, "data")))
+
+        def body(state: TrainState, index: Array) -> tuple[TrainState, Metrics]:
+            key_data, _ = step_keys(state)
+            batch = data.take(index, key_data)
+            return train_step(state, batch, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay)
+
+        return jax.lax.scan(body, state, index)
+
+    if mesh is None:
+        return jax.jit(epoch, donate_argnums=0)
+    everywhere = NamedSharding(mesh, P())
+    return jax.jit(epoch, donate_argnums=0, in_shardings=everywhere, out_shardings=everywhere)
+
+
+def make_pmap_train_step(
+    loss_fn: LossFn, tx: optax.GradientTransformation, *, ema_decay: float | None = None, axis_name: str = "batch"
+) -> TrainStep:
+    """The same step under `pmap`: state replicated over the leading axis, batch ``[devices, B / devices, *E]``.
+
+    Gradients and metrics are averaged over devices. The noise differs from that of `make_train_step`, which does not
+    depend on the number of devices; prefer that one in new code.
+    """
+    step = functools.partial(train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, axis_name=axis_name)
+    return jax.pmap(step, axis_name=axis_name, donate_argnums=0)

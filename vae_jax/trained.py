@@ -1,0 +1,78 @@
+"""A trained model, given back from its workdir."""
+
+import dataclasses
+import functools
+import os
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax import build, train
+from vae_jax.checkpoint import Checkpoints
+from vae_jax.config import Config
+from vae_jax.distributions import Distribution
+from vae_jax.errors import InputError
+from vae_jax.interpolation import Kind, interpolate
+from vae_jax.models import VAE
+from vae_jax.types import Array, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A model with its parameters; every method is compiled at its first call for a shape."""
+
+    model: VAE
+    params: Params
+    config: Config
+    step: int
+    event_shape: tuple[int, ...]
+
+    @functools.cached_property
+    def _apply(self) -> Any:
+        return jax.jit(self.model.apply, static_argnames=("method", "num_samples"))
+
+    def encode(self, x: Array) -> Distribution:
+        """q(z | x) for x [B, *E]: a distribution over [B, D]."""
+        return self._apply(self.params, x, method="encode")
+
+    def decode(self, z: Array) -> Distribution:
+        """p(x | z) for z [..., D]: a distribution over [..., *E]."""
+        return self._apply(self.params, z, method="decode")
+
+    def reconstruct(self, x: Array) -> Array:
+        """The mean of p(x | z) at the posterior mean, [B, *E]."""
+        return self.decode(self.encode(x).mean).mean
+
+    def sample(self, key: Array, num_samples: int) -> Array:
+        """The means of p(x | z) at draws of z from the prior, [num_samples, *E]."""
+        return self._apply(self.params, key, num_samples=num_samples, method="generate").mean
+
+    def interpolate(self, start: Array, end: Array, num_points: int = 8, *, kind: Kind = "linear") -> Array:
+        """Decoded means [num_points, B, *E] along paths between the posterior means of two batches [B, *E]."""
+        codes = interpolate(self.encode(start).mean, self.encode(end).mean, num_points, kind=kind)
+        return self.decode(codes).mean
+
+
+def load(workdir: str | os.PathLike, *, step: int | None = None) -> Trained:
+    """The model that a run left in its workdir, rebuilt from its saved config; the best on validation, or that of `step`.
+
+    The parameters are the averaged ones where the run kept an average.
+
+    Raises:
+      InputError: no run there, no checkpoint at that step, or a damaged one.
+    """
+    with Checkpoints(workdir, read_only=True) as checkpoints:
+        steps, step = checkpoints.steps(), checkpoints.best_step() if step is None else step
+        if step not in steps:
+            raise InputError(f"step = {step}: no such checkpoint in {checkpoints.directory}; there are {steps}")
+        config, event_shape = checkpoints.restore_description(step)
+        model, tx = build.build_model(config, event_shape), build.build_optimizer(config)
+        example = jax.ShapeDtypeStruct((1, *event_shape), jnp.float32)
+        init = functools.partial(train.init_state, model=model, tx=tx, ema=config.optimizer.ema_decay > 0)
+        like = jax.eval_shape(lambda key, x: init(key, x=x), jax.random.key(0), example)
+        try:
+            state = checkpoints.restore(step, like)
+        except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
+            raise InputError(f"checkpoint {step} in {checkpoints.directory} is damaged; there are {steps}: {error}") from error
+    return Trained(model, state.eval_params, config, step, event_shape)
