@@ -15,6 +15,8 @@ from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.train import TrainState
 
+logger = logging.getLogger(__name__)
+
 
 class Checkpoints:
     """The checkpoints of one run, in `<workdir>/checkpoints/<step>`: the newest few, and the one of the best score."""
@@ -74,7 +76,7 @@ class Checkpoints:
                 return self.restore(step, like)
             except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
                 reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-                logging.warning("checkpoint %d in %s is damaged, trying the one before: %s", step, self.directory, reason)
+                logger.warning("checkpoint %d in %s is damaged, trying the one before: %s", step, self.directory, reason)
                 self._set_aside(step)
         if steps:
             raise InputError(f"{self.directory}: none of the checkpoints {steps} can be read; move it away to start again")

@@ -138,6 +138,7 @@ ABOVE_ZERO = ("optimizer.learning_rate", "model.init_sigma")
 
 def check(config: Config) -> None:
     """Raises InputError with the first field whose value can't be meant, whatever the data are."""
+    _check_types(config, "")
     values = flatten(config)
     for field in AT_LEAST_ONE:
         check_range(f"config.{field}", values[field], 1)
@@ -150,6 +151,10 @@ def check(config: Config) -> None:
             check_range(f"config.{field}", size, 1)
     check_range("config.optimizer.ema_decay", config.optimizer.ema_decay, 0, 1 - 1e-7)
     objective = config.objective
+    if objective.corruption in ("masking", "salt_and_pepper"):
+        check_range("config.objective.corruption_level", objective.corruption_level, 0, 1)
+    if config.model.network == "conv" and not config.model.channels:
+        raise InputError("config.model.channels = (): must have at least one entry with config.model.network 'conv'")
     if objective.beta_schedule != "constant" and objective.beta_steps < 1:
         raise InputError(
             f"config.objective.beta_steps = {objective.beta_steps}: must be at least 1 with beta_schedule "
@@ -167,14 +172,40 @@ def flatten(config: Config) -> dict[str, Any]:
     return dict(_leaves(dataclasses.asdict(config), ""))
 
 
+def _check_types(group: Any, prefix: str) -> None:
+    """Raises InputError for the first attribute that is no field, or whose value is of another type than the field."""
+    kinds = typing.get_type_hints(type(group))
+    for name, value in vars(group).items():
+        field = prefix + name
+        check_field(field)
+        kind = kinds[name]
+        if dataclasses.is_dataclass(kind):
+            if not isinstance(value, kind):
+                raise InputError(f"config.{field} = {value!r}: must be a {kind.__name__}")
+            _check_types(value, f"{field}.")
+        elif not _is_a(value, kind):
+            raise InputError(f"config.{field} = {value!r}: must be {_KINDS[kind]}")
+
+
+_KINDS = {str: "a string", int: "an integer", float: "a number", tuple[int, ...]: "a tuple of integers"}
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if kind == tuple[int, ...]:
+        return isinstance(value, tuple | list) and all(_is_a(entry, int) for entry in value)
+    return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
+
+
 def from_dict(values: Mapping[str, Any]) -> Config:
     """The config whose nested fields, as from `dataclasses.asdict` or its JSON, are given; InputError on an unknown one."""
+    if not isinstance(values, Mapping):
+        raise InputError(f"config: must be a mapping of fields to values, not {values!r}")
     config = Config()
     for path, value in _leaves(values, ""):
         check_field(path)
         *groups, name = path.split(".")
         holder = functools.reduce(getattr, groups, config)
-        setattr(holder, name, tuple(value) if isinstance(value, list) else value)
+        setattr(holder, name, value)
     return config
 
 
@@ -183,7 +214,7 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, value
+            yield prefix + name, tuple(value) if isinstance(value, list) else value
 
 
 def check_field(path: str) -> None:

@@ -126,9 +126,11 @@ class Bernoulli(Distribution):
         return draws.astype(self.logits.dtype)
 
     def log_prob_terms(self, value: Array) -> Array:
-        # x log sigmoid(l) + (1 - x) log sigmoid(-l) with one exp; exact for binary x, finite at any logit.
-        logits = self.logits
-        return value * logits - jnp.maximum(logits, 0) - jnp.log1p(jnp.exp(-jnp.abs(logits)))
+        # x log sigmoid(l) + (1 - x) log sigmoid(-l) with one exp; exact for binary x, finite at any logit. Both selects take
+        # the same side at l = 0, where max and abs would each have a subgradient of its own.
+        logits, positive = self.logits, self.logits >= 0
+        magnitude = jnp.where(positive, logits, -logits)
+        return value * logits - jnp.where(positive, logits, 0) - jnp.log1p(jnp.exp(-magnitude))
 
 
 @distribution
@@ -143,6 +145,10 @@ class Deterministic(Distribution):
 
     def log_prob_terms(self, value: Array) -> Array:
         return jnp.where(value == self.mean, jnp.inf, -jnp.inf)
+
+    def log_prob(self, value: Array) -> Array:
+        total = super().log_prob(value)
+        return jnp.where(jnp.isnan(total), -jnp.inf, total)  # inf - inf: one coordinate off the point is off it
 
 
 _KL: dict[tuple[type, type], Callable[[Any, Any], Array]] = {}
@@ -191,7 +197,7 @@ def _kl_diag_gaussians(q: DiagGaussian, p: DiagGaussian) -> Array:
 def _kl_bernoullis(q: Bernoulli, p: Bernoulli) -> Array:
     log_ratio_1 = jax.nn.log_sigmoid(q.logits) - jax.nn.log_sigmoid(p.logits)
     log_ratio_0 = jax.nn.log_sigmoid(-q.logits) - jax.nn.log_sigmoid(-p.logits)
-    return q.mean * log_ratio_1 + (1 - q.mean) * log_ratio_0
+    return q.mean * log_ratio_1 + jax.nn.sigmoid(-q.logits) * log_ratio_0
 
 
 @closed_form_kl(Deterministic, DiagGaussian)

@@ -21,11 +21,11 @@ def interpolate(start: Array, end: Array, num_points: int, *, kind: Kind = "line
     line = (1 - t) * start + t * end
     if kind == "linear":
         return line
-    norms = jnp.linalg.norm(start, axis=-1, keepdims=True) * jnp.linalg.norm(end, axis=-1, keepdims=True)
-    cosine = jnp.sum(start * end, axis=-1, keepdims=True) / jnp.maximum(norms, 1e-12)
-    angle = jnp.arccos(jnp.clip(cosine, -1.0, 1.0))
+    u, v = (z / jnp.maximum(jnp.linalg.norm(z, axis=-1, keepdims=True), 1e-12) for z in (start, end))
+    # The angle from |u - v| and |u + v|: the arccos of the cosine loses half the digits near 0 and pi.
+    angle = 2 * jnp.arctan2(*(jnp.linalg.norm(w, axis=-1, keepdims=True) for w in (u - v, u + v)))
     sine = jnp.sin(angle)
-    degenerate = sine < 1e-4
-    safe = jnp.where(degenerate, 1.0, sine)
+    straight = (sine < 1e-4) | (t == 0) | (t == 1)
+    safe = jnp.where(straight, 1.0, sine)
     arc = jnp.sin((1 - t) * angle) / safe * start + jnp.sin(t * angle) / safe * end
-    return jnp.where(degenerate, line, arc)
+    return jnp.where(straight, line, arc)

@@ -1,10 +1,12 @@
 """The command line: flags, then one call. Everything that it does can be imported from elsewhere and tested."""
 
+import itertools
+import logging
 import pathlib
 import sys
 from collections.abc import Sequence
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
 from vae_jax import config as config_lib
@@ -23,30 +25,39 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     check_choice("mode", mode, ("train", "eval"))
     if config is None and (mode == "train" or workdir is None):
         raise InputError(f"config: give one with --config=configs/NAME.py; {_configs_at_hand()}")
+    if not isinstance(config, Config | None):
+        raise InputError(f"config: get_config() must return a vae_jax.config.Config, but returns a {type(config).__name__}")
     workdir = workdir or f"runs/{config.name}"
-    verbosity = logging.get_verbosity()
-    from vae_jax import loop  # brings in Orbax and matplotlib, which --help can do without
+    from vae_jax import loop, results  # bring in Orbax and matplotlib, which --help can do without
 
-    logging.set_verbosity(verbosity)  # Orbax turns it up when imported, and tells every step of a save
-    results = loop.train_and_evaluate(config, workdir) if mode == "train" else loop.evaluate_workdir(workdir, config)
-    print(loop.describe(results))
+    if not flags.FLAGS["verbosity"].present:
+        logging.getLogger().setLevel(logging.WARNING)
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of a save there
+    numbers = loop.train_and_evaluate(config, workdir) if mode == "train" else results.evaluate_workdir(workdir, config)
+    print(results.describe(numbers))
     print(f"figures: {pathlib.Path(workdir) / 'figures'}")
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
-    """Absl's parsing, with errors in a config file or a field path as InputError."""
-    for argument in argv[1:]:
-        name, _, _ = argument.lstrip("-").partition("=")
+    """Absl's parsing, with errors in a flag, a config file or a field path as InputError."""
+    for argument, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
+        name, equals, value = argument.lstrip("-").partition("=")
         if name == "config":
-            _check_file(argument.partition("=")[2] or "")
+            _check_file(value if equals else following)
         elif name.startswith("config."):
             config_lib.check_field(name.removeprefix("config."))
-    return app.parse_flags_with_usage(list(argv))
+    try:
+        return flags.FLAGS(list(argv))
+    except flags.Error as error:
+        lines = str(error).strip().splitlines()  # with a traceback between first and last, when it comes from a config file
+        raise InputError(lines[0] if len(lines) == 1 else f"{lines[0].strip()} {lines[-1].strip()}") from error
+    except Exception as error:  # a config file may raise anything
+        raise InputError(f"config: the file cannot be used, {type(error).__name__}: {error}") from error
 
 
 def _check_file(value: str) -> None:
-    path = value.rpartition(":")[0] if ":" in value else value
-    if path and not pathlib.Path(path).is_file():
+    path = value.partition(":")[0]
+    if not pathlib.Path(path).is_file():
         near = nearest(pathlib.Path(path).name, [p.name for p in pathlib.Path("configs").glob("*.py")])
         raise InputError(f"config = {value!r}: no such file; {_configs_at_hand()}{near}")
 
@@ -61,6 +72,8 @@ def _parse(argv: Sequence[str]) -> list[str]:
         return parse_flags(argv)
     except InputError as error:
         sys.exit(f"error: {error}")
+    except SystemExit:  # only after --help, which absl counts as a failure
+        sys.exit(0)
 
 
 def _main(argv: Sequence[str]) -> None:

@@ -35,10 +35,9 @@ def cyclical(start: float, end: float, num_steps: int, *, num_cycles: int = 4, r
 
     Fu et al., 2019, arXiv:1903.10145.
     """
-    period = num_steps / num_cycles
 
     def schedule(step: Array) -> Array:
-        position = jnp.mod(step, period) / period
+        position = jnp.mod(step * num_cycles, num_steps) / num_steps  # in whole numbers, or a cycle may start a step late
         rise = jnp.where(step < num_steps, jnp.minimum(position / ramp, 1.0), 1.0)
         return start + (end - start) * rise
 

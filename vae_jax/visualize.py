@@ -111,9 +111,14 @@ def latent_map(terms: Terms) -> Figure:
         axes.scatter(*terms.mean.T, s=4, color="#3b6fb6", linewidths=0, alpha=0.6)
     else:
         classes = np.unique(labels)
-        cmap = "tab10" if len(classes) <= 10 else "viridis"
-        points = axes.scatter(*terms.mean.T, s=5, c=labels, cmap=cmap, linewidths=0, alpha=0.8)
-        figure.colorbar(points, label="label", ticks=classes if len(classes) <= 10 else None)
+        few = len(classes) <= 10
+        colours = np.searchsorted(classes, labels) if few else labels
+        limits = {"cmap": "tab10", "vmin": -0.5, "vmax": 9.5} if few else {"cmap": "viridis"}
+        points = axes.scatter(*terms.mean.T, s=6, c=colours, linewidths=0, alpha=0.9, **limits)
+        bar = figure.colorbar(points, label="label")
+        if few:
+            bar.set_ticks(range(len(classes)), labels=[str(value) for value in classes])
+            bar.ax.set_ylim(-0.5, len(classes) - 0.5)
     axes.set(xlabel="z0", ylabel="z1", title="Posterior means of the test set", aspect="equal")
     return figure
 
@@ -158,16 +163,16 @@ def image_rows(rows: Mapping[str, jax.Array], title: str, *, names: bool = True)
 
 
 def _draw_images(axes: Axes, rows: Mapping[str, np.ndarray], num_columns: int) -> list[float]:
-    """All rows as one picture with thin gaps, grey from the least to the largest value; returns the rows' centres."""
-    low = min(float(values.min()) for values in rows.values())
-    high = max(float(values.max()) for values in rows.values())
-    height, width, channels = next(iter(rows.values())).shape[1:]
+    """All rows as one picture with thin gaps, grey on the scale of the first; returns the rows' centres."""
+    first = next(iter(rows.values()))
+    low, high = float(first.min()), float(first.max())
+    height, width, channels = first.shape[1:]
     gap = max(1, round(0.04 * height))
     canvas = np.ones((len(rows) * (height + gap), num_columns * (width + gap), channels), np.float32)
     for i, values in enumerate(rows.values()):
         for j, value in enumerate(values):
             top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = (value - low) / max(high - low, 1e-12)
+            canvas[top : top + height, left : left + width] = np.clip((value - low) / max(high - low, 1e-12), 0, 1)
     axes.imshow(canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     return [i * (height + gap) + height / 2 for i in range(len(rows))]
 

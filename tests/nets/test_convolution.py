@@ -25,8 +25,7 @@ CASES = [  # kernel, stride, height and width, channels in and out, padding
     (1, 1, (7, 7), 16, 3, "SAME"),
     (1, 2, (7, 8), 3, 16, "SAME"),
     (5, 1, (13, 7), 3, 3, "SAME"),
-    (2, 3, (7, 8), 2, 3, "SAME"),
-    (4, 3, (13, 14), 2, 3, "VALID"),
+    (2, 3, (7, 8), 2, 3, "VALID"),
     ((3, 5), 2, (9, 12), 2, 3, "SAME"),
 ]
 
@@ -194,7 +193,7 @@ def test_on_the_cpu_the_weight_gradient_compiles_to_no_convolution(kind, case):
         (conv, (1, 8, 8, 2), {"stride": 0}, "stride = 0.*at least 1"),
         (conv_transpose, (1, 8, 8, 2), {"stride": -1}, "stride = -1.*at least 1"),
         (conv_transpose, (8, 8, 2), {}, r"x has shape \(8, 8, 2\).*rank 4"),
-        (conv, (1, 2, 8, 2), {"padding": "VALID"}, r"x has size \(2, 8\).*kernel"),
+        (conv, (1, 2, 8, 2), {"padding": "VALID"}, r"x has shape \(1, 2, 8, 2\).*at least \(3, 3\)"),
     ],
 )
 def test_refusals_name_the_field_the_value_and_what_is_allowed(function, shape, options, message):

@@ -1,16 +1,18 @@
 """Data sets by name: two that are embedded, a person's own .npz, and any image set of tensorflow-datasets."""
 
+import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from vae_jax.data import sprites
-from vae_jax.data.prepare import cut_test, from_arrays
+from vae_jax.data.prepare import BINARIZATIONS, cut_test, from_arrays
 from vae_jax.data.sources import Dataset, SpriteSource
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, check_choice
 
 NUM_VALID_SPRITES, NUM_TEST_SPRITES = 2_000, 5_000
 
@@ -20,6 +22,7 @@ def load(name: str, *, dir: str = "", path: str = "", binarization: str = "none"
 
     `binarization` and `valid_fraction` are those of `from_arrays`. Raises InputError where it cannot be had.
     """
+    check_choice("config.data.binarization", binarization, BINARIZATIONS)
     if name == "sprites":
         return _sprites()
     if name in _ARRAYS:
@@ -60,10 +63,12 @@ def _npz(path: str) -> Mapping[str, Any]:
         raise InputError("config.data.path = '': the data set 'npz' needs the path of an .npz file")
     if not os.path.isfile(path):
         raise InputError(f"config.data.path = {path!r}: no such file")
+    if not zipfile.is_zipfile(path):
+        raise InputError(f"config.data.path = {path!r}: damaged, or not an .npz file, which numpy.savez writes")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"config.data.path = {path!r}: not a readable .npz of plain arrays ({error})") from error
 
 

@@ -57,7 +57,7 @@ def from_arrays(
             raise InputError(
                 f"config.data.binarization = {binarization!r}: needs values in [0, 1], but {name} has {_span(value_range)}"
             )
-        preparation["binarization_seed"] = BINARIZATION_SEED
+        preparation["binarization_seed"], value_range = BINARIZATION_SEED, (0.0, 1.0)
     sources = {}
     for number, split in enumerate(SPLITS):
         dynamic = binarization == "dynamic" and split == "train"
@@ -77,16 +77,19 @@ def binarize(images: np.ndarray, scale: float, binarization: str, split: int) ->
     """Zeros and ones, uint8: by threshold, or by one Bernoulli draw with the fixed seed, a key for each example."""
     if binarization == "threshold":
         return (images * scale > 0.5).astype(np.uint8)
-    base = jax.random.fold_in(jax.random.key(BINARIZATION_SEED), split)
-
-    @jax.jit
-    def draw(index: Array, x: Array) -> Array:
-        one = lambda i, x: jax.random.bernoulli(jax.random.fold_in(base, i), x.astype(jnp.float32) * scale)  # noqa: E731
-        return jax.vmap(one)(index, x).astype(jnp.uint8)
-
+    key = jax.random.fold_in(jax.random.key(BINARIZATION_SEED), split)
     chunk = 4096
-    starts = range(0, len(images), chunk)
-    return np.concatenate([np.asarray(draw(np.arange(s, min(s + chunk, len(images))), images[s : s + chunk])) for s in starts])
+    parts = []
+    for start in range(0, len(images), chunk):
+        x = images[start : start + chunk]
+        parts.append(np.asarray(_draw(key, np.arange(start, start + len(x)), x, scale)))
+    return np.concatenate(parts)
+
+
+@jax.jit
+def _draw(key: Array, index: Array, x: Array, scale: float) -> Array:
+    one = lambda i, x: jax.random.bernoulli(jax.random.fold_in(key, i), x.astype(jnp.float32) * scale)  # noqa: E731
+    return jax.vmap(one)(index, x).astype(jnp.uint8)
 
 
 def fixed_permutation(num_examples: int) -> np.ndarray:
@@ -131,19 +134,26 @@ def _images(arrays: Mapping[str, Any], split: str, name: str) -> np.ndarray:
         return images.astype(np.uint8)
     if not np.issubdtype(images.dtype, np.floating):
         raise InputError(f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans")
+    with np.errstate(over="ignore"):
+        images = images.astype(np.float32)
     bad = int(np.sum(~np.isfinite(images)))
     if bad:
-        raise InputError(f"{name}: {key} has {bad} values that are NaN or infinite; all must be finite")
-    return images.astype(np.float32)
+        raise InputError(f"{name}: {key} has {bad} values that are NaN or infinite as float32; all must be finite")
+    return images
 
 
 def _labels(arrays: Mapping[str, Any], split: str, images: np.ndarray, name: str) -> np.ndarray | None:
     key = f"{split}_labels"
     if key not in arrays:
         return None
-    labels = np.asarray(arrays[key])
-    if len(labels) != len(images):
-        raise InputError(f"{name}: {key} has {len(labels)} entries for {len(images)} images")
+    try:
+        labels = np.asarray(arrays[key])
+    except ValueError as error:  # what numpy says to a ragged list
+        raise InputError(f"{name}: {key} holds entries of unequal lengths; all must be alike") from error
+    if labels.ndim not in (1, 2) or len(labels) != len(images):
+        raise InputError(
+            f"{name}: {key} has shape {labels.shape} for {len(images)} images; it must be [{len(images)}] or [{len(images)}, C]"
+        )
     if not np.issubdtype(labels.dtype, np.number):
         raise InputError(f"{name}: {key} has dtype {labels.dtype}; labels must be numbers")
     return labels.astype(np.int32 if np.issubdtype(labels.dtype, np.integer) else np.float32)

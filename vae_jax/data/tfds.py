@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ def read_arrays(name: str, data_dir: str) -> Mapping[str, Any]:
       InputError: an unknown name, a set that is not there and cannot be had, or one that is not of images of one shape.
     """
     if data_dir and not os.path.isdir(data_dir):
-        raise InputError(f"config.data.dir = {data_dir!r}: no such directory; it should hold {name!r}, or {EMBEDDED_HINT}")
+        raise InputError(f"config.data.dir = {data_dir!r}: no such directory; it should hold {name!r}; {EMBEDDED_HINT}")
     builder = _builder(name, data_dir)
     if not builder.info.splits:
         _download(builder, name, data_dir)
@@ -57,14 +57,18 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
             f"config.data.name = {name!r}: unknown; allowed are sprites, digits, npz, and the names of tensorflow-datasets"
             f"{nearest(name, known)}"
         ) from error
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        raise InputError(f"config.data.name = {name!r}: tensorflow-datasets cannot open it: {error}") from error
+    except Exception as error:  # a name that does not parse, a module that is missing, a damaged dataset_info.json
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"config.data.name = {name!r}: tensorflow-datasets cannot open it: {reason}; allowed are sprites, digits, npz, and "
+            "the names of tensorflow-datasets"
+        ) from error
 
 
 def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> None:
     """Prepares the set in its directory, or says why not; without a network at once, not after minutes of retries."""
     where = f"not in config.data.dir = {data_dir or os.fspath(builder.data_path.parent.parent)!r}"
-    ways = f"give a directory that holds it with --config.data.dir=DIR, or use an embedded set ({EMBEDDED_HINT})"
+    ways = f"give a directory that holds it with --config.data.dir=DIR, or take another set: {EMBEDDED_HINT}"
     try:
         socket.getaddrinfo("storage.googleapis.com", 443)
     except OSError as error:
@@ -78,13 +82,31 @@ def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> No
 
 
 def _read(builder: tfds.core.DatasetBuilder, split: str, prefix: str, data_dir: str) -> dict[str, np.ndarray]:
-    """One split as arrays; an array_record set through its data source, any other through TensorFlow if that is there."""
+    """One split as arrays."""
+    images, labels = [], []
+    try:
+        for row in _rows(builder, split, data_dir):
+            images.append(row["image"])
+            if np.ndim(row.get("label", ())) == 0 and "label" in row:
+                labels.append(row["label"])
+    except (RuntimeError, OSError, IndexError) as error:  # what array_record says to missing and to damaged files
+        raise InputError(
+            f"config.data.dir = {data_dir!r}: the records of {builder.info.full_name} cannot be read: {error}; prepare the set "
+            "again"
+        ) from error
+    arrays = {f"{prefix}_images": np.stack(images)}
+    return arrays | {f"{prefix}_labels": np.asarray(labels)} if labels else arrays
+
+
+def _rows(builder: tfds.core.DatasetBuilder, split: str, data_dir: str) -> Iterator[Mapping[str, Any]]:
+    """The examples; an array_record set through its data source, any other through TensorFlow if that is there."""
     file_format = builder.info.file_format
     if file_format is not None and file_format.value == "array_record":
         source = builder.as_data_source(split=split)
-        rows = (row for s in range(0, len(source), CHUNK) for row in source.__getitems__(range(s, min(s + CHUNK, len(source)))))
+        for start in range(0, len(source), CHUNK):
+            yield from source.__getitems__(range(start, min(start + CHUNK, len(source))))
     elif importlib.util.find_spec("tensorflow") is not None:
-        rows = tfds.as_numpy(builder.as_dataset(split=split))
+        yield from tfds.as_numpy(builder.as_dataset(split=split))
     else:
         name = builder.info.full_name.rsplit("/", 1)[0]
         raise InputError(
@@ -93,10 +115,3 @@ def _read(builder: tfds.core.DatasetBuilder, split: str, prefix: str, data_dir: 
             f"python -c \"import tensorflow_datasets as tfds; tfds.builder('{name}', data_dir='DIR')"
             ".download_and_prepare(file_format='array_record')\", and give that DIR"
         )
-    images, labels = [], []
-    for row in rows:
-        images.append(row["image"])
-        if np.ndim(row.get("label", ())) == 0 and "label" in row:
-            labels.append(row["label"])
-    arrays = {f"{prefix}_images": np.stack(images)}
-    return arrays | {f"{prefix}_labels": np.asarray(labels)} if labels else arrays

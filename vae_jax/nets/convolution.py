@@ -10,17 +10,16 @@ Its derivative with respect to each argument is a map of the other two, and each
     spread     (y, k) -> x    its gradient in the image; with a flipped kernel, the transposed convolution
     pair       (x, y) -> k    its gradient in the kernel
 
-XLA on the CPU is fast at stride-1 and forward convolutions and up to a hundred times slower than need be at the other two.
-There both are rewritten on *cells*: a cell is a block of s x s pixels laid out as channels, and an image of cells meets
-y with stride 1 and a = ceil(k / s) taps a side. Then `spread` is a stride-1 convolution of y, and `pair` is one matrix
-product per tap. On GPU and TPU all three are XLA's own; the choice is made when the function is lowered.
-
+On the CPU, XLA is fast at `correlate` and, inside a loop, 20-100 times slower than need be at the other two. There they
+are rewritten on *cells*: a cell is a block of s x s pixels laid out as channels, and an image of cells meets y with
+stride 1 and a = ceil(k / s) taps a side. Then `spread` is a stride-1 convolution of y, and `pair` is one matrix product
+per tap. On GPU and TPU all three are XLA's own; the choice is made when the function is lowered.
 Reverse mode works to any order. Forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) is not available.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import chex
 import jax
@@ -41,36 +40,40 @@ class Geometry(NamedTuple):
     kernel: Pair
     large: Pair  # size of x
     small: Pair  # size of y
-    low: Pair  # zeros before x; those after it follow
 
     @property
     def taps(self) -> Pair:
         """Size of the kernel in cells: ceil(k / s)."""
         return tuple(-(-k // self.stride) for k in self.kernel)
 
-    def padding(self, spans: Pair) -> list[Pair]:
-        """Zeros before and after x that make it `spans` long; a negative number crops."""
-        return [(lo, span - lo - size) for lo, span, size in zip(self.low, spans, self.large, strict=True)]
+    @property
+    def span(self) -> Pair:
+        """Rows and columns, of x or of zeros around it, that the kernel passes over."""
+        return tuple((p - 1) * self.stride + k for p, k in zip(self.small, self.kernel, strict=True))
+
+    def padding(self, total: Pair) -> list[Pair]:
+        """Zeros before and after x that bring it to a total size; a negative number crops."""
+        low = (max(span - size, 0) // 2 for span, size in zip(self.span, self.large, strict=True))
+        return [(lo, end - lo - size) for lo, end, size in zip(low, total, self.large, strict=True)]
 
 
 def geometry_of(x: Array, kernel: Array, stride: int, padding: str, *, transposed: bool) -> Geometry:
-    """The geometry of a convolution of x, or of the transposed one, in which x is the small image."""
-    for name, array, axes in (("x", x, "[N, H, W, Cin]"), ("kernel", kernel, "[kh, kw, Cin, Cout]")):
-        if array.ndim != 4:
-            raise InputError(f"{name} has shape {array.shape}: must have rank 4, {axes}")
+    """The geometry of a convolution of x, or of the transposed one, in which x is the small image.
+
+    "SAME" makes ceil(n / s) of n pixels, transposed n s; "VALID" (n - k) // s + 1, transposed n s + max(k - s, 0).
+    """
+    if x.ndim != 4 or kernel.ndim != 4:
+        raise InputError(f"x has shape {x.shape}, kernel {kernel.shape}: must have rank 4, NHWC and HWIO")
     check_range("stride", stride, 1)
-    check_choice("padding", padding, ("SAME", "VALID"))
-    size, (kh, kw), same = x.shape[1:3], kernel.shape[:2], padding == "SAME"
-    sides = list(zip(size, (kh, kw), strict=True))
+    same = check_choice("padding", padding, ("SAME", "VALID")) == "SAME"
+    size, taps = x.shape[1:3], kernel.shape[:2]
     if transposed:
-        small, large = size, tuple(n * stride + (0 if same else max(k - stride, 0)) for n, k in sides)
-        low = tuple(max(k - stride, 0) // 2 if same else 0 for _, k in sides)
-    else:
-        large, small = size, tuple(-(-n // stride) if same else (n - k) // stride + 1 for n, k in sides)
-        low = tuple(max((p - 1) * stride + k - n, 0) // 2 if same else 0 for p, (n, k) in zip(small, sides, strict=True))
+        large = tuple(n * stride + (0 if same else max(k - stride, 0)) for n, k in zip(size, taps, strict=True))
+        return Geometry(stride, taps, large, small=size)
+    small = tuple(-(-n // stride) if same else (n - k) // stride + 1 for n, k in zip(size, taps, strict=True))
     if min(small) < 1:
-        raise InputError(f"x has size {size}: must be at least the kernel's, {(kh, kw)}, with padding='VALID'")
-    return Geometry(stride, (kh, kw), large, small, low)
+        raise InputError(f"x has shape {x.shape}: must be at least {taps} pixels with padding = 'VALID'")
+    return Geometry(stride, taps, size, small)
 
 
 def _pad(x: Array, padding: list[Pair]) -> Array:
@@ -83,8 +86,7 @@ def _convolve(x: Array, kernel: Array, stride: int, padding: list[Pair]) -> Arra
 
 
 def _native_correlate(g: Geometry, x: Array, kernel: Array) -> Array:
-    (p, q), (kh, kw) = g.small, g.kernel
-    return _convolve(x, kernel, g.stride, g.padding(((p - 1) * g.stride + kh, (q - 1) * g.stride + kw)))
+    return _convolve(x, kernel, g.stride, g.padding(g.span))
 
 
 def _native_spread(g: Geometry, y: Array, kernel: Array) -> Array:
@@ -98,7 +100,7 @@ def _native_pair(g: Geometry, x: Array, y: Array) -> Array:
 
 
 def _cell_spread(g: Geometry, y: Array, kernel: Array) -> Array:
-    """A stride-1 convolution ``[N, P, Q, Cout] -> [N, P + a - 1, Q + b - 1, s s Cin]``, then cells laid out as pixels."""
+    """A stride-1 convolution ``[N, P, Q, Cout] -> [N, P + a - 1, Q + b - 1, s s Cin]``, then cells as pixels."""
     s, (a, b), (kh, kw, cin, cout) = g.stride, g.taps, kernel.shape
     kernel = jnp.pad(kernel, [(0, a * s - kh), (0, b * s - kw), (0, 0), (0, 0)]).reshape(a, s, b, s, cin, cout)
     kernel = kernel.transpose(0, 2, 5, 1, 3, 4).reshape(a, b, cout, s * s * cin)
@@ -123,51 +125,45 @@ def _cell_pair(g: Geometry, x: Array, y: Array) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def correlate(g: Geometry, x: Array, kernel: Array) -> Array:
-    """X ``[N, H, W, Cin]``, kernel ``[kh, kw, Cin, Cout]`` -> y ``[N, P, Q, Cout]``."""
+    """Maps x ``[N, H, W, Cin]``, kernel ``[kh, kw, Cin, Cout]`` -> y ``[N, P, Q, Cout]``."""
     chex.assert_rank([x, kernel], 4)
     return _native_correlate(g, x, kernel)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def spread(g: Geometry, y: Array, kernel: Array) -> Array:
-    """Y ``[N, P, Q, Cout]``, kernel ``[kh, kw, Cin, Cout]`` -> x ``[N, H, W, Cin]``."""
+    """Maps y ``[N, P, Q, Cout]``, kernel ``[kh, kw, Cin, Cout]`` -> x ``[N, H, W, Cin]``."""
     chex.assert_rank([y, kernel], 4)
     return lax.platform_dependent(y, kernel, cpu=partial(_cell_spread, g), default=partial(_native_spread, g))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def pair(g: Geometry, x: Array, y: Array) -> Array:
-    """X ``[N, H, W, Cin]``, y ``[N, P, Q, Cout]`` -> kernel ``[kh, kw, Cin, Cout]``."""
+    """Maps x ``[N, H, W, Cin]``, y ``[N, P, Q, Cout]`` -> kernel ``[kh, kw, Cin, Cout]``."""
     chex.assert_rank([x, y], 4)
     return lax.platform_dependent(x, y, cpu=partial(_cell_pair, g), default=partial(_native_pair, g))
 
 
-# A forward rule keeps both arguments; a backward rule pairs the cotangent with each of them in turn.
-correlate.defvjp(lambda g, x, k: (correlate(g, x, k), (x, k)), lambda g, xk, y: (spread(g, y, xk[1]), pair(g, xk[0], y)))
-spread.defvjp(lambda g, y, k: (spread(g, y, k), (y, k)), lambda g, yk, x: (correlate(g, x, yk[1]), pair(g, x, yk[0])))
-pair.defvjp(lambda g, x, y: (pair(g, x, y), (x, y)), lambda g, xy, k: (spread(g, xy[1], k), correlate(g, xy[0], k)))
+# Forward, each map keeps its two arguments; backward, it pairs the cotangent with each of them.
+correlate.defvjp(lambda g, x, k: (correlate(g, x, k), (x, k)), lambda g, r, y: (spread(g, y, r[1]), pair(g, r[0], y)))
+spread.defvjp(lambda g, y, k: (spread(g, y, k), (y, k)), lambda g, r, x: (correlate(g, x, r[1]), pair(g, x, r[0])))
+pair.defvjp(lambda g, x, y: (pair(g, x, y), (x, y)), lambda g, r, k: (spread(g, r[1], k), correlate(g, r[0], k)))
 
 
 def conv(x: Array, kernel: Array, *, stride: int = 1, padding: str = "SAME") -> Array:
-    """Convolution of x ``[N, H, W, Cin]`` with kernel ``[kh, kw, Cin, Cout]``, as `flax.linen.Conv` computes it.
-
-    The result is ``[N, P, Q, Cout]`` with P = ceil(H / stride) for padding "SAME", (H - kh) // stride + 1 for "VALID".
-    """
+    """Convolution of x ``[N, H, W, Cin]`` with kernel ``[kh, kw, Cin, Cout]``, as in `flax.linen.Conv`."""
     return correlate(geometry_of(x, kernel, stride, padding, transposed=False), x, kernel)
 
 
 def conv_transpose(x: Array, kernel: Array, *, stride: int = 1, padding: str = "SAME") -> Array:
-    """Transposed convolution of x ``[N, H, W, Cin]`` with kernel ``[kh, kw, Cin, Cout]``, as `flax.linen.ConvTranspose`.
-
-    The result is ``[N, P, Q, Cout]`` with P = H stride for padding "SAME", H stride + max(kh - stride, 0) for "VALID".
-    """
-    g = geometry_of(x, kernel, stride, padding, transposed=True)
-    return spread(g, x, kernel[::-1, ::-1].swapaxes(2, 3))
+    """Transposed convolution, ``[N, H, W, Cin]`` with kernel ``[kh, kw, Cin, Cout]``: `flax.linen.ConvTranspose`."""
+    return spread(geometry_of(x, kernel, stride, padding, transposed=True), x, kernel[::-1, ::-1].swapaxes(2, 3))
 
 
 class _Layer(nn.Module):
-    """The fields and parameters of `flax.linen.Conv`, so that checkpoints move between the two."""
+    """The parameters of flax.linen's layers, by name, shape and initial value: checkpoints move both ways."""
 
+    function: ClassVar[Callable[..., Array]]
     features: int
     kernel_size: int | Pair
     stride: int = 1
@@ -178,32 +174,24 @@ class _Layer(nn.Module):
     dtype: Any = None
     param_dtype: Any = jnp.float32
 
-    def convolve(self, x: Array, kernel: Array) -> Array:
-        raise NotImplementedError
-
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        """X ``[N, H, W, Cin]`` -> ``[N, P, Q, features]``."""
         size = (self.kernel_size,) * 2 if isinstance(self.kernel_size, int) else tuple(self.kernel_size)
         kernel = self.param("kernel", self.kernel_init, (*size, x.shape[-1], self.features), self.param_dtype)
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
-        y = self.convolve(x, kernel)
-        if bias is None:
-            return y
-        wide = jnp.promote_types(y.dtype, jnp.float32)  # the bias gradient sums over all pixels: in bfloat16 it saturates
-        return (y.astype(wide) + bias.astype(wide).reshape(1, 1, 1, -1)).astype(y.dtype)
+        y = self.function(x, kernel, stride=self.stride, padding=self.padding)
+        wide = jnp.promote_types(y.dtype, jnp.float32)  # the bias gradient sums over pixels, and bfloat16 saturates
+        return y if bias is None else (y.astype(wide) + bias.astype(wide).reshape(1, 1, 1, -1)).astype(y.dtype)
 
 
 class Conv(_Layer):
-    """Convolution layer; see `conv`."""
+    """Convolution ``[N, H, W, Cin] -> [N, P, Q, features]``; see `conv`."""
 
-    def convolve(self, x: Array, kernel: Array) -> Array:
-        return conv(x, kernel, stride=self.stride, padding=self.padding)
+    function = staticmethod(conv)
 
 
 class ConvTranspose(_Layer):
-    """Transposed convolution layer; see `conv_transpose`."""
+    """Transposed convolution ``[N, H, W, Cin] -> [N, P, Q, features]``; see `conv_transpose`."""
 
-    def convolve(self, x: Array, kernel: Array) -> Array:
-        return conv_transpose(x, kernel, stride=self.stride, padding=self.padding)
+    function = staticmethod(conv_transpose)

@@ -1,0 +1,20 @@
+"""Autoencoder: a point for each x instead of a posterior, trained by the log-likelihood of its reconstruction.
+
+Rumelhart, Hinton and Williams, 1986. Not a VAE with beta = 0, which still samples.
+"""
+
+from vae_jax.config import Config
+
+
+def get_config(data: str = "digits") -> Config:
+    """The config, for one of the data sets by name."""
+    config = Config(name="ae" if data == "digits" else f"ae_{data}")
+    config.data.name = data
+    config.model.posterior = "deterministic"
+    config.model.hidden = (400, 200)
+    config.model.latent_dim = 10
+    config.model.likelihood = "gaussian"
+    config.model.init_sigma = 1.0
+    config.objective.name = "reconstruction"
+    config.optimizer.schedule = "cosine"
+    return config

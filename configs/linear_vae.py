@@ -1,0 +1,20 @@
+"""Linear VAE: probabilistic PCA by gradient descent (Lucas et al., 2019, arXiv:1911.02469).
+
+With no hidden layers and a learned noise variance its optimum is known in closed form, and reached: see
+tests/test_linear_vae.py.
+"""
+
+from vae_jax.config import Config
+
+
+def get_config(data: str = "digits") -> Config:
+    """The config, for one of the data sets by name."""
+    config = Config(name="linear_vae" if data == "digits" else f"linear_vae_{data}")
+    config.data.name = data
+    config.model.hidden = ()
+    config.model.latent_dim = 2
+    config.model.likelihood = "gaussian"
+    config.model.sigma = "scalar"
+    config.optimizer.learning_rate = 1e-2
+    config.optimizer.schedule = "cosine"
+    return config

@@ -1,0 +1,288 @@
+"""From arrays to a data set: scale, shapes, splits, binarisation, and what is refused."""
+
+import hashlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.data import from_arrays
+from vae_jax.data.prepare import cut_test, fixed_permutation
+from vae_jax.errors import InputError
+
+KEY = jax.random.key(0)
+RULE_SHA256 = "bf3ed59ae0d9cb5c661307e6023bd009b56eff3ec0a397731e57fe2a6ccff6f8"
+
+
+def gray(n: int, seed: int = 0) -> np.ndarray:
+    """Images whose first two pixels spell their number, so that each is known again wherever it went."""
+    images = np.random.default_rng(seed).integers(0, 256, (n, 4, 3)).astype(np.uint8)
+    images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(n), 256)
+    return images
+
+
+def arrays(**changes) -> dict:
+    """Twenty and ten images in bytes, with the changes; None takes an array away."""
+    given = {"train_images": gray(20), "test_images": gray(10, seed=1)} | changes
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def unit(n: int) -> np.ndarray:
+    """Floats that reach 0 and 1."""
+    return np.linspace(0, 1, n * 12, dtype=np.float32).reshape(n, 4, 3)
+
+
+def read(source, key=KEY) -> np.ndarray:
+    return np.asarray(source.take(jnp.arange(source.num_examples), key)["x"])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "factor", "value_range"),
+    [
+        (gray(20), gray(10), 1 / 255, (0, 1)),
+        (gray(20).astype(np.int64), gray(10).astype(np.int16), 1 / 255, (0, 1)),
+        (gray(20) // 128, gray(10) // 128, 1, (0, 1)),
+        (gray(20) // 128, gray(10), 1 / 255, (0, 1)),  # one value above 1 anywhere, and all splits are bytes
+        (gray(20) > 127, gray(10) > 127, 1, (0, 1)),
+        (unit(20), unit(10), 1, (0, 1)),
+        (unit(20).astype(np.float64) * 300 - 100, unit(10).astype(np.float16), 1, (-100, 200)),
+    ],
+    ids=["uint8", "int64", "binary", "binary train", "bool", "unit", "float"],
+)
+def test_scale(train, test, factor, value_range) -> None:
+    dataset = from_arrays(arrays(train_images=train, test_images=test, valid_images=train[:3]))
+    for source, images in ((dataset.train, train), (dataset.test, test), (dataset.valid, train[:3])):
+        x = read(source)
+        assert x.dtype == np.float32
+        np.testing.assert_allclose(x[..., 0], images.astype(np.float32) * np.float32(factor), rtol=1e-6)
+        assert source.value_range == pytest.approx(value_range)
+    assert dataset.preparation["scale"] == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((4, 3), (4, 3, 1)), ((4, 3, 1), (4, 3, 1)), ((4, 3, 2), (4, 3, 2)), ((12,), (12,))]
+)
+def test_channel_axis(shape, expected) -> None:
+    dataset = from_arrays({"train_images": np.ones((20, *shape)), "test_images": np.ones((5, *shape))})
+    assert dataset.shape == expected
+    assert dataset.num_dims == np.prod(expected)
+    for source in (dataset.train, dataset.valid, dataset.test):
+        assert source.shape == expected
+        assert read(source).shape[1:] == expected
+
+
+def numbers(source) -> np.ndarray:
+    """Which images of `gray` a source holds."""
+    images = np.asarray(source.images).astype(int)
+    return images[:, 0, 0, 0] * 256 + images[:, 0, 1, 0]
+
+
+def test_validation_is_cut_by_the_fixed_rule() -> None:
+    images = gray(1000)
+    labels = np.arange(1000) % 7
+    given = arrays(train_images=images, train_labels=labels, test_labels=np.arange(10.0)[:, None])
+    one, two = from_arrays(given, valid_fraction=0.15), from_arrays(given, valid_fraction=0.15)
+    valid, train = numbers(one.valid), numbers(one.train)
+    assert (len(valid), len(train)) == (150, 850)
+    assert sorted([*valid, *train]) == list(range(1000))
+    assert set(valid) == set(fixed_permutation(1000)[:150])
+    np.testing.assert_array_equal(one.valid.labels, labels[valid])
+    np.testing.assert_array_equal(one.train.labels, labels[train])
+    assert one.valid.labels.dtype == jnp.int32
+    assert one.test.labels.shape == (10, 1)
+    assert one.test.labels.dtype == jnp.float32
+    np.testing.assert_array_equal(valid, numbers(two.valid))
+    np.testing.assert_array_equal(train, numbers(two.train))
+    assert "first 150 of 1000" in one.preparation["validation"]
+
+
+def test_the_fixed_rule_never_changes() -> None:
+    # Published numbers depend on it.
+    assert hashlib.sha256(fixed_permutation(1000).astype("<i4").tobytes()).hexdigest() == RULE_SHA256
+
+
+def test_given_validation_is_kept() -> None:
+    dataset = from_arrays(arrays(valid_images=gray(5, seed=2), valid_labels=np.arange(5)))
+    np.testing.assert_array_equal(dataset.valid.images[..., 0], gray(5, seed=2))
+    np.testing.assert_array_equal(dataset.train.images[..., 0], gray(20))
+    np.testing.assert_array_equal(dataset.valid.labels, np.arange(5))
+    assert dataset.train.labels is None
+    assert dataset.preparation["validation"] == "as in the source"
+
+
+def test_labels_come_with_the_batch_only_where_there_are_some() -> None:
+    dataset = from_arrays(arrays(train_labels=np.arange(20)))
+    index = jnp.array([3, 0, 3])
+    batch = dataset.train.take(index, KEY)
+    np.testing.assert_array_equal(batch["y"], dataset.train.labels[index])
+    np.testing.assert_array_equal(batch["index"], index)
+    assert set(dataset.test.take(index, KEY)) == {"x", "index"}
+
+
+def test_cut_test() -> None:
+    images, labels = gray(103), np.arange(103)
+    cut = cut_test(images, labels)
+    assert len(cut["test_images"]) == 20
+    assert sorted([*cut["test_labels"], *cut["train_labels"]]) == list(range(103))
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(cut[f"{split}_images"], images[cut[f"{split}_labels"]])
+    assert set(cut_test(images, None)) == {"train_images", "test_images"}
+
+
+@pytest.mark.parametrize("binarization", ["none", "threshold", "static", "dynamic"])
+def test_binarization(binarization) -> None:
+    # Pixel p in column p; 4,000 examples of each.
+    probabilities = np.array([0, 51, 127, 128, 204, 255], np.uint8)
+    images = np.tile(probabilities, (4000, 1))
+    given = {f"{split}_images": images for split in ("train", "valid", "test")}
+    one, two = (from_arrays(given, binarization=binarization) for _ in range(2))
+    other_key = jax.random.key(1)
+
+    for split in ("valid", "test"):
+        x = read(getattr(one, split))
+        np.testing.assert_array_equal(x, read(getattr(one, split), other_key))
+        np.testing.assert_array_equal(x, read(getattr(two, split)))
+    train = read(one.train)
+    np.testing.assert_array_equal(train, read(two.train))  # the same key
+    assert np.array_equal(train, read(one.train, other_key)) == (binarization != "dynamic")
+
+    mean = probabilities / 255
+    for source in (one.train, one.valid, one.test):
+        x = read(source)
+        if binarization == "none":
+            np.testing.assert_allclose(x, images / 255, rtol=1e-6)
+        elif binarization == "threshold":
+            np.testing.assert_array_equal(x, images > 127)
+        else:
+            assert set(np.unique(x)) == {0, 1}
+            error = np.sqrt(mean * (1 - mean) / len(x))
+            assert (np.abs(x.mean(0) - mean) <= 4 * error + 1e-7).all()
+    if binarization in ("static", "dynamic"):  # each split has draws of its own
+        assert not np.array_equal(read(one.valid), read(one.test))
+        assert not np.array_equal(read(one.train), read(one.test))
+        x = read(one.test)
+        assert len(np.unique(x, axis=0)) > 1  # and so has each example
+    assert one.preparation["binarization"] == binarization
+    assert one.preparation.get("binarization_seed") == (None if binarization == "none" else 777)
+
+
+def test_static_draw_of_an_example_does_not_depend_on_how_many_follow() -> None:
+    images = np.full((5000, 12), 127, np.uint8)  # more than one chunk
+    long, short = (
+        from_arrays({"train_images": images, "test_images": images[:n]}, binarization="static").test for n in (5000, 4100)
+    )
+    np.testing.assert_array_equal(read(long)[:4100], read(short))
+
+
+@pytest.mark.parametrize("binarization", ["threshold", "static", "dynamic"])
+def test_binarized_floats_have_the_range_of_bits(binarization) -> None:
+    given = arrays(train_images=0.25 + unit(20) / 2, test_images=0.25 + unit(10) / 2)
+    dataset = from_arrays(given, binarization=binarization)
+    for source in (dataset.train, dataset.valid, dataset.test):
+        assert set(np.unique(read(source))) == {0, 1}
+        assert source.value_range == (0, 1)
+
+
+def test_dynamic_binarization_in_compiled_code_equals_that_outside() -> None:
+    source = from_arrays(arrays(), binarization="dynamic").train
+    index = jnp.arange(6)
+    compiled = jax.jit(lambda source, index, key: source.take(index, key)["x"])
+    np.testing.assert_array_equal(compiled(source, index, KEY), source.take(index, KEY)["x"])
+
+
+@pytest.mark.parametrize("binarization", ["none", "threshold", "static", "dynamic"])
+def test_the_hash_of_the_test_images_is_recorded(binarization) -> None:
+    dataset = from_arrays(arrays(), binarization=binarization)
+    expected = gray(10, seed=1)[..., None] if binarization == "none" else read(dataset.test).astype(np.uint8)
+    assert dataset.preparation["test_sha256"] == hashlib.sha256(expected.tobytes()).hexdigest()
+
+
+def test_the_hash_changes_with_one_pixel() -> None:
+    changed = gray(10, seed=1)
+    changed[4, 2, 2] ^= 1
+    hashes = [from_arrays(arrays(**extra)).preparation["test_sha256"] for extra in ({}, {"test_images": changed})]
+    assert hashes[0] != hashes[1]
+
+
+def with_value(value: float) -> np.ndarray:
+    images = unit(10).astype(np.float64)
+    images[3, 1, 1] = value
+    return images
+
+
+REFUSED = {
+    "no train": ({"train_images": None}, ["train_images", "['test_images']"]),
+    "no test": ({"test_images": None, "images": gray(3)}, ["test_images", "['images', 'train_images']"]),
+    "empty train": ({"train_images": gray(0)}, ["train_images", "empty", "(0, 4, 3"]),
+    "empty test": ({"test_images": gray(0)}, ["test_images", "empty", "(0, 4, 3"]),
+    "empty valid": ({"valid_images": gray(0)}, ["valid_images", "empty", "(0, 4, 3"]),
+    "empty list": ({"test_images": []}, ["test_images", "(0,)", "[N, H, W]"]),
+    "a number": ({"test_images": 3}, ["test_images", "()", "[N, H, W]"]),
+    "test shape": ({"test_images": np.ones((5, 4, 4), np.uint8)}, ["(4, 3, 1)", "'test': (4, 4, 1)", "alike"]),
+    "valid shape": ({"valid_images": np.ones((5, 4, 3, 2), np.uint8)}, ["(4, 3, 1)", "'valid': (4, 3, 2)", "alike"]),
+    "ragged": ({"train_images": [[[1, 2], [3, 4]], [[1, 2]]]}, ["train_images", "unequal shapes", "alike"]),
+    "objects": ({"train_images": np.array([[None, 1]] * 5)}, ["train_images", "objects", "numbers"]),
+    "text": ({"train_images": np.array([["a", "b"]] * 5)}, ["train_images", "<U1", "integers, floats and booleans"]),
+    "complex": ({"train_images": gray(5) * 1j}, ["train_images", "complex128", "integers, floats and booleans"]),
+    "NaN": ({"test_images": with_value(np.nan)}, ["test_images", "1 values", "NaN", "finite"]),
+    "inf": ({"test_images": with_value(np.inf)}, ["test_images", "1 values", "infinite", "finite"]),
+    "-inf": ({"test_images": with_value(-np.inf)}, ["test_images", "1 values", "infinite", "finite"]),
+    "inf as float32": ({"test_images": with_value(1e39)}, ["test_images", "1 values", "infinite", "finite"]),
+    "negative": ({"train_images": gray(5).astype(int) - 1}, ["train_images", "from -1 to", "0 to 255"]),
+    "above 255": ({"test_images": np.full((5, 4, 3), 256)}, ["test_images", "256 to 256", "0 to 255"]),
+    "mixed": ({"test_images": unit(10)}, ["some splits hold integers and some floats", "one kind"]),
+    "few labels": ({"train_labels": np.arange(19)}, ["train_labels", "(19,)", "20 images", "[20]"]),
+    "many labels": ({"test_labels": np.arange(11)}, ["test_labels", "(11,)", "10 images", "[10]"]),
+    "one label": ({"test_labels": 3}, ["test_labels", "()", "10 images", "[10]"]),
+    "label images": ({"test_labels": gray(10)}, ["test_labels", "(10, 4, 3)", "[10, C]"]),
+    "ragged labels": ({"test_labels": [[1], [1, 2]] * 5}, ["test_labels", "unequal lengths", "alike"]),
+    "text labels": ({"test_labels": ["a"] * 10}, ["test_labels", "<U1", "numbers"]),
+}
+
+
+@pytest.mark.parametrize(("changes", "parts"), REFUSED.values(), ids=REFUSED)
+def test_refused_arrays(changes, parts) -> None:
+    with pytest.raises(InputError) as error:
+        from_arrays(arrays(**changes), name="my set")
+    for part in ["my set", *parts]:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("binarization", ["threshold", "static", "dynamic"])
+@pytest.mark.parametrize(("value", "span"), [(-0.25, "-0.25 to 1"), (1.5, "0 to 1.5"), (255, "0 to 255")])
+def test_floats_outside_the_unit_interval_cannot_be_binarized(binarization, value, span) -> None:
+    with pytest.raises(InputError) as error:
+        from_arrays(arrays(train_images=with_value(value), test_images=unit(10)), binarization=binarization, name="my set")
+    for part in (f"config.data.binarization = {binarization!r}", "[0, 1]", "my set", span):
+        assert part in str(error.value)
+
+
+def test_unknown_binarization_names_the_nearest() -> None:
+    with pytest.raises(InputError) as error:
+        from_arrays(arrays(), binarization="dinamic")
+    for part in ("config.data.binarization = 'dinamic'", "none, static, dynamic, threshold", "did you mean 'dynamic'?"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "parts"),
+    [
+        *((value, ["greater than 0 and at most 0.9"]) for value in (0, -0.1, 0.91, 1, 2, float("nan"), float("inf"))),
+        (0.01, ["leaves 0 of 20", "both must have some"]),
+    ],
+)
+def test_refused_valid_fraction(fraction, parts) -> None:
+    with pytest.raises(InputError) as error:
+        from_arrays(arrays(), valid_fraction=fraction)
+    for part in [f"config.data.valid_fraction = {fraction}", *parts]:
+        assert part in str(error.value)
+
+
+def test_one_training_image_cannot_be_split() -> None:
+    with pytest.raises(InputError, match=r"valid_fraction = 0.9: leaves 1 of 1 .* both must have some"):
+        from_arrays(arrays(train_images=gray(1)), valid_fraction=0.9)
+
+
+def test_valid_fraction_is_not_looked_at_where_validation_is_given() -> None:
+    assert from_arrays(arrays(valid_images=gray(5)), valid_fraction=0).valid.num_examples == 5
