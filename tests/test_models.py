@@ -176,7 +176,7 @@ def test_generate_decodes_draws_of_the_prior():
     kernel = np.float64(out["kernel"])
     covariance = kernel.T @ kernel
     scale = np.sqrt(np.diag(covariance))
-    assert np.all(np.abs(np.mean(means, 0, dtype=np.float64) - out["bias"]) <= 4 * scale / np.sqrt(num_samples))
+    assert np.all(np.abs(np.mean(np.float64(means), 0) - out["bias"]) <= 4 * scale / np.sqrt(num_samples))
     error = np.cov(np.float64(means).T) - covariance
     stderr = np.sqrt((np.outer(scale, scale) ** 2 + covariance**2) / num_samples)
     assert np.all(np.abs(error) <= 4 * stderr)

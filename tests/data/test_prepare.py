@@ -169,9 +169,8 @@ def test_binarization(binarization) -> None:
 
 def test_static_draw_of_an_example_does_not_depend_on_how_many_follow() -> None:
     images = np.full((5000, 12), 127, np.uint8)  # more than one chunk
-    long, short = (
-        from_arrays({"train_images": images, "test_images": images[:n]}, binarization="static").test for n in (5000, 4100)
-    )
+    few = {"train_images": images[:4], "valid_images": images[:4]}
+    long, short = (from_arrays(few | {"test_images": images[:n]}, binarization="static").test for n in (5000, 4100))
     np.testing.assert_array_equal(read(long)[:4100], read(short))
 
 
