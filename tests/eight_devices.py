@@ -72,7 +72,9 @@ pmap_state, pmap_losses = run_pmap()
 key = jax.random.key(0)
 params = one_step[0].params
 one_terms = make_evaluator(model, batch_size=50)(params, plain, key)
-eight_terms = make_evaluator(model, batch_size=50, mesh=mesh)(parallel.replicate(params, mesh), parallel.replicate(plain, mesh), key)
+eight_terms = make_evaluator(model, batch_size=50, mesh=mesh)(
+    parallel.replicate(params, mesh), parallel.replicate(plain, mesh), key
+)
 results = {
     "devices": jax.device_count(),
     "batch_is_split": len(eight_step[0].params["params"]["posterior"]["mean"]["kernel"].sharding.device_set),

@@ -120,7 +120,9 @@ def test_interrupted_between_checkpoints_it_ends_in_the_same_bits(finished, tmp_
     monkeypatch.undo()
     loop.train_and_evaluate(small(), tmp_path / "run")
     for step in (20, 40):
-        chex.assert_trees_all_equal(vae_jax.load(finished[0], step=step).params, vae_jax.load(tmp_path / "run", step=step).params)
+        chex.assert_trees_all_equal(
+            vae_jax.load(finished[0], step=step).params, vae_jax.load(tmp_path / "run", step=step).params
+        )
     lines = read_metrics(tmp_path / "run")
     assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
     assert len(lines) == 6  # nothing twice

@@ -49,10 +49,11 @@ class ArraySource:
         return self.images.shape[1:]
 
     def take(self, index: Array, key: Array) -> Batch:
-        x = self.images[index].astype(jnp.float32) * self.scale
+        flat = self.images.reshape(self.num_examples, -1)  # on one axis, for the reason given in `Distribution.log_prob`
+        x = flat[index].astype(jnp.float32) * self.scale
         if self.dynamic:
             x = jax.random.bernoulli(key, x).astype(jnp.float32)
-        batch = {"x": x, "index": index}
+        batch = {"x": x.reshape(*index.shape, *self.shape), "index": index}
         return batch if self.labels is None else batch | {"y": self.labels[index]}
 
 
