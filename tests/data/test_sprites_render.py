@@ -154,7 +154,7 @@ def test_bad_classes_are_named(factor: int, array: type) -> None:
 
 
 def test_bad_indices_shapes_and_types_are_refused() -> None:
-    with pytest.raises(ValueError, match="index = 737280: .* at most 737279"):
+    with pytest.raises(ValueError, match=r"index = 737280: .* at most 737279"):
         sprites.index_to_classes(np.array([0, sprites.NUM_IMAGES]))
     with pytest.raises(AssertionError):
         sprites.render(np.zeros((2, 4), np.int32))
