@@ -7,6 +7,7 @@ from vae_jax import (
     corruptions,
     data,
     distributions,
+    evaluation,
     likelihoods,
     nets,
     objectives,
@@ -16,6 +17,7 @@ from vae_jax import (
     schedules,
     train,
 )
+from vae_jax.interpolation import interpolate
 from vae_jax.models import VAE
 from vae_jax.objectives import elbo, make_loss_fn, reconstruction
 from vae_jax.trained import load
@@ -30,6 +32,8 @@ __all__ = [
     "data",
     "distributions",
     "elbo",
+    "evaluation",
+    "interpolate",
     "likelihoods",
     "load",
     "make_loss_fn",

@@ -31,8 +31,7 @@ class Checkpoints:
             best_fn=_score,
             preservation_policy=checkpoint_managers.AnyPreservationPolicy([newest, best]),
             enable_async_checkpointing=False,
-            cleanup_tmp_directories=not read_only,
-            read_only=read_only,
+            cleanup_tmp_directories=not read_only,  # a run may be writing one of them
             create=not read_only,
         )
         self._manager = ocp.CheckpointManager(self.directory, options=options)

@@ -150,6 +150,8 @@ def check(config: Config) -> None:
         for size in values[field]:
             check_range(f"config.{field}", size, 1)
     check_range("config.optimizer.ema_decay", config.optimizer.ema_decay, 0, 1 - 1e-7)
+    if config.model.sigma in ("scalar", "channel", "pixel"):
+        check_range("config.model.init_sigma", config.model.init_sigma, 1e-3, 50)  # a learned sigma is bounded there
     objective = config.objective
     if objective.corruption in ("masking", "salt_and_pepper"):
         check_range("config.objective.corruption_level", objective.corruption_level, 0, 1)

@@ -23,6 +23,12 @@ def soft_clip(x: Array, low: float, high: float) -> Array:
     return high - (high - low) / jax.nn.softplus(high - low) * jax.nn.softplus(high - x)
 
 
+def inverse_soft_clip(y: float, low: float, high: float) -> float:
+    """The x that `soft_clip` maps to y, a number inside (low, high)."""
+    inner = high - math.log(math.expm1((high - y) / (high - low) * math.log1p(math.exp(high - low))))
+    return low + math.log(math.expm1(inner - low))
+
+
 def sum_event(terms: Array, event_ndims: int) -> Array:
     """Sums the last `event_ndims` axes."""
     return terms.sum(axis=tuple(range(terms.ndim - event_ndims, terms.ndim)))
@@ -106,7 +112,7 @@ class OptimalGaussian(Distribution):
     sigma^2 is the mean squared residual over *all* axes of the value scored (samples, batch and event), as in
     sigma-VAE (Rybkin et al., 2021, arXiv:2006.13202); the gradient through it vanishes at the optimum and is not taken.
     One number fitted to n residuals makes the sum of log-likelihoods too high by half a nat in all, so per example by
-    1 / (2 B). It has no scale before it has seen data, so it cannot be sampled: use `mean`, or a learned sigma.
+    1 / (2 B), and an example's own number depends on the others of its batch. It has no scale before it has seen data, so it cannot be sampled: use `mean`, or a learned sigma.
     """
 
     mean: Array  # [*batch, *event]
@@ -194,6 +200,7 @@ def kl_terms(q: Distribution, p: Distribution) -> Array:
 
 def kl_divergence(q: Distribution, p: Distribution) -> Array:
     """KL(q || p), ``[*batch]``; TypeError where there is no closed form."""
+    chex.assert_equal(q.event_shape, p.event_shape)
     return sum_event(kl_terms(q, p), q.event_ndims)
 
 

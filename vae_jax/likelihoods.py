@@ -13,11 +13,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
-from vae_jax.distributions import Distribution, soft_clip
+from vae_jax.distributions import Distribution, inverse_soft_clip, soft_clip
 from vae_jax.nets.conv import doubled, halved
 from vae_jax.nets.convolution import Conv
 from vae_jax.types import Array
 
+LOGVAR_RANGE = (-14.0, 8.0)  # of a learned sigma: 9e-4 to 55 in the units of the data
 REALS = (-math.inf, math.inf)
 
 
@@ -89,9 +90,9 @@ class LearnedGaussian(nn.Module):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean = EventLayer(self.event_shape)(h, lead)[..., 0]
-        init = nn.initializers.constant(2 * math.log(self.init_sigma))
+        init = nn.initializers.constant(inverse_soft_clip(2 * math.log(self.init_sigma), *LOGVAR_RANGE))
         logvar = self.param("logvar", init, tuple(self.sigma_shape))
-        return distributions.DiagGaussian(mean, soft_clip(logvar, -14.0, 8.0), len(self.event_shape))
+        return distributions.DiagGaussian(mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape))
 
 
 class PredictedGaussian(nn.Module):
@@ -104,7 +105,7 @@ class PredictedGaussian(nn.Module):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean, logvar = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
-        return distributions.DiagGaussian(mean, soft_clip(logvar, -14.0, 8.0), len(self.event_shape))
+        return distributions.DiagGaussian(mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape))
 
 
 class OptimalGaussian(nn.Module):

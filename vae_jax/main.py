@@ -1,4 +1,9 @@
-"""The command line: flags, then one call. Everything that it does can be imported from elsewhere and tested."""
+"""Trains, evaluates and draws a variational autoencoder.
+
+python -m vae_jax.main --config=configs/beta_vae.py
+python -m vae_jax.main --config=configs/vae.py:mnist --config.data.dir=DIR --config.seed=1 --workdir=runs/mnist1
+python -m vae_jax.main --workdir=runs/mnist1 --mode=eval
+"""
 
 import itertools
 import logging

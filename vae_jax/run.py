@@ -58,7 +58,9 @@ def read_config(workdir: pathlib.Path) -> Config:
     path = workdir / "config.json"
     try:
         return config_lib.from_dict(json.loads(path.read_text()))
-    except (OSError, json.JSONDecodeError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
         raise InputError(f"workdir = {os.fspath(workdir)!r}: no run there, {path} cannot be read ({error})") from error
 
 

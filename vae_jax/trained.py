@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax import build, train
-from vae_jax.checkpoint import Checkpoints
 from vae_jax.config import Config
 from vae_jax.distributions import Distribution
 from vae_jax.errors import InputError
@@ -20,13 +19,12 @@ from vae_jax.types import Array, Params
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A model with its parameters; every method is compiled at its first call for a shape."""
+    """A model with its parameters, trained here or loaded; every method is compiled at its first call for a shape."""
 
     model: VAE
     params: Params
-    config: Config
-    step: int
-    event_shape: tuple[int, ...]
+    config: Config | None = None  # of the run that it comes from, and its step there
+    step: int | None = None
 
     @functools.cached_property
     def _apply(self) -> Any:
@@ -62,6 +60,8 @@ def load(workdir: str | os.PathLike, *, step: int | None = None) -> Trained:
     Raises:
       InputError: no run there, no checkpoint at that step, or a damaged one.
     """
+    from vae_jax.checkpoint import Checkpoints  # Orbax: slow to import, and importers of parts don't need it
+
     with Checkpoints(workdir, read_only=True) as checkpoints:
         steps, step = checkpoints.steps(), checkpoints.best_step() if step is None else step
         if step not in steps:
@@ -75,4 +75,4 @@ def load(workdir: str | os.PathLike, *, step: int | None = None) -> Trained:
             state = checkpoints.restore(step, like)
         except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
             raise InputError(f"checkpoint {step} in {checkpoints.directory} is damaged; there are {steps}: {error}") from error
-    return Trained(model, state.eval_params, config, step, event_shape)
+    return Trained(model, state.eval_params, config, step)

@@ -101,10 +101,19 @@ def test_steps_up_to_uint32():
     assert indices(step, num_examples=1000, batch_size=4).tolist() == exact_batch(MASK, 1000, 4, 0)
 
 
-@pytest.mark.parametrize(("n", "batch_size"), [(65_536, 65_536), (2**31, 1), (60_000, 10**6), (2**32, 1)])
-def test_too_many_examples_for_32_bits_are_refused(n, batch_size):
-    with pytest.raises(ValueError, match=str(n * batch_size)):
-        batch_index(jnp.array(0), num_examples=n, batch_size=batch_size, seed=0)
+@pytest.mark.parametrize(("n", "batch_size"), [(65_536, 65_536), (1_281_167, 4096), (2**31 - 1, 3), (7, 20)])
+def test_products_beyond_32_bits_are_exact(n, batch_size):
+    for step in (0, n - 1, n, 1_000_003, 2**32 - 1):
+        row = batch_index(jnp.array(step, jnp.uint32), num_examples=n, batch_size=batch_size, seed=3)
+        for column in (0, batch_size - 1):
+            epoch, place = divmod(step * batch_size + column, n)
+            assert row[column] == exact_permute(place, n, exact_hash(exact_hash(3) ^ (epoch & MASK))), (step, column)
+
+
+@pytest.mark.parametrize("n", [0, 2**31, 2**32])
+def test_too_few_or_too_many_examples_are_refused(n):
+    with pytest.raises(ValueError, match=f"num_examples = {n}: must be at least 1 and at most"):
+        batch_index(jnp.array(0), num_examples=n, batch_size=4, seed=0)
 
 
 def agreement(a, b):

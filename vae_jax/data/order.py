@@ -7,6 +7,7 @@ begin in one epoch and end in the next; every example comes exactly once per epo
 import jax
 import jax.numpy as jnp
 
+from vae_jax.errors import check_range
 from vae_jax.types import Array
 
 ROUNDS = 64  # swap-or-not needs some multiple of log2(n); 64 serves n up to billions
@@ -38,18 +39,32 @@ def permute(position: Array, num_examples: int, seed: Array) -> Array:
 
 
 def batch_index(step: Array, *, num_examples: int, batch_size: int, seed: int | Array) -> Array:
-    """Indices [*step.shape, B] of the examples of a step, or of many.
-
-    Raises:
-      ValueError: num_examples * batch_size does not fit 32 bits.
-    """
-    if num_examples * (batch_size + 1) >= 2**32:
-        raise ValueError(f"num_examples * batch_size = {num_examples * batch_size}: must be below 2**32")
+    """Indices [*step.shape, B] of the examples of a step, or of many; InputError unless there are 1 to 2^31 - 1 of them."""
+    check_range("num_examples", num_examples, 1, 2**31 - 1)
     n = jnp.uint32(num_examples)
-    cycle, step = jnp.divmod(step.astype(jnp.uint32), n)  # n steps are batch_size epochs: keeps the product in 32 bits
-    position = step[..., None] * jnp.uint32(batch_size) + jnp.arange(batch_size, dtype=jnp.uint32)
-    epoch = cycle[..., None] * jnp.uint32(batch_size) + position // n
+    epoch, position = _divmod_product(step.astype(jnp.uint32), batch_size, num_examples)
+    position = position[..., None] + jnp.arange(batch_size, dtype=jnp.uint32)
+    epoch = epoch[..., None] + position // n
     return permute(position % n, num_examples, _hash(_hash(jnp.uint32(seed)) ^ epoch))
+
+
+def _divmod_product(step: Array, batch_size: int, num_examples: int) -> tuple[Array, Array]:
+    """step * batch_size divided by num_examples, quotient and remainder, by binary long multiplication.
+
+    The product itself leaves 32 bits after a few thousand epochs of a large set.
+    """
+    n = jnp.uint32(num_examples)
+    more_quotient, more_remainder = (jnp.uint32(part) for part in divmod(batch_size, num_examples))
+
+    def carry(quotient: Array, remainder: Array) -> tuple[Array, Array]:
+        return quotient + (remainder >= n), jnp.where(remainder >= n, remainder - n, remainder)
+
+    def next_bit(i: int, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        bit = (step >> jnp.uint32(31 - i)) & 1
+        quotient, remainder = carry(2 * state[0], 2 * state[1])
+        return carry(quotient + bit * more_quotient, remainder + bit * more_remainder)
+
+    return jax.lax.fori_loop(0, 32, next_bit, (jnp.zeros_like(step), jnp.zeros_like(step)))
 
 
 def padded_batches(num_examples: int, batch_size: int) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 
-from vae_jax.distributions import has_closed_form_kl, kl_terms
+from vae_jax.distributions import Deterministic, has_closed_form_kl, kl_terms
 from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
 
@@ -42,7 +42,12 @@ def elbo(
 
     Returns:
       loss [] and the metrics `loss, elbo, distortion, rate, beta` (and `capacity`); `elbo` is the plain beta = 1 bound.
+
+    Raises:
+      ValueError: a deterministic posterior; free bits without a closed-form KL.
     """
+    if isinstance(outputs.posterior, Deterministic):
+        raise ValueError("a deterministic posterior has an infinite rate, and so no ELBO; take `reconstruction`")
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     if free_bits is not None:
         rate = free_bits_rate(outputs, free_bits)
