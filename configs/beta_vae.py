@@ -16,4 +16,5 @@ def get_config(data: str = "sprites") -> Config:
     config.optimizer.learning_rate = 5e-4
     config.train.num_steps = 2_000
     config.train.batch_size = 64
+    config.train.log_every = 50
     return config

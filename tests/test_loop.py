@@ -207,7 +207,9 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(tmp_path, 
         return real(self, state, *args)
 
     monkeypatch.setattr(Checkpoints, "save", full)
-    with pytest.raises(RunStopped, match=r"checkpoint 40 could not be written.*No space left.*last good checkpoint is step 20"):
+    with pytest.raises(
+        RunStopped, match=r"checkpoint 40 could not be written.*no space left on the device.*last good checkpoint is step 20"
+    ):
         loop.train_and_evaluate(small(), tmp_path / "run")
     assert vae_jax.load(tmp_path / "run").step == 20
 

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import textwrap
 from typing import Any, Self
 
 import jax
@@ -74,7 +75,7 @@ class Checkpoints:
             try:
                 return self.restore(step, like)
             except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+                reason = textwrap.shorten(str(error) or type(error).__name__, 200)
                 logger.warning("checkpoint %d in %s is damaged, trying the one before: %s", step, self.directory, reason)
                 self._set_aside(step)
         if steps:

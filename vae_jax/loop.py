@@ -1,7 +1,9 @@
 """The training loop: compiled calls, evaluations and checkpoints in between, and what stops it."""
 
+import contextlib
 import functools
 import os
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,22 +54,23 @@ def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> Train
     """The training loop. The metrics of one call are read after the next is under way, so that the device never waits."""
     c = run.config.train
     source = parallel.replicate(run.dataset.train, run.mesh)
-    writer = MetricsWriter(run.workdir, start_step=int(state.step))
-    bar = tqdm.tqdm(total=c.num_steps, initial=int(state.step), unit="step", desc=run.config.name, dynamic_ncols=True)
+    first = int(state.step)
     pending: tuple[int, int, Metrics] | None = None
-    for start, stop in calls(int(state.step), run.config):
-        state, metrics = _epoch(run, stop - start)(state, source)
-        if pending is not None:
-            _report(run, *pending, writer, bar, checkpoints)
-        pending = (start, stop, metrics)
-        if stop % c.eval_every == 0 or stop == c.num_steps:
-            _report(run, *pending, writer, bar, checkpoints)
-            pending = None
-            numbers = summarize_split(run, evaluate(run, state.eval_params, "valid"))
-            writer.write(stop, "valid", numbers, binarization=run.dataset.preparation["binarization"])
-            _save(run, state, _score(numbers), checkpoints)
-    bar.close()
-    writer.close()
+    with (
+        contextlib.closing(MetricsWriter(run.workdir, start_step=first)) as writer,
+        tqdm.tqdm(total=c.num_steps, initial=first, unit="step", desc=run.config.name, dynamic_ncols=True) as bar,
+    ):
+        for start, stop in calls(first, run.config):
+            state, metrics = _epoch(run, stop - start)(state, source)
+            if pending is not None:
+                _report(run, *pending, writer, bar, checkpoints)
+            pending = (start, stop, metrics)
+            if stop % c.eval_every == 0 or stop == c.num_steps:
+                _report(run, *pending, writer, bar, checkpoints)
+                pending = None
+                numbers = summarize_split(run, evaluate(run, state.eval_params, "valid"))
+                writer.write(stop, "valid", numbers, binarization=run.dataset.preparation["binarization"])
+                _save(run, state, _score(numbers), checkpoints)
     return state
 
 
@@ -125,7 +128,9 @@ def _save(run: Run, state: TrainState, score: float, checkpoints: Checkpoints) -
     try:
         checkpoints.save(state, run.config, run.dataset.shape, score)
     except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        reason = textwrap.shorten(str(error) or type(error).__name__, 160)
+        if "no space left" in str(error).lower():
+            reason = "no space left on the device"
         raise RunStopped(f"checkpoint {int(state.step)} could not be written: {reason}; {_last_good(checkpoints)}") from error
 
 

@@ -49,7 +49,7 @@ def batch_index(step: Array, *, num_examples: int, batch_size: int, seed: int | 
 
 
 def _divmod_product(step: Array, batch_size: int, num_examples: int) -> tuple[Array, Array]:
-    """step * batch_size divided by num_examples, quotient and remainder, by binary long multiplication.
+    """Quotient and remainder of step * batch_size by num_examples, by binary long multiplication.
 
     The product itself leaves 32 bits after a few thousand epochs of a large set.
     """
