@@ -6,15 +6,15 @@ import re
 from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "vae_jax" / "__init__.py").read_text()).group(1)
-REQUIREMENTS = (ROOT / "requirements.txt").read_text().split()
+VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "vae_jax" / "__init__.py").read_text(encoding="utf-8")).group(1)
+REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
 TEST = ["pytest>=8", "pytest-xdist>=3.6", "scipy>=1.11", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
 
 setup(
     name="vae_jax",
     version=VERSION,
     description="Variational autoencoders in JAX: pure functions, explicit keys, numbers that can be cited",
-    long_description=(ROOT / "README.md").read_text(),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",

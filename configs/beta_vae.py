@@ -10,11 +10,16 @@ def get_config(data: str = "sprites") -> Config:
     """The config, for one of the data sets by name."""
     config = Config(name="beta_vae" if data == "sprites" else f"beta_vae_{data}")
     config.data.name = data
-    config.model.network = "burgess"
+    if data == "sprites":
+        config.model.network = "burgess"
+    else:
+        config.model.network, config.model.hidden = "conv", (256,)
+        config.data.binarization = "dynamic"
     config.model.latent_dim = 10
     config.objective.beta = 4.0
     config.optimizer.learning_rate = 5e-4
-    config.train.num_steps = 2_000
+    config.train.num_steps = 1_500
     config.train.batch_size = 64
     config.train.log_every = 50
+    config.train.eval_every = 500
     return config

@@ -71,8 +71,8 @@ one_epoch, eight_epoch = run_epoch(None), run_epoch(mesh)
 pmap_state, pmap_losses = run_pmap()
 key = jax.random.key(0)
 params = one_step[0].params
-one_terms = make_evaluator(model, batch_size=50)(params, plain, key)
-eight_terms = make_evaluator(model, batch_size=50, mesh=mesh)(
+one_terms = make_evaluator(model, batch_size=64)(params, plain, key)
+eight_terms = make_evaluator(model, batch_size=64, mesh=mesh)(
     parallel.replicate(params, mesh), parallel.replicate(plain, mesh), key
 )
 results = {
@@ -82,7 +82,7 @@ results = {
     "moved": distance(one_step[0].params, initial().params),
     "epoch": distance(eight_epoch[0].params, one_epoch[0].params),
     "epoch_losses": float(np.abs(eight_epoch[1]["loss"] / one_epoch[1]["loss"] - 1).max()),
-    "evaluation": [float(one_terms.mse.mean()), float(eight_terms.mse.mean())],
+    "evaluation": [float(one_terms.elbo.mean()), float(eight_terms.elbo.mean())],
     "evaluated": [len(one_terms.elbo), len(eight_terms.elbo)],
     "pmap_losses": [np.mean(pmap_losses[:5]), np.mean(pmap_losses[-5:])],
     "pmap_replicas_differ": rows_differ(pmap_state),

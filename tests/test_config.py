@@ -255,7 +255,7 @@ def test_differences_lists_the_fields_in_both() -> None:
         "config.seed: 3 here, 0 there",
         "config.data.dir: 'here' here, '' there",
         "config.model.hidden: (5,) here, (400,) there",
-        "config.evaluation.batch_size: 7 here, 250 there",
+        "config.evaluation.batch_size: 7 here, 256 there",
     ]
     assert differences(ours, Config()) == expected
     assert differences(ours, Config(), ["data.dir", "evaluation.batch_size"]) == [expected[0], expected[2]]
@@ -321,3 +321,31 @@ def test_check_range(value, low, high, open_low, inside) -> None:
     else:
         with pytest.raises(InputError, match=rf"^f = {value!r}: must be (at least|greater than) 1"):
             check_range("f", value, low, high, open_low=open_low)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objective__corruption_level": 0.3},
+        {"objective__beta_steps": 100},
+        {"objective__capacity_steps": 10},
+        {"objective__name": "reconstruction", "objective__free_bits": 0.1},
+        {"objective__name": "reconstruction", "objective__capacity": 2.0},
+        {"data__path": "x.npz"},
+        {"model__sigma": "scalar"},
+    ],
+)
+def test_an_option_that_would_do_nothing_is_an_error(changes) -> None:
+    with pytest.raises(InputError, match="does nothing without"):
+        check(changed(**changes))
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a b", "a/b", ".."])
+def test_a_name_that_is_no_folder_is_refused(name) -> None:
+    with pytest.raises(InputError, match=r"config\.name = "):
+        check(changed(name=name))
+
+
+def test_a_corruption_needs_a_level() -> None:
+    with pytest.raises(InputError, match=r"corruption_level = 0\.0: corruption 'masking' needs one above 0"):
+        check(changed(objective__corruption="masking"))

@@ -21,7 +21,7 @@ import pytest
 
 import vae_jax
 from vae_jax import loop, results, run
-from vae_jax.checkpoint import Checkpoints
+from vae_jax.checkpoint import Checkpoints, Description
 from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.records import MetricsWriter, read_metrics
@@ -93,7 +93,7 @@ def test_evaluation_is_the_mean_over_every_example_whatever_the_batch(finished):
     workdir, numbers = finished
     config = small(evaluation__batch_size=359)
     again = run.make_run(config, workdir)
-    terms = results.evaluate(again, vae_jax.load(workdir, step=numbers["step"]).params, "test")
+    terms = results.evaluate(again, results.evaluator_of(again), vae_jax.load(workdir, step=numbers["step"]).params, "test")
     assert terms.mse.shape == (359,)
     assert terms.mse.mean() == pytest.approx(numbers["test"]["mse"], rel=1e-5)  # no noise in it
     assert terms.rate.mean() == pytest.approx(numbers["test"]["rate"], rel=1e-5)
@@ -161,13 +161,85 @@ def test_a_damaged_newest_checkpoint_falls_back_with_a_warning(copy, finished, c
     chex.assert_trees_all_equal(vae_jax.load(copy, step=40).params, vae_jax.load(finished[0], step=40).params)
 
 
-def test_when_no_checkpoint_can_be_read_it_says_so_and_removes_nothing(copy):
+def test_when_no_checkpoint_can_be_read_it_says_so_and_touches_nothing(copy):
     for path in (copy / "checkpoints").rglob("*"):
         if path.is_file() and "state" in path.parts:
             path.write_bytes(b"")
-    with pytest.raises(InputError, match="none of the checkpoints"):
+    before = sorted(path for path in copy.rglob("*"))
+    for _ in range(2):  # the second time is no different from the first
+        with pytest.raises(InputError, match="none of the checkpoints"):
+            loop.train_and_evaluate(small(), copy)
+    assert sorted(path for path in copy.rglob("*")) == before
+
+
+@pytest.mark.parametrize("item", ["description", "_CHECKPOINT_METADATA"])
+def test_damage_beside_the_state_is_found_too(copy, finished, item, caplog):
+    target = copy / "checkpoints" / "40" / item
+    for path in [target] if target.is_file() else [p for p in target.rglob("*") if p.is_file()]:
+        path.write_bytes(b"{")
+    with caplog.at_level(logging.WARNING):
         loop.train_and_evaluate(small(), copy)
-    assert len(list((copy / "checkpoints").glob("damaged-*"))) == 2
+    chex.assert_trees_all_equal(vae_jax.load(copy, step=40).params, vae_jax.load(finished[0], step=40).params)
+    if item == "description":
+        assert "damaged" in caplog.text
+        assert (copy / "checkpoints" / "damaged-40").exists()
+
+
+def test_a_step_damaged_twice_is_mended_twice(copy):
+    for _ in range(2):
+        for path in (copy / "checkpoints" / "40" / "state").rglob("*"):
+            if path.is_file():
+                path.write_bytes(b"")
+        loop.train_and_evaluate(small(), copy)
+    assert {path.name for path in (copy / "checkpoints").glob("damaged*")} == {"damaged-40", "damaged-40.1"}
+
+
+def test_files_of_a_run_without_its_config_are_refused_and_kept(copy, tmp_path):
+    (copy / "config.json").unlink()
+    with pytest.raises(InputError, match=r"checkpoints, figures, metrics\.jsonl.* but no config.json"):
+        loop.train_and_evaluate(small(), copy)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "metrics.jsonl").write_text("mine")
+    with pytest.raises(InputError, match=r"holds metrics\.jsonl but no config\.json"):
+        loop.train_and_evaluate(small(), other)
+    assert (other / "metrics.jsonl").read_text() == "mine"
+
+
+def test_a_checkpoint_of_another_config_is_never_gone_on_with(copy):
+    (copy / "config.json").write_text(json.dumps(dataclasses.asdict(small(objective__beta=7.0))))
+    with pytest.raises(InputError, match=r"config\.objective\.beta: 7\.0 here, 1\.0 there"):
+        loop.train_and_evaluate(small(objective__beta=7.0), copy)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"model": null}', '{"data": 5}', '{"sed": 1}', "\xff"])
+def test_a_config_that_cannot_be_read_is_one_message(copy, content):
+    (copy / "config.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(InputError, match=r"workdir = .*config\.json cannot be read"):
+        loop.train_and_evaluate(small(), copy)
+
+
+def test_an_evaluation_that_is_not_finite_says_so(tmp_path):
+    config = small(optimizer__learning_rate=1e25, train__max_skipped_in_a_row=1000)
+    with pytest.raises(RunStopped, match="not finite, so the run diverged"):
+        loop.train_and_evaluate(config, tmp_path / "run")
+
+
+def test_a_batch_that_the_devices_cannot_share_is_refused_for_training_only(copy, monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 3)
+    with pytest.raises(InputError, match=r"config\.train\.batch_size = 64: must be a multiple of the 3 devices"):
+        loop.train_and_evaluate(small(), copy)
+    results.evaluate_workdir(copy)
+
+
+def test_one_test_image_is_enough(tmp_path):
+    rng = np.random.default_rng(0)
+    images = {f"{split}_images": rng.random((n, 6, 5)) for split, n in (("train", 40), ("valid", 3), ("test", 1))}
+    np.savez(tmp_path / "mine.npz", **images)
+    config = small(data__name="npz", data__path=str(tmp_path / "mine.npz"), train__batch_size=16)
+    numbers = loop.train_and_evaluate(config, tmp_path / "run")
+    assert numbers["data"]["num_test"] == 1
+    assert not (tmp_path / "run" / "figures" / "interpolations.png").exists()
 
 
 def test_checkpoints_hold_no_pickle(finished):
@@ -181,7 +253,7 @@ def test_the_newest_few_and_the_best_are_kept(tmp_path):
     state = loop.initial_state(current)
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step, score in [(1, -9.0), (2, -1.0), (3, -5.0), (4, -4.0), (5, -3.0)]:
-            checkpoints.save(state.replace(step=jnp.asarray(step)), small(), (8, 8, 1), score)
+            checkpoints.save(state.replace(step=jnp.asarray(step)), Description(small(), (8, 8, 1), score))
         assert checkpoints.steps() == [2, 4, 5]
         assert checkpoints.best_step() == 2
     assert vae_jax.load(tmp_path).step == 2
@@ -195,7 +267,7 @@ def test_too_many_steps_that_are_not_finite_stop_the_run(tmp_path):
     with pytest.raises(RunStopped, match=r"5 steps in a row .* not finite") as error:
         loop.train_and_evaluate(config, tmp_path / "run")
     assert "config.json" in str(error.value)
-    assert "last good checkpoint" in str(error.value)
+    assert "there is no checkpoint yet" in str(error.value)
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(tmp_path, monkeypatch):
@@ -218,7 +290,7 @@ def test_average_of_parameters_is_what_is_evaluated(tmp_path):
     config = small(optimizer__ema_decay=0.9, train__num_steps=20)
     loop.train_and_evaluate(config, tmp_path)
     current = run.make_run(config, tmp_path)
-    with Checkpoints(tmp_path, read_only=True) as checkpoints:
+    with Checkpoints(tmp_path, for_writing=False) as checkpoints:
         state = checkpoints.restore(20, loop.initial_state(current))
     chex.assert_trees_all_equal(vae_jax.load(tmp_path).params, state.ema_params)
     assert any(jax.tree.leaves(jax.tree.map(lambda a, b: np.any(a != b), state.params, state.ema_params)))
@@ -249,7 +321,7 @@ def test_metrics_cut_short_by_a_kill_are_mended(tmp_path):
         writer.write(step, "train", {"loss": float("nan") if step == 20 else 1.0})
     writer.close()
     with open(tmp_path / "metrics.jsonl", "a") as file:
-        file.write('{"step": 40, "spl')
+        file.write('nonsense\n{"step": 40, "spl')
     writer = MetricsWriter(tmp_path, start_step=20)
     writer.write(30, "train", {"loss": 2.0})
     writer.close()

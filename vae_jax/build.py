@@ -1,15 +1,15 @@
 """From a config to its parts. The only place where a string becomes a part: one plain table for each role."""
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import optax
 from flax import linen as nn
 
 from vae_jax import corruptions, likelihoods, nets, posteriors, priors, schedules
 from vae_jax import data as data_lib
-from vae_jax.config import Config, Model
+from vae_jax.config import Config, Model, Objective
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset
 from vae_jax.errors import InputError, check_choice
@@ -17,9 +17,12 @@ from vae_jax.models import VAE
 from vae_jax.objectives import elbo, make_loss_fn, reconstruction
 from vae_jax.types import LossFn, Schedule
 
+logger = logging.getLogger(__name__)
+
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "tanh": nn.tanh}
 LOGVARS = {"bounded": posteriors.bounded_logvar, "softplus": posteriors.softplus_logvar}
-CORRUPTIONS = {
+CORRUPTIONS: dict[str, Callable[[float], Corruption | None]] = {
+    "none": lambda level: None,
     "gaussian": corruptions.gaussian_noise,
     "masking": corruptions.masking,
     "salt_and_pepper": corruptions.salt_and_pepper,
@@ -43,6 +46,20 @@ LIKELIHOODS: dict[str, Callable[[Model, tuple[int, ...]], nn.Module]] = {
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
     "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
 }
+NETWORKS: dict[str, Callable[[Model, tuple[int, ...], Callable], tuple[nn.Module, nn.Module]]] = {
+    "mlp": lambda c, e, act: (nets.MLP(tuple(c.hidden), act), nets.MLP(tuple(c.hidden[::-1]), act)),
+    "conv": lambda c, e, act: (
+        nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act),
+        nets.ConvDecoder(e, tuple(c.channels[::-1]), tuple(c.hidden[::-1]), act),
+    ),
+    "burgess": lambda c, e, act: (nets.burgess_encoder(), nets.burgess_decoder(e)),
+}
+BETAS: dict[str, Callable[[Objective], Schedule]] = {
+    "constant": lambda c: schedules.constant(c.beta),
+    "linear": lambda c: schedules.linear(c.beta_start, c.beta, c.beta_steps),
+    "sigmoid": lambda c: schedules.sigmoid(c.beta_start, c.beta, c.beta_steps),
+    "cyclical": lambda c: schedules.cyclical(c.beta_start, c.beta, c.beta_steps, num_cycles=c.beta_cycles),
+}
 OBJECTIVES = {"elbo": elbo, "reconstruction": reconstruction}
 OPTIMIZERS = {"adam": optax.adam, "adamw": optax.adamw, "adamax": optax.adamax}
 LEARNING_RATES: dict[str, Callable[[float, int], Schedule]] = {
@@ -57,23 +74,49 @@ def pick(table: Mapping[str, Any], field: str, name: str) -> Any:
     return table[check_choice(f"config.{field}", name, table)]
 
 
+def check_names(config: Config) -> None:
+    """Raises InputError for the first name that no part has, before any data are read."""
+    for field, table in (
+        ("data.binarization", data_lib.BINARIZATIONS),
+        ("model.network", NETWORKS),
+        ("model.activation", ACTIVATIONS),
+        ("model.posterior", POSTERIORS),
+        ("model.posterior_scale", LOGVARS),
+        ("model.prior", PRIORS),
+        ("model.likelihood", LIKELIHOODS),
+        ("model.sigma", GAUSSIANS),
+        ("objective.name", OBJECTIVES),
+        ("objective.beta_schedule", BETAS),
+        ("objective.corruption", CORRUPTIONS),
+        ("optimizer.name", OPTIMIZERS),
+        ("optimizer.schedule", LEARNING_RATES),
+    ):
+        group, name = field.split(".")
+        check_choice(f"config.{field}", getattr(getattr(config, group), name), table)
+
+
 def build_data(config: Config) -> Dataset:
     """The data set, checked against batch size and likelihood."""
     c = config.data
     dataset = data_lib.load(c.name, dir=c.dir, path=c.path, binarization=c.binarization, valid_fraction=c.valid_fraction)
-    batch_size, num_devices = config.train.batch_size, jax.device_count()
+    batch_size = config.train.batch_size
     if batch_size > dataset.train.num_examples:
         raise InputError(
             f"config.train.batch_size = {batch_size}: larger than the data, {dataset.train.num_examples} training examples"
         )
-    if batch_size % num_devices:
-        raise InputError(f"config.train.batch_size = {batch_size}: must be a multiple of the {num_devices} devices")
-    low, high = pick(LIKELIHOODS, "model.likelihood", config.model.likelihood)(config.model, dataset.shape).support
+    likelihood = pick(LIKELIHOODS, "model.likelihood", config.model.likelihood)(config.model, dataset.shape)
+    low, high = likelihood.support
     value_range = dataset.train.value_range
     if value_range[0] < low or value_range[1] > high:
         raise InputError(
             f"config.model.likelihood = {config.model.likelihood!r}: needs values from {low:g} to {high:g}, but {dataset.name} "
             f"has {value_range[0]:g} to {value_range[1]:g}; scale the data, store them as integers 0 to 255, or take 'gaussian'"
+        )
+    if likelihood.binary and not dataset.preparation["binary"]:
+        logger.warning(
+            "config.data.binarization = 'none': a %s likelihood of values between 0 and 1 is not a normalised density; its "
+            "ELBO compares with no other (binarize, or take 'gaussian')",
+            config.model.likelihood,
         )
     return dataset
 
@@ -102,7 +145,7 @@ def build_loss(config: Config, model: VAE) -> LossFn:
         )
     hyper_parameters: dict[str, Any] = {}
     if c.name == "elbo":
-        hyper_parameters["beta"] = _beta(config)
+        hyper_parameters["beta"] = pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c)
         if c.free_bits > 0:
             hyper_parameters["free_bits"] = c.free_bits
         if c.capacity > 0:
@@ -113,9 +156,7 @@ def build_loss(config: Config, model: VAE) -> LossFn:
 def build_corruption(config: Config) -> Corruption | None:
     """What a denoising model does to its input, or None."""
     c = config.objective
-    if c.corruption == "none":
-        return None
-    return pick({"none": None} | CORRUPTIONS, "objective.corruption", c.corruption)(c.corruption_level)
+    return pick(CORRUPTIONS, "objective.corruption", c.corruption)(c.corruption_level)
 
 
 def build_optimizer(config: Config) -> optax.GradientTransformation:
@@ -127,37 +168,14 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
         warmup = optax.linear_schedule(0.0, c.learning_rate, c.warmup_steps)
         rate = optax.join_schedules([warmup, rate], [c.warmup_steps])
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
-    if c.weight_decay and c.name != "adamw":
-        raise InputError(f"config.optimizer.weight_decay = {c.weight_decay:g}: needs config.optimizer.name 'adamw'")
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
     return optax.chain(optax.clip_by_global_norm(c.clip_norm), tx) if c.clip_norm else tx
 
 
 def _networks(c: Model, event_shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
-    activation = pick(ACTIVATIONS, "model.activation", c.activation)
-    hidden, channels = tuple(c.hidden), tuple(c.channels)
-    networks = {
-        "mlp": lambda: (nets.MLP(hidden, activation), nets.MLP(hidden[::-1], activation)),
-        "conv": lambda: (
-            nets.ConvEncoder(channels, hidden, activation),
-            nets.ConvDecoder(event_shape, channels[::-1], hidden[::-1], activation),
-        ),
-        "burgess": lambda: (nets.burgess_encoder(), nets.burgess_decoder(event_shape)),
-    }
-    network = pick(networks, "model.network", c.network)
+    network = pick(NETWORKS, "model.network", c.network)
     if c.network != "mlp" and len(event_shape) != 3:
         raise InputError(f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}")
     if c.network == "burgess" and event_shape[:2] != (64, 64):
         raise InputError(f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}")
-    return network()
-
-
-def _beta(config: Config) -> Schedule:
-    c = config.objective
-    table: dict[str, Callable[[], Schedule]] = {
-        "constant": lambda: schedules.constant(c.beta),
-        "linear": lambda: schedules.linear(c.beta_start, c.beta, c.beta_steps),
-        "sigmoid": lambda: schedules.sigmoid(c.beta_start, c.beta, c.beta_steps),
-        "cyclical": lambda: schedules.cyclical(c.beta_start, c.beta, c.beta_steps, num_cycles=c.beta_cycles),
-    }
-    return pick(table, "objective.beta_schedule", c.beta_schedule)()
+    return network(c, event_shape, pick(ACTIVATIONS, "model.activation", c.activation))

@@ -3,13 +3,13 @@
 import dataclasses
 import logging
 import os
+import pathlib
 import textwrap
 from typing import Any, Self
 
 import jax
 import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
-from orbax.checkpoint import checkpoint_managers
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config
@@ -19,71 +19,115 @@ from vae_jax.train import TrainState
 logger = logging.getLogger(__name__)
 
 
+class DamagedError(InputError):
+    """A checkpoint that can't be read."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """What stands beside a state: enough to rebuild its model, and how good it was."""
+
+    config: Config
+    event_shape: tuple[int, ...]
+    score: float  # goes up with quality
+
+
 class Checkpoints:
     """The checkpoints of one run, in `<workdir>/checkpoints/<step>`: the newest few, and the one of the best score."""
 
-    def __init__(self, workdir: str | os.PathLike, *, keep: int = 2, read_only: bool = False) -> None:
-        """Opens the directory; InputError when it is to be read and isn't there."""
-        self.directory = os.path.abspath(os.path.join(workdir, "checkpoints"))
-        if read_only and not os.path.isdir(self.directory):
+    def __init__(self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True) -> None:
+        """Opens the directory; InputError when it is only to be read and isn't there."""
+        self.directory = pathlib.Path(workdir).absolute() / "checkpoints"
+        if not for_writing and not self.directory.is_dir():
             raise InputError(f"workdir = {os.fspath(workdir)!r}: no checkpoints there")
-        newest, best = checkpoint_managers.LatestN(keep), checkpoint_managers.BestN(get_metric_fn=_score, n=1)
+        self._keep = keep
         options = ocp.CheckpointManagerOptions(
-            best_fn=_score,
-            preservation_policy=checkpoint_managers.AnyPreservationPolicy([newest, best]),
             enable_async_checkpointing=False,
-            cleanup_tmp_directories=not read_only,  # a run may be writing one of them
-            create=not read_only,
+            cleanup_tmp_directories=for_writing,  # else a run may be writing one of them
+            create=for_writing,
         )
         self._manager = ocp.CheckpointManager(self.directory, options=options)
 
-    def save(self, state: TrainState, config: Config, event_shape: tuple[int, ...], score: float) -> None:
-        """Writes the state at its step, whole or not at all, with what rebuilds the model. `score` goes up with quality."""
-        description = {"config": dataclasses.asdict(config), "event_shape": list(event_shape)}
-        items = ocp.args.Composite(state=ocp.args.StandardSave(state), description=ocp.args.JsonSave(description))
-        self._manager.save(int(state.step), args=items, metrics={"score": float(score)})
+    def save(self, state: TrainState, description: Description) -> None:
+        """Writes the state at its step, whole or not at all, then drops what is neither among the newest nor the best."""
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state), description=ocp.args.JsonSave(dataclasses.asdict(description))
+        )
+        if not self._manager.save(int(state.step), args=items, force=True):
+            raise OSError(f"Orbax did not write step {int(state.step)}")
+        kept = {*self.steps()[-self._keep :], self.best_step()}
+        for step in set(self.steps()) - kept:
+            self._manager.delete(step)
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints there are, oldest first."""
         return sorted(self._manager.all_steps())
 
     def best_step(self) -> int | None:
-        """The step of the best score, None without a checkpoint."""
-        return self._manager.best_step()
+        """The step of the best score among the descriptions that can be read, the later one of two; None without any."""
+        scores = []
+        for step in self.steps():
+            try:
+                scores.append((self.describe(step).score, step))
+            except DamagedError as error:
+                logger.warning("%s", error)
+        return max(scores)[1] if scores else None
+
+    def describe(self, step: int) -> Description:
+        """The description of a checkpoint; DamagedError when it can't be read."""
+        values = self._restore(step, "description", ocp.args.JsonRestore())
+        try:
+            return Description(config_lib.from_dict(values["config"]), tuple(values["event_shape"]), float(values["score"]))
+        except (KeyError, TypeError) as error:
+            raise DamagedError(f"checkpoint {step} in {self.directory} is damaged: its description lacks {error}") from error
 
     def restore(self, step: int, like: TrainState) -> TrainState:
-        """The state at that step, like `like` in shapes, types and placement; to one device where that is abstract."""
+        """The state at that step, like `like` in shapes, types and placement; to one device where that is abstract.
+
+        Raises:
+          DamagedError: it can't be read.
+        """
         device = SingleDeviceSharding(jax.local_devices()[0])
         abstract = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device), like
         )
-        return self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)))["state"]
+        return self._restore(step, "state", ocp.args.StandardRestore(abstract))
 
-    def restore_description(self, step: int) -> tuple[Config, tuple[int, ...]]:
-        """The config of the run and the shape of its events."""
-        description = self._manager.restore(step, args=ocp.args.Composite(description=ocp.args.JsonRestore()))["description"]
-        return config_lib.from_dict(description["config"]), tuple(description["event_shape"])
-
-    def restore_latest(self, like: TrainState) -> TrainState | None:
+    def restore_latest(self, like: TrainState, config: Config) -> TrainState | None:
         """The newest checkpoint that can be read, with a warning for each that can't; None when there are none.
 
-        A damaged one is set aside as `damaged-<step>`, so that the run can write that step again. InputError when there are
-        some and none can be read.
+        Damaged ones newer than it are set aside as `damaged-<step>`, so that the run can write those steps again.
+
+        Raises:
+          InputError: the checkpoint is of a run of another config, or there are some and none can be read.
         """
-        steps = self.steps()
-        for step in reversed(steps):
+        damaged = []
+        for step in reversed(self.steps()):
             try:
-                return self.restore(step, like)
-            except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
-                reason = textwrap.shorten(str(error) or type(error).__name__, 200)
-                logger.warning("checkpoint %d in %s is damaged, trying the one before: %s", step, self.directory, reason)
-                self._set_aside(step)
-        if steps:
-            raise InputError(f"{self.directory}: none of the checkpoints {steps} can be read; move it away to start again")
+                saved = self.describe(step).config
+                config_lib.check_same(config, saved, str(self.directory))
+                state = self.restore(step, like)
+            except DamagedError as error:
+                logger.warning("%s; trying the one before", error)
+                damaged.append(step)
+                continue
+            for newer in damaged:
+                self._set_aside(newer)
+            return state
+        if damaged:
+            raise InputError(f"{self.directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir")
         return None
 
+    def _restore(self, step: int, item: str, args: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
+        except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
+            reason = textwrap.shorten(str(error) or type(error).__name__, 200)
+            raise DamagedError(f"checkpoint {step} in {self.directory} is damaged: {reason}") from error
+
     def _set_aside(self, step: int) -> None:
-        os.rename(os.path.join(self.directory, str(step)), os.path.join(self.directory, f"damaged-{step}"))
+        names = (self.directory / f"damaged-{step}{suffix}" for suffix in ("", *(f".{n}" for n in range(1, 1000))))
+        (self.directory / str(step)).rename(next(name for name in names if not name.exists()))
         self._manager.reload()
 
     def __enter__(self) -> Self:
@@ -91,7 +135,3 @@ class Checkpoints:
 
     def __exit__(self, *_: Any) -> None:
         self._manager.close()
-
-
-def _score(metrics: dict[str, Any]) -> float:
-    return metrics["score"]

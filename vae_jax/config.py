@@ -5,6 +5,7 @@ Strings name parts; `build.py` turns them into the parts and is the only place t
 
 import dataclasses
 import functools
+import re
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -87,7 +88,7 @@ class Train:
 class Evaluation:
     """How the final numbers are made."""
 
-    batch_size: int = 250
+    batch_size: int = 256
     num_samples: int = 1  # K in the final evaluation
     seed: int = 0
 
@@ -140,8 +141,11 @@ def check(config: Config) -> None:
     """Raises InputError with the first field whose value can't be meant, whatever the data are."""
     _check_types(config, "")
     values = flatten(config)
+    if not re.fullmatch(r"[\w.+=,-]*\w[\w.+=,-]*", config.name):
+        raise InputError(f"config.name = {config.name!r}: must be letters, digits and any of _.+=,- (it names a folder)")
     for field in AT_LEAST_ONE:
         check_range(f"config.{field}", values[field], 1)
+    check_range("config.train.num_steps", config.train.num_steps, 1, 2**31 - 1)
     for field in AT_LEAST_ZERO:
         check_range(f"config.{field}", values[field], 0, 2**31 - 1 if field.endswith("seed") else 1e30)
     for field in ABOVE_ZERO:
@@ -153,6 +157,21 @@ def check(config: Config) -> None:
     if config.model.sigma in ("scalar", "channel", "pixel"):
         check_range("config.model.init_sigma", config.model.init_sigma, 1e-3, 50)  # a learned sigma is bounded there
     objective = config.objective
+    for field, used_by, used in (
+        ("objective.corruption_level", "a corruption", objective.corruption != "none"),
+        ("objective.beta_steps", "a beta_schedule that is not constant", objective.beta_schedule != "constant"),
+        ("objective.capacity_steps", "a capacity above 0", objective.capacity > 0),
+        ("objective.free_bits", "objective 'elbo'", objective.name == "elbo"),
+        ("objective.capacity", "objective 'elbo'", objective.name == "elbo"),
+        ("optimizer.weight_decay", "optimizer 'adamw'", config.optimizer.name == "adamw"),
+        ("data.path", "the data set 'npz'", config.data.name == "npz"),
+    ):
+        if values[field] and not used:
+            raise InputError(f"config.{field} = {values[field]!r}: does nothing without {used_by}; leave it out")
+    if config.model.sigma != "fixed" and config.model.likelihood != "gaussian":
+        raise InputError(f"config.model.sigma = {config.model.sigma!r}: does nothing without likelihood 'gaussian'")
+    if objective.corruption != "none" and not objective.corruption_level:
+        raise InputError(f"config.objective.corruption_level = 0.0: corruption {objective.corruption!r} needs one above 0")
     if objective.corruption in ("masking", "salt_and_pepper"):
         check_range("config.objective.corruption_level", objective.corruption_level, 0, 1)
     if config.model.network == "conv" and not config.model.channels:
@@ -208,6 +227,7 @@ def from_dict(values: Mapping[str, Any]) -> Config:
         *groups, name = path.split(".")
         holder = functools.reduce(getattr, groups, config)
         setattr(holder, name, value)
+    _check_types(config, "")
     return config
 
 
@@ -235,3 +255,12 @@ def differences(ours: Config, theirs: Config, free: Collection[str] = ()) -> lis
     a, b = flatten(ours), flatten(theirs)
     fields = [field for field in a if a[field] != b[field] and field not in free]
     return [f"config.{field}: {a[field]!r} here, {b[field]!r} there" for field in fields]
+
+
+def check_same(ours: Config, saved: Config, where: str, free: Collection[str] = ()) -> None:
+    """InputError with every field in which the config differs from that of the run kept in `where`, `free` ones apart."""
+    lines = differences(ours, saved, free)
+    if lines:
+        raise InputError(
+            f"{where}: holds a run of another config; take another workdir, or make these equal:\n  " + "\n  ".join(lines)
+        )

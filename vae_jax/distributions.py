@@ -196,12 +196,12 @@ def kl_terms(q: Distribution, p: Distribution) -> Array:
             f"no closed form for KL({type(q).__name__} || {type(p).__name__}); there is one for {pairs}. "
             "Use the Monte Carlo rate, mean of log_qz_x - log_pz."
         )
+    chex.assert_equal(q.event_shape, p.event_shape)
     return _KL[type(q), type(p)](q, p)
 
 
 def kl_divergence(q: Distribution, p: Distribution) -> Array:
     """KL(q || p), ``[*batch]``; TypeError where there is no closed form."""
-    chex.assert_equal(q.event_shape, p.event_shape)
     return sum_event(kl_terms(q, p), q.event_ndims)
 
 

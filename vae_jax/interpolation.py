@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+import chex
 import jax.numpy as jnp
 
-from vae_jax.errors import check_choice
+from vae_jax.errors import check_choice, check_range
 from vae_jax.types import Array
 
 Kind = Literal["linear", "spherical"]
@@ -17,6 +18,8 @@ def interpolate(start: Array, end: Array, num_points: int, *, kind: Kind = "line
     keeps to the shell where a Gaussian prior has its mass (White, 2016, arXiv:1609.04468); linear where w is near 0 or pi.
     """
     check_choice("kind", kind, ("linear", "spherical"))
+    check_range("num_points", num_points, 2)
+    chex.assert_equal_shape([start, end])
     t = jnp.linspace(0.0, 1.0, num_points).reshape(-1, *[1] * start.ndim)
     line = (1 - t) * start + t * end
     if kind == "linear":

@@ -12,12 +12,12 @@ import numpy as np
 import tqdm
 
 from vae_jax import parallel, train
-from vae_jax.checkpoint import Checkpoints
+from vae_jax.checkpoint import Checkpoints, Description
 from vae_jax.config import Config
 from vae_jax.data import order
-from vae_jax.errors import RunStopped
+from vae_jax.errors import InputError, RunStopped
 from vae_jax.records import MetricsWriter
-from vae_jax.results import evaluate, evaluate_run, summarize_split
+from vae_jax.results import evaluate, evaluate_run, evaluator_of, summarize_split
 from vae_jax.run import Run, claim_workdir, make_run
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
@@ -31,10 +31,14 @@ def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, 
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
     run = make_run(config, workdir)
+    if config.train.batch_size % jax.device_count():
+        raise InputError(
+            f"config.train.batch_size = {config.train.batch_size}: must be a multiple of the {jax.device_count()} devices"
+        )
     claim_workdir(run.workdir, config)
     with Checkpoints(run.workdir, keep=config.train.keep_checkpoints) as checkpoints:
         state = initial_state(run)
-        state = checkpoints.restore_latest(state) or state
+        state = checkpoints.restore_latest(state, config) or state
         try:
             train_to_end(run, state, checkpoints)
         except OSError as error:
@@ -51,9 +55,10 @@ def initial_state(run: Run) -> TrainState:
 
 
 def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> TrainState:
-    """The training loop. The metrics of one call are read after the next is under way, so that the device never waits."""
+    """The training loop. Between evaluations, the metrics of one call are read when the next is under way."""
     c = run.config.train
     source = parallel.replicate(run.dataset.train, run.mesh)
+    epoch, evaluator = functools.cache(functools.partial(_make_epoch, run)), evaluator_of(run)
     first = int(state.step)
     pending: tuple[int, int, Metrics] | None = None
     with (
@@ -61,14 +66,14 @@ def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> Train
         tqdm.tqdm(total=c.num_steps, initial=first, unit="step", desc=run.config.name, dynamic_ncols=True) as bar,
     ):
         for start, stop in calls(first, run.config):
-            state, metrics = _epoch(run, stop - start)(state, source)
+            state, metrics = epoch(stop - start)(state, source)
             if pending is not None:
                 _report(run, *pending, writer, bar, checkpoints)
             pending = (start, stop, metrics)
             if stop % c.eval_every == 0 or stop == c.num_steps:
                 _report(run, *pending, writer, bar, checkpoints)
                 pending = None
-                numbers = summarize_split(run, evaluate(run, state.eval_params, "valid"))
+                numbers = summarize_split(run, evaluate(run, evaluator, state.eval_params, "valid"))
                 writer.write(stop, "valid", numbers, binarization=run.dataset.preparation["binarization"])
                 _save(run, state, _score(numbers), checkpoints)
     return state
@@ -83,8 +88,7 @@ def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
         step = stop
 
 
-@functools.cache
-def _epoch(run: Run, num_steps: int) -> Any:
+def _make_epoch(run: Run, num_steps: int) -> Any:
     c = run.config
     indices = functools.partial(
         order.batch_index, num_examples=run.dataset.train.num_examples, batch_size=c.train.batch_size, seed=c.seed
@@ -97,10 +101,12 @@ def _epoch(run: Run, num_steps: int) -> Any:
 def _report(
     run: Run, start: int, stop: int, metrics: Metrics, writer: MetricsWriter, bar: tqdm.tqdm, checkpoints: Checkpoints
 ) -> None:
-    """Writes the means of a call's metrics over its good steps, and stops the run when too many in a row were not."""
+    """Writes the means of a call's metrics over its good steps, and stops the run when too many in a row were skipped."""
     values = {name: np.asarray(value) for name, value in jax.device_get(metrics).items()}
     skipped_in_a_row = values.pop("skipped_in_a_row")
-    numbers = {name: _finite_mean(value) for name, value in values.items()} | {"skipped": int(values["skipped"][-1])}
+    good = skipped_in_a_row == 0
+    numbers = {name: float(value[good].mean(dtype=np.float64)) if good.any() else np.nan for name, value in values.items()}
+    numbers["skipped"] = int(values["skipped"][-1])
     writer.write(stop, "train", numbers)
     bar.set_postfix_str(f"loss {numbers['loss']:.2f} rate {numbers['rate']:.2f}", refresh=False)
     bar.update(stop - bar.n)
@@ -113,11 +119,6 @@ def _report(
         )
 
 
-def _finite_mean(values: np.ndarray) -> float:
-    good = values[np.isfinite(values)]
-    return float(good.mean(dtype=np.float64)) if len(good) else float(values[-1])
-
-
 def _score(numbers: dict[str, float]) -> float:
     """What the best checkpoint has most of: the ELBO, or the log-likelihood of reconstructions where the rate is infinite."""
     score = numbers["elbo"] if np.isfinite(numbers["rate"]) else -numbers["distortion"]
@@ -126,7 +127,7 @@ def _score(numbers: dict[str, float]) -> float:
 
 def _save(run: Run, state: TrainState, score: float, checkpoints: Checkpoints) -> None:
     try:
-        checkpoints.save(state, run.config, run.dataset.shape, score)
+        checkpoints.save(state, Description(run.config, run.dataset.shape, score))
     except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
         reason = textwrap.shorten(str(error) or type(error).__name__, 160)
         if "no space left" in str(error).lower():
@@ -136,5 +137,4 @@ def _save(run: Run, state: TrainState, score: float, checkpoints: Checkpoints) -
 
 def _last_good(checkpoints: Checkpoints) -> str:
     steps = checkpoints.steps()
-    last = f"is step {steps[-1]}" if steps else "does not exist yet"
-    return f"the last good checkpoint {last} in {checkpoints.directory}"
+    return f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}" if steps else "there is no checkpoint yet"

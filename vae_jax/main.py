@@ -86,7 +86,7 @@ def _main(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise InputError(f"unexpected argument {argv[1]!r}; every argument is a flag, as in --config=configs/vae.py")
         run(_MODE.value, _CONFIG.value, _WORKDIR.value)
-    except (InputError, RunStopped) as error:
+    except (InputError, RunStopped, OSError) as error:  # OSError: a disk that is full, a folder that can't be written
         sys.exit(f"error: {error}")
 
 

@@ -1,6 +1,7 @@
 """What a run writes down: `config.json`, `metrics.jsonl`, `results.json`, TensorBoard events."""
 
 import json
+import logging
 import math
 import os
 import pathlib
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tensorboardX import SummaryWriter
+
+logger = logging.getLogger(__name__)
 
 
 def write_atomically(path: pathlib.Path, content: bytes) -> None:
@@ -31,10 +34,19 @@ def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-    """The lines of `metrics.jsonl`; a last line cut short by a kill is left out."""
+    """The lines of `metrics.jsonl`; one that can't be read, as a last one cut short by a kill, is left out with a warning."""
     path = workdir / "metrics.jsonl"
-    lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    return [json.loads(line) for line in lines]
+    lines = []
+    for number, text in enumerate(path.read_text(errors="replace").split("\n") if path.exists() else [], start=1):
+        try:
+            line = json.loads(text or "null")
+        except json.JSONDecodeError:
+            line = text
+        if isinstance(line, dict) and {"step", "split"} <= line.keys():
+            lines.append(line)
+        elif text:
+            logger.warning("%s, line %d: cannot be read, left out", path, number)
+    return lines
 
 
 class MetricsWriter:
@@ -46,7 +58,7 @@ class MetricsWriter:
         content = "".join(json.dumps(line) + "\n" for line in kept)
         write_atomically(workdir / "metrics.jsonl", content.encode())
         self._file = open(workdir / "metrics.jsonl", "a")  # noqa: SIM115
-        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=start_step + 1 if start_step else None)
+        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=start_step + 1)
 
     def write(self, step: int, split: str, scalars: Mapping[str, float], **notes: str) -> None:
         """One line for the scalars of a split at a step, with notes on how they were made."""

@@ -1,10 +1,7 @@
 """Final numbers and figures of a run."""
 
-import functools
-import logging
 import os
 import pathlib
-import time
 from typing import Any
 
 import jax
@@ -14,13 +11,14 @@ from vae_jax import build, parallel, trained, visualize
 from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset
+from vae_jax.data.prepare import SPLITS
+from vae_jax.errors import RunStopped
 from vae_jax.evaluation import Terms, make_evaluator, summarize
 from vae_jax.evaluation.terms import Evaluator
+from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.records import read_metrics, write_json
-from vae_jax.run import Run, check_same, make_run, read_config
+from vae_jax.run import Run, make_run, read_config
 from vae_jax.types import Params
-
-logger = logging.getLogger(__name__)
 
 
 def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None) -> dict[str, Any]:
@@ -30,28 +28,34 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
     """
     saved = read_config(pathlib.Path(workdir))
     if override is not None:
-        free = ("evaluation.", "data.dir", "data.path")
-        check_same(override, saved, workdir, [line for line in config_lib.flatten(saved) if line.startswith(free)])
+        free = [field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", "data.dir", "data.path"))]
+        config_lib.check_same(override, saved, f"workdir = {os.fspath(workdir)!r}", free)
     return evaluate_run(make_run(override or saved, workdir))
 
 
 def evaluate_run(run: Run) -> dict[str, Any]:
-    """Final numbers of the best checkpoint on validation and test, written to `results.json`, and the figures."""
-    began = time.monotonic()
-    model = trained.load(run.workdir)
+    """Final numbers of the best checkpoint on validation and test, written to `results.json`, and the figures.
+
+    Raises:
+      RunStopped: the numbers are not finite (they are written all the same).
+    """
+    model, c = trained.load(run.workdir), run.config.evaluation
     params = parallel.replicate(model.params, run.mesh)
-    terms = {split: evaluate(run, params, split, run.config.evaluation.num_samples) for split in ("valid", "test")}
+    evaluator = evaluator_of(run, c.num_samples)
+    terms = {split: evaluate(run, evaluator, params, split) for split in ("valid", "test")}
     results = {
         "name": run.config.name,
         "seed": run.config.seed,
         "step": model.step,
         "likelihood": run.config.model.likelihood,
-        "estimator": f"ELBO in nats per example, {run.config.evaluation.num_samples} draws of z each, "
-        "standard error over examples; checkpoint of the best validation score",
+        "estimator": f"ELBO in nats per example, {c.num_samples} draws of z each in batches of {c.batch_size} with seed "
+        f"{c.seed}, standard error over examples; checkpoint of the best validation score{_caveat(run)}",
         "data": {"name": run.dataset.name, **_sizes(run.dataset), **run.dataset.preparation},
         **{split: summarize_split(run, values) for split, values in terms.items()},
     }
     write_json(run.workdir / "results.json", results)
+    if not np.isfinite(results["test"]["distortion"]):
+        raise RunStopped(f"the evaluation of step {model.step} is not finite, so the run diverged; see {run.workdir}")
     visualize.draw_all(
         model,
         run.dataset,
@@ -60,14 +64,13 @@ def evaluate_run(run: Run) -> dict[str, Any]:
         run.workdir / "figures",
         corruption=build.build_corruption(run.config),
     )
-    logger.info("evaluated in %.1f s", time.monotonic() - began)
     return results
 
 
 def describe(results: dict[str, Any]) -> str:
     """The final numbers in a line or two, with how they were made."""
     test, data = results["test"], results["data"]
-    if np.isfinite(test["elbo"]):
+    if test["rate"] < np.inf:
         bound = f"test ELBO {test['elbo']:.2f} +- {test['elbo_stderr']:.2f} nats"
         parts = f"distortion {test['distortion']:.2f}, rate {test['rate']:.2f}, {test['bits_per_dim']:.4f} bits/dim, "
     else:
@@ -80,10 +83,18 @@ def describe(results: dict[str, Any]) -> str:
     )
 
 
-def evaluate(run: Run, params: Params, split: str, num_samples: int = 1) -> Terms:
+def evaluator_of(run: Run, num_samples: int = 1) -> Evaluator:
+    """The evaluator for the model of the run; it compiles once for each split, so keep it."""
+    corruption = build.build_corruption(run.config)
+    batch_size = run.config.evaluation.batch_size
+    return make_evaluator(run.model, batch_size=batch_size, num_samples=num_samples, corruption=corruption, mesh=run.mesh)
+
+
+def evaluate(run: Run, evaluator: Evaluator, params: Params, split: str) -> Terms:
     """The per-example terms of a split, with the config's evaluation seed."""
     source = parallel.replicate(getattr(run.dataset, split), run.mesh)
-    return _evaluator(run, num_samples)(params, source, jax.random.key(run.config.evaluation.seed))
+    key = jax.random.fold_in(jax.random.key(run.config.evaluation.seed), SPLITS.index(split))
+    return evaluator(params, source, key)
 
 
 def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
@@ -91,11 +102,10 @@ def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
     return summarize(terms, run.dataset.shape, run.dataset.test.value_range)
 
 
-@functools.cache
-def _evaluator(run: Run, num_samples: int) -> Evaluator:
-    corruption = build.build_corruption(run.config)
-    batch_size = run.config.evaluation.batch_size
-    return make_evaluator(run.model, batch_size=batch_size, num_samples=num_samples, corruption=corruption, mesh=run.mesh)
+def _caveat(run: Run) -> str:
+    if not isinstance(run.model.likelihood, OptimalGaussian):
+        return ""
+    return "; sigma is fitted to each batch that is scored, so this is no bound on the likelihood of one model"
 
 
 def _sizes(dataset: Dataset) -> dict[str, int]:

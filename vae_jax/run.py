@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Collection
 
 import jax
 import optax
@@ -17,6 +16,8 @@ from vae_jax.errors import InputError
 from vae_jax.models import VAE
 from vae_jax.records import write_json
 from vae_jax.types import LossFn
+
+LEFT_BEHIND = ("checkpoints", "figures", "metrics.jsonl", "results.json", "tensorboard")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,6 +35,7 @@ class Run:
 
 def make_run(config: Config, workdir: str | os.PathLike) -> Run:
     """Checks the config and builds every part of it; InputError before a model is compiled or anything written."""
+    build.check_names(config)
     config_lib.check(config)
     tx = build.build_optimizer(config)
     dataset = build.build_data(config)
@@ -42,15 +44,22 @@ def make_run(config: Config, workdir: str | os.PathLike) -> Run:
 
 
 def claim_workdir(workdir: pathlib.Path, config: Config) -> None:
-    """Makes the workdir and writes `config.json`; InputError if it can't be written or holds a run of another config."""
+    """Makes the workdir and writes `config.json`.
+
+    Raises:
+      InputError: it can't be written, holds a run of another config, or files of a run without its config.
+    """
+    where = f"workdir = {os.fspath(workdir)!r}"
     if (workdir / "config.json").exists():
-        check_same(config, read_config(workdir), workdir)
-        return
+        config_lib.check_same(config, read_config(workdir), where)
+    found = sorted(name for name in LEFT_BEHIND if (workdir / name).exists())
+    if found and not (workdir / "config.json").exists():
+        raise InputError(f"{where}: holds {', '.join(found)} but no config.json, so not a run to go on with; take another")
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         write_json(workdir / "config.json", dataclasses.asdict(config))
     except OSError as error:
-        raise InputError(f"workdir = {os.fspath(workdir)!r}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"{where}: cannot be written ({error.strerror or error})") from error
 
 
 def read_config(workdir: pathlib.Path) -> Config:
@@ -58,17 +67,5 @@ def read_config(workdir: pathlib.Path) -> Config:
     path = workdir / "config.json"
     try:
         return config_lib.from_dict(json.loads(path.read_text()))
-    except InputError:
-        raise
     except (OSError, ValueError) as error:
         raise InputError(f"workdir = {os.fspath(workdir)!r}: no run there, {path} cannot be read ({error})") from error
-
-
-def check_same(ours: Config, saved: Config, workdir: str | os.PathLike, free: Collection[str] = ()) -> None:
-    """InputError with every field in which the config differs from that of the run in the workdir, `free` ones apart."""
-    differences = config_lib.differences(ours, saved, free)
-    if differences:
-        raise InputError(
-            f"workdir = {os.fspath(workdir)!r}: holds a run of another config; take another workdir, or make these equal:\n  "
-            + "\n  ".join(differences)
-        )

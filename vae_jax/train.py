@@ -83,6 +83,8 @@ def train_step(
     Returns:
       The state after the step and the metrics of the loss, with `grad_norm` and the counts of skipped steps.
     """
+    if (ema_decay is None) != (state.ema_params is None):
+        raise ValueError(f"ema_decay = {ema_decay}: must be given with a state made with ema=True, and only then")
     _, key = step_keys(state)
     if axis_name is not None:
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
@@ -170,7 +172,8 @@ def make_pmap_train_step(
 ) -> TrainStep:
     """The same step under `pmap`: state replicated over the leading axis, batch ``[devices, B / devices, *E]``.
 
-    Gradients and metrics are averaged over devices. The noise differs from that of `make_train_step`, which does not
+    Gradients and metrics are averaged over devices, so what an objective takes over the batch (free bits, optimal sigma) is
+    taken over a device's share of it. The noise differs from that of `make_train_step`, which does not
     depend on the number of devices; prefer that one in new code.
     """
     step = functools.partial(train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, axis_name=axis_name)

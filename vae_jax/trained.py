@@ -62,17 +62,15 @@ def load(workdir: str | os.PathLike, *, step: int | None = None) -> Trained:
     """
     from vae_jax.checkpoint import Checkpoints  # Orbax: slow to import, and importers of parts don't need it
 
-    with Checkpoints(workdir, read_only=True) as checkpoints:
+    with Checkpoints(workdir, for_writing=False) as checkpoints:
         steps, step = checkpoints.steps(), checkpoints.best_step() if step is None else step
         if step not in steps:
-            raise InputError(f"step = {step}: no such checkpoint in {checkpoints.directory}; there are {steps}")
-        config, event_shape = checkpoints.restore_description(step)
-        model, tx = build.build_model(config, event_shape), build.build_optimizer(config)
-        example = jax.ShapeDtypeStruct((1, *event_shape), jnp.float32)
-        init = functools.partial(train.init_state, model=model, tx=tx, ema=config.optimizer.ema_decay > 0)
+            wanted = "no checkpoint that can be read" if step is None else f"step = {step}: no such checkpoint"
+            raise InputError(f"{wanted} in {checkpoints.directory}; there are {steps}")
+        saved = checkpoints.describe(step)
+        model, tx = build.build_model(saved.config, saved.event_shape), build.build_optimizer(saved.config)
+        example = jax.ShapeDtypeStruct((1, *saved.event_shape), jnp.float32)
+        init = functools.partial(train.init_state, model=model, tx=tx, ema=saved.config.optimizer.ema_decay > 0)
         like = jax.eval_shape(lambda key, x: init(key, x=x), jax.random.key(0), example)
-        try:
-            state = checkpoints.restore(step, like)
-        except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
-            raise InputError(f"checkpoint {step} in {checkpoints.directory} is damaged; there are {steps}: {error}") from error
-    return Trained(model, state.eval_params, config, step)
+        state = checkpoints.restore(step, like)
+    return Trained(model, state.eval_params, saved.config, step)

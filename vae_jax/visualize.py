@@ -32,15 +32,17 @@ def draw_all(
     corruption: Corruption | None = None,
 ) -> list[pathlib.Path]:
     """Writes every figure that the model and its data allow into the directory; `terms` are those of the test set."""
-    x = dataset.test.take(jnp.arange(min(16, dataset.test.num_examples)), jax.random.key(0))["x"]
+    key_data, key_corruption, key_prior = jax.random.split(jax.random.key(0), 3)
+    x = dataset.test.take(jnp.arange(min(16, dataset.test.num_examples)), key_data)["x"]
     has_prior = terms.kl is not None and bool(np.isfinite(terms.kl).all())
     figures = {
-        "reconstructions": reconstructions(model, x, corruption),
-        "interpolations": interpolations(model, x),
+        "reconstructions": reconstructions(model, x, None if corruption is None else corruption(key_corruption, x)),
         "traversals": traversals(model, terms),
     }
+    if len(x) > 1:
+        figures["interpolations"] = interpolations(model, x)
     if has_prior:
-        figures["samples"] = samples(model, jax.random.key(0))
+        figures["samples"] = samples(model, key_prior)
     if terms.mean.shape[1] == 2:
         figures["latent_map"] = latent_map(terms)
     if history:
@@ -57,10 +59,10 @@ def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
     return path
 
 
-def reconstructions(model: Trained, x: jax.Array, corruption: Corruption | None = None) -> Figure:
+def reconstructions(model: Trained, x: jax.Array, corrupted: jax.Array | None = None) -> Figure:
     """Test images above their reconstructions; in a denoising model also what its encoder saw."""
-    seen = x if corruption is None else corruption(jax.random.key(0), x)
-    rows = {"data": x} | ({} if corruption is None else {"corrupted": seen}) | {"model": model.reconstruct(seen)}
+    seen = x if corrupted is None else corrupted
+    rows = {"data": x} | ({} if corrupted is None else {"corrupted": seen}) | {"model": model.reconstruct(seen)}
     return image_rows(rows, "Reconstructions of test examples, from the posterior mean")
 
 

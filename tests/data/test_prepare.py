@@ -164,7 +164,7 @@ def test_binarization(binarization) -> None:
         x = read(one.test)
         assert len(np.unique(x, axis=0)) > 1  # and so has each example
     assert one.preparation["binarization"] == binarization
-    assert one.preparation.get("binarization_seed") == (None if binarization == "none" else 777)
+    assert one.preparation.get("binarization_seed") == (777 if binarization in ("static", "dynamic") else None)
 
 
 def test_static_draw_of_an_example_does_not_depend_on_how_many_follow() -> None:

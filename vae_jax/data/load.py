@@ -4,13 +4,13 @@ import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from vae_jax.data import sprites
-from vae_jax.data.prepare import BINARIZATIONS, cut_test, from_arrays
+from vae_jax.data.prepare import BINARIZATIONS, CUT_TEST_RULE, cut_test, from_arrays
 from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.errors import InputError, check_choice
 
@@ -24,15 +24,20 @@ def load(name: str, *, dir: str = "", path: str = "", binarization: str = "none"
     """
     check_choice("config.data.binarization", binarization, BINARIZATIONS)
     if name == "sprites":
+        if binarization != "none":
+            raise InputError(f"config.data.binarization = {binarization!r}: sprites are binary already; must be 'none'")
         return _sprites()
-    if name in _ARRAYS:
-        arrays = _ARRAYS[name](path)
+    test_rule = "as in the source"
+    if name == "digits":
+        arrays, test_rule = _digits(), CUT_TEST_RULE
+    elif name == "npz":
+        arrays = _npz(os.path.expanduser(path))
     else:
         from vae_jax.data.tfds import read_arrays  # slow to import, and needed by no other source
 
-        arrays = read_arrays(name, dir)
+        arrays, test_rule = read_arrays(name, os.path.expanduser(dir))
     where = f"npz file {path}" if name == "npz" else name
-    return from_arrays(arrays, name=where, binarization=binarization, valid_fraction=valid_fraction)
+    return from_arrays(arrays, name=where, binarization=binarization, valid_fraction=valid_fraction, test_rule=test_rule)
 
 
 def _sprites() -> Dataset:
@@ -44,13 +49,12 @@ def _sprites() -> Dataset:
         valid=SpriteSource(0, num_valid),
         test=SpriteSource(num_valid, NUM_TEST_SPRITES),
         train=SpriteSource(num_held_out, sprites.NUM_IMAGES - num_held_out),
-        preparation={"validation": rule, "binarization": "none", "scale": 1.0},
+        preparation={"test": rule, "validation": rule, "scale": 1.0, "binarization": "none", "binary": True},
     )
 
 
-def _digits(path: str) -> Mapping[str, Any]:
+def _digits() -> Mapping[str, Any]:
     """The 1,797 handwritten digits of 8x8 (UCI Optical Recognition) inside scikit-learn; a fifth of them is for test."""
-    del path
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -72,5 +76,4 @@ def _npz(path: str) -> Mapping[str, Any]:
         raise InputError(f"config.data.path = {path!r}: not a readable .npz of plain arrays ({error})") from error
 
 
-_ARRAYS: dict[str, Callable[[str], Mapping[str, Any]]] = {"digits": _digits, "npz": _npz}
 EMBEDDED = ("sprites", "digits")

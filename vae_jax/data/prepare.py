@@ -25,6 +25,7 @@ def from_arrays(
     name: str = "arrays",
     binarization: str = "none",
     valid_fraction: float = 0.1,
+    test_rule: str = "as in the source",
 ) -> Dataset:
     """A data set from images in memory.
 
@@ -36,6 +37,7 @@ def from_arrays(
       binarization: 'none'; 'threshold' (x > 1/2); 'static' (x ~ Bernoulli(x), once and with a fixed key); 'dynamic' (the
         same for validation and test, anew at each reading for training).
       valid_fraction: the share of train that becomes validation where `valid_images` is missing.
+      test_rule: where the test split comes from, in words, for the record.
 
     Raises:
       InputError: a missing key, an empty split, unequal shapes, values that are not finite or not in the range.
@@ -43,7 +45,7 @@ def from_arrays(
     check_choice("config.data.binarization", binarization, BINARIZATIONS)
     splits = {split: _images(arrays, split, name) for split in SPLITS if split != "valid" or "valid_images" in arrays}
     labels = {split: _labels(arrays, split, images, name) for split, images in splits.items()}
-    preparation: dict[str, Any] = {"validation": "as in the source"}
+    preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
         preparation["validation"] = _cut_validation(splits, labels, valid_fraction)
     shapes = {split: images.shape[1:] for split, images in splits.items()}
@@ -57,7 +59,10 @@ def from_arrays(
             raise InputError(
                 f"config.data.binarization = {binarization!r}: needs values in [0, 1], but {name} has {_span(value_range)}"
             )
-        preparation["binarization_seed"], value_range = BINARIZATION_SEED, (0.0, 1.0)
+        value_range = (0.0, 1.0)
+    if binarization in ("static", "dynamic"):
+        preparation["binarization_seed"] = BINARIZATION_SEED
+    preparation["binary"] = binarization != "none" or all(_is_binary(images, scale) for images in splits.values())
     sources = {}
     for number, split in enumerate(SPLITS):
         dynamic = binarization == "dynamic" and split == "train"
@@ -97,8 +102,11 @@ def fixed_permutation(num_examples: int) -> np.ndarray:
     return np.asarray(order.permute(jnp.arange(num_examples), num_examples, jnp.uint32(SPLIT_SEED)))
 
 
+CUT_TEST_RULE = f"a fifth of the examples, the first ones in the swap-or-not shuffle with seed {SPLIT_SEED}"
+
+
 def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Train and test arrays from a set that has no test split: a fifth, by the fixed shuffle."""
+    """Train and test arrays from a set that has no test split, by `CUT_TEST_RULE`."""
     shuffle = fixed_permutation(len(images))
     num_test = len(images) // 5
     arrays = {}
@@ -185,6 +193,10 @@ def _scale(splits: dict[str, np.ndarray], name: str) -> tuple[float, tuple[float
     if integer["train"]:
         return (1.0 if high <= 1 else 1 / 255), (0.0, 1.0)
     return 1.0, (low, high)
+
+
+def _is_binary(images: np.ndarray, scale: float) -> bool:
+    return bool(np.isin(images, (0, 1) if scale == 1 else (0, 255)).all())
 
 
 def _span(value_range: tuple[float, float]) -> str:

@@ -9,24 +9,22 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vae_jax.data.prepare import cut_test
+from vae_jax.data.prepare import CUT_TEST_RULE, cut_test
 from vae_jax.errors import InputError, nearest
 
 EMBEDDED_HINT = "the embedded sets 'sprites' and 'digits' need no files"
 CHUNK = 1000  # examples read at a time
 
 
-def read_arrays(name: str, data_dir: str) -> Mapping[str, Any]:
-    """All images and labels of the set `name` (``mnist``, ``smallnorb``, ``name/config``), as `from_arrays` takes them.
+def read_arrays(name: str, data_dir: str) -> tuple[Mapping[str, Any], str]:
+    """All images and labels of the set `name`, as `from_arrays` takes them, and where its test split comes from.
 
-    It is looked for in `data_dir`, and downloaded there when it is absent and there is a network. A set without a test
-    split gives up a fifth of its training images.
+    A name is as in ``mnist`` or ``smallnorb/config``. The set is looked for in `data_dir`, and downloaded there when it is
+    absent and there is a network. A set without a test split gives its validation split, or else a fifth of its images.
 
     Raises:
       InputError: an unknown name, a set that is not there and cannot be had, or one that is not of images of one shape.
     """
-    if data_dir and not os.path.isdir(data_dir):
-        raise InputError(f"config.data.dir = {data_dir!r}: no such directory; it should hold {name!r}; {EMBEDDED_HINT}")
     builder = _builder(name, data_dir)
     if not builder.info.splits:
         _download(builder, name, data_dir)
@@ -41,11 +39,11 @@ def read_arrays(name: str, data_dir: str) -> Mapping[str, Any]:
         raise InputError(f"config.data.name = {name!r}: no split 'train'; it has {sorted(splits)}")
     arrays = _read(builder, "train", "train", data_dir)
     if test_split is None:
-        return cut_test(arrays["train_images"], arrays.get("train_labels"))
+        return cut_test(arrays["train_images"], arrays.get("train_labels")), CUT_TEST_RULE
     arrays |= _read(builder, test_split, "test", data_dir)
     if test_split == "test" and "validation" in splits:
         arrays |= _read(builder, "validation", "valid", data_dir)
-    return arrays
+    return arrays, f"the split {test_split!r} of the source"
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
@@ -67,7 +65,8 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
 
 def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> None:
     """Prepares the set in its directory, or says why not; without a network at once, not after minutes of retries."""
-    where = f"not in config.data.dir = {data_dir or os.fspath(builder.data_path.parent.parent)!r}"
+    folder = data_dir or os.fspath(builder.data_path.parent.parent)
+    where = f"not in config.data.dir = {folder!r}" + ("" if os.path.isdir(folder) else ", there is no such directory")
     ways = f"give a directory that holds it with --config.data.dir=DIR, or take another set: {EMBEDDED_HINT}"
     try:
         socket.getaddrinfo("storage.googleapis.com", 443)

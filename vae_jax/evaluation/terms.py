@@ -59,12 +59,12 @@ def make_evaluator(
 
     Args:
       model: yields `Outputs`; `encode` and `decode` give distributions.
-      batch_size: examples at a time; rounded up to a multiple of the devices of the mesh.
+      batch_size: examples at a time, split over the mesh where they divide evenly; the noise of z depends on it, and not on
+        the number of devices.
       num_samples: K, draws of z for each example in distortion and rate.
       corruption: when given, the error from a corrupted input is measured too.
     """
-    devices = 1 if mesh is None else mesh.size
-    batch_size = -(-batch_size // devices) * devices
+    sharding = None if mesh is None or batch_size % mesh.size else NamedSharding(mesh, P(None, "data"))
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         key_z, key_corruption = jax.random.split(key)
@@ -85,8 +85,8 @@ def make_evaluator(
     @jax.jit
     def all_batches(params: Params, source: Source, key: Array) -> dict[str, Array]:
         index, _ = padded_batches(source.num_examples, batch_size)
-        if mesh is not None:
-            index = jax.lax.with_sharding_constraint(index, NamedSharding(mesh, P(None, "data")))
+        if sharding is not None:
+            index = jax.lax.with_sharding_constraint(index, sharding)
 
         def body(_: None, number_and_index: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
             number, index = number_and_index
@@ -111,10 +111,10 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
     their scale, and may be negative. PSNR, in dB, takes the range of the data as its peak.
     """
     mean = functools.partial(np.mean, dtype=np.float64)
-    has_elbo = bool(np.isfinite(terms.elbo).all())
+    has_elbo = len(terms.elbo) > 1 and bool(np.isfinite(terms.elbo).all())
     numbers = {
         "elbo": mean(terms.elbo),
-        "elbo_stderr": np.std(terms.elbo, dtype=np.float64) / math.sqrt(len(terms.elbo)) if has_elbo else math.nan,
+        "elbo_stderr": np.std(terms.elbo, dtype=np.float64, ddof=1) / math.sqrt(len(terms.elbo)) if has_elbo else math.nan,
         "distortion": mean(terms.distortion),
         "rate": mean(terms.rate),
         "bits_per_dim": -mean(terms.elbo) / (math.prod(event_shape) * math.log(2)),

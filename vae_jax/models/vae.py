@@ -1,5 +1,6 @@
 """The variational autoencoder: encoder, posterior, prior, decoder and likelihood, composed."""
 
+import chex
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
@@ -19,7 +20,9 @@ class VAE(nn.Module):
     likelihood: nn.Module  # h -> p(x | z)
 
     def encode(self, x: Array) -> Distribution:
-        """q(z | x) for x [B, *E], over [B, D]."""
+        """q(z | x) for x [B, *E], floats in the range of the data; over [B, D]."""
+        chex.assert_shape(x, (None, *self.likelihood.event_shape))
+        chex.assert_type(x, float)
         return self.posterior(self.encoder(x))
 
     def decode(self, z: Array) -> Distribution:
@@ -36,6 +39,8 @@ class VAE(nn.Module):
 
         `inputs` [B, *E] is what the encoder sees instead of x: a corrupted copy, in a denoising model.
         """
+        if inputs is not None:
+            chex.assert_equal_shape([x, inputs])
         q = self.encode(x if inputs is None else inputs)
         p = self.prior()
         z, log_qz_x = q.sample_and_log_prob(key, (num_samples,))
