@@ -45,6 +45,9 @@ def small(**changes):
     return config
 
 
+OPTIMAL = {"model__likelihood": "optimal_gaussian", "data__binarization": "none"}
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("runs") / "small"
@@ -93,7 +96,7 @@ def test_evaluation_is_the_mean_over_every_example_whatever_the_batch(finished):
     workdir, numbers = finished
     config = small(evaluation__batch_size=359)
     again = run.make_run(config, workdir)
-    terms = results.evaluate(again, results.evaluator_of(again), vae_jax.load(workdir, step=numbers["step"]).params, "test")
+    terms = results.evaluator_of(again)(vae_jax.load(workdir, step=numbers["step"]).params, "test")
     assert terms.mse.shape == (359,)
     assert terms.mse.mean() == pytest.approx(numbers["test"]["mse"], rel=1e-5)  # no noise in it
     assert terms.rate.mean() == pytest.approx(numbers["test"]["rate"], rel=1e-5)
@@ -230,6 +233,15 @@ def test_a_batch_that_the_devices_cannot_share_is_refused_for_training_only(copy
     with pytest.raises(InputError, match=r"config\.train\.batch_size = 64: must be a multiple of the 3 devices"):
         loop.train_and_evaluate(small(), copy)
     results.evaluate_workdir(copy)
+
+
+def test_a_run_with_optimal_sigma_is_scored_with_one_sigma(tmp_path):
+    config = small(**OPTIMAL)
+    numbers = loop.train_and_evaluate(config, tmp_path / "run")
+    assert "one sigma for all, fitted to the training set" in numbers["estimator"]
+    again = results.evaluate_workdir(tmp_path / "run", small(**{**OPTIMAL, "evaluation__batch_size": 7}))
+    # Only the draws of z differ: a sigma refitted to each batch of seven would gain more than a nat.
+    assert again["test"]["elbo"] == pytest.approx(numbers["test"]["elbo"], abs=0.6)
 
 
 def test_one_test_image_is_enough(tmp_path):

@@ -112,8 +112,8 @@ class OptimalGaussian(Distribution):
     sigma^2 is the mean squared residual over *all* axes of the value scored (samples, batch and event), as in
     sigma-VAE (Rybkin et al., 2021, arXiv:2006.13202); the gradient through it vanishes at the optimum and is not taken.
     One number fitted to n residuals makes the sum of log-likelihoods too high by half a nat in all, so per example by
-    1 / (2 B), and an example's own number depends on the others of its batch. There is no scale before there are data, so
-    it cannot be sampled: use `mean`, or learn sigma.
+    1 / (2 B), and an example's own number depends on the others of its batch: evaluation settles on one sigma first
+    (`vae_jax.evaluation.sigma`). There is no scale before there are data, so it cannot be sampled: use `mean`, or learn sigma.
     """
 
     mean: Array  # [*batch, *event]

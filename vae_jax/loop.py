@@ -17,7 +17,7 @@ from vae_jax.config import Config
 from vae_jax.data import order
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.records import MetricsWriter
-from vae_jax.results import evaluate, evaluate_run, evaluator_of, summarize_split
+from vae_jax.results import evaluate_run, evaluator_of, summarize_split
 from vae_jax.run import Run, claim_workdir, make_run
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
@@ -58,7 +58,7 @@ def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> Train
     """The training loop. Between evaluations, the metrics of one call are read when the next is under way."""
     c = run.config.train
     source = parallel.replicate(run.dataset.train, run.mesh)
-    epoch, evaluator = functools.cache(functools.partial(_make_epoch, run)), evaluator_of(run)
+    epoch, evaluate = functools.cache(functools.partial(_make_epoch, run)), evaluator_of(run)
     first = int(state.step)
     pending: tuple[int, int, Metrics] | None = None
     with (
@@ -73,7 +73,7 @@ def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> Train
             if stop % c.eval_every == 0 or stop == c.num_steps:
                 _report(run, *pending, writer, bar, checkpoints)
                 pending = None
-                numbers = summarize_split(run, evaluate(run, evaluator, state.eval_params, "valid"))
+                numbers = summarize_split(run, evaluate(state.eval_params, "valid"))
                 writer.write(stop, "valid", numbers, binarization=run.dataset.preparation["binarization"])
                 _save(run, state, _score(numbers), checkpoints)
     return state

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ from vae_jax.data import Dataset
 from vae_jax.data.prepare import SPLITS
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation import Terms, make_evaluator, summarize
-from vae_jax.evaluation.terms import Evaluator
+from vae_jax.evaluation.sigma import settle, settled
 from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.records import read_metrics, write_json
 from vae_jax.run import Run, make_run, read_config
@@ -40,9 +41,8 @@ def evaluate_run(run: Run) -> dict[str, Any]:
       RunStopped: the numbers are not finite (they are written all the same).
     """
     model, c = trained.load(run.workdir), run.config.evaluation
-    params = parallel.replicate(model.params, run.mesh)
-    evaluator = evaluator_of(run, c.num_samples)
-    terms = {split: evaluate(run, evaluator, params, split) for split in ("valid", "test")}
+    evaluate = evaluator_of(run, c.num_samples)
+    terms = {split: evaluate(model.params, split) for split in ("valid", "test")}
     results = {
         "name": run.config.name,
         "seed": run.config.seed,
@@ -83,18 +83,21 @@ def describe(results: dict[str, Any]) -> str:
     )
 
 
-def evaluator_of(run: Run, num_samples: int = 1) -> Evaluator:
-    """The evaluator for the model of the run; it compiles once for each split, so keep it."""
+def evaluator_of(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
+    """(params, split) -> Terms, with the config's evaluation seed; it compiles once for each split, so keep it."""
+    c = run.config.evaluation
+    key_sigma, *keys = jax.random.split(jax.random.key(c.seed), 1 + len(SPLITS))
     corruption = build.build_corruption(run.config)
-    batch_size = run.config.evaluation.batch_size
-    return make_evaluator(run.model, batch_size=batch_size, num_samples=num_samples, corruption=corruption, mesh=run.mesh)
+    evaluator = make_evaluator(
+        settled(run.model), batch_size=c.batch_size, num_samples=num_samples, corruption=corruption, mesh=run.mesh
+    )
 
+    def evaluate(params: Params, split: str) -> Terms:
+        params = settle(run.model, params, run.dataset.train, key_sigma)
+        source = parallel.replicate(getattr(run.dataset, split), run.mesh)
+        return evaluator(parallel.replicate(params, run.mesh), source, keys[SPLITS.index(split)])
 
-def evaluate(run: Run, evaluator: Evaluator, params: Params, split: str) -> Terms:
-    """The per-example terms of a split, with the config's evaluation seed."""
-    source = parallel.replicate(getattr(run.dataset, split), run.mesh)
-    key = jax.random.fold_in(jax.random.key(run.config.evaluation.seed), SPLITS.index(split))
-    return evaluator(params, source, key)
+    return evaluate
 
 
 def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
@@ -105,7 +108,7 @@ def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
 def _caveat(run: Run) -> str:
     if not isinstance(run.model.likelihood, OptimalGaussian):
         return ""
-    return "; sigma is fitted to each batch that is scored, so this is no bound on the likelihood of one model"
+    return "; one sigma for all, fitted to the training set"
 
 
 def _sizes(dataset: Dataset) -> dict[str, int]:
