@@ -18,8 +18,8 @@ def get_config(data: str = "sprites") -> Config:
     config.model.latent_dim = 10
     config.objective.beta = 4.0
     config.optimizer.learning_rate = 5e-4
-    config.train.num_steps = 1_500
+    config.train.num_steps = 1_200
     config.train.batch_size = 64
     config.train.log_every = 50
-    config.train.eval_every = 500
+    config.train.eval_every = 400
     return config
