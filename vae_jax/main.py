@@ -7,6 +7,7 @@ python -m vae_jax.main --workdir=runs/mnist1 --mode=eval
 
 import itertools
 import logging
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
         raise InputError(f"config: give one with --config=configs/NAME.py; {_configs_at_hand()}")
     if not isinstance(config, Config | None):
         raise InputError(f"config: get_config() must return a vae_jax.config.Config, but returns a {type(config).__name__}")
-    workdir = workdir or f"runs/{config.name}"
+    workdir = os.path.expanduser(workdir or f"runs/{config.name}")
     from vae_jax import loop, results  # bring in Orbax and matplotlib, which --help can do without
 
     if not flags.FLAGS["verbosity"].present:
