@@ -14,6 +14,7 @@ from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import Distribution, inverse_soft_clip, soft_clip
+from vae_jax.errors import InputError
 from vae_jax.nets.conv import doubled, halved
 from vae_jax.nets.convolution import Conv
 from vae_jax.types import Array
@@ -26,7 +27,7 @@ class EventLayer(nn.Module):
     """Features to `num_params` numbers per dimension of the event: ``[N, ...] -> [*lead, *E, num_params]``.
 
     A feature map at the size of the image goes through a 1x1 convolution, one at half the size through a 4x4 stride-2
-    transposed convolution, anything else through a dense layer.
+    transposed convolution, a vector through a dense layer. InputError for a map of another size.
     """
 
     event_shape: Sequence[int]
@@ -43,13 +44,15 @@ class EventLayer(nn.Module):
             out = Conv(features, kernel_size=1, name="out")(h)
         elif is_map and h.shape[1:3] == halved(event[:2], 1):
             out = doubled(h, features, event[:2], name="out")
+        elif is_map:
+            raise InputError(f"features of size {h.shape[1:3]}: must be {event[:2]} or half of it, for events {event}")
         else:
             out = nn.Dense(math.prod(event) * self.num_params, name="out")(h.reshape(h.shape[0], -1))
         return out.reshape(*lead, *event, self.num_params)
 
 
 class Bernoulli(nn.Module):
-    """p(x | z) = prod_i Bernoulli(x_i; sigmoid(logit_i))."""
+    """p(x | z) = prod_i Bernoulli(x_i; sigmoid(logit_i)), for x in {0, 1}, or [0, 1] without being normalised there."""
 
     event_shape: Sequence[int]
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)

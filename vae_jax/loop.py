@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import logging
 import os
+import shutil
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -21,6 +23,8 @@ from vae_jax.results import evaluate_run, evaluator_of, summarize_split
 from vae_jax.run import Run, claim_workdir, make_run
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
+
+logger = logging.getLogger(__name__)
 
 
 def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, Any]:
@@ -60,10 +64,15 @@ def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> Train
     source = parallel.replicate(run.dataset.train, run.mesh)
     epoch, evaluate = functools.cache(functools.partial(_make_epoch, run)), evaluator_of(run)
     first = int(state.step)
+    logger.info(
+        "%s: training on %s (%d images, binarization %s), step %d to %d, in %s; the first steps wait for the compiler",
+        *(run.config.name, run.dataset.name, run.dataset.train.num_examples, run.dataset.preparation["binarization"]),
+        *(first, c.num_steps, run.workdir),
+    )
     pending: tuple[int, int, Metrics] | None = None
     with (
         contextlib.closing(MetricsWriter(run.workdir, start_step=first)) as writer,
-        tqdm.tqdm(total=c.num_steps, initial=first, unit="step", desc=run.config.name, dynamic_ncols=True) as bar,
+        _progress_bar(run, first) as bar,
     ):
         for start, stop in calls(first, run.config):
             state, metrics = epoch(stop - start)(state, source)
@@ -77,6 +86,13 @@ def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> Train
                 writer.write(stop, "valid", numbers, binarization=run.dataset.preparation["binarization"])
                 _save(run, state, _score(numbers), checkpoints)
     return state
+
+
+def _progress_bar(run: Run, first: int) -> tqdm.tqdm:
+    width = shutil.get_terminal_size().columns  # tqdm's own guess draws nothing in a terminal that claims no rows
+    return tqdm.tqdm(
+        total=run.config.train.num_steps, initial=first, unit="step", desc=run.config.name, ncols=min(width, 100), nrows=20
+    )
 
 
 def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:

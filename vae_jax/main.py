@@ -36,12 +36,21 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     workdir = os.path.expanduser(workdir or f"runs/{config.name}")
     from vae_jax import loop, results  # bring in Orbax and matplotlib, which --help can do without
 
+    _show_own_messages()
     if not flags.FLAGS["verbosity"].present:
         logging.getLogger().setLevel(logging.WARNING)
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of a save there
     numbers = loop.train_and_evaluate(config, workdir) if mode == "train" else results.evaluate_workdir(workdir, config)
     print(results.describe(numbers))
     print(f"figures: {pathlib.Path(workdir) / 'figures'}")
+
+
+def _show_own_messages() -> None:
+    """The package's messages, plain, on stderr."""
+    own, handler = logging.getLogger("vae_jax"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    own.handlers, own.propagate = [handler], False
+    own.setLevel(logging.INFO)
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:

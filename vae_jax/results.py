@@ -1,5 +1,6 @@
 """Final numbers and figures of a run."""
 
+import logging
 import os
 import pathlib
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.records import read_metrics, write_json
 from vae_jax.run import Run, make_run, read_config
 from vae_jax.types import Params
+
+logger = logging.getLogger(__name__)
 
 
 def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None) -> dict[str, Any]:
@@ -42,6 +45,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     """
     model, c = trained.load(run.workdir), run.config.evaluation
     evaluate = evaluator_of(run, c.num_samples)
+    logger.info("evaluating step %d on %d test images", model.step, run.dataset.test.num_examples)
     terms = {split: evaluate(model.params, split) for split in ("valid", "test")}
     results = {
         "name": run.config.name,
@@ -56,6 +60,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     write_json(run.workdir / "results.json", results)
     if not np.isfinite(results["test"]["distortion"]):
         raise RunStopped(f"the evaluation of step {model.step} is not finite, so the run diverged; see {run.workdir}")
+    logger.info("drawing")
     visualize.draw_all(
         model,
         run.dataset,

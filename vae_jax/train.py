@@ -111,7 +111,8 @@ def train_step(
         skipped_in_a_row=jnp.where(finite, 0, state.skipped_in_a_row + 1),
     )
     counts = {"skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
-    return state, metrics | {"grad_norm": grad_norm} | counts
+    # The loss that was differentiated, also where a caller added to it and left the metrics as they were.
+    return state, metrics | {"loss": loss, "grad_norm": grad_norm} | counts
 
 
 def make_train_step(
@@ -142,10 +143,11 @@ def make_train_epoch(
 
     Args:
       loss_fn, tx, ema_decay, mesh: as for `make_train_step`; the state is donated.
-      order: steps [S] -> indices [S, B] of the examples of each step.
+      order: steps [S] -> indices [S, B] of the examples of each step, such as
+        ``partial(vae_jax.data.order.batch_index, num_examples=N, batch_size=B, seed=0)``.
       num_steps: S, fixed when compiling.
 
-    `data` is a pytree with ``take(index [B], key) -> Batch``, such as a source of `vae_jax.data`.
+    `data` is a pytree with ``take(index [B], key) -> Batch``, such as ``vae_jax.data.ArraySource(images)``.
     """
 
     def epoch(state: TrainState, data: Any) -> tuple[TrainState, Metrics]:

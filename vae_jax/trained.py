@@ -22,7 +22,7 @@ class Trained:
     """A model with its parameters, trained here or loaded; every method is compiled at its first call for a shape."""
 
     model: VAE
-    params: Params
+    params: Params = dataclasses.field(repr=False)
     config: Config | None = None  # of the run that it comes from, and its step there
     step: int | None = None
 

@@ -101,7 +101,7 @@ def traversals(model: Trained, terms: Terms, num_points: int = 11) -> Figure:
         label = f"z{d}  KL {weight[d]:.2f}" if has_kl else f"z{d}  sd {weight[d]:.2f}"
         rows[label] = model.decode(z).mean
     unit = "prior standard deviations, KL in nats" if has_kl else "standard deviations of the codes"
-    return image_rows(rows, f"Traversals: each latent over +-{TRAVERSAL_REACH} {unit}")
+    return image_rows(rows, f"Traversals from the first test example: each latent over ±{TRAVERSAL_REACH} {unit}")
 
 
 def latent_map(terms: Terms) -> Figure:
@@ -130,15 +130,17 @@ def learning_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     panels = figure.subplots(1, 3)
     for axes, name in zip(panels, ("elbo", "distortion", "rate"), strict=True):
-        for split, style in (("train", {"color": "#9bb8dc"}), ("valid", {"color": "#c0392b", "marker": "o", "ms": 3})):
+        for split, style in (
+            ("train", {"color": "#9bb8dc", "marker": ".", "ms": 3}),
+            ("valid", {"color": "#c0392b", "marker": "o", "ms": 3}),
+        ):
             points = [(line["step"], line[name]) for line in history if line["split"] == split and line.get(name) is not None]
             if points:
                 axes.plot(*zip(*points, strict=True), label=split, **style)
-        values = [line[name] for line in history if line.get(name) is not None]
-        if values:
-            low, high = np.quantile(values, [0.02 if name == "elbo" else 0.0, 1.0 if name == "elbo" else 0.98])
-            margin = 0.05 * max(high - low, 1e-6)
-            axes.set_ylim(low - margin, high + margin)  # the first steps would flatten the rest
+        late = [line[name] for line in history if line.get(name) is not None and line["step"] > 0.2 * history[-1]["step"]]
+        if late:
+            margin = 0.08 * max(max(late) - min(late), 1e-6)
+            axes.set_ylim(min(late) - margin, max(late) + margin)  # the first steps would flatten the rest
             axes.legend(frameon=False)
         axes.set(xlabel="step", title=f"{name} (nats)")
         axes.grid(alpha=0.25)

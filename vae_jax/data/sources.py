@@ -35,7 +35,7 @@ class ArraySource:
     """Examples in an array, kept in their own type and converted batch by batch."""
 
     images: Array  # [N, *E], uint8 or float32
-    labels: Array | None  # [N] or [N, C]
+    labels: Array | None = None  # [N] or [N, C]
     scale: float = _static(default=1.0)  # x = scale * images
     dynamic: bool = _static(default=False)  # x ~ Bernoulli(scale * images), anew at each reading
     value_range: tuple[float, float] = _static(default=(0.0, 1.0))

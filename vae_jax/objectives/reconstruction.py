@@ -5,7 +5,7 @@ from vae_jax.types import Array, Metrics, Outputs
 
 
 def reconstruction(outputs: Outputs) -> tuple[Array, Metrics]:
-    """Loss = D = -E_q[log p(x | z)], nats per example: the log-likelihood of the data under their own codes.
+    """Loss = D = -E_q[log p(x | z)], nats per example: minus the log-likelihood of the data under their own codes.
 
     With a deterministic posterior this is the autoencoder, whose rate is infinite, and its ELBO minus infinity.
     """
