@@ -268,13 +268,17 @@ def out_kernel(h_shape, event, num_params=1):
         ((6, 5), (5, 7, 1), (5, 35)),
         ((6, 5, 7, 4), (5, 7, 3), (1, 1, 4, 3)),  # at the size of the image
         ((6, 3, 4, 4), (5, 7, 3), (4, 4, 4, 3)),  # at half of it
-        ((6, 2, 3, 4), (5, 7, 3), (24, 105)),
         ((6, 3, 4, 4), (84,), (48, 84)),
     ],
 )
 @pytest.mark.parametrize("num_params", [1, 2])
 def test_the_event_layer_goes_by_the_size_of_the_map(h_shape, event, kernel, num_params):
     assert out_kernel(h_shape, event, num_params) == (*kernel[:-1], kernel[-1] * num_params)
+
+
+def test_a_map_of_another_size_is_refused():
+    with pytest.raises(ValueError, match=r"features of size \(2, 3\): must be \(5, 7\) or half of it"):
+        out_kernel((6, 2, 3, 4), (5, 7, 3), 1)
 
 
 def test_a_map_at_the_size_of_the_image_keeps_pixels_and_parameters_apart():
