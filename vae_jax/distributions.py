@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 Array: TypeAlias = jax.Array
 LOG_2PI = math.log(2 * math.pi)
+LOGVAR_RANGE = (-14.0, 8.0)  # of a scale that is learned: standard deviations from 9e-4 to 55
 
 
 def soft_clip(x: Array, low: float, high: float) -> Array:

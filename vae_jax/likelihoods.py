@@ -13,13 +13,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
-from vae_jax.distributions import Distribution, inverse_soft_clip, soft_clip
+from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip, soft_clip
 from vae_jax.errors import InputError
 from vae_jax.nets.conv import doubled, halved
 from vae_jax.nets.convolution import Conv
 from vae_jax.types import Array
 
-LOGVAR_RANGE = (-14.0, 8.0)  # of a learned sigma: 9e-4 to 55 in the units of the data
 REALS = (-math.inf, math.inf)
 
 

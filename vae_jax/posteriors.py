@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vae_jax.distributions import Deterministic, DiagGaussian, Distribution, soft_clip
+from vae_jax.distributions import LOGVAR_RANGE, Deterministic, DiagGaussian, Distribution, soft_clip
 from vae_jax.types import Array
 
 
 def bounded_logvar(raw: Array) -> Array:
     """The identity between -14 and 8, smoothly bounded there: standard deviations stay in (9e-4, 55)."""
-    return soft_clip(raw, -14.0, 8.0)
+    return soft_clip(raw, *LOGVAR_RANGE)
 
 
 def softplus_logvar(raw: Array) -> Array:

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.data import Source
-from vae_jax.distributions import inverse_soft_clip
-from vae_jax.likelihoods import LOGVAR_RANGE, LearnedGaussian, OptimalGaussian
+from vae_jax.distributions import LOGVAR_RANGE, inverse_soft_clip
+from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
 from vae_jax.models import VAE
 from vae_jax.types import Array, Params
 
