@@ -10,7 +10,8 @@ import pytest
 from flax import linen as nn
 
 from vae_jax import build, likelihoods, objectives, posteriors, priors
-from vae_jax.config import Config, check
+from vae_jax.checks import check
+from vae_jax.config import Config
 from vae_jax.errors import InputError
 
 KEY = jax.random.key(0)
@@ -258,6 +259,7 @@ def test_a_deterministic_posterior_has_no_elbo() -> None:
 UNKNOWN = [
     ("model.network", "mpl", "mlp", ["mlp", "conv", "burgess"]),
     ("model.activation", "rely", "relu", list(build.ACTIVATIONS)),
+    ("model.dtype", "bfloat", "bfloat16", list(build.DTYPES)),
     ("model.posterior", "diag_gausian", "diag_gaussian", list(build.POSTERIORS)),
     ("model.posterior_scale", "bound", "bounded", list(build.LOGVARS)),
     ("model.prior", "normal", "standard_normal", list(build.PRIORS)),

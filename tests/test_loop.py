@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 import vae_jax
-from vae_jax import loop, results, run
+from vae_jax import journal, loop, program, results, run
 from vae_jax.checkpoint import Checkpoints, Description
 from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
@@ -109,7 +109,7 @@ def test_the_same_command_again_changes_no_parameter(copy):
 
 
 def test_interrupted_between_checkpoints_it_ends_in_the_same_bits(finished, tmp_path, monkeypatch):
-    real, count = loop._report, []
+    real, count = journal.Journal.report, []
 
     def dies(*args):
         count.append(1)
@@ -117,7 +117,7 @@ def test_interrupted_between_checkpoints_it_ends_in_the_same_bits(finished, tmp_
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(loop, "_report", dies)
+    monkeypatch.setattr(journal.Journal, "report", dies)
     with pytest.raises(KeyboardInterrupt):
         loop.train_and_evaluate(small(), tmp_path / "run")
     monkeypatch.undo()
@@ -260,10 +260,11 @@ def test_checkpoints_hold_no_pickle(finished):
 
 def test_the_newest_few_and_the_best_are_kept(tmp_path):
     current = run.make_run(small(), tmp_path)
-    state = loop.initial_state(current)
+    state = program.OneRun(current).initial()
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step, score in [(1, -9.0), (2, -1.0), (3, -5.0), (4, -4.0), (5, -3.0)]:
             checkpoints.save(state.replace(step=jnp.asarray(step)), Description(small(), (8, 8, 1), score))
+            checkpoints.prune()
         assert checkpoints.steps() == [2, 4, 5]
         assert checkpoints.best_step() == 2
     assert vae_jax.load(tmp_path).step == 2
@@ -301,7 +302,7 @@ def test_average_of_parameters_is_what_is_evaluated(tmp_path):
     loop.train_and_evaluate(config, tmp_path)
     current = run.make_run(config, tmp_path)
     with Checkpoints(tmp_path, for_writing=False) as checkpoints:
-        state = checkpoints.restore(20, loop.initial_state(current))
+        state = checkpoints.restore(20, program.OneRun(current).initial())
     chex.assert_trees_all_equal(vae_jax.load(tmp_path).params, state.ema_params)
     assert any(jax.tree.leaves(jax.tree.map(lambda a, b: np.any(a != b), state.params, state.ema_params)))
 

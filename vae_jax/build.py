@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 from flax import linen as nn
 
@@ -15,11 +17,12 @@ from vae_jax.data import Dataset
 from vae_jax.errors import InputError, check_choice
 from vae_jax.models import VAE
 from vae_jax.objectives import elbo, make_loss_fn, reconstruction
-from vae_jax.types import LossFn, Schedule
+from vae_jax.types import LossFn, Scalar, Schedule
 
 logger = logging.getLogger(__name__)
 
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "tanh": nn.tanh}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 LOGVARS = {"bounded": posteriors.bounded_logvar, "softplus": posteriors.softplus_logvar}
 CORRUPTIONS: dict[str, Callable[[float], Corruption | None]] = {
     "none": lambda level: None,
@@ -46,13 +49,13 @@ LIKELIHOODS: dict[str, Callable[[Model, tuple[int, ...]], nn.Module]] = {
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
     "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
 }
-NETWORKS: dict[str, Callable[[Model, tuple[int, ...], Callable], tuple[nn.Module, nn.Module]]] = {
-    "mlp": lambda c, e, act: (nets.MLP(tuple(c.hidden), act), nets.MLP(tuple(c.hidden[::-1]), act)),
-    "conv": lambda c, e, act: (
-        nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act),
-        nets.ConvDecoder(e, tuple(c.channels[::-1]), tuple(c.hidden[::-1]), act),
+NETWORKS: dict[str, Callable[[Model, tuple[int, ...], Callable, Any], tuple[nn.Module, nn.Module]]] = {
+    "mlp": lambda c, e, act, dtype: (nets.MLP(tuple(c.hidden), act, dtype), nets.MLP(tuple(c.hidden[::-1]), act, dtype)),
+    "conv": lambda c, e, act, dtype: (
+        nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act, dtype),
+        nets.ConvDecoder(e, tuple(c.channels[::-1]), tuple(c.hidden[::-1]), act, dtype),
     ),
-    "burgess": lambda c, e, act: (nets.burgess_encoder(), nets.burgess_decoder(e)),
+    "burgess": lambda c, e, act, dtype: (nets.burgess_encoder(dtype=dtype), nets.burgess_decoder(e, dtype=dtype)),
 }
 BETAS: dict[str, Callable[[Objective], Schedule]] = {
     "constant": lambda c: schedules.constant(c.beta),
@@ -63,9 +66,9 @@ BETAS: dict[str, Callable[[Objective], Schedule]] = {
 OBJECTIVES = {"elbo": elbo, "reconstruction": reconstruction}
 OPTIMIZERS = {"adam": optax.adam, "adamw": optax.adamw, "adamax": optax.adamax}
 LEARNING_RATES: dict[str, Callable[[float, int], Schedule]] = {
-    "constant": lambda peak, num_steps: optax.constant_schedule(peak),
-    "cosine": optax.cosine_decay_schedule,
-    "linear": lambda peak, num_steps: optax.linear_schedule(peak, 0.0, num_steps),
+    "constant": lambda peak, num_steps: schedules.constant(peak),
+    "cosine": schedules.cosine,
+    "linear": lambda peak, num_steps: schedules.linear(peak, 0.0, num_steps),
 }
 
 
@@ -80,6 +83,7 @@ def check_names(config: Config) -> None:
         ("data.binarization", data_lib.BINARIZATIONS),
         ("model.network", NETWORKS),
         ("model.activation", ACTIVATIONS),
+        ("model.dtype", DTYPES),
         ("model.posterior", POSTERIORS),
         ("model.posterior_scale", LOGVARS),
         ("model.prior", PRIORS),
@@ -146,10 +150,10 @@ def build_loss(config: Config, model: VAE) -> LossFn:
     hyper_parameters: dict[str, Any] = {}
     if c.name == "elbo":
         hyper_parameters["beta"] = pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c)
-        if c.free_bits > 0:
+        if is_on(c.free_bits):
             hyper_parameters["free_bits"] = c.free_bits
-        if c.capacity > 0:
-            hyper_parameters["capacity"] = schedules.linear(0.0, c.capacity, max(c.capacity_steps, 1))
+        if is_on(c.capacity):
+            hyper_parameters["capacity"] = schedules.linear(0.0, c.capacity, c.capacity_steps)
     return make_loss_fn(model, objective, num_samples=c.num_samples, corruption=build_corruption(config), **hyper_parameters)
 
 
@@ -164,12 +168,19 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
     c = config.optimizer
     make_rate = pick(LEARNING_RATES, "optimizer.schedule", c.schedule)
     rate = make_rate(c.learning_rate, config.train.num_steps - c.warmup_steps)
-    if c.warmup_steps:
-        warmup = optax.linear_schedule(0.0, c.learning_rate, c.warmup_steps)
-        rate = optax.join_schedules([warmup, rate], [c.warmup_steps])
+    if is_on(c.warmup_steps):
+        rate = schedules.warmed_up(rate, c.learning_rate, c.warmup_steps)
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
-    return optax.chain(optax.clip_by_global_norm(c.clip_norm), tx) if c.clip_norm else tx
+    if not is_on(c.clip_norm):
+        return tx
+    max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)  # of the lanes of a sweep, some may leave it off
+    return optax.chain(optax.clip_by_global_norm(max_norm), tx)
+
+
+def is_on(value: Scalar) -> bool:
+    """Whether a hyper-parameter for which 0 is off is on: one that is traced, and so differs between lanes, always is."""
+    return isinstance(value, jax.Array) or value > 0
 
 
 def _networks(c: Model, event_shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
@@ -178,4 +189,5 @@ def _networks(c: Model, event_shape: tuple[int, ...]) -> tuple[nn.Module, nn.Mod
         raise InputError(f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}")
     if c.network == "burgess" and event_shape[:2] != (64, 64):
         raise InputError(f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}")
-    return network(c, event_shape, pick(ACTIVATIONS, "model.activation", c.activation))
+    activation, dtype = pick(ACTIVATIONS, "model.activation", c.activation), pick(DTYPES, "model.dtype", c.dtype)
+    return network(c, event_shape, activation, dtype)

@@ -5,6 +5,7 @@ import logging
 import os
 import pathlib
 import textwrap
+from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 import jax
@@ -49,12 +50,15 @@ class Checkpoints:
         self._manager = ocp.CheckpointManager(self.directory, options=options)
 
     def save(self, state: TrainState, description: Description) -> None:
-        """Writes the state at its step, whole or not at all, then drops what is neither among the newest nor the best."""
+        """Writes the state at its step, whole or not at all."""
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state), description=ocp.args.JsonSave(dataclasses.asdict(description))
         )
         if not self._manager.save(int(state.step), args=items, force=True):
             raise OSError(f"Orbax did not write step {int(state.step)}")
+
+    def prune(self) -> None:
+        """Drops what is neither among the newest nor the best."""
         kept = {*self.steps()[-self._keep :], self.best_step()}
         for step in set(self.steps()) - kept:
             self._manager.delete(step)
@@ -93,31 +97,6 @@ class Checkpoints:
         )
         return self._restore(step, "state", ocp.args.StandardRestore(abstract))
 
-    def restore_latest(self, like: TrainState, config: Config) -> TrainState | None:
-        """The newest checkpoint that can be read, with a warning for each that can't; None when there are none.
-
-        Damaged ones newer than it are set aside as `damaged-<step>`, so that the run can write those steps again.
-
-        Raises:
-          InputError: the checkpoint is of a run of another config, or there are some and none can be read.
-        """
-        damaged = []
-        for step in reversed(self.steps()):
-            try:
-                saved = self.describe(step).config
-                config_lib.check_same(config, saved, str(self.directory))
-                state = self.restore(step, like)
-            except DamagedError as error:
-                logger.warning("%s; trying the one before", error)
-                damaged.append(step)
-                continue
-            for newer in damaged:
-                self._set_aside(newer)
-            return state
-        if damaged:
-            raise InputError(f"{self.directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir")
-        return None
-
     def _restore(self, step: int, item: str, args: Any) -> Any:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
@@ -125,13 +104,54 @@ class Checkpoints:
             reason = textwrap.shorten(str(error) or type(error).__name__, 200)
             raise DamagedError(f"checkpoint {step} in {self.directory} is damaged: {reason}") from error
 
-    def _set_aside(self, step: int) -> None:
-        names = (self.directory / f"damaged-{step}{suffix}" for suffix in ("", *(f".{n}" for n in range(1, 1000))))
-        (self.directory / str(step)).rename(next(name for name in names if not name.exists()))
-        self._manager.reload()
+    def forget_after(self, step: int, damaged: Collection[int]) -> None:
+        """Takes away what is newer than a step, so that the run can write it again: the damaged ones as `damaged-<step>`."""
+        for newer in (s for s in self.steps() if s > step):
+            if newer in damaged:
+                names = (self.directory / f"damaged-{newer}{suffix}" for suffix in ("", *(f".{n}" for n in range(1, 1000))))
+                (self.directory / str(newer)).rename(next(name for name in names if not name.exists()))
+                self._manager.reload()
+            else:
+                self._manager.delete(newer)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._manager.close()
+
+
+def restore_latest(
+    kept: Sequence[Checkpoints], like: Sequence[TrainState], configs: Sequence[Config]
+) -> list[TrainState] | None:
+    """The newest step that each of some runs, the lanes of a sweep, has whole; None when they have no step in common.
+
+    With a warning for each checkpoint that can't be read. What is newer is taken away: lanes are saved one after the other,
+    so a kill may leave some of them one checkpoint ahead.
+
+    Raises:
+      InputError: a checkpoint is of a run of another config, or some are damaged and no step can be read.
+    """
+    damaged: set[int] = set()
+    for step in sorted(set.intersection(*(set(one.steps()) for one in kept)), reverse=True):
+        try:
+            states = [_restore_own(*args, step) for args in zip(kept, like, configs, strict=True)]
+        except DamagedError as error:
+            logger.warning("%s; trying the one before", error)
+            damaged.add(step)
+            continue
+        break
+    else:
+        if damaged:
+            raise InputError(
+                f"{kept[0].directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir"
+            )
+        states, step = None, -1
+    for one in kept:
+        one.forget_after(step, damaged)
+    return states
+
+
+def _restore_own(checkpoints: Checkpoints, like: TrainState, config: Config, step: int) -> TrainState:
+    config_lib.check_same(config, checkpoints.describe(step).config, str(checkpoints.directory))
+    return checkpoints.restore(step, like)

@@ -1,16 +1,16 @@
-"""The config of a run: dataclasses with every default, and the checks that need nothing but the config.
+"""The config of a run: dataclasses with every default, and their way to dictionaries and back.
 
-Strings name parts; `build.py` turns them into the parts and is the only place that does.
+Strings name parts; `build.py` turns them into the parts and is the only place that does. `checks.py` says which values can't
+be meant.
 """
 
 import dataclasses
 import functools
-import re
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from vae_jax.errors import InputError, check_range, nearest
+from vae_jax.errors import InputError, nearest
 
 
 @dataclasses.dataclass
@@ -32,6 +32,7 @@ class Model:
     hidden: tuple[int, ...] = (400,)  # dense widths, encoder order; the decoder's are reversed
     channels: tuple[int, ...] = (32, 64)  # of conv, encoder order
     activation: str = "relu"  # relu, gelu, silu, tanh
+    dtype: str = "float32"  # float32, bfloat16: of the compute of networks; parameters and densities are float32 in both
     latent_dim: int = 10
     posterior: str = "diag_gaussian"  # diag_gaussian, deterministic
     posterior_scale: str = "bounded"  # bounded, softplus: how the log-variance is kept finite
@@ -94,8 +95,28 @@ class Evaluation:
 
 
 @dataclasses.dataclass
+class Sweep:
+    """Values of a hyper-parameter: one lane for every combination, all trained in one program. Empty lists are no sweep."""
+
+    seed: tuple[int, ...] = ()
+    beta: tuple[float, ...] = ()  # of objective, and so the next five
+    beta_start: tuple[float, ...] = ()
+    beta_steps: tuple[int, ...] = ()
+    free_bits: tuple[float, ...] = ()
+    capacity: tuple[float, ...] = ()
+    corruption_level: tuple[float, ...] = ()
+    init_sigma: tuple[float, ...] = ()  # of model
+    learning_rate: tuple[float, ...] = ()  # of optimizer, and so the next four
+    warmup_steps: tuple[int, ...] = ()
+    weight_decay: tuple[float, ...] = ()
+    clip_norm: tuple[float, ...] = ()
+    ema_decay: tuple[float, ...] = ()
+    chunk: int = 0  # lanes under one vmap at a time; 0: one on the CPU, all of a device elsewhere
+
+
+@dataclasses.dataclass
 class Config:
-    """A run."""
+    """A run, or a sweep of runs."""
 
     name: str = "vae"
     seed: int = 0
@@ -105,87 +126,7 @@ class Config:
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     train: Train = dataclasses.field(default_factory=Train)
     evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
-
-
-AT_LEAST_ONE = (
-    "model.latent_dim",
-    "objective.num_samples",
-    "objective.beta_cycles",
-    "train.num_steps",
-    "train.batch_size",
-    "train.log_every",
-    "train.eval_every",
-    "train.keep_checkpoints",
-    "train.max_skipped_in_a_row",
-    "evaluation.batch_size",
-    "evaluation.num_samples",
-)
-AT_LEAST_ZERO = (
-    "seed",
-    "objective.beta",
-    "objective.beta_start",
-    "objective.beta_steps",
-    "objective.free_bits",
-    "objective.capacity",
-    "objective.capacity_steps",
-    "objective.corruption_level",
-    "optimizer.warmup_steps",
-    "optimizer.weight_decay",
-    "optimizer.clip_norm",
-    "evaluation.seed",
-)
-ABOVE_ZERO = ("optimizer.learning_rate", "model.init_sigma")
-
-
-def check(config: Config) -> None:
-    """Raises InputError with the first field whose value can't be meant, whatever the data are."""
-    _check_types(config, "")
-    values = flatten(config)
-    if not re.fullmatch(r"[\w.+=,-]*\w[\w.+=,-]*", config.name):
-        raise InputError(f"config.name = {config.name!r}: must be letters, digits and any of _.+=,- (it names a folder)")
-    for field in AT_LEAST_ONE:
-        check_range(f"config.{field}", values[field], 1)
-    check_range("config.train.num_steps", config.train.num_steps, 1, 2**31 - 1)
-    for field in AT_LEAST_ZERO:
-        check_range(f"config.{field}", values[field], 0, 2**31 - 1 if field.endswith("seed") else 1e30)
-    for field in ABOVE_ZERO:
-        check_range(f"config.{field}", values[field], 0, 1e30, open_low=True)
-    for field in ("model.hidden", "model.channels"):
-        for size in values[field]:
-            check_range(f"config.{field}", size, 1)
-    check_range("config.optimizer.ema_decay", config.optimizer.ema_decay, 0, 1 - 1e-7)
-    if config.model.sigma in ("scalar", "channel", "pixel"):
-        check_range("config.model.init_sigma", config.model.init_sigma, 1e-3, 50)  # a learned sigma is bounded there
-    objective = config.objective
-    for field, used_by, used in (
-        ("objective.corruption_level", "a corruption", objective.corruption != "none"),
-        ("objective.beta_steps", "a beta_schedule that is not constant", objective.beta_schedule != "constant"),
-        ("objective.capacity_steps", "a capacity above 0", objective.capacity > 0),
-        ("objective.free_bits", "objective 'elbo'", objective.name == "elbo"),
-        ("objective.capacity", "objective 'elbo'", objective.name == "elbo"),
-        ("optimizer.weight_decay", "optimizer 'adamw'", config.optimizer.name == "adamw"),
-        ("data.path", "the data set 'npz'", config.data.name == "npz"),
-    ):
-        if values[field] and not used:
-            raise InputError(f"config.{field} = {values[field]!r}: does nothing without {used_by}; leave it out")
-    if config.model.sigma != "fixed" and config.model.likelihood != "gaussian":
-        raise InputError(f"config.model.sigma = {config.model.sigma!r}: does nothing without likelihood 'gaussian'")
-    if objective.corruption != "none" and not objective.corruption_level:
-        raise InputError(f"config.objective.corruption_level = 0.0: corruption {objective.corruption!r} needs one above 0")
-    if objective.corruption in ("masking", "salt_and_pepper"):
-        check_range("config.objective.corruption_level", objective.corruption_level, 0, 1)
-    if config.model.network == "conv" and not config.model.channels:
-        raise InputError("config.model.channels = (): must have at least one entry with config.model.network 'conv'")
-    if objective.beta_schedule != "constant" and objective.beta_steps < 1:
-        raise InputError(
-            f"config.objective.beta_steps = {objective.beta_steps}: must be at least 1 with beta_schedule "
-            f"{objective.beta_schedule!r}"
-        )
-    if config.optimizer.warmup_steps >= config.train.num_steps:
-        raise InputError(
-            f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below config.train.num_steps = "
-            f"{config.train.num_steps}"
-        )
+    sweep: Sweep = dataclasses.field(default_factory=Sweep)
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -193,7 +134,7 @@ def flatten(config: Config) -> dict[str, Any]:
     return dict(_leaves(dataclasses.asdict(config), ""))
 
 
-def _check_types(group: Any, prefix: str) -> None:
+def check_types(group: Any, prefix: str) -> None:
     """Raises InputError for the first attribute that is no field, or whose value is of another type than the field."""
     kinds = typing.get_type_hints(type(group))
     for name, value in vars(group).items():
@@ -203,17 +144,23 @@ def _check_types(group: Any, prefix: str) -> None:
         if dataclasses.is_dataclass(kind):
             if not isinstance(value, kind):
                 raise InputError(f"config.{field} = {value!r}: must be a {kind.__name__}")
-            _check_types(value, f"{field}.")
+            check_types(value, f"{field}.")
         elif not _is_a(value, kind):
             raise InputError(f"config.{field} = {value!r}: must be {_KINDS[kind]}")
 
 
-_KINDS = {str: "a string", int: "an integer", float: "a number", tuple[int, ...]: "a tuple of integers"}
+_KINDS = {
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    tuple[int, ...]: "a tuple of integers",
+    tuple[float, ...]: "a tuple of numbers",
+}
 
 
 def _is_a(value: Any, kind: Any) -> bool:
-    if kind == tuple[int, ...]:
-        return isinstance(value, tuple | list) and all(_is_a(entry, int) for entry in value)
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, tuple | list) and all(_is_a(entry, typing.get_args(kind)[0]) for entry in value)
     return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
 
 
@@ -227,7 +174,7 @@ def from_dict(values: Mapping[str, Any]) -> Config:
         *groups, name = path.split(".")
         holder = functools.reduce(getattr, groups, config)
         setattr(holder, name, value)
-    _check_types(config, "")
+    check_types(config, "")
     return config
 
 

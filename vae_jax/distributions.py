@@ -24,10 +24,10 @@ def soft_clip(x: Array, low: float, high: float) -> Array:
     return high - (high - low) / jax.nn.softplus(high - low) * jax.nn.softplus(high - x)
 
 
-def inverse_soft_clip(y: float, low: float, high: float) -> float:
-    """The x that `soft_clip` maps to y, a number inside (low, high)."""
-    inner = high - math.log(math.expm1((high - y) / (high - low) * math.log1p(math.exp(high - low))))
-    return low + math.log(math.expm1(inner - low))
+def inverse_soft_clip(y: Array | float, low: float, high: float) -> Array:
+    """The x that `soft_clip` maps to y, inside (low, high)."""
+    inner = high - jnp.log(jnp.expm1((high - y) / (high - low) * math.log1p(math.exp(high - low))))
+    return low + jnp.log(jnp.expm1(inner - low))
 
 
 def sum_event(terms: Array, event_ndims: int) -> Array:

@@ -1,7 +1,8 @@
 """Likelihood heads: features h [N, ...] -> p(x | z), a distribution over [*lead, *E] with N = prod(lead).
 
-The head holds the last linear map, from features to the parameters of each dimension. `support` is the range of values
-that its density is defined on; `binary` says that only the two ends of it have mass.
+The head holds the last linear map, from features to the parameters of each dimension: taken in the dtype of the features,
+while the distribution is float32 whatever it is. `support` is the range of values that its density is defined on; `binary`
+says that only the two ends of it have mass.
 """
 
 import math
@@ -17,7 +18,8 @@ from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip,
 from vae_jax.errors import InputError
 from vae_jax.nets.conv import doubled, halved
 from vae_jax.nets.convolution import Conv
-from vae_jax.types import Array
+from vae_jax.nets.dense import Dense
+from vae_jax.types import Array, Scalar
 
 REALS = (-math.inf, math.inf)
 
@@ -40,13 +42,14 @@ class EventLayer(nn.Module):
         features = event[-1] * self.num_params
         is_map = h.ndim == 4 and len(event) == 3
         if is_map and h.shape[1:3] == event[:2]:
-            out = Conv(features, kernel_size=1, name="out")(h)
+            out = Conv(features, kernel_size=1, dtype=h.dtype, wide=True, name="out")(h)
         elif is_map and h.shape[1:3] == halved(event[:2], 1):
-            out = doubled(h, features, event[:2], name="out")
+            out = doubled(h, features, event[:2], wide=True, name="out")
         elif is_map:
             raise InputError(f"features of size {h.shape[1:3]}: must be {event[:2]} or half of it, for events {event}")
         else:
-            out = nn.Dense(math.prod(event) * self.num_params, name="out")(h.reshape(h.shape[0], -1))
+            size = math.prod(event) * self.num_params
+            out = Dense(size, dtype=h.dtype, wide=True, name="out")(h.reshape(h.shape[0], -1))
         return out.reshape(*lead, *event, self.num_params)
 
 
@@ -67,14 +70,14 @@ class Gaussian(nn.Module):
     """p(x | z) = N(mean, sigma^2 I) with a fixed sigma, in the units of the data."""
 
     event_shape: Sequence[int]
-    sigma: float = 1.0
+    sigma: Scalar = 1.0
     support: ClassVar[tuple[float, float]] = REALS
     binary: ClassVar[bool] = False
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean = EventLayer(self.event_shape)(h, lead)[..., 0]
-        return distributions.DiagGaussian(mean, jnp.asarray(2 * math.log(self.sigma)), len(self.event_shape))
+        return distributions.DiagGaussian(mean, 2 * jnp.log(self.sigma), len(self.event_shape))
 
 
 class LearnedGaussian(nn.Module):
@@ -85,14 +88,14 @@ class LearnedGaussian(nn.Module):
 
     event_shape: Sequence[int]
     sigma_shape: Sequence[int] = ()
-    init_sigma: float = 0.5
+    init_sigma: Scalar = 0.5
     support: ClassVar[tuple[float, float]] = REALS
     binary: ClassVar[bool] = False
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean = EventLayer(self.event_shape)(h, lead)[..., 0]
-        init = nn.initializers.constant(inverse_soft_clip(2 * math.log(self.init_sigma), *LOGVAR_RANGE))
+        init = nn.initializers.constant(inverse_soft_clip(2 * jnp.log(self.init_sigma), *LOGVAR_RANGE))
         logvar = self.param("logvar", init, tuple(self.sigma_shape))
         return distributions.DiagGaussian(mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape))
 

@@ -1,28 +1,27 @@
 """The training loop: compiled calls, evaluations and checkpoints in between, and what stops it."""
 
 import contextlib
-import functools
 import logging
 import os
+import pathlib
 import shutil
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 import tqdm
 
-from vae_jax import parallel, train
-from vae_jax.checkpoint import Checkpoints, Description
+from vae_jax import sweep
+from vae_jax.checkpoint import Checkpoints, restore_latest
 from vae_jax.config import Config
-from vae_jax.data import order
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.records import MetricsWriter
-from vae_jax.results import evaluate_run, evaluator_of, summarize_split
-from vae_jax.run import Run, claim_workdir, make_run
+from vae_jax.journal import Journal, last_good
+from vae_jax.program import Lanes, OneRun, Program
+from vae_jax.results import evaluate_lanes, evaluate_run
+from vae_jax.run import Run, make_runs
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
+from vae_jax.workdir import claim_workdir
 
 logger = logging.getLogger(__name__)
 
@@ -30,68 +29,79 @@ logger = logging.getLogger(__name__)
 def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, Any]:
     """Trains to `config.train.num_steps`, from the newest checkpoint in the workdir if there is one; returns the results.
 
+    With a sweep, trains and evaluates every lane.
+
     Raises:
       InputError: the config, the data or the workdir can't be used, or the workdir holds a run of another config.
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
-    run = make_run(config, workdir)
-    if config.train.batch_size % jax.device_count():
+    runs = make_runs(config, workdir)
+    is_sweep = bool(sweep.swept(config))
+    if not is_sweep and config.train.batch_size % jax.device_count():
         raise InputError(
             f"config.train.batch_size = {config.train.batch_size}: must be a multiple of the {jax.device_count()} devices"
         )
-    claim_workdir(run.workdir, config)
-    with Checkpoints(run.workdir, keep=config.train.keep_checkpoints) as checkpoints:
-        state = initial_state(run)
-        state = checkpoints.restore_latest(state, config) or state
+    claim_workdir(pathlib.Path(workdir), config)
+    if is_sweep:
+        for run in runs:
+            claim_workdir(run.workdir, run.config)
+    train_to_end(runs, Lanes(runs, chunk=config.sweep.chunk) if is_sweep else OneRun(runs[0]))
+    return evaluate_lanes(runs, config, workdir) if is_sweep else evaluate_run(runs[0])
+
+
+def train_to_end(runs: Sequence[Run], program: Program) -> None:
+    """Trains all runs of a program, from the newest step that all of them have a checkpoint of."""
+    with contextlib.ExitStack() as stack:
+        keep = runs[0].config.train.keep_checkpoints
+        kept = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
+        state = program.initial()
+        saved = restore_latest(kept, program.split(state), [run.config for run in runs])
+        state = state if saved is None else program.join(saved)
+        first = int(jax.tree.leaves(program.split(state.step))[0])
+        journals = [Journal(run, checkpoints, first) for run, checkpoints in zip(runs, kept, strict=True)]
+        for journal in journals:
+            stack.callback(journal.close)
         try:
-            train_to_end(run, state, checkpoints)
+            _advance(program, state, first, journals)
         except OSError as error:
-            raise RunStopped(f"{error}; {_last_good(checkpoints)}") from error
-    return evaluate_run(run)
+            raise RunStopped(f"{error}; {last_good(kept[0])}") from error
 
 
-def initial_state(run: Run) -> TrainState:
-    """The state at step 0, on all devices."""
-    key_init, key_example = jax.random.split(jax.random.key(run.config.seed))
-    x = run.dataset.train.take(np.zeros(1, np.int32), key_example)["x"]
-    ema = run.config.optimizer.ema_decay > 0
-    return parallel.replicate(train.init_state(key_init, run.model, x, run.tx, ema=ema), run.mesh)
-
-
-def train_to_end(run: Run, state: TrainState, checkpoints: Checkpoints) -> TrainState:
-    """The training loop. Between evaluations, the metrics of one call are read when the next is under way."""
-    c = run.config.train
-    source = parallel.replicate(run.dataset.train, run.mesh)
-    epoch, evaluate = functools.cache(functools.partial(_make_epoch, run)), evaluator_of(run)
-    first = int(state.step)
-    logger.info(
-        "%s: training on %s (%d images, binarization %s), step %d to %d, in %s; the first steps wait for the compiler",
-        *(run.config.name, run.dataset.name, run.dataset.train.num_examples, run.dataset.preparation["binarization"]),
-        *(first, c.num_steps, run.workdir),
-    )
+def _advance(program: Program, state: TrainState, first: int, journals: Sequence[Journal]) -> None:
+    """The loop itself. Between evaluations, the metrics of one call are read when the next is under way."""
+    config = journals[0].run.config
+    _announce(journals, first)
     pending: tuple[int, int, Metrics] | None = None
-    with (
-        contextlib.closing(MetricsWriter(run.workdir, start_step=first)) as writer,
-        _progress_bar(run, first) as bar,
-    ):
-        for start, stop in calls(first, run.config):
-            state, metrics = epoch(stop - start)(state, source)
+    with _progress_bar(journals, first) as bar:
+        for start, stop in calls(first, config):
+            state, metrics = program.epoch(stop - start)(state, program.source)
             if pending is not None:
-                _report(run, *pending, writer, bar, checkpoints)
+                _report(program, *pending, journals, bar)
             pending = (start, stop, metrics)
-            if stop % c.eval_every == 0 or stop == c.num_steps:
-                _report(run, *pending, writer, bar, checkpoints)
+            if stop % config.train.eval_every == 0 or stop == config.train.num_steps:
+                _report(program, *pending, journals, bar)
                 pending = None
-                numbers = summarize_split(run, evaluate(state.eval_params, "valid"))
-                writer.write(stop, "valid", numbers, binarization=run.dataset.preparation["binarization"])
-                _save(run, state, _score(numbers), checkpoints)
-    return state
+                for journal, own in zip(journals, program.split(state), strict=True):
+                    journal.save(own)
+                for journal in journals:  # after all are saved: a kill in between leaves a step that all have
+                    journal.checkpoints.prune()
 
 
-def _progress_bar(run: Run, first: int) -> tqdm.tqdm:
+def _announce(journals: Sequence[Journal], first: int) -> None:
+    run = journals[0].run
+    logger.info(
+        "%s: training%s on %s (%d images, binarization %s), step %d to %d, in %s; the first steps wait for the compiler",
+        *(run.config.name, f" {len(journals)} lanes" if len(journals) > 1 else "", run.dataset.name),
+        *(run.dataset.train.num_examples, run.dataset.preparation["binarization"], first, run.config.train.num_steps),
+        run.workdir if len(journals) == 1 else run.workdir.parent,
+    )
+
+
+def _progress_bar(journals: Sequence[Journal], first: int) -> tqdm.tqdm:
+    config = journals[0].run.config
     width = shutil.get_terminal_size().columns  # tqdm's own guess draws nothing in a terminal that claims no rows
     return tqdm.tqdm(
-        total=run.config.train.num_steps, initial=first, unit="step", desc=run.config.name, ncols=min(width, 100), nrows=20
+        total=config.train.num_steps, initial=first, unit="step", desc=config.name, ncols=min(width, 100), nrows=20
     )
 
 
@@ -104,53 +114,18 @@ def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
         step = stop
 
 
-def _make_epoch(run: Run, num_steps: int) -> Any:
-    c = run.config
-    indices = functools.partial(
-        order.batch_index, num_examples=run.dataset.train.num_examples, batch_size=c.train.batch_size, seed=c.seed
-    )
-    return train.make_train_epoch(
-        run.loss_fn, run.tx, order=indices, num_steps=num_steps, ema_decay=c.optimizer.ema_decay or None, mesh=run.mesh
-    )
-
-
-def _report(
-    run: Run, start: int, stop: int, metrics: Metrics, writer: MetricsWriter, bar: tqdm.tqdm, checkpoints: Checkpoints
-) -> None:
-    """Writes the means of a call's metrics over its good steps, and stops the run when too many in a row were skipped."""
-    values = {name: np.asarray(value) for name, value in jax.device_get(metrics).items()}
-    skipped_in_a_row = values.pop("skipped_in_a_row")
-    good = skipped_in_a_row == 0
-    numbers = {name: float(value[good].mean(dtype=np.float64)) if good.any() else np.nan for name, value in values.items()}
-    numbers["skipped"] = int(values["skipped"][-1])
-    writer.write(stop, "train", numbers)
-    bar.set_postfix_str(f"loss {numbers['loss']:.2f} rate {numbers['rate']:.2f}", refresh=False)
+def _report(program: Program, start: int, stop: int, metrics: Metrics, journals: Sequence[Journal], bar: tqdm.tqdm) -> None:
+    """Writes the metrics of a call; stops when every run has had too many skipped steps in a row."""
+    before = [journal.stopped for journal in journals]
+    numbers = [
+        journal.report(start, stop, own) for journal, own in zip(journals, program.split(jax.device_get(metrics)), strict=True)
+    ]
+    losses = sorted(one["loss"] for one in numbers)
+    spread = f"{losses[0]:.2f}" + (f" to {losses[-1]:.2f}" if len(losses) > 1 else f" rate {numbers[0]['rate']:.2f}")
+    bar.set_postfix_str(f"loss {spread}", refresh=False)
     bar.update(stop - bar.n)
-    limit = run.config.train.max_skipped_in_a_row
-    if skipped_in_a_row.max() >= limit:
-        step = start + int(np.argmax(skipped_in_a_row >= limit)) + 1
-        raise RunStopped(
-            f"step {step}: {limit} steps in a row had a loss or gradient that was not finite "
-            f"(config.train.max_skipped_in_a_row = {limit}, config in {run.workdir / 'config.json'}); {_last_good(checkpoints)}"
-        )
-
-
-def _score(numbers: dict[str, float]) -> float:
-    """What the best checkpoint has most of: the ELBO, or the log-likelihood of reconstructions where the rate is infinite."""
-    score = numbers["elbo"] if np.isfinite(numbers["rate"]) else -numbers["distortion"]
-    return score if np.isfinite(score) else -float(np.finfo(np.float32).max)
-
-
-def _save(run: Run, state: TrainState, score: float, checkpoints: Checkpoints) -> None:
-    try:
-        checkpoints.save(state, Description(run.config, run.dataset.shape, score))
-    except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
-        reason = textwrap.shorten(str(error) or type(error).__name__, 160)
-        if "no space left" in str(error).lower():
-            reason = "no space left on the device"
-        raise RunStopped(f"checkpoint {int(state.step)} could not be written: {reason}; {_last_good(checkpoints)}") from error
-
-
-def _last_good(checkpoints: Checkpoints) -> str:
-    steps = checkpoints.steps()
-    return f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}" if steps else "there is no checkpoint yet"
+    if all(journal.stopped for journal in journals):
+        raise RunStopped(f"{journals[0].stopped}; {journals[0].last_good()}")
+    for journal, known in zip(journals, before, strict=True):
+        if journal.stopped and not known:
+            logger.warning("%s; the other lanes go on", journal.stopped)

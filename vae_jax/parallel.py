@@ -1,6 +1,6 @@
-"""Meshes and placement for data parallelism."""
+"""Meshes and placement: batches, or lanes of a sweep, over devices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -20,3 +20,36 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
     """The tree on every device of the mesh; unchanged where there is none."""
     return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, P()))
+
+
+def lanes_mesh(num_lanes: int) -> Mesh | None:
+    """A mesh with the one axis "data" over the largest number of devices that divides the lanes; None when that is one."""
+    devices = jax.devices()
+    size = max(n for n in range(1, min(len(devices), num_lanes) + 1) if num_lanes % n == 0)
+    return data_mesh(devices[:size])
+
+
+def map_lanes(one_lane: Callable[[Any, Any, Any], Any], *, chunk: int, mesh: Mesh | None) -> Callable[[Any, Any, Any], Any]:
+    """(states, values, shared) -> ``one_lane(state, values, shared)`` for each lane, jitted.
+
+    All but `shared` have a leading axis of lanes; the states are donated.
+
+    Args:
+      one_lane: pure.
+      chunk: lanes under one `vmap` at a time, of those on a device; chunks follow each other in a loop.
+      mesh: lanes are split over its "data" axis, which must divide their number; each device works on its own.
+    """
+
+    def local(states: Any, values: Any, shared: Any) -> Any:
+        def one(lane: tuple[Any, Any]) -> Any:
+            return one_lane(*lane, shared)
+
+        lanes = (states, values)
+        if chunk >= jax.tree.leaves(lanes)[0].shape[0]:
+            return jax.vmap(one)(lanes)
+        return jax.lax.map(one, lanes, batch_size=chunk if chunk > 1 else None)
+
+    if mesh is not None:
+        specs = (P("data"), P("data"), P())
+        local = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P("data"), check_vma=False)
+    return jax.jit(local, donate_argnums=0)

@@ -1,4 +1,7 @@
-"""Posterior heads: features h [B, ...] -> q(z | x), a distribution over [B, D]."""
+"""Posterior heads: features h [B, ...] -> q(z | x), a distribution over [B, D].
+
+The last linear map is taken in the dtype of the features; the distribution is float32 whatever it is.
+"""
 
 from collections.abc import Callable
 
@@ -7,6 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import LOGVAR_RANGE, Deterministic, DiagGaussian, Distribution, soft_clip
+from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 
@@ -29,8 +33,8 @@ class DiagGaussianHead(nn.Module):
     @nn.compact
     def __call__(self, h: Array) -> Distribution:
         h = h.reshape(h.shape[0], -1)
-        mean = nn.Dense(self.latent_dim, name="mean")(h)
-        logvar = nn.Dense(self.latent_dim, name="logvar")(h)
+        mean = Dense(self.latent_dim, dtype=h.dtype, wide=True, name="mean")(h)
+        logvar = Dense(self.latent_dim, dtype=h.dtype, wide=True, name="logvar")(h)
         return DiagGaussian(mean, self.logvar_fn(logvar))
 
 
@@ -41,4 +45,5 @@ class DeterministicHead(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array) -> Distribution:
-        return Deterministic(nn.Dense(self.latent_dim, name="mean")(h.reshape(h.shape[0], -1)))
+        h = h.reshape(h.shape[0], -1)
+        return Deterministic(Dense(self.latent_dim, dtype=h.dtype, wide=True, name="mean")(h))

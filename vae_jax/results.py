@@ -1,15 +1,16 @@
-"""Final numbers and figures of a run."""
+"""Final numbers and figures of a run, or of the lanes of a sweep."""
 
+import functools
 import logging
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from vae_jax import build, parallel, trained, visualize
+from vae_jax import build, parallel, sweep, trained, visualize
 from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset
@@ -17,16 +18,19 @@ from vae_jax.data.prepare import SPLITS
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation import Terms, make_evaluator, summarize
 from vae_jax.evaluation.sigma import settle, settled
+from vae_jax.evaluation.terms import Evaluator
 from vae_jax.likelihoods import OptimalGaussian
+from vae_jax.models import VAE
 from vae_jax.records import read_metrics, write_json
-from vae_jax.run import Run, make_run, read_config
+from vae_jax.run import Run, make_runs
 from vae_jax.types import Params
+from vae_jax.workdir import read_config
 
 logger = logging.getLogger(__name__)
 
 
 def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None) -> dict[str, Any]:
-    """Evaluates a finished or interrupted run again, and draws it; returns the results.
+    """Evaluates a finished or interrupted run, or every lane of a sweep, again, and draws it; returns the results.
 
     `override` may differ from the saved config in `evaluation`, and in where the data are.
     """
@@ -34,7 +38,9 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
     if override is not None:
         free = [field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", "data.dir", "data.path"))]
         config_lib.check_same(override, saved, f"workdir = {os.fspath(workdir)!r}", free)
-    return evaluate_run(make_run(override or saved, workdir))
+    config = override or saved
+    runs = make_runs(config, workdir)
+    return evaluate_lanes(runs, config, workdir) if sweep.swept(config) else evaluate_run(runs[0])
 
 
 def evaluate_run(run: Run) -> dict[str, Any]:
@@ -72,8 +78,40 @@ def evaluate_run(run: Run) -> dict[str, Any]:
     return results
 
 
+def evaluate_lanes(runs: Sequence[Run], config: Config, workdir: str | os.PathLike) -> dict[str, Any]:
+    """The results of every lane, written to the `results.json` of the sweep, and the figure of rates and distortions.
+
+    Raises:
+      RunStopped: some lanes diverged; the others, and what there is of those, are evaluated and written all the same.
+    """
+    workdir, lanes, failed = pathlib.Path(workdir), {}, {}
+    for run in runs:
+        try:
+            lanes[run.workdir.name] = evaluate_run(run)
+        except RunStopped as error:
+            failed[run.workdir.name] = str(error)
+            continue
+        last = [line for line in read_metrics(run.workdir) if line["split"] == "train"][-1]
+        if last["loss"] is None:
+            failed[run.workdir.name] = f"no finite step among its last; {last['skipped']:.0f} of {last['step']} were skipped"
+    results = {"name": config.name, "swept": sweep.swept(config), "lanes": lanes, "failed": failed}
+    write_json(workdir / "results.json", results)
+    points = [
+        (sweep.values_of(run.config, config), lanes[run.workdir.name]["test"]) for run in runs if run.workdir.name in lanes
+    ]
+    if any(np.isfinite(test["rate"]) for _, test in points):
+        (workdir / "figures").mkdir(exist_ok=True)
+        visualize.save(visualize.rate_distortion(points), workdir / "figures" / "rate_distortion.png")
+    if failed:
+        reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
+        raise RunStopped(f"{len(failed)} of {len(runs)} lanes failed, the others are in {workdir / 'lanes'}:\n{reasons}")
+    return results
+
+
 def describe(results: dict[str, Any]) -> str:
-    """The final numbers in a line or two, with how they were made."""
+    """The final numbers in a line or two, with how they were made; of a sweep, a line for each lane."""
+    if "lanes" in results:
+        return "\n".join(f"{name}: {describe(lane)}" for name, lane in results["lanes"].items())
     test, data = results["test"], results["data"]
     if test["rate"] < np.inf:
         bound = f"test ELBO {test['elbo']:.2f} +- {test['elbo_stderr']:.2f} nats"
@@ -89,12 +127,11 @@ def describe(results: dict[str, Any]) -> str:
 
 
 def evaluator_of(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
-    """(params, split) -> Terms, with the config's evaluation seed; it compiles once for each split, so keep it."""
-    c = run.config.evaluation
+    """(params, split) -> Terms, with the config's evaluation seed; compiled once for each split and model."""
+    c, objective = run.config.evaluation, run.config.objective
     key_sigma, *keys = jax.random.split(jax.random.key(c.seed), 1 + len(SPLITS))
-    corruption = build.build_corruption(run.config)
-    evaluator = make_evaluator(
-        settled(run.model), batch_size=c.batch_size, num_samples=num_samples, corruption=corruption, mesh=run.mesh
+    evaluator = _compiled(
+        *(run.model, c.batch_size, num_samples, objective.corruption, objective.corruption_level), mesh=run.mesh
     )
 
     def evaluate(params: Params, split: str) -> Terms:
@@ -103,6 +140,19 @@ def evaluator_of(run: Run, num_samples: int = 1) -> Callable[[Params, str], Term
         return evaluator(parallel.replicate(params, run.mesh), source, keys[SPLITS.index(split)])
 
     return evaluate
+
+
+@functools.lru_cache(maxsize=8)  # the lanes of a sweep share it
+def _compiled(
+    model: VAE, batch_size: int, num_samples: int, corruption: str, level: float, *, mesh: jax.sharding.Mesh | None
+) -> Evaluator:
+    return make_evaluator(
+        settled(model),
+        batch_size=batch_size,
+        num_samples=num_samples,
+        corruption=build.CORRUPTIONS[corruption](level),
+        mesh=mesh,
+    )
 
 
 def summarize_split(run: Run, terms: Terms) -> dict[str, float]:

@@ -1,23 +1,18 @@
-"""A run: what a config was built into, and the directory that it is kept in."""
+"""A run: what a config was built into."""
 
 import dataclasses
-import json
 import os
 import pathlib
 
 import jax
 import optax
 
-from vae_jax import build, parallel
-from vae_jax import config as config_lib
+from vae_jax import build, checks, parallel, sweep
 from vae_jax.config import Config
 from vae_jax.data import Dataset
-from vae_jax.errors import InputError
 from vae_jax.models import VAE
-from vae_jax.records import write_json
 from vae_jax.types import LossFn
-
-LEFT_BEHIND = ("checkpoints", "figures", "metrics.jsonl", "results.json", "tensorboard")
+from vae_jax.workdir import lane_workdir
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,39 +28,25 @@ class Run:
     mesh: jax.sharding.Mesh | None
 
 
-def make_run(config: Config, workdir: str | os.PathLike) -> Run:
-    """Checks the config and builds every part of it; InputError before a model is compiled or anything written."""
+def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None = None) -> Run:
+    """Checks the config and builds every part of it; InputError before a model is compiled or anything written.
+
+    `dataset` is what the config's data were built into before, as for an earlier lane of a sweep.
+    """
     build.check_names(config)
-    config_lib.check(config)
+    checks.check(config)
     tx = build.build_optimizer(config)
-    dataset = build.build_data(config)
+    dataset = build.build_data(config) if dataset is None else dataset
     model = build.build_model(config, dataset.shape)
     return Run(config, pathlib.Path(workdir), dataset, model, build.build_loss(config, model), tx, parallel.data_mesh())
 
 
-def claim_workdir(workdir: pathlib.Path, config: Config) -> None:
-    """Makes the workdir and writes `config.json`.
-
-    Raises:
-      InputError: it can't be written, holds a run of another config, or files of a run without its config.
-    """
-    where = f"workdir = {os.fspath(workdir)!r}"
-    if (workdir / "config.json").exists():
-        config_lib.check_same(config, read_config(workdir), where)
-    found = sorted(name for name in LEFT_BEHIND if (workdir / name).exists())
-    if found and not (workdir / "config.json").exists():
-        raise InputError(f"{where}: holds {', '.join(found)} but no config.json, so not a run to go on with; take another")
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        write_json(workdir / "config.json", dataclasses.asdict(config))
-    except OSError as error:
-        raise InputError(f"{where}: cannot be written ({error.strerror or error})") from error
-
-
-def read_config(workdir: pathlib.Path) -> Config:
-    """The config that a run saved; InputError where there is none."""
-    path = workdir / "config.json"
-    try:
-        return config_lib.from_dict(json.loads(path.read_text()))
-    except (OSError, ValueError) as error:
-        raise InputError(f"workdir = {os.fspath(workdir)!r}: no run there, {path} cannot be read ({error})") from error
+def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
+    """The one run of a config, or a run for each lane of its sweep, in `<workdir>/lanes/<lane name>`."""
+    lanes = sweep.lane_configs(config)
+    if not lanes:
+        return [make_run(config, workdir)]
+    runs: list[Run] = []
+    for name, lane in lanes.items():
+        runs.append(make_run(lane, lane_workdir(workdir, name), runs[0].dataset if runs else None))
+    return runs

@@ -1,6 +1,6 @@
 """Schedules of a hyper-parameter: functions of the step, constant after their last one.
 
-The straight ones are optax's; the rest of the field's stand here.
+Values and lengths may be traced scalars, as in a sweep, which optax's own schedules refuse for lengths.
 """
 
 import math
@@ -9,13 +9,31 @@ import jax.numpy as jnp
 import optax
 from jax.nn import sigmoid as logistic
 
-from vae_jax.types import Array, Schedule
+from vae_jax.types import Array, Scalar, Schedule
 
 constant = optax.constant_schedule
-linear = optax.linear_schedule
 
 
-def sigmoid(start: float, end: float, num_steps: int, *, steepness: float = 12.0) -> Schedule:
+def _fraction(step: Array, num_steps: Scalar) -> Array:
+    return jnp.clip(step / jnp.maximum(num_steps, 1), 0.0, 1.0)
+
+
+def linear(start: Scalar, end: Scalar, num_steps: Scalar) -> Schedule:
+    """A straight line from `start` at step 0 to `end` at `num_steps`."""
+    return lambda step: start + (end - start) * _fraction(step, num_steps)
+
+
+def cosine(start: Scalar, num_steps: Scalar) -> Schedule:
+    """Half a cosine from `start` at step 0 to 0 at `num_steps` (Loshchilov and Hutter, 2017, arXiv:1608.03983)."""
+    return lambda step: start * 0.5 * (1 + jnp.cos(jnp.pi * _fraction(step, num_steps)))
+
+
+def warmed_up(schedule: Schedule, peak: Scalar, num_steps: Scalar) -> Schedule:
+    """A straight line from 0 to `peak` over `num_steps`, then the schedule, from its own step 0."""
+    return optax.join_schedules([linear(0.0, peak, num_steps), schedule], [num_steps])
+
+
+def sigmoid(start: Scalar, end: Scalar, num_steps: Scalar, *, steepness: float = 12.0) -> Schedule:
     """An S-shaped ramp from `start` at step 0 to `end` at `num_steps` (Bowman et al., 2016, arXiv:1511.06349).
 
     A logistic curve over `steepness` of its units, stretched so that it meets both ends exactly.
@@ -23,14 +41,13 @@ def sigmoid(start: float, end: float, num_steps: int, *, steepness: float = 12.0
     low = 1 / (1 + math.exp(steepness / 2))
 
     def schedule(step: Array) -> Array:
-        fraction = jnp.clip(step / num_steps, 0.0, 1.0)
-        rise = (logistic(steepness * (fraction - 0.5)) - low) / (1 - 2 * low)
+        rise = (logistic(steepness * (_fraction(step, num_steps) - 0.5)) - low) / (1 - 2 * low)
         return start + (end - start) * rise
 
     return schedule
 
 
-def cyclical(start: float, end: float, num_steps: int, *, num_cycles: int = 4, ramp: float = 0.5) -> Schedule:
+def cyclical(start: Scalar, end: Scalar, num_steps: Scalar, *, num_cycles: int = 4, ramp: float = 0.5) -> Schedule:
     """`num_cycles` equal cycles, each a linear rise over its first part `ramp` and then `end`; `end` from `num_steps` on.
 
     Fu et al., 2019, arXiv:1903.10145.

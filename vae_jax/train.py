@@ -1,7 +1,8 @@
 """The train step: one pure function, and the ways to compile it.
 
-`train_step` is never compiled by itself. `make_train_step` jits it, `make_train_epoch` scans it over data that lives on
-the device, `make_pmap_train_step` puts it under `pmap`. All of them draw the noise of step t from ``fold_in(key, t)``.
+`train_step` is never compiled by itself. `make_train_step` jits it, `train_epoch` scans it over data that lives on the
+device and `make_train_epoch` jits that, `make_pmap_train_step` puts the step under `pmap`. All of them draw the noise of step
+t from ``fold_in(key, t)``.
 """
 
 import functools
@@ -15,7 +16,7 @@ from flax import struct
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from vae_jax.types import Array, Batch, LossFn, Metrics, Params
+from vae_jax.types import Array, Batch, LossFn, Metrics, Params, Scalar
 
 TrainStep = Callable[["TrainState", Batch], tuple["TrainState", Metrics]]
 
@@ -65,7 +66,7 @@ def train_step(
     *,
     loss_fn: LossFn,
     tx: optax.GradientTransformation,
-    ema_decay: float | None = None,
+    ema_decay: Scalar | None = None,
     axis_name: str | None = None,
 ) -> tuple[TrainState, Metrics]:
     """One step of gradient descent, pure.
@@ -98,7 +99,8 @@ def train_step(
     params = optax.apply_updates(state.params, updates)
     ema_params = state.ema_params
     if ema_decay is not None:
-        ema_params = optax.incremental_update(params, ema_params, 1 - ema_decay)
+        step_size = 1 - jnp.asarray(ema_decay, jnp.float32)  # in one precision, whether it is a number or traced
+        ema_params = optax.incremental_update(params, ema_params, step_size)
 
     new, old = (params, opt_state, ema_params), (state.params, state.opt_state, state.ema_params)
     params, opt_state, ema_params = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
@@ -130,6 +132,39 @@ def make_train_step(
     return jax.jit(step, donate_argnums=0, in_shardings=(everywhere, split), out_shardings=everywhere)
 
 
+def train_epoch(
+    state: TrainState,
+    data: Any,
+    *,
+    loss_fn: LossFn,
+    tx: optax.GradientTransformation,
+    order: Callable[[Array], Array],
+    num_steps: int,
+    ema_decay: Scalar | None = None,
+    sharding: NamedSharding | None = None,
+) -> tuple[TrainState, Metrics]:
+    """S = `num_steps` steps, scanned, pure; gather and binarisation included. Returns the state and the metrics, each [S].
+
+    Args:
+      state, loss_fn, tx, ema_decay: as for `train_step`.
+      data: a pytree with ``take(index [B], key) -> Batch``, such as ``vae_jax.data.ArraySource(images)``.
+      order: steps [S] -> indices [S, B] of the examples of each step, such as
+        ``partial(vae_jax.data.order.batch_index, num_examples=N, batch_size=B, seed=0)``.
+      num_steps: S, fixed when compiling.
+      sharding: of the indices [S, B], where the batch is split over a mesh.
+    """
+    # All indices at once: inside the scan their many small operations would cost as much as a small network.
+    index = order(state.step + jnp.arange(num_steps))
+    if sharding is not None:
+        index = jax.lax.with_sharding_constraint(index, sharding)
+
+    def body(state: TrainState, index: Array) -> tuple[TrainState, Metrics]:
+        key_data, _ = step_keys(state)
+        return train_step(state, data.take(index, key_data), loss_fn=loss_fn, tx=tx, ema_decay=ema_decay)
+
+    return jax.lax.scan(body, state, index)
+
+
 def make_train_epoch(
     loss_fn: LossFn,
     tx: optax.GradientTransformation,
@@ -139,30 +174,14 @@ def make_train_epoch(
     ema_decay: float | None = None,
     mesh: Mesh | None = None,
 ) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
-    """(state, data) -> (state, metrics [S]): S = `num_steps` steps in one program, gather and binarisation included.
+    """(state, data) -> (state, metrics [S]): `train_epoch` in one program, with arguments as there and in `make_train_step`.
 
-    Args:
-      loss_fn, tx, ema_decay, mesh: as for `make_train_step`; the state is donated.
-      order: steps [S] -> indices [S, B] of the examples of each step, such as
-        ``partial(vae_jax.data.order.batch_index, num_examples=N, batch_size=B, seed=0)``.
-      num_steps: S, fixed when compiling.
-
-    `data` is a pytree with ``take(index [B], key) -> Batch``, such as ``vae_jax.data.ArraySource(images)``.
+    The state is donated: use the one returned. With a mesh the batch is split over its "data" axis.
     """
-
-    def epoch(state: TrainState, data: Any) -> tuple[TrainState, Metrics]:
-        # All indices at once: inside the scan their many small operations would cost as much as a small network.
-        index = order(state.step + jnp.arange(num_steps))
-        if mesh is not None:
-            index = jax.lax.with_sharding_constraint(index, NamedSharding(mesh, P(None, "data")))
-
-        def body(state: TrainState, index: Array) -> tuple[TrainState, Metrics]:
-            key_data, _ = step_keys(state)
-            batch = data.take(index, key_data)
-            return train_step(state, batch, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay)
-
-        return jax.lax.scan(body, state, index)
-
+    sharding = None if mesh is None else NamedSharding(mesh, P(None, "data"))
+    epoch = functools.partial(
+        train_epoch, loss_fn=loss_fn, tx=tx, order=order, num_steps=num_steps, ema_decay=ema_decay, sharding=sharding
+    )
     if mesh is None:
         return jax.jit(epoch, donate_argnums=0)
     everywhere = NamedSharding(mesh, P())

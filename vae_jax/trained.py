@@ -15,6 +15,7 @@ from vae_jax.errors import InputError
 from vae_jax.interpolation import Kind, interpolate
 from vae_jax.models import VAE
 from vae_jax.types import Array, Params
+from vae_jax.workdir import run_workdir
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,10 @@ class Trained:
 
     @functools.cached_property
     def _apply(self) -> Any:
-        return jax.jit(self.model.apply, static_argnames=("method", "num_samples"))
+        try:
+            return _compiled(self.model)
+        except TypeError:  # no hash: there is a list among the fields
+            return _compiled.__wrapped__(self.model)
 
     def encode(self, x: Array) -> Distribution:
         """q(z | x) for x [B, *E]: a distribution over [B, D]."""
@@ -52,16 +56,23 @@ class Trained:
         return self.decode(codes).mean
 
 
-def load(workdir: str | os.PathLike, *, step: int | None = None) -> Trained:
+@functools.lru_cache(maxsize=8)  # equal models, as those of the lanes of a sweep, are compiled once
+def _compiled(model: VAE) -> Any:
+    return jax.jit(model.apply, static_argnames=("method", "num_samples"))
+
+
+def load(workdir: str | os.PathLike, *, lane: int | str | None = None, step: int | None = None) -> Trained:
     """The model that a run left in its workdir, rebuilt from its saved config; the best on validation, or that of `step`.
 
-    The parameters are the averaged ones where the run kept an average.
+    The parameters are the averaged ones where the run kept an average. Of a sweep, `lane` says which: by its name, such as
+    "beta=4,seed=1", or by its number.
 
     Raises:
-      InputError: no run there, no checkpoint at that step, or a damaged one.
+      InputError: no run there, no such lane, no checkpoint at that step, or a damaged one.
     """
     from vae_jax.checkpoint import Checkpoints  # Orbax: slow to import, and importers of parts don't need it
 
+    workdir = run_workdir(workdir, lane)
     with Checkpoints(workdir, for_writing=False) as checkpoints:
         steps, step = checkpoints.steps(), checkpoints.best_step() if step is None else step
         if step not in steps:

@@ -36,7 +36,7 @@ def settle(model: VAE, params: Params, train: Source, key: Array) -> Params:
     variance = jnp.clip(
         jax.jit(_residual_variance, static_argnums=0)(model, params, train, index, key), 1.01 * low, 0.99 * high
     )
-    logvar = jnp.float32(inverse_soft_clip(float(jnp.log(variance)), *LOGVAR_RANGE))
+    logvar = inverse_soft_clip(jnp.log(variance), *LOGVAR_RANGE)
     likelihood = params["params"]["likelihood"] | {"logvar": logvar}
     return {"params": params["params"] | {"likelihood": likelihood}}
 

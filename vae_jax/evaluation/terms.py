@@ -120,7 +120,7 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
         "bits_per_dim": -mean(terms.elbo) / (math.prod(event_shape) * math.log(2)),
         "mse": mean(terms.mse),
         "psnr": mean(_psnr(terms.mse, value_range)),
-        "active_units": int(np.sum(np.var(terms.mean, axis=0, dtype=np.float64) > ACTIVE)),
+        "active_units": _active_units(terms.mean),
     }
     if terms.denoising_mse is not None:
         numbers["denoising_mse"] = mean(terms.denoising_mse)
@@ -128,6 +128,12 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
     if terms.kl is not None:
         numbers |= {f"kl/{d}": kl for d, kl in enumerate(terms.kl.mean(0, dtype=np.float64))}
     return {name: value if isinstance(value, int) else float(value) for name, value in numbers.items()}
+
+
+def _active_units(mean: np.ndarray) -> int:
+    """How many of the posterior means [N, D] vary over the data."""
+    with np.errstate(invalid="ignore"):  # of a run that diverged
+        return int(np.sum(np.var(mean, axis=0, dtype=np.float64) > ACTIVE))
 
 
 def _squared_error(model: nn.Module, params: Params, x: Array, z: Array) -> Array:

@@ -5,11 +5,13 @@ cropping where the encoder rounded up. The last doubling, to the event itself, b
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import chex
 from flax import linen as nn
 
 from vae_jax.nets.convolution import Conv, ConvTranspose
+from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 
@@ -20,9 +22,9 @@ def halved(size: tuple[int, int], times: int) -> tuple[int, int]:
     return size
 
 
-def doubled(h: Array, features: int, size: tuple[int, int], name: str | None = None) -> Array:
-    """A 4x4 stride-2 transposed convolution ``[N, h, w, C] -> [N, *size, features]``, cropped to the size wanted."""
-    h = ConvTranspose(features, kernel_size=4, stride=2, name=name)(h)
+def doubled(h: Array, features: int, size: tuple[int, int], *, wide: bool = False, name: str | None = None) -> Array:
+    """A 4x4 stride-2 transposed convolution ``[N, h, w, C] -> [N, *size, features]`` in the dtype of h, cropped to size."""
+    h = ConvTranspose(features, kernel_size=4, stride=2, dtype=h.dtype, wide=wide, name=name)(h)
     return h[:, : size[0], : size[1]]
 
 
@@ -32,17 +34,18 @@ class ConvEncoder(nn.Module):
     channels: Sequence[int] = (32, 32, 64, 64)
     hidden: Sequence[int] = (256,)
     activation: Callable[[Array], Array] = nn.relu
+    dtype: Any = None  # of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """X [N, H, W, C] -> h [N, hidden[-1]]."""
         chex.assert_rank(x, 4)
-        h = x
+        [h] = nn.dtypes.promote_dtype(x, dtype=self.dtype)
         for size in self.channels:
-            h = self.activation(Conv(size, kernel_size=4, stride=2)(h))
+            h = self.activation(Conv(size, kernel_size=4, stride=2, dtype=self.dtype)(h))
         h = h.reshape(h.shape[0], -1)
         for size in self.hidden:
-            h = self.activation(nn.Dense(size)(h))
+            h = self.activation(Dense(size, dtype=self.dtype)(h))
         return h
 
 
@@ -57,6 +60,7 @@ class ConvDecoder(nn.Module):
     channels: Sequence[int] = (64, 64, 32, 32)
     hidden: Sequence[int] = (256,)
     activation: Callable[[Array], Array] = nn.relu
+    dtype: Any = None  # of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, z: Array) -> Array:
@@ -66,18 +70,18 @@ class ConvDecoder(nn.Module):
         grid = halved(size, len(self.channels))
         h = z
         for width in (*self.hidden, grid[0] * grid[1] * self.channels[0]):
-            h = self.activation(nn.Dense(width)(h))
+            h = self.activation(Dense(width, dtype=self.dtype)(h))
         h = h.reshape(h.shape[0], *grid, self.channels[0])
         for times, width in enumerate(self.channels[1:], start=1):
             h = self.activation(doubled(h, width, halved(size, len(self.channels) - times)))
         return h
 
 
-def burgess_encoder() -> ConvEncoder:
+def burgess_encoder(*, dtype: Any = None) -> ConvEncoder:
     """The 64x64 encoder of Burgess et al., 2018, arXiv:1804.03599, as wide as in Locatello et al., 2019, arXiv:1811.12359."""
-    return ConvEncoder(channels=(32, 32, 64, 64), hidden=(256,))
+    return ConvEncoder(channels=(32, 32, 64, 64), hidden=(256,), dtype=dtype)
 
 
-def burgess_decoder(event_shape: Sequence[int] = (64, 64, 1)) -> ConvDecoder:
+def burgess_decoder(event_shape: Sequence[int] = (64, 64, 1), *, dtype: Any = None) -> ConvDecoder:
     """Its decoder: 256, 4x4x64, then 64, 32, 32 and, in the likelihood head, the channels of the data."""
-    return ConvDecoder(event_shape, channels=(64, 64, 32, 32), hidden=(256,))
+    return ConvDecoder(event_shape, channels=(64, 64, 32, 32), hidden=(256,), dtype=dtype)

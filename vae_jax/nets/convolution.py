@@ -28,6 +28,7 @@ from flax import linen as nn
 from jax import lax
 
 from vae_jax.errors import InputError, check_choice, check_range
+from vae_jax.nets.dense import add_bias
 from vae_jax.types import Array
 
 Pair = tuple[int, int]  # rows, columns
@@ -173,6 +174,7 @@ class _Layer(nn.Module):
     bias_init: Callable[..., Array] = nn.initializers.zeros_init()
     dtype: Any = None
     param_dtype: Any = jnp.float32
+    wide: bool = False  # the result in float32 whatever the dtype
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -181,8 +183,7 @@ class _Layer(nn.Module):
         bias = self.param("bias", self.bias_init, (self.features,), self.param_dtype) if self.use_bias else None
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
         y = self.function(x, kernel, stride=self.stride, padding=self.padding)
-        wide = jnp.promote_types(y.dtype, jnp.float32)  # the bias gradient sums over pixels, and bfloat16 saturates
-        return y if bias is None else (y.astype(wide) + bias.astype(wide).reshape(1, 1, 1, -1)).astype(y.dtype)
+        return add_bias(y, bias, wide=self.wide)
 
 
 class Conv(_Layer):

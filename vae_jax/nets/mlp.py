@@ -1,9 +1,11 @@
 """Multilayer perceptrons."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from flax import linen as nn
 
+from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 
@@ -15,11 +17,12 @@ class MLP(nn.Module):
 
     features: Sequence[int]
     activation: Callable[[Array], Array] = nn.relu
+    dtype: Any = None  # of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """X [N, ...] -> h [N, features[-1]]."""
-        h = x.reshape(x.shape[0], -1)
+        [h] = nn.dtypes.promote_dtype(x.reshape(x.shape[0], -1), dtype=self.dtype)
         for size in self.features:
-            h = self.activation(nn.Dense(size)(h))
+            h = self.activation(Dense(size, dtype=self.dtype)(h))
         return h

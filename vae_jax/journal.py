@@ -1,0 +1,80 @@
+"""What one run, or one lane of a sweep, keeps of its way: metrics, validation, checkpoints, and why it stopped."""
+
+import logging
+import textwrap
+from collections.abc import Callable
+
+import numpy as np
+
+from vae_jax.checkpoint import Checkpoints, Description
+from vae_jax.errors import RunStopped
+from vae_jax.evaluation import Terms
+from vae_jax.records import MetricsWriter
+from vae_jax.results import evaluator_of, summarize_split
+from vae_jax.run import Run
+from vae_jax.train import TrainState
+from vae_jax.types import Metrics, Params
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """The files of a run, from `start_step` on; a context that closes them."""
+
+    def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int) -> None:
+        self.run, self.checkpoints = run, checkpoints
+        self.stopped: str | None = None  # why, from the call on in which too many steps in a row were not finite
+        self._writer = MetricsWriter(run.workdir, start_step=start_step)
+        self._evaluate: Callable[[Params, str], Terms] = evaluator_of(run)
+
+    def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
+        """Writes the means of a call's metrics over its good steps, and returns them."""
+        values = {name: np.asarray(value) for name, value in metrics.items()}
+        skipped_in_a_row = values.pop("skipped_in_a_row")
+        good = skipped_in_a_row == 0
+        numbers = {name: float(value[good].mean(dtype=np.float64)) if good.any() else np.nan for name, value in values.items()}
+        numbers["skipped"] = int(values["skipped"][-1])
+        self._writer.write(stop, "train", numbers)
+        limit = self.run.config.train.max_skipped_in_a_row
+        over = skipped_in_a_row >= limit
+        if not over[-1]:
+            self.stopped = None
+        if over.any() and self.stopped is None:
+            self.stopped = (
+                f"step {start + int(np.argmax(over)) + 1}: {limit} steps in a row had a loss or gradient that was not finite "
+                f"(config.train.max_skipped_in_a_row = {limit}, config in {self.run.workdir / 'config.json'})"
+            )
+        return numbers
+
+    def save(self, state: TrainState) -> None:
+        """Evaluates on validation, writes the numbers and a checkpoint; RunStopped when it could not be written."""
+        numbers = summarize_split(self.run, self._evaluate(state.eval_params, "valid"))
+        step, binarization = int(state.step), self.run.dataset.preparation["binarization"]
+        self._writer.write(step, "valid", numbers, binarization=binarization)
+        try:
+            self.checkpoints.save(state, Description(self.run.config, self.run.dataset.shape, _score(numbers)))
+        except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
+            reason = textwrap.shorten(str(error) or type(error).__name__, 160)
+            if "no space left" in str(error).lower():
+                reason = "no space left on the device"
+            raise RunStopped(f"checkpoint {step} could not be written: {reason}; {self.last_good()}") from error
+
+    def last_good(self) -> str:
+        """Which checkpoint is left, in words."""
+        return last_good(self.checkpoints)
+
+    def close(self) -> None:
+        """Closes the files."""
+        self._writer.close()
+
+
+def last_good(checkpoints: Checkpoints) -> str:
+    """Which of the checkpoints is the newest, in words."""
+    steps = checkpoints.steps()
+    return f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}" if steps else "there is no checkpoint yet"
+
+
+def _score(numbers: dict[str, float]) -> float:
+    """What the best checkpoint has most of: the ELBO, or the log-likelihood of reconstructions where the rate is infinite."""
+    score = numbers["elbo"] if np.isfinite(numbers["rate"]) else -numbers["distortion"]
+    return score if np.isfinite(score) else -float(np.finfo(np.float32).max)

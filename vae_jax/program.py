@@ -1,0 +1,139 @@
+"""What the training loop advances, some steps in each compiled call: one run, or all lanes of a sweep."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from vae_jax import build, parallel, sweep, train
+from vae_jax.config import Config
+from vae_jax.data import Source, order
+from vae_jax.models import VAE
+from vae_jax.run import Run
+from vae_jax.train import TrainState
+from vae_jax.types import Array, Metrics
+
+Epoch = Callable[[TrainState, Source], tuple[TrainState, Metrics]]
+
+
+class Program(Protocol):
+    """The state of one or of many runs, as one tree on the devices."""
+
+    source: Source  # the training data, placed
+
+    def initial(self) -> TrainState:
+        """The state at step 0."""
+
+    def epoch(self, num_steps: int) -> Epoch:
+        """(state, source) -> (state, metrics), compiled once for each number of steps; the state is donated."""
+
+    def split(self, tree: Any) -> list[Any]:
+        """A tree of each run's own, of a state or of metrics."""
+
+    def join(self, states: Sequence[TrainState]) -> TrainState:
+        """The opposite of `split`, placed on the devices."""
+
+
+class OneRun:
+    """A run alone, its batch split over all devices."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.source = parallel.replicate(run.dataset.train, run.mesh)
+        self.epoch = functools.cache(self._make_epoch)
+
+    def initial(self) -> TrainState:
+        run = self._run
+        return self.join([initial_state(run.config, run.model, run.tx, run.dataset.train)])
+
+    def split(self, tree: Any) -> list[Any]:
+        return [tree]
+
+    def join(self, states: Sequence[TrainState]) -> TrainState:
+        return parallel.replicate(states[0], self._run.mesh)
+
+    def _make_epoch(self, num_steps: int) -> Epoch:
+        run = self._run
+        indices = order_of(run.config, run.dataset.train)
+        decay = run.config.optimizer.ema_decay or None
+        return train.make_train_epoch(run.loss_fn, run.tx, order=indices, num_steps=num_steps, ema_decay=decay, mesh=run.mesh)
+
+
+class Lanes:
+    """The lanes of a sweep, which differ in scalars alone: one program, a leading axis of lanes on every array.
+
+    Lanes are split over as many devices as divide their number. Each device takes `chunk` of its lanes at a time
+    under `vmap` (0: one on the CPU, all elsewhere), chunk after chunk, each with all steps of a call.
+    """
+
+    def __init__(self, runs: Sequence[Run], *, chunk: int = 0) -> None:
+        self._num_lanes, self._config = len(runs), runs[0].config
+        self._chunk = chunk or (1 if jax.default_backend() == "cpu" else len(runs))
+        self._mesh = parallel.lanes_mesh(len(runs))
+        self._values = sweep.lane_values([run.config for run in runs])
+        self._shape = runs[0].dataset.shape
+        self.source = parallel.replicate(runs[0].dataset.train, self._mesh)
+        self.epoch = functools.cache(self._make_epoch)
+
+    def initial(self) -> TrainState:
+        def one_lane(_: None, values: dict[str, Array], source: Source) -> TrainState:
+            config, model, tx = self._lane(values)
+            return initial_state(config, model, tx, source)
+
+        return self._compiled(one_lane)(None, self._values, self.source)
+
+    def split(self, tree: Any) -> list[Any]:
+        return [_one_of(tree, lane) for lane in range(self._num_lanes)]
+
+    def join(self, states: Sequence[TrainState]) -> TrainState:
+        state = jax.jit(lambda states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(list(states))
+        return state if self._mesh is None else jax.device_put(state, NamedSharding(self._mesh, P("data")))
+
+    def _make_epoch(self, num_steps: int) -> Epoch:
+        def one_lane(state: TrainState, values: dict[str, Array], source: Source) -> tuple[TrainState, Metrics]:
+            config, model, tx = self._lane(values)
+            ema_decay = config.optimizer.ema_decay if state.ema_params is not None else None
+            return train.train_epoch(
+                *(state, source),
+                loss_fn=build.build_loss(config, model),
+                tx=tx,
+                order=order_of(config, source),
+                num_steps=num_steps,
+                ema_decay=ema_decay,
+            )
+
+        epoch = self._compiled(one_lane)
+        return lambda state, source: epoch(state, self._values, source)
+
+    def _lane(self, values: dict[str, Array]) -> tuple[Config, VAE, optax.GradientTransformation]:
+        """The parts of a lane with those values; traced, so that all lanes are one program."""
+        config = sweep.with_values(self._config, values)
+        return config, build.build_model(config, self._shape), build.build_optimizer(config)
+
+    def _compiled(self, one_lane: Callable[[Any, Any, Source], Any]) -> Callable[[Any, Any, Source], Any]:
+        return parallel.map_lanes(one_lane, chunk=self._chunk, mesh=self._mesh)
+
+
+def initial_state(config: Config, model: VAE, tx: optax.GradientTransformation, source: Source) -> TrainState:
+    """The state of a run at step 0."""
+    key_init, key_example = jax.random.split(jax.random.key(config.seed))
+    x = source.take(np.zeros(1, np.int32), key_example)["x"]
+    return train.init_state(key_init, model, x, tx, ema=build.is_on(config.optimizer.ema_decay))
+
+
+def order_of(config: Config, source: Source) -> Callable[[Array], Array]:
+    """Steps [S] -> indices [S, B]: the order in which a run reads its data."""
+    return functools.partial(
+        order.batch_index, num_examples=source.num_examples, batch_size=config.train.batch_size, seed=config.seed
+    )
+
+
+@jax.jit
+def _one_of(tree: Any, lane: Array) -> Any:
+    return jax.tree.map(lambda x: x[lane], tree)

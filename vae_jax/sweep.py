@@ -1,0 +1,86 @@
+"""The lanes of a sweep: every combination of the values in `config.sweep`, each the config of a run of its own."""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vae_jax.config import Config, Sweep, check_types
+from vae_jax.errors import InputError, check_range
+
+PATHS = {  # field of `Sweep` -> field of `Config`
+    "seed": "seed",
+    "beta": "objective.beta",
+    "beta_start": "objective.beta_start",
+    "beta_steps": "objective.beta_steps",
+    "free_bits": "objective.free_bits",
+    "capacity": "objective.capacity",
+    "corruption_level": "objective.corruption_level",
+    "init_sigma": "model.init_sigma",
+    "learning_rate": "optimizer.learning_rate",
+    "warmup_steps": "optimizer.warmup_steps",
+    "weight_decay": "optimizer.weight_decay",
+    "clip_norm": "optimizer.clip_norm",
+    "ema_decay": "optimizer.ema_decay",
+}
+
+
+def swept(config: Config) -> dict[str, tuple]:
+    """The lists that are not empty: field of `Sweep` -> its values."""
+    return {name: tuple(getattr(config.sweep, name)) for name in PATHS if getattr(config.sweep, name)}
+
+
+def lane_configs(config: Config) -> dict[str, Config]:
+    """Lane names, such as "beta=4,seed=1", to the configs of those runs alone; empty where nothing is swept.
+
+    The seed varies fastest, and is named last.
+
+    Raises:
+      InputError: a list holds something else than numbers, or one of them twice.
+    """
+    check_types(config, "")
+    check_range("config.sweep.chunk", config.sweep.chunk, 0)
+    lists = swept(config)
+    for name, values in lists.items():
+        if len(set(values)) < len(values):
+            raise InputError(f"config.sweep.{name} = {values}: must not hold a value twice")
+    names = sorted(lists, key=lambda name: name == "seed")
+    alone = dataclasses.replace(config, sweep=Sweep())
+    combinations = (dict(zip(names, values, strict=True)) for values in itertools.product(*(lists[name] for name in names)))
+    return {lane_name(values): with_values(alone, values) for values in combinations if values}
+
+
+def lane_name(values: Mapping[str, Any]) -> str:
+    """The name of the lane with those values: "beta=4,seed=1"."""
+    return ",".join(f"{name}={value:.12g}" for name, value in values.items())
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """A copy of the config with other values, numbers or traced scalars, for fields of `Sweep` by name."""
+    for name, value in values.items():
+        *groups, field = PATHS[name].split(".")
+        for group in groups:
+            config = dataclasses.replace(config, **{group: dataclasses.replace(getattr(config, group), **{field: value})})
+        if not groups:
+            config = dataclasses.replace(config, **{field: value})
+    return config
+
+
+def lane_values(lanes: Sequence[Config]) -> dict[str, np.ndarray]:
+    """The fields in which the lanes differ, field of `Sweep` -> values [L]; whole numbers int32, others float32."""
+    columns = {name: [value_of(lane, path) for lane in lanes] for name, path in PATHS.items()}
+    kinds = {field.name: np.int32 if field.type == tuple[int, ...] else np.float32 for field in dataclasses.fields(Sweep)}
+    return {name: np.asarray(column, kinds[name]) for name, column in columns.items() if len(set(column)) > 1}
+
+
+def values_of(lane: Config, config: Config) -> dict[str, Any]:
+    """The values of a lane in what its sweep goes over, by field of `Sweep`."""
+    return {name: value_of(lane, PATHS[name]) for name in swept(config)}
+
+
+def value_of(config: Config, path: str) -> Any:
+    """The value of a field by its dotted path."""
+    return functools.reduce(getattr, path.split("."), config)
