@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.data import from_arrays
+from vae_jax.data import ArraySource, from_arrays
 from vae_jax.data.prepare import cut_test, fixed_permutation
 from vae_jax.errors import InputError
 
@@ -181,6 +181,22 @@ def test_binarized_floats_have_the_range_of_bits(binarization) -> None:
     for source in (dataset.train, dataset.valid, dataset.test):
         assert set(np.unique(read(source))) == {0, 1}
         assert source.value_range == (0, 1)
+
+
+@pytest.mark.parametrize("num_pixels", [1, 6, 7])
+def test_dynamic_draws_have_their_probabilities_and_are_independent(num_pixels) -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    source = ArraySource(np.repeat(levels[:, None], num_pixels, 1), scale=1 / 255, dynamic=True)
+    keys, count = jax.random.split(jax.random.key(0), 4096), 4096
+    draws = np.asarray(jax.vmap(lambda key: source.take(np.arange(256), key)["x"])(keys), np.float64)
+    p = levels[:, None] / 255
+    error = np.abs(draws.mean(0) - p) / np.sqrt(np.maximum(p * (1 - p), 1e-9) / count)
+    assert error.max() < 5  # of 256 to 1,792 frequencies; black stays black, and white white
+    if num_pixels > 1:  # those of one word of random bits, and neighbours
+        centred = (draws - p)[:, 1:-1]
+        for other in {1, -(-num_pixels // 2)}:
+            products = (centred[..., 0] * centred[..., other]) / (p * (1 - p))[1:-1, 0]
+            assert abs(products.mean()) < 5 / np.sqrt(products.size)
 
 
 def test_dynamic_binarization_in_compiled_code_equals_that_outside() -> None:

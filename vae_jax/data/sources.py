@@ -52,9 +52,17 @@ class ArraySource:
         flat = self.images.reshape(self.num_examples, -1)  # on one axis, for the reason given in `Distribution.log_prob`
         x = flat[index].astype(jnp.float32) * self.scale
         if self.dynamic:
-            x = jax.random.bernoulli(key, x).astype(jnp.float32)
+            x = _draw(key, x)
         batch = {"x": x.reshape(*index.shape, *self.shape), "index": index}
         return batch if self.labels is None else batch | {"y": self.labels[index]}
+
+
+def _draw(key: Array, p: Array) -> Array:
+    """Bernoulli draws with probabilities p [B, N], exact to 2^-17: two from a random word, at half the cost."""
+    threshold, half = jnp.round(p * 2**16).astype(jnp.uint32), -(-p.shape[1] // 2)
+    bits = jax.random.bits(key, (len(p), half))
+    low, high = bits & 0xFFFF, bits[:, : p.shape[1] - half] >> 16
+    return jnp.concatenate([low < threshold[:, :half], high < threshold[:, half:]], axis=1).astype(jnp.float32)
 
 
 @jax.tree_util.register_dataclass
