@@ -62,6 +62,18 @@ def run_pmap():
     return state, losses
 
 
+def run_lanes(mesh):
+    """Sixteen lanes that differ in seed and beta, two for each device."""
+
+    def one_lane(state, beta, source):
+        loss = make_loss_fn(model, elbo, beta=beta)
+        return train.train_epoch(state, source, loss_fn=loss, tx=tx, order=order, num_steps=10)
+
+    states = jax.vmap(lambda key: train.init_state(key, model, x[:1], tx))(jax.random.split(jax.random.key(0), 16))
+    lanes = parallel.map_lanes(one_lane, chunk=1, mesh=mesh)
+    return lanes(states, np.linspace(0.5, 4.0, 16, dtype=np.float32), parallel.replicate(source, mesh))
+
+
 def rows_differ(state):
     return max(float(jnp.abs(leaf - leaf[:1]).max()) for leaf in jax.tree.leaves(state.params))
 
@@ -69,6 +81,7 @@ def rows_differ(state):
 one_step, eight_step = run_steps(None), run_steps(mesh)
 one_epoch, eight_epoch = run_epoch(None), run_epoch(mesh)
 pmap_state, pmap_losses = run_pmap()
+one_lanes, eight_lanes = run_lanes(None), run_lanes(parallel.lanes_mesh(16))
 key = jax.random.key(0)
 params = one_step[0].params
 one_terms = make_evaluator(model, batch_size=64)(params, plain, key)
@@ -81,7 +94,10 @@ results = {
     "step": distance(eight_step[0].params, one_step[0].params),
     "moved": distance(one_step[0].params, initial().params),
     "epoch": distance(eight_epoch[0].params, one_epoch[0].params),
-    "epoch_losses": float(np.abs(eight_epoch[1]["loss"] / one_epoch[1]["loss"] - 1).max()),
+    "epoch_losses": float(np.abs(np.asarray(eight_epoch[1]["loss"]) / np.asarray(one_epoch[1]["loss"]) - 1).max()),
+    "lanes": distance(eight_lanes[0].params, one_lanes[0].params),
+    "lanes_are_split": len(eight_lanes[0].step.sharding.device_set),
+    "lanes_meshes": [0 if mesh is None else mesh.size for mesh in map(parallel.lanes_mesh, (1, 3, 4, 7, 9, 16))],
     "evaluation": [float(one_terms.elbo.mean()), float(eight_terms.elbo.mean())],
     "evaluated": [len(one_terms.elbo), len(eight_terms.elbo)],
     "pmap_losses": [np.mean(pmap_losses[:5]), np.mean(pmap_losses[-5:])],

@@ -37,6 +37,12 @@ def test_eight_devices_evaluate_every_example_once(eight_devices):
     assert eight == pytest.approx(one, rel=1e-5)
 
 
+def test_lanes_on_eight_devices_are_those_of_one(eight_devices):
+    assert eight_devices["lanes"] < 1e-5
+    assert eight_devices["lanes_are_split"] == 8
+    assert eight_devices["lanes_meshes"] == [0, 3, 4, 7, 3, 8]  # the largest number of devices that divides the lanes
+
+
 def test_pmap_trains_and_its_replicas_stay_equal(eight_devices):
     first, last = eight_devices["pmap_losses"]
     assert last < first - 1

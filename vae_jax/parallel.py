@@ -18,8 +18,11 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
-    """The tree on every device of the mesh; unchanged where there is none."""
-    return tree if mesh is None else jax.device_put(tree, NamedSharding(mesh, P()))
+    """The tree on every device of the mesh, or on the one device where there is none.
+
+    Placed in either case: the same function is compiled again for arrays that are bound to a device and for those that aren't.
+    """
+    return jax.device_put(tree, jax.local_devices()[0] if mesh is None else NamedSharding(mesh, P()))
 
 
 def lanes_mesh(num_lanes: int) -> Mesh | None:
@@ -29,7 +32,13 @@ def lanes_mesh(num_lanes: int) -> Mesh | None:
     return data_mesh(devices[:size])
 
 
-def map_lanes(one_lane: Callable[[Any, Any, Any], Any], *, chunk: int, mesh: Mesh | None) -> Callable[[Any, Any, Any], Any]:
+def map_lanes(
+    one_lane: Callable[[Any, Any, Any], Any],
+    *,
+    chunk: int,
+    mesh: Mesh | None,
+    compiler_options: dict[str, Any] | None = None,
+) -> Callable[[Any, Any, Any], Any]:
     """(states, values, shared) -> ``one_lane(state, values, shared)`` for each lane, jitted.
 
     All but `shared` have a leading axis of lanes; the states are donated.
@@ -52,4 +61,4 @@ def map_lanes(one_lane: Callable[[Any, Any, Any], Any], *, chunk: int, mesh: Mes
     if mesh is not None:
         specs = (P("data"), P("data"), P())
         local = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P("data"), check_vma=False)
-    return jax.jit(local, donate_argnums=0)
+    return jax.jit(local, donate_argnums=0, compiler_options=compiler_options)

@@ -50,7 +50,8 @@ class OneRun:
 
     def initial(self) -> TrainState:
         run = self._run
-        return self.join([initial_state(run.config, run.model, run.tx, run.dataset.train)])
+        init = functools.partial(initial_state, run.config, run.model, run.tx)
+        return self.join([jax.jit(init, compiler_options=_run_once())(run.dataset.train)])
 
     def split(self, tree: Any) -> list[Any]:
         return [tree]
@@ -86,7 +87,8 @@ class Lanes:
             config, model, tx = self._lane(values)
             return initial_state(config, model, tx, source)
 
-        return self._compiled(one_lane)(None, self._values, self.source)
+        init = parallel.map_lanes(one_lane, chunk=1, mesh=self._mesh, compiler_options=_run_once())
+        return init(None, self._values, self.source)
 
     def split(self, tree: Any) -> list[Any]:
         return [_one_of(tree, lane) for lane in range(self._num_lanes)]
@@ -108,16 +110,13 @@ class Lanes:
                 ema_decay=ema_decay,
             )
 
-        epoch = self._compiled(one_lane)
+        epoch = parallel.map_lanes(one_lane, chunk=self._chunk, mesh=self._mesh)
         return lambda state, source: epoch(state, self._values, source)
 
     def _lane(self, values: dict[str, Array]) -> tuple[Config, VAE, optax.GradientTransformation]:
         """The parts of a lane with those values; traced, so that all lanes are one program."""
         config = sweep.with_values(self._config, values)
         return config, build.build_model(config, self._shape), build.build_optimizer(config)
-
-    def _compiled(self, one_lane: Callable[[Any, Any, Source], Any]) -> Callable[[Any, Any, Source], Any]:
-        return parallel.map_lanes(one_lane, chunk=self._chunk, mesh=self._mesh)
 
 
 def initial_state(config: Config, model: VAE, tx: optax.GradientTransformation, source: Source) -> TrainState:
@@ -132,6 +131,11 @@ def order_of(config: Config, source: Source) -> Callable[[Array], Array]:
     return functools.partial(
         order.batch_index, num_examples=source.num_examples, batch_size=config.train.batch_size, seed=config.seed
     )
+
+
+def _run_once() -> dict[str, int] | None:
+    """Compiler options of a program that isn't worth optimising: the same bits, on the CPU after a quarter of the time."""
+    return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
 
 
 @jax.jit

@@ -25,13 +25,14 @@ CASES = [  # kernel, stride, height and width, channels in and out, padding
     (1, 1, (7, 7), 16, 3, "SAME"),
     (1, 2, (7, 8), 3, 16, "SAME"),
     (5, 1, (13, 7), 3, 3, "SAME"),
+    (5, 1, (7, 6), 16, 17, "SAME"),  # more taps x channels than one product takes
     (2, 3, (7, 8), 2, 3, "VALID"),
     ((3, 5), 2, (9, 12), 2, 3, "SAME"),
 ]
 
 
 @functools.cache
-def example(kind, kernel, stride, size, cin, cout, padding, batch=3):
+def example(kind, kernel, stride, size, cin, cout, padding, batch=4):
     """Our layer, flax's, its parameters and an image; the bias is random, or nothing would test it."""
     _, ours, theirs = KINDS[kind]
     pair = (kernel, kernel) if isinstance(kernel, int) else kernel
@@ -87,10 +88,11 @@ def test_the_same_key_gives_the_parameters_of_flax(kind, use_bias):
 
 
 SMALL = (4, 2, (8, 6), 2, 3, "SAME")
+WIDE = (4, 2, (8, 6), 4, 5, "SAME")  # a cell of 16 channels or more
 STRIDE_1 = (3, 1, (6, 5), 2, 3, "SAME")
 
 
-@pytest.mark.parametrize("case", [SMALL, STRIDE_1], ids=str)
+@pytest.mark.parametrize("case", [WIDE, STRIDE_1], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_vmap_over_kernels_and_images(kind, case):
     ours, theirs, params, x = example(kind, *case)
@@ -122,7 +124,7 @@ def test_scan_checkpoint_and_no_jit(kind):
     assert_trees_close(*(jax.grad(loss_of(layer))(params, x) for layer in (ours, theirs)))
 
 
-@pytest.mark.parametrize("case", [SMALL, STRIDE_1], ids=str)
+@pytest.mark.parametrize("case", [WIDE, STRIDE_1], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_penalty_differentiates_twice(kind, case):
     ours, theirs, params, x = example(kind, *case)
@@ -162,8 +164,9 @@ def convolutions(function, *arguments, platform):
 @pytest.mark.parametrize(
     ("platform", "case", "count", "dilated"),
     [
-        ("cpu", SMALL, 2, False),  # the forward pass and the gradient in x; none for the kernel
-        ("cpu", STRIDE_1, 2, False),
+        ("cpu", WIDE, 2, False),  # the forward pass and the gradient in x; none for the kernel
+        ("cpu", SMALL, 1, False),  # none to an image whose cells have few channels either
+        ("cpu", STRIDE_1, 1, False),
         ("cuda", SMALL, 3, True),
         ("tpu", SMALL, 3, True),
     ],

@@ -17,6 +17,7 @@ per tap. On GPU and TPU all three are XLA's own; the choice is made when the fun
 Reverse mode works to any order. Forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) is not available.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -77,9 +78,10 @@ def geometry_of(x: Array, kernel: Array, stride: int, padding: str, *, transpose
     return Geometry(stride, taps, size, small)
 
 
-def _pad(x: Array, padding: list[Pair]) -> Array:
-    """Zeros around rows and columns of ``[N, H, W, C]``; unlike `jnp.pad`, a negative number crops."""
-    return lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((lo, hi, 0) for lo, hi in padding), (0, 0, 0)])
+def _pad(x: Array, padding: list[Pair], axis: int = 1) -> Array:
+    """Zeros around rows and columns, which are `axis` and the next; unlike `jnp.pad`, a negative number crops."""
+    sides = [(0, 0)] * axis + padding + [(0, 0)] * (x.ndim - axis - 2)
+    return lax.pad(x, jnp.zeros((), x.dtype), [(lo, hi, 0) for lo, hi in sides])
 
 
 def _convolve(x: Array, kernel: Array, stride: int, padding: list[Pair]) -> Array:
@@ -100,27 +102,77 @@ def _native_pair(g: Geometry, x: Array, y: Array) -> Array:
     return jax.linear_transpose(lambda kernel: _native_correlate(g, x, kernel), kernel)(y)[0]
 
 
+def _product(spec: str, x: Array, y: Array) -> Array:
+    """An einsum that sums in float32 or wider."""
+    return jnp.einsum(spec, x, y, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _cells(g: Geometry, x: Array) -> Array:
+    """Pixels ``[N, H, W, C]`` as the cells that y meets, ``[N, P + a - 1, Q + b - 1, s s C]``."""
+    s, (n, *_, channels) = g.stride, x.shape
+    rows, columns = (p + a - 1 for p, a in zip(g.small, g.taps, strict=True))
+    x = _pad(x, g.padding((rows * s, columns * s))).reshape(n, rows, s, columns, s, channels)
+    return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, s * s * channels)
+
+
+def _pixels(g: Geometry, cells: Array) -> Array:
+    """The inverse of `_cells`: ``[N, P + a - 1, Q + b - 1, s s C] -> [N, H, W, C]``."""
+    s, (n, rows, columns, _) = g.stride, cells.shape
+    x = cells.reshape(n, rows, columns, s, s, -1).transpose(0, 1, 3, 2, 4, 5).reshape(n, rows * s, columns * s, -1)
+    return _pad(x, [(-lo, -hi) for lo, hi in g.padding((rows * s, columns * s))])
+
+
+def _slide_kernel(y: Array, kernel: Array) -> Array:
+    """Full convolution of y ``[N, P, Q, O]``, kernel ``[a, b, O, C]`` -> ``[N, P + a - 1, Q + b - 1, C]``, XLA's own."""
+    return _convolve(y, kernel[::-1, ::-1], 1, [(a - 1, a - 1) for a in kernel.shape[:2]])
+
+
+def _overlap_add(y: Array, kernel: Array) -> Array:
+    """The same as one product, for each pixel its a x b block of C channels, and the sum of the shifted blocks."""
+    a, b, outputs, channels = kernel.shape
+    blocks = _product("to,ok->tk", y.reshape(-1, outputs), kernel.transpose(2, 0, 1, 3).reshape(outputs, -1))
+    blocks = blocks.reshape(*y.shape[:3], a, b, channels)
+    shifted = [_pad(blocks[..., i, j, :], [(i, a - 1 - i), (j, b - 1 - j)]) for i in range(a) for j in range(b)]
+    return sum(shifted).astype(y.dtype)
+
+
 def _cell_spread(g: Geometry, y: Array, kernel: Array) -> Array:
-    """A stride-1 convolution ``[N, P, Q, Cout] -> [N, P + a - 1, Q + b - 1, s s Cin]``, then cells as pixels."""
+    """Full convolution of y with the kernel as cells, then cells as pixels."""
     s, (a, b), (kh, kw, cin, cout) = g.stride, g.taps, kernel.shape
     kernel = jnp.pad(kernel, [(0, a * s - kh), (0, b * s - kw), (0, 0), (0, 0)]).reshape(a, s, b, s, cin, cout)
     kernel = kernel.transpose(0, 2, 5, 1, 3, 4).reshape(a, b, cout, s * s * cin)
-    cells = _convolve(y, kernel[::-1, ::-1], 1, [(a - 1, a - 1), (b - 1, b - 1)])
-    n, rows, columns, _ = cells.shape
-    x = cells.reshape(n, rows, columns, s, s, cin).transpose(0, 1, 3, 2, 4, 5).reshape(n, rows * s, columns * s, cin)
-    return _pad(x, [(-lo, -hi) for lo, hi in g.padding((rows * s, columns * s))])
+    # XLA's convolution fills a vector register with output channels: with fewer than 16 it is three times as slow.
+    return _pixels(g, (_overlap_add if s * s * cin < 16 else _slide_kernel)(y, kernel))
+
+
+def _window_products(moving: Array, padding: list[Pair], still: Array, places: list[Pair]) -> Array:
+    """Products ``[place, C, D]`` of still ``[N, P, Q, D]`` with windows of moving ``[N, H, W, C]``, padded, at these places."""
+    (n, p, q, d), c = still.shape, moving.shape[-1]
+    # A product for each of 8 parts of the batch, summed afterwards, is faster than one that contracts over all examples.
+    parts = math.gcd(n, 8)
+    moving = moving.reshape(parts, n // parts, *moving.shape[1:]).transpose(0, 4, 1, 2, 3)
+    moving = _pad(moving, padding, axis=3)
+    still = still.reshape(parts, -1, d)
+
+    def products(places: list[Pair]) -> Array:
+        windows = jnp.stack([moving[..., i : i + p, j : j + q] for i, j in places], axis=1)
+        return _product("mkt,mtd->mkd", windows.reshape(parts, len(places) * c, -1), still).sum(0).reshape(-1, c, d)
+
+    # Side by side as long as the product stays small: every window is a copy, and wider products gain nothing.
+    size = max(256 // c, 1)
+    return jnp.concatenate([products(places[k : k + size]) for k in range(0, len(places), size)])
 
 
 def _cell_pair(g: Geometry, x: Array, y: Array) -> Array:
     """For each of the a b taps, the product of shifted cells ``[N, P, Q, s s Cin]`` with y ``[N, P, Q, Cout]``."""
-    s, (a, b), (n, p, q, cout), cin = g.stride, g.taps, y.shape, x.shape[-1]
-    rows, columns = p + a - 1, q + b - 1
-    x = _pad(x, g.padding((rows * s, columns * s))).reshape(n, rows, s, columns, s, cin)
-    cells = x.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, s * s * cin)
-    # A product per example, summed afterwards, is up to twice as fast as contracting over examples too.
-    product = partial(jnp.einsum, "npqc,npqo->nco", preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
-    taps = [[product(cells[:, i : i + p, j : j + q], y).sum(0) for j in range(b)] for i in range(a)]
-    kernel = jnp.array(taps).reshape(a, b, s, s, cin, cout).transpose(0, 2, 1, 3, 4, 5)
+    s, (a, b), cin, cout = g.stride, g.taps, x.shape[-1], y.shape[-1]
+    cells, taps = _cells(g, x), [(i, j) for i in range(a) for j in range(b)]
+    # Every shift is a copy, so the narrower of the two is shifted: the cells forward, or y within zeros backward.
+    if s * s * cin <= cout:
+        kernel = _window_products(cells, [(0, 0), (0, 0)], y, taps)
+    else:
+        kernel = _window_products(y, [(a - 1, a - 1), (b - 1, b - 1)], cells, taps[::-1]).swapaxes(1, 2)
+    kernel = kernel.reshape(a, b, s, s, cin, cout).transpose(0, 2, 1, 3, 4, 5)
     return kernel.reshape(a * s, b * s, cin, cout)[: g.kernel[0], : g.kernel[1]].astype(x.dtype)
 
 
