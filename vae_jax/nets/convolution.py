@@ -12,12 +12,11 @@ Its derivative with respect to each argument is a map of the other two, and each
 
 On the CPU, XLA is fast at `correlate` and, inside a loop, 20-100 times slower than need be at the other two. There they
 are rewritten on *cells*: a cell is a block of s x s pixels laid out as channels, and an image of cells meets y with
-stride 1 and a = ceil(k / s) taps a side. Then `spread` is a stride-1 convolution of y, and `pair` is one matrix product
-per tap. On GPU and TPU all three are XLA's own; the choice is made when the function is lowered.
+stride 1 and a = ceil(k / s) taps a side. Then `spread` is a stride-1 convolution of y, and `pair` is a matrix product
+for each tap. On GPU and TPU all three are XLA's own; the choice is made when the function is lowered.
 Reverse mode works to any order. Forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) is not available.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -148,23 +147,22 @@ def _cell_spread(g: Geometry, y: Array, kernel: Array) -> Array:
 def _window_products(moving: Array, padding: list[Pair], still: Array, places: list[Pair]) -> Array:
     """Products ``[place, C, D]`` of still ``[N, P, Q, D]`` with windows of moving ``[N, H, W, C]``, padded, at these places."""
     (n, p, q, d), c = still.shape, moving.shape[-1]
-    # A product for each of 8 parts of the batch, summed afterwards, is faster than one that contracts over all examples.
-    parts = math.gcd(n, 8)
-    moving = moving.reshape(parts, n // parts, *moving.shape[1:]).transpose(0, 4, 1, 2, 3)
-    moving = _pad(moving, padding, axis=3)
-    still = still.reshape(parts, -1, d)
+    if len(places) == 1:  # Nothing moves: a product per example, summed afterwards, takes half the time of one over all.
+        return _product("npqc,npqd->ncd", moving, still).sum(0)[None]
+    moving = _pad(moving.transpose(3, 0, 1, 2), padding, axis=2)  # the layout that the product wants, once for all windows
+    still = still.reshape(n * p * q, d)
 
     def products(places: list[Pair]) -> Array:
-        windows = jnp.stack([moving[..., i : i + p, j : j + q] for i, j in places], axis=1)
-        return _product("mkt,mtd->mkd", windows.reshape(parts, len(places) * c, -1), still).sum(0).reshape(-1, c, d)
+        windows = jnp.stack([moving[:, :, i : i + p, j : j + q] for i, j in places])
+        return _product("mt,td->md", windows.reshape(len(places) * c, n * p * q), still).reshape(-1, c, d)
 
-    # Side by side as long as the product stays small: every window is a copy, and wider products gain nothing.
+    # Every window is a copy: side by side in one product up to 256 rows, beyond which nothing is gained but memory used.
     size = max(256 // c, 1)
     return jnp.concatenate([products(places[k : k + size]) for k in range(0, len(places), size)])
 
 
 def _cell_pair(g: Geometry, x: Array, y: Array) -> Array:
-    """For each of the a b taps, the product of shifted cells ``[N, P, Q, s s Cin]`` with y ``[N, P, Q, Cout]``."""
+    """For each of the a b taps, the product of cells ``[N, P + a - 1, Q + b - 1, s s Cin]`` with y, one of them shifted."""
     s, (a, b), cin, cout = g.stride, g.taps, x.shape[-1], y.shape[-1]
     cells, taps = _cells(g, x), [(i, j) for i in range(a) for j in range(b)]
     # Every shift is a copy, so the narrower of the two is shifted: the cells forward, or y within zeros backward.

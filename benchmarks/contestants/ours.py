@@ -1,0 +1,67 @@
+"""The project's own training, as `vae_jax.loop` runs it: a config, its parts, and compiled calls of `log_every` steps."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks.contestants import Unavailable
+from benchmarks.contestants.memory import jax_peak
+from benchmarks.tasks import TASKS
+from vae_jax import build, parallel, train
+from vae_jax.config import Config
+from vae_jax.data import ArraySource, order
+
+
+class Ours:
+    """The metrics of a call are read when the next one is under way, as in the loop."""
+
+    def __init__(self, config: Config, source: ArraySource) -> None:
+        c, mesh = config.train, parallel.data_mesh()
+        model, tx = build.build_model(config, source.shape), build.build_optimizer(config)
+        indices = functools.partial(
+            order.batch_index, num_examples=source.num_examples, batch_size=c.batch_size, seed=config.seed
+        )
+        self._epoch = train.make_train_epoch(
+            build.build_loss(config, model), tx, order=indices, num_steps=c.log_every, mesh=mesh
+        )
+        x = source.take(np.zeros(1, np.int32), jax.random.key(1))["x"]
+        self._state = parallel.replicate(train.init_state(jax.random.key(0), model, x, tx), mesh)
+        self._source = parallel.replicate(source, mesh)
+        self._pending: Any = None
+        self.units_per_call = c.log_every * c.batch_size
+        num_parameters = sum(leaf.size for leaf in jax.tree.leaves(self._state.params))
+        self.info = {"parameters": num_parameters, "device": jax.devices()[0].device_kind, "steps_per_call": c.log_every}
+
+    def call(self) -> None:
+        """`log_every` steps."""
+        self._state, metrics = self._epoch(self._state, self._source)
+        self.wait()
+        self._pending = metrics
+
+    def wait(self) -> None:
+        """Reads the metrics of the last call."""
+        if self._pending is not None:
+            loss = jax.device_get(self._pending)["loss"]
+            self._pending = None
+            if not np.isfinite(loss).all():
+                raise FloatingPointError("the loss is not finite")
+
+    def device_peak(self) -> int:
+        """Most bytes on the accelerator so far."""
+        return jax_peak()
+
+
+def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], Ours]:
+    """Ours on that task; Unavailable where its config has no such dtype."""
+    del variant
+    task = TASKS[task_name]
+    config = task.make_config()
+    if hasattr(config.model, "dtype"):
+        config.model.dtype = dtype
+    elif dtype != "float32":
+        raise Unavailable(f"config.model.dtype does not exist, so no {dtype}")
+    source = ArraySource(jax.device_put(task.images(task.num_images)), scale=1 / 255, dynamic=task.dynamic)
+    return functools.partial(Ours, config, source)

@@ -1,0 +1,124 @@
+"""Whole processes, from the command to its end: imports, compilation, training, evaluation, checkpoints, figures.
+
+A job is a table of variants that end with the same thing done; a variant is one command, or several that run one after the
+other. Compilers start cold.
+"""
+
+import dataclasses
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.children import ROOT, ChildFailed, clean_environment, scratch_folder
+from benchmarks.contestants import CONTESTANTS, INSTALL, PYTORCH
+from benchmarks.rounds import alternating
+
+Commands = list[list[str]]
+NUM_SEEDS, NUM_TRAIN = 8, 100_000
+BETA_VAE = {"batch_size": 64, "learning_rate": 5e-4, "beta": 4.0, "log_every": 50, "eval_every": 400}  # as in our config
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """Variants by name; `commands(data, workdir, steps)` says what each runs, and `prepare` makes the data, untimed."""
+
+    commands: Callable[[pathlib.Path, pathlib.Path, int], Mapping[str, Commands]]
+    prepare: Callable[[pathlib.Path], None] | None = None
+    rivals: tuple[str, ...] = ()  # contestants among the variants that may not be installed
+
+
+def _ours(config: str, steps: int, workdir: pathlib.Path, *flags: str) -> list[str]:
+    flags = [f"--config=configs/{config}.py", f"--config.train.num_steps={steps}", f"--workdir={workdir}", *flags]
+    return [sys.executable, "-m", "vae_jax.main", *flags]
+
+
+def _beta_vae(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
+    """The beta-VAE on sprites: ours renders them as it goes, PyTorch reads them from a file."""
+    variants = {"vae_jax": [_ours("beta_vae", steps, workdir / "vae_jax")]}
+    for name in PYTORCH:
+        if CONTESTANTS[name].missing():
+            continue
+        flags = [f"--data={data}", f"--workdir={workdir / name}", f"--steps={steps}"]
+        flags += [f"--{flag}={value}" for flag, value in BETA_VAE.items()]
+        flags += ["--compile"] if name == "torch_compile" else []
+        variants[CONTESTANTS[name].title] = [[sys.executable, "-m", "benchmarks.torch_sprites", *flags]]
+    return variants
+
+
+def _sweep(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
+    """Eight seeds of the VAE on digits: one program, or eight runs one after the other."""
+    del data
+    seeds = ",".join(map(str, range(NUM_SEEDS)))
+    alone = [_ours("vae", steps, workdir / f"seed{seed}", f"--config.seed={seed}") for seed in range(NUM_SEEDS)]
+    return {
+        "one program": [_ours("vae", steps, workdir / "sweep", f"--config.sweep.seed={seeds}")],
+        "one after the other": alone,
+    }
+
+
+def render_sprites(path: pathlib.Path) -> None:
+    """Writes the file of sprites that PyTorch reads."""
+    subprocess.run([sys.executable, "-m", "benchmarks.sprites_file", str(path), str(NUM_TRAIN)], cwd=ROOT, check=True)
+
+
+JOBS = {
+    "beta_vae": Job(_beta_vae, render_sprites, PYTORCH),
+    "sweep": Job(_sweep),
+}
+
+
+def run_timed(commands: Sequence[Sequence[str]], scratch: pathlib.Path) -> dict[str, float]:
+    """Wall-clock seconds of the commands one after the other, and the most memory that one of them held.
+
+    Raises:
+      ChildFailed: a command did not end well.
+    """
+    memory, start = 0.0, time.perf_counter()
+    for command in commands:
+        with open(scratch / "output", "w") as output:
+            process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=clean_environment(scratch)
+            )
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            words = (scratch / "output").read_text(errors="replace").strip().splitlines() or ["no output"]
+            raise ChildFailed(words[-1][:300])
+        memory = max(memory, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6)
+    return {"seconds": time.perf_counter() - start, "memory_mb": memory}
+
+
+def measure_job(name: str, steps: int, repeats: int, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+    """Medians of each variant of a job, order alternated; every repeat has an empty workdir. One that fails is left out."""
+    job, times = JOBS[name], {}
+    for rival in job.rivals:
+        if missing := CONTESTANTS[rival].missing():
+            say(f"{name}: {CONTESTANTS[rival].title} is left out, {' and '.join(missing)} not installed; {INSTALL}")
+    with scratch_folder() as data:
+        if job.prepare:
+            job.prepare(data / "data.npz")
+        variants = job.commands(data / "data.npz", data, steps)
+        for order in alternating(variants, repeats):
+            for variant in order:
+                with scratch_folder() as scratch:
+                    commands = job.commands(data / "data.npz", scratch, steps)[variant]
+                    try:
+                        result = run_timed(commands, scratch)
+                    except ChildFailed as reason:
+                        say(f"process {name}, {variant}: a run is left out, {reason}")
+                        continue
+                    say(f"process {name}, {variant}: {result['seconds']:.1f} s")
+                    times.setdefault(variant, []).append(result)
+    return {
+        variant: {
+            "seconds": statistics.median(t["seconds"] for t in runs),
+            "all_seconds": [t["seconds"] for t in runs],
+            "memory_mb": max(t["memory_mb"] for t in runs),
+        }
+        for variant, runs in times.items()
+    }

@@ -1,0 +1,86 @@
+"""What is measured: one row for each model and batch size. A later model is a row here, and its networks by name.
+
+`network` names the networks of `torch_models.NETWORKS` and of `contestants.bare.NETWORKS` (where a name is missing, that
+contestant is left out); ours is built from its config, as the loop builds it.
+"""
+
+import dataclasses
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks import flops, images
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A model, its data and its batch size."""
+
+    name: str
+    title: str  # in the table
+    batch_size: int
+    network: str
+    config: tuple[str, str]  # file in configs/ without its ending, and the argument of its get_config
+    images: Callable[[int], np.ndarray]  # number -> uint8 [number, H, W, C]
+    num_images: int
+    dynamic: bool  # x ~ Bernoulli(images / 255), anew at each reading; otherwise x = images / 255
+    beta: float
+    learning_rate: float
+    layers: tuple[int, ...]  # multiply-adds per example of each layer, the first one first
+    bare_steps: int = 100  # steps in one call of the hand-written scan
+
+    @property
+    def training_flops(self) -> int:
+        """Floating-point operations of a training step, per image."""
+        return flops.training(self.layers)
+
+    def make_config(self) -> Any:
+        """The project's own config, for this batch size and so many steps that no schedule comes to its end."""
+        name, argument = self.config
+        config = importlib.import_module(f"configs.{name}").get_config(argument)
+        config.train.batch_size, config.train.num_steps = self.batch_size, 10_000_000
+        return config
+
+
+MLP_LAYERS = (flops.dense(784, 400), flops.dense(400, 2 * 20), flops.dense(20, 400), flops.dense(400, 784))
+BURGESS_LAYERS = (
+    *(flops.conv(64, 1, 32), flops.conv(32, 32, 32), flops.conv(16, 32, 64), flops.conv(8, 64, 64)),
+    *(flops.dense(1024, 256), flops.dense(256, 2 * 10), flops.dense(10, 256), flops.dense(256, 1024)),
+    *(flops.conv(8, 64, 64), flops.conv(16, 64, 32), flops.conv(32, 32, 32), flops.conv(64, 32, 1)),
+)
+
+
+def _mlp(batch_size: int) -> Task:
+    return Task(
+        name=f"mlp{batch_size}",
+        title=f"VAE 784-400-20, batch {batch_size}",
+        batch_size=batch_size,
+        network="mlp",
+        config=("vae", "mnist"),
+        images=images.digits,
+        num_images=55_000,
+        dynamic=True,
+        beta=1.0,
+        learning_rate=1e-3,
+        layers=MLP_LAYERS,
+    )
+
+
+CONV = Task(
+    name="conv",
+    title="beta-VAE 64x64 convolutions, batch 64",
+    batch_size=64,
+    network="burgess",
+    config=("beta_vae", "sprites"),
+    images=images.sprites,
+    num_images=20_000,
+    dynamic=False,
+    beta=4.0,
+    learning_rate=5e-4,
+    layers=BURGESS_LAYERS,
+    bare_steps=2,
+)
+
+TASKS = {task.name: task for task in (_mlp(128), _mlp(512), CONV)}

@@ -1,0 +1,70 @@
+"""A PyTorch training step as a good user of it writes one; the benchmark of steps and the script of a whole run share it."""
+
+import functools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from benchmarks.torch_models import CHANNELS_LAST, VAE
+
+
+def device() -> torch.device:
+    """The GPU where there is one; sets what its users set there (TF32, as JAX does, and the search for algorithms)."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = True
+    return torch.device("cuda")
+
+
+def make_model(network: str, beta: float, where: torch.device) -> VAE:
+    """The model, in the memory layout that is fast for its network."""
+    model = VAE(network, beta).to(where)
+    return model.to(memory_format=torch.channels_last) if network in CHANNELS_LAST else model
+
+
+def read(images: Tensor, index: Tensor, *, dynamic: bool, layout: torch.memory_format) -> Tensor:
+    """The examples at index, x [B, C, H, W] float32 in [0, 1], binarised anew where `dynamic`.
+
+    The comparison with uniform numbers is three times as fast on the CPU as `torch.bernoulli`.
+    """
+    x = images[index].float().div_(255)
+    return (torch.rand_like(x) < x).float() if dynamic else x.contiguous(memory_format=layout)
+
+
+def batches(num: int, batch_size: int, where: torch.device) -> Iterator[Tensor]:
+    """Indices [B] without end, permutation after permutation; the last stretch of each is dropped."""
+    while True:
+        yield from torch.randperm(num, device=where)[: num - num % batch_size].split(batch_size)
+
+
+def make_step(
+    model: VAE, images: Tensor, *, dynamic: bool, learning_rate: float, compiled: bool, autocast: bool = False
+) -> Callable[[Tensor], Tensor]:
+    """Index [B] -> loss []: one step of fused Adam.
+
+    With `compiled`, forward pass and loss are one function under torch.compile, and its backward pass with it; on a GPU in
+    the mode that records CUDA graphs, which small networks gain most from.
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    where, layout = images.device, next((p for p in model.parameters() if p.ndim == 4), None)
+    channels_last = layout is not None and layout.is_contiguous(memory_format=torch.channels_last)
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    get = functools.partial(read, images, dynamic=dynamic, layout=memory_format)
+
+    def loss_fn(x: Tensor) -> Tensor:
+        with torch.autocast(where.type, torch.bfloat16, enabled=autocast):
+            return model(x)
+
+    if compiled:
+        loss_fn = torch.compile(loss_fn, mode="reduce-overhead" if where.type == "cuda" else None)
+
+    def step(index: Tensor) -> Tensor:
+        loss = loss_fn(get(index))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step
