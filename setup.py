@@ -8,7 +8,15 @@ from setuptools import find_packages, setup
 ROOT = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "vae_jax" / "__init__.py").read_text(encoding="utf-8")).group(1)
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "scipy>=1.11", "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29"]
+TEST = [
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6.100",
+    "scipy>=1.11",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
+    "ipykernel>=6.29",
+]
 
 setup(
     name="vae_jax",

@@ -8,10 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vae_jax import VAE, data, elbo, likelihoods, make_loss_fn, nets, parallel, posteriors, priors, train
+from vae_jax import (
+    VAE,
+    data,
+    elbo,
+    likelihoods,
+    make_loss_fn,
+    nets,
+    parallel,
+    posteriors,
+    priors,
+    reconstruction,
+    train,
+)
 from vae_jax.evaluation import make_evaluator
 
-STEPS, BATCH = 50, 32
+STEPS, FEW, BATCH = 100, 30, 32
 
 x = jax.random.bernoulli(jax.random.key(1), 0.4, (160, 8, 8, 1)).astype(jnp.float32)
 model = VAE(
@@ -32,6 +44,14 @@ def initial():
     return train.init_state(jax.random.key(0), model, x[:1], tx)
 
 
+autoencoder = VAE(nets.MLP((16,)), nets.MLP((16,)), posteriors.DeterministicHead(3), priors.StandardNormal(3), model.likelihood)
+noise_free_loss = make_loss_fn(autoencoder, reconstruction)
+
+
+def noise_free_initial():
+    return train.init_state(jax.random.key(0), autoencoder, x[:1], tx)
+
+
 def distance(a, b):
     """The largest difference of any parameter array, relative to the norm of that array."""
     a, b = jax.device_get((a, b))
@@ -41,7 +61,7 @@ def distance(a, b):
 
 def run_steps(mesh):
     state, step = parallel.replicate(initial(), mesh), train.make_train_step(loss_fn, tx, mesh=mesh)
-    for t in range(STEPS):
+    for t in range(FEW):
         state, metrics = step(state, {"x": x[order(jnp.asarray(t))]})
     return state, metrics
 
@@ -51,11 +71,18 @@ def run_epoch(mesh):
     return epoch(parallel.replicate(initial(), mesh), parallel.replicate(source, mesh))
 
 
-def run_pmap():
+def run_steps_without_noise():
+    state, step = noise_free_initial(), train.make_train_step(noise_free_loss, tx)
+    for t in range(STEPS):
+        state, _ = step(state, {"x": x[order(jnp.asarray(t))]})
+    return state
+
+
+def run_pmap(initial, loss_fn, num_steps):
     devices = jax.device_count()
     state = jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), initial())
     step, losses = train.make_pmap_train_step(loss_fn, tx), []
-    for t in range(STEPS):
+    for t in range(num_steps):
         shards = x[order(jnp.asarray(t))].reshape(devices, BATCH // devices, *x.shape[1:])
         state, metrics = step(state, {"x": shards})
         losses.append(float(metrics["loss"][0]))
@@ -80,7 +107,8 @@ def rows_differ(state):
 
 one_step, eight_step = run_steps(None), run_steps(mesh)
 one_epoch, eight_epoch = run_epoch(None), run_epoch(mesh)
-pmap_state, pmap_losses = run_pmap()
+pmap_state, pmap_losses = run_pmap(initial, loss_fn, FEW)
+noise_free, _ = run_pmap(noise_free_initial, noise_free_loss, STEPS)
 one_lanes, eight_lanes = run_lanes(None), run_lanes(parallel.lanes_mesh(16))
 key = jax.random.key(0)
 params = one_step[0].params
@@ -101,6 +129,7 @@ results = {
     "evaluation": [float(one_terms.elbo.mean()), float(eight_terms.elbo.mean())],
     "evaluated": [len(one_terms.elbo), len(eight_terms.elbo)],
     "pmap_losses": [np.mean(pmap_losses[:5]), np.mean(pmap_losses[-5:])],
+    "pmap_noise_free": distance(jax.tree.map(lambda leaf: leaf[0], noise_free.params), run_steps_without_noise().params),
     "pmap_replicas_differ": rows_differ(pmap_state),
 }
 print(json.dumps(results))

@@ -66,7 +66,7 @@ OUT_OF_BOUNDS = [
     *((field, value, "must be at least 1") for field in AT_LEAST_ONE for value in (0, -1)),
     *((field, -1, "must be at least 0") for field in AT_LEAST_ZERO),
     *((field, value, "must be at least 0") for field in NOT_NEGATIVE for value in (-1e-6, NAN, math.inf)),
-    *((field, 2**31, "at most 2.14748e+09") for field in ("seed", "evaluation.seed")),
+    *((field, 2**31, "at most 2147483647") for field in ("seed", "evaluation.seed")),
     *(
         (field, value, "must be greater than 0")
         for field in ("optimizer.learning_rate", "model.init_sigma")
@@ -208,6 +208,8 @@ def unlike_the_default(value):
     """Another value of the same type."""
     if isinstance(value, str):
         return f"{value}?"
+    if isinstance(value, bool):
+        return not value
     return (*value, 7) if isinstance(value, tuple) else value + 1
 
 

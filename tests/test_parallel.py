@@ -49,6 +49,10 @@ def test_pmap_trains_and_its_replicas_stay_equal(eight_devices):
     assert eight_devices["pmap_replicas_differ"] == 0
 
 
+def test_pmap_without_noise_takes_the_steps_of_one_device(eight_devices):
+    assert eight_devices["pmap_noise_free"] < 1e-4
+
+
 def test_no_mesh_on_one_device():
     assert parallel.data_mesh(jax.devices()[:1]) is None
     assert parallel.replicate({"a": 1}, None) == {"a": 1}

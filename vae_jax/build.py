@@ -102,7 +102,8 @@ def check_names(config: Config) -> None:
 def build_data(config: Config) -> Dataset:
     """The data set, checked against batch size and likelihood."""
     c = config.data
-    dataset = data_lib.load(c.name, dir=c.dir, path=c.path, binarization=c.binarization, valid_fraction=c.valid_fraction)
+    options = {"binarization": c.binarization, "valid_fraction": c.valid_fraction, "streaming": c.streaming}
+    dataset = data_lib.load(c.name, dir=c.dir, path=c.path, **options)
     batch_size = config.train.batch_size
     if batch_size > dataset.train.num_examples:
         raise InputError(

@@ -1,11 +1,14 @@
 """Checkpoints: state and config together, written atomically by Orbax; no pickle."""
 
 import dataclasses
+import functools
 import logging
+import math
 import os
 import pathlib
+import tempfile
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 import jax
@@ -13,6 +16,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
 from vae_jax import config as config_lib
+from vae_jax import processes
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.train import TrainState
@@ -30,17 +34,19 @@ class Description:
 
     config: Config
     event_shape: tuple[int, ...]
-    score: float  # goes up with quality
+    score: float | None  # goes up with quality; None where a signal, and not the config, asked for a checkpoint
 
 
 class Checkpoints:
     """The checkpoints of one run, in `<workdir>/checkpoints/<step>`: the newest few, and the one of the best score."""
 
     def __init__(self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True) -> None:
-        """Opens the directory; InputError when it is only to be read and isn't there."""
+        """Opens the directory; InputError when it can't be written, or is only to be read and isn't there."""
         self.directory = pathlib.Path(workdir).absolute() / "checkpoints"
         if not for_writing and not self.directory.is_dir():
             raise InputError(f"workdir = {os.fspath(workdir)!r}: no checkpoints there")
+        if for_writing:
+            _make_writable(self.directory)
         self._keep = keep
         options = ocp.CheckpointManagerOptions(
             enable_async_checkpointing=False,
@@ -58,8 +64,10 @@ class Checkpoints:
             raise OSError(f"Orbax did not write step {int(state.step)}")
 
     def prune(self) -> None:
-        """Drops what is neither among the newest nor the best."""
-        kept = {*self.steps()[-self._keep :], self.best_step()}
+        """Drops what is neither among the newest nor the best; what has no score, as soon as there is anything newer."""
+        scores = self._scores()
+        regular = [step for step in self.steps() if scores.get(step, 0.0) is not None]
+        kept = {*regular[-self._keep :], _best(scores), self.steps()[-1]}
         for step in set(self.steps()) - kept:
             self._manager.delete(step)
 
@@ -69,21 +77,29 @@ class Checkpoints:
 
     def best_step(self) -> int | None:
         """The step of the best score among the descriptions that can be read, the later one of two; None without any."""
-        scores = []
+        return _best(self._scores())
+
+    def _scores(self) -> dict[int, float | None]:
+        scores = {}
         for step in self.steps():
             try:
-                scores.append((self.describe(step).score, step))
+                scores[step] = self.describe(step).score
             except DamagedError as error:
                 logger.warning("%s", error)
-        return max(scores)[1] if scores else None
+        return scores
 
     def describe(self, step: int) -> Description:
         """The description of a checkpoint; DamagedError when it can't be read."""
         values = self._restore(step, "description", ocp.args.JsonRestore())
         try:
-            return Description(config_lib.from_dict(values["config"]), tuple(values["event_shape"]), float(values["score"]))
-        except (KeyError, TypeError) as error:
-            raise DamagedError(f"checkpoint {step} in {self.directory} is damaged: its description lacks {error}") from error
+            score = None if values["score"] is None else float(values["score"])
+            shape = tuple(values["event_shape"])
+            if not 0 < len(shape) <= 3 or any(type(size) is not int or not 0 < size < 2**31 for size in shape):
+                raise ValueError(f"event_shape = {shape}")
+            return Description(config_lib.from_dict(values["config"]), shape, score)
+        except (KeyError, TypeError, ValueError) as error:
+            reason = textwrap.shorten(f"lacks {error}" if isinstance(error, KeyError) else f"holds {error}", 200)
+            raise DamagedError(f"checkpoint {step} in {self.directory} is damaged: its description {reason}") from error
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The state at that step, like `like` in shapes, types and placement; to one device where that is abstract.
@@ -108,17 +124,35 @@ class Checkpoints:
         """Takes away what is newer than a step, so that the run can write it again: the damaged ones as `damaged-<step>`."""
         for newer in (s for s in self.steps() if s > step):
             if newer in damaged:
-                names = (self.directory / f"damaged-{newer}{suffix}" for suffix in ("", *(f".{n}" for n in range(1, 1000))))
-                (self.directory / str(newer)).rename(next(name for name in names if not name.exists()))
+                processes.on_first(functools.partial(self._set_aside, newer))
                 self._manager.reload()
             else:
                 self._manager.delete(newer)
+
+    def _set_aside(self, step: int) -> None:
+        names = (self.directory / f"damaged-{step}{suffix}" for suffix in ("", *(f".{n}" for n in range(1, 1000))))
+        (self.directory / str(step)).rename(next(name for name in names if not name.exists()))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._manager.close()
+
+
+def _make_writable(directory: pathlib.Path) -> None:
+    """Makes the directory, and finds out before a step is taken what else the first checkpoint would fail of."""
+    try:
+        directory.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        where = f"workdir = {os.fspath(directory.parent)!r}"
+        raise InputError(f"{where}: {directory} cannot be written ({error.strerror or error})") from error
+
+
+def _best(scores: Mapping[int, float | None]) -> int | None:
+    return max(scores, key=lambda step: (-math.inf if scores[step] is None else scores[step], step), default=None)
 
 
 def restore_latest(

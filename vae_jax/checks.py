@@ -3,8 +3,9 @@
 import re
 
 from vae_jax.config import Config, check_types, flatten
-from vae_jax.errors import InputError, check_range
+from vae_jax.errors import InputError, check_range, shown
 
+LARGEST_INT, LARGEST = 2**31 - 1, 1e30  # steps, sizes and seeds are int32 on the device, everything else float32
 AT_LEAST_ONE = (
     "model.latent_dim",
     "objective.num_samples",
@@ -20,6 +21,7 @@ AT_LEAST_ONE = (
 )
 AT_LEAST_ZERO = (
     "seed",
+    "data.workers",
     "objective.beta",
     "objective.beta_start",
     "objective.beta_steps",
@@ -39,18 +41,24 @@ def check(config: Config) -> None:
     """Raises InputError with the first field whose value can't be meant, whatever the data are."""
     check_types(config, "")
     values = flatten(config)
-    if not re.fullmatch(r"[\w.+=,-]*\w[\w.+=,-]*", config.name):
-        raise InputError(f"config.name = {config.name!r}: must be letters, digits and any of _.+=,- (it names a folder)")
+    if not re.fullmatch(r"(?=.*\w)[\w.+=,-]{1,100}", config.name):
+        raise InputError(
+            f"config.name = {shown(config.name)}: must be letters, digits and any of _.+=,- (it names a folder), at most 100"
+        )
+    defaults = flatten(Config())
     for field in AT_LEAST_ONE:
         check_range(f"config.{field}", values[field], 1)
-    check_range("config.train.num_steps", config.train.num_steps, 1, 2**31 - 1)
     for field in AT_LEAST_ZERO:
-        check_range(f"config.{field}", values[field], 0, 2**31 - 1 if field.endswith("seed") else 1e30)
+        check_range(f"config.{field}", values[field], 0, LARGEST_INT if isinstance(defaults[field], int) else LARGEST)
     for field in ABOVE_ZERO:
-        check_range(f"config.{field}", values[field], 0, 1e30, open_low=True)
+        check_range(f"config.{field}", values[field], 0, LARGEST, open_low=True)
     for field in ("model.hidden", "model.channels"):
         for size in values[field]:
             check_range(f"config.{field}", size, 1)
+    for field, value in values.items():
+        for entry in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(entry, int) and entry > LARGEST_INT and not isinstance(defaults[field], float):
+                raise InputError(f"config.{field} = {shown(entry)}: must be at most {LARGEST_INT}")
     check_range("config.optimizer.ema_decay", config.optimizer.ema_decay, 0, 1 - 1e-7)
     if config.model.sigma in ("scalar", "channel", "pixel"):
         check_range("config.model.init_sigma", config.model.init_sigma, 1e-3, 50)  # a learned sigma is bounded there
@@ -63,6 +71,7 @@ def check(config: Config) -> None:
         ("objective.capacity", "objective 'elbo'", objective.name == "elbo"),
         ("optimizer.weight_decay", "optimizer 'adamw'", config.optimizer.name == "adamw"),
         ("data.path", "the data set 'npz'", config.data.name == "npz"),
+        ("data.workers", "data.streaming", config.data.streaming),
     ):
         if values[field] and not used:
             raise InputError(f"config.{field} = {values[field]!r}: does nothing without {used_by}; leave it out")
@@ -78,6 +87,11 @@ def check(config: Config) -> None:
         raise InputError(
             f"config.objective.beta_steps = {objective.beta_steps}: must be at least 1 with beta_schedule "
             f"{objective.beta_schedule!r}"
+        )
+    if objective.beta_schedule == "cyclical" and objective.beta_steps * objective.beta_cycles > LARGEST_INT:
+        raise InputError(
+            f"config.objective.beta_cycles = {objective.beta_cycles}: times config.objective.beta_steps = "
+            f"{objective.beta_steps}, must be at most {LARGEST_INT}"
         )
     if config.optimizer.warmup_steps >= config.train.num_steps:
         raise InputError(

@@ -10,7 +10,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from vae_jax.errors import InputError, nearest
+from vae_jax.errors import InputError, nearest, shortened, shown
 
 
 @dataclasses.dataclass
@@ -19,9 +19,11 @@ class Data:
 
     name: str = "digits"  # sprites, digits, npz, or a name of tensorflow-datasets
     dir: str = ""  # where tensorflow-datasets finds or puts its files
-    path: str = ""  # the .npz file when name is npz
+    path: str = ""  # when name is npz: the .npz file, or a folder of .npy files
     binarization: str = "none"  # none, static, dynamic, threshold
     valid_fraction: float = 0.1  # of train, where the source has no validation split
+    streaming: bool = False  # whether training images stay on disk or on the host, and come batch by batch; same numbers
+    workers: int = 0  # of streaming: processes that read; 0: a thread does
 
 
 @dataclasses.dataclass
@@ -143,14 +145,17 @@ def check_types(group: Any, prefix: str) -> None:
         kind = kinds[name]
         if dataclasses.is_dataclass(kind):
             if not isinstance(value, kind):
-                raise InputError(f"config.{field} = {value!r}: must be a {kind.__name__}")
+                raise InputError(f"config.{field} = {shown(value)}: must be a {kind.__name__}")
             check_types(value, f"{field}.")
         elif not _is_a(value, kind):
-            raise InputError(f"config.{field} = {value!r}: must be {_KINDS[kind]}")
+            raise InputError(f"config.{field} = {shown(value)}: must be {_KINDS[kind]}")
+        elif any(isinstance(entry, int) and abs(entry) >= 2**63 for entry in _entries(value)):
+            raise InputError(f"config.{field} = {shown(value)}: must be below 2^63; no number that is meant has more digits")
 
 
 _KINDS = {
     str: "a string",
+    bool: "true or false",
     int: "an integer",
     float: "a number",
     tuple[int, ...]: "a tuple of integers",
@@ -158,10 +163,16 @@ _KINDS = {
 }
 
 
+def _entries(value: Any) -> Collection[Any]:
+    return value if isinstance(value, tuple | list) else (value,)
+
+
 def _is_a(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is tuple:
         return isinstance(value, tuple | list) and all(_is_a(entry, typing.get_args(kind)[0]) for entry in value)
-    return isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
+    if isinstance(value, bool) or kind is bool:  # which Python counts among the integers
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, int | float if kind is float else kind)
 
 
 def from_dict(values: Mapping[str, Any]) -> Config:
@@ -193,7 +204,7 @@ def check_field(path: str) -> None:
         types = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
         if name not in types:
             known = list(flatten(Config()))
-            raise InputError(f"config.{path}: no such field{nearest(path, known)}")
+            raise InputError(f"config.{shortened(path, 200)}: no such field{nearest(path[:100], known)}")
         cls = types[name]
 
 

@@ -12,6 +12,20 @@ class RunStopped(RuntimeError):
     """A run cannot go on; its message says why, and what is left of it."""
 
 
+def shown(value: object, most: int = 200) -> str:
+    """The value as it is written in Python, its middle left out where that is long."""
+    try:
+        return shortened(repr(value), most)
+    except ValueError:  # Python prints no integer of more than 4300 digits
+        return f"<{type(value).__name__} of too many digits to print>"
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, its middle left out where it has more than `most` characters."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """A hint ``, did you mean 'x'?`` when one of the allowed names is close to `name`, else nothing."""
     close = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
@@ -22,7 +36,7 @@ def check_choice(field: str, value: str, allowed: Iterable[str]) -> str:
     """Returns `value`, or raises InputError when it is not one of the allowed names."""
     allowed = list(allowed)
     if value not in allowed:
-        raise InputError(f"{field} = {value!r}: unknown; allowed are {', '.join(allowed)}{nearest(value, allowed)}")
+        raise InputError(f"{field} = {shown(value)}: unknown; allowed are {', '.join(allowed)}{nearest(value, allowed)}")
     return value
 
 
@@ -30,6 +44,10 @@ def check_range(field: str, value: float, low: float, high: float = float("inf")
     """Raises InputError unless low <= value <= high (low < value when `open_low`); NaN is outside."""
     inside = (value > low if open_low else value >= low) and value <= high
     if not inside:
-        bound = f"{'greater than' if open_low else 'at least'} {low:g}"
-        bound += f" and at most {high:g}" if high != float("inf") else ""
-        raise InputError(f"{field} = {value!r}: must be {bound}")
+        bound = f"{'greater than' if open_low else 'at least'} {_plain(low)}"
+        bound += f" and at most {_plain(high)}" if high != float("inf") else ""
+        raise InputError(f"{field} = {shown(value)}: must be {bound}")
+
+
+def _plain(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vae_jax import processes
 from vae_jax.checkpoint import Checkpoints, Description
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation import Terms
-from vae_jax.records import MetricsWriter
+from vae_jax.records import MetricsWriter, SilentWriter
 from vae_jax.results import evaluator_of, summarize_split
 from vae_jax.run import Run
 from vae_jax.train import TrainState
@@ -24,7 +25,7 @@ class Journal:
     def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int) -> None:
         self.run, self.checkpoints = run, checkpoints
         self.stopped: str | None = None  # why, from the call on in which too many steps in a row were not finite
-        self._writer = MetricsWriter(run.workdir, start_step=start_step)
+        self._writer = MetricsWriter(run.workdir, start_step=start_step) if processes.is_first() else SilentWriter()
         self._evaluate: Callable[[Params, str], Terms] = evaluator_of(run)
 
     def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
@@ -51,13 +52,20 @@ class Journal:
         numbers = summarize_split(self.run, self._evaluate(state.eval_params, "valid"))
         step, binarization = int(state.step), self.run.dataset.preparation["binarization"]
         self._writer.write(step, "valid", numbers, binarization=binarization)
+        self._write(state, _score(numbers))
+
+    def save_between(self, state: TrainState) -> None:
+        """A checkpoint where the config asks for none, to go on from: without a score, so that it changes no result."""
+        self._write(state, None)
+
+    def _write(self, state: TrainState, score: float | None) -> None:
         try:
-            self.checkpoints.save(state, Description(self.run.config, self.run.dataset.shape, _score(numbers)))
+            self.checkpoints.save(state, Description(self.run.config, self.run.dataset.shape, score))
         except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
             reason = textwrap.shorten(str(error) or type(error).__name__, 160)
             if "no space left" in str(error).lower():
                 reason = "no space left on the device"
-            raise RunStopped(f"checkpoint {step} could not be written: {reason}; {self.last_good()}") from error
+            raise RunStopped(f"checkpoint {int(state.step)} could not be written: {reason}; {self.last_good()}") from error
 
     def last_good(self) -> str:
         """Which checkpoint is left, in words."""

@@ -1,6 +1,7 @@
 """The training loop: compiled calls, evaluations and checkpoints in between, and what stops it."""
 
 import contextlib
+import functools
 import logging
 import os
 import pathlib
@@ -11,17 +12,18 @@ from typing import Any
 import jax
 import tqdm
 
-from vae_jax import sweep
+from vae_jax import processes, sweep
 from vae_jax.checkpoint import Checkpoints, restore_latest
 from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
+from vae_jax.interruption import Interruption
 from vae_jax.journal import Journal, last_good
-from vae_jax.program import Lanes, OneRun, Program
+from vae_jax.program import Program, program_of
 from vae_jax.results import evaluate_lanes, evaluate_run
 from vae_jax.run import Run, make_runs
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
-from vae_jax.workdir import claim_workdir
+from vae_jax.workdir import claimed
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +39,24 @@ def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, 
     """
     runs = make_runs(config, workdir)
     is_sweep = bool(sweep.swept(config))
-    if not is_sweep and config.train.batch_size % jax.device_count():
+    if len(runs) == 1 and config.train.batch_size % jax.device_count():
         raise InputError(
             f"config.train.batch_size = {config.train.batch_size}: must be a multiple of the {jax.device_count()} devices"
         )
-    claim_workdir(pathlib.Path(workdir), config)
-    if is_sweep:
-        for run in runs:
-            claim_workdir(run.workdir, run.config)
-    train_to_end(runs, Lanes(runs, chunk=config.sweep.chunk) if is_sweep else OneRun(runs[0]))
-    return evaluate_lanes(runs, config, workdir) if is_sweep else evaluate_run(runs[0])
+    if is_sweep and jax.process_count() > 1:
+        raise InputError(
+            f"config.sweep: {jax.process_count()} processes can't share a sweep; give each process lanes of its own"
+        )
+    with contextlib.ExitStack() as stack:
+        processes.on_first(functools.partial(_claim, stack, runs, config, pathlib.Path(workdir)))
+        train_to_end(runs, program_of(runs, chunk=config.sweep.chunk))
+        return evaluate_lanes(runs, config, workdir) if is_sweep else evaluate_run(runs[0])
+
+
+def _claim(stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, workdir: pathlib.Path) -> None:
+    stack.enter_context(claimed(workdir, config))
+    for run in runs if sweep.swept(config) else ():
+        stack.enter_context(claimed(run.workdir, run.config))
 
 
 def train_to_end(runs: Sequence[Run], program: Program) -> None:
@@ -61,30 +71,42 @@ def train_to_end(runs: Sequence[Run], program: Program) -> None:
         journals = [Journal(run, checkpoints, first) for run, checkpoints in zip(runs, kept, strict=True)]
         for journal in journals:
             stack.callback(journal.close)
+        interruption = stack.enter_context(Interruption())
         try:
-            _advance(program, state, first, journals)
+            step = _advance(program, state, first, journals, interruption)
         except OSError as error:
             raise RunStopped(f"{error}; {last_good(kept[0])}") from error
+        if processes.any_of(interruption.asked):
+            interruption.leave(step)
 
 
-def _advance(program: Program, state: TrainState, first: int, journals: Sequence[Journal]) -> None:
-    """The loop itself. Between evaluations, the metrics of one call are read when the next is under way."""
+def _advance(program: Program, state: TrainState, first: int, journals: Sequence[Journal], interruption: Interruption) -> int:
+    """The loop itself, to the end or an interruption; returns its last step, which is saved.
+
+    Between evaluations, the metrics of one call are read when the next is under way.
+    """
     config = journals[0].run.config
     _announce(journals, first)
     pending: tuple[int, int, Metrics] | None = None
-    with _progress_bar(journals, first) as bar:
+    stop = first
+    with _progress_bar(journals, first) as bar, program.reading(list(calls(first, config))) as data:
         for start, stop in calls(first, config):
-            state, metrics = program.epoch(stop - start)(state, program.source)
+            state, metrics = program.epoch(stop - start)(state, data)
             if pending is not None:
                 _report(program, *pending, journals, bar)
             pending = (start, stop, metrics)
-            if stop % config.train.eval_every == 0 or stop == config.train.num_steps:
+            asked = processes.any_of(interruption.asked)
+            regular = stop % config.train.eval_every == 0 or stop == config.train.num_steps
+            if regular or asked:
                 _report(program, *pending, journals, bar)
                 pending = None
                 for journal, own in zip(journals, program.split(state), strict=True):
-                    journal.save(own)
+                    journal.save(own) if regular else journal.save_between(own)
                 for journal in journals:  # after all are saved: a kill in between leaves a step that all have
                     journal.checkpoints.prune()
+            if asked:
+                break
+    return stop
 
 
 def _announce(journals: Sequence[Journal], first: int) -> None:
@@ -101,7 +123,13 @@ def _progress_bar(journals: Sequence[Journal], first: int) -> tqdm.tqdm:
     config = journals[0].run.config
     width = shutil.get_terminal_size().columns  # tqdm's own guess draws nothing in a terminal that claims no rows
     return tqdm.tqdm(
-        total=config.train.num_steps, initial=first, unit="step", desc=config.name, ncols=min(width, 100), nrows=20
+        total=config.train.num_steps,
+        initial=first,
+        unit="step",
+        desc=config.name,
+        ncols=min(width, 100),
+        nrows=20,
+        disable=not processes.is_first(),
     )
 
 

@@ -3,6 +3,7 @@
 python -m vae_jax.main --config=configs/beta_vae.py
 python -m vae_jax.main --config=configs/vae.py:mnist --config.data.dir=DIR --config.seed=1 --workdir=runs/mnist1
 python -m vae_jax.main --workdir=runs/mnist1 --mode=eval
+python -m vae_jax.main --config=... --coordinator=10.0.0.1:1234 --num_processes=2 --process_index=0  (and 1 on the other host)
 """
 
 import itertools
@@ -11,18 +12,25 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from absl import app, flags
 from ml_collections import config_flags
 
 from vae_jax import config as config_lib
+from vae_jax import memory, processes
 from vae_jax.config import Config
-from vae_jax.errors import InputError, RunStopped, check_choice, nearest
+from vae_jax.errors import InputError, RunStopped, check_choice, nearest, shortened
+
+LONGEST_MESSAGE = 4000  # characters; all that is longer repeats a long value
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Path of a config file, such as configs/beta_vae.py or configs/vae.py:mnist.", lock_config=True
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where the run is kept; runs/<config name> when it is left out.")
+_COORDINATOR = flags.DEFINE_string("coordinator", None, "Address and port of the first of several processes.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes train together.")
+_PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Which of them this is, from 0.")
 _MODE = flags.DEFINE_string("mode", "train", "train (or go on training), then evaluate; or only eval what is in the workdir.")
 
 
@@ -39,10 +47,12 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     _show_own_messages()
     if not flags.FLAGS["verbosity"].present:
         logging.getLogger().setLevel(logging.WARNING)
-        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells every step of a save there
-    numbers = loop.train_and_evaluate(config, workdir) if mode == "train" else results.evaluate_workdir(workdir, config)
-    print(results.describe(numbers))
-    print(f"figures: {pathlib.Path(workdir) / 'figures'}")
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # where Orbax tells every step of a save, and tracebacks
+    with memory.explained():
+        numbers = loop.train_and_evaluate(config, workdir) if mode == "train" else results.evaluate_workdir(workdir, config)
+    if processes.is_first():
+        print(results.describe(numbers))
+        print(f"figures: {pathlib.Path(workdir) / 'figures'}")
 
 
 def _show_own_messages() -> None:
@@ -50,7 +60,7 @@ def _show_own_messages() -> None:
     own, handler = logging.getLogger("vae_jax"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     own.handlers, own.propagate = [handler], False
-    own.setLevel(logging.INFO)
+    own.setLevel(logging.INFO if processes.is_first() else logging.ERROR)
 
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
@@ -86,18 +96,30 @@ def _parse(argv: Sequence[str]) -> list[str]:
     try:
         return parse_flags(argv)
     except InputError as error:
-        sys.exit(f"error: {error}")
-    except SystemExit:  # only after --help, which absl counts as a failure
-        sys.exit(0)
+        sys.exit(f"error: {shortened(str(error), LONGEST_MESSAGE)}")
+    except SystemExit as stop:
+        if any(argument.lstrip("-").startswith(("help", "?")) for argument in argv[1:]):
+            sys.exit(0)  # absl counts it as a failure
+        sys.exit(f"error: config: the file cannot be used, it ends the program with {stop.code!r}")
+
+
+def _unraisable(unraisable: Any) -> None:
+    """Python's own hook, without what the threads that wrote a failed checkpoint still say after it was reported."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def _main(argv: Sequence[str]) -> None:
+    sys.unraisablehook = _unraisable
     try:
         if len(argv) > 1:
             raise InputError(f"unexpected argument {argv[1]!r}; every argument is a flag, as in --config=configs/vae.py")
+        processes.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_INDEX.value)
         run(_MODE.value, _CONFIG.value, _WORKDIR.value)
     except (InputError, RunStopped, OSError) as error:  # OSError: a disk that is full, a folder that can't be written
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {shortened(str(error), LONGEST_MESSAGE)}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell has it
 
 
 def main() -> None:

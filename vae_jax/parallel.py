@@ -1,9 +1,12 @@
 """Meshes and placement: batches, or lanes of a sweep, over devices."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -22,7 +25,38 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
 
     Placed in either case: the same function is compiled again for arrays that are bound to a device and for those that aren't.
     """
-    return jax.device_put(tree, jax.local_devices()[0] if mesh is None else NamedSharding(mesh, P()))
+    if mesh is None:
+        return jax.device_put(tree, jax.local_devices()[0])
+    sharding = NamedSharding(mesh, P())
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(functools.partial(_replicate_leaf, sharding), tree)
+
+
+def _replicate_leaf(sharding: NamedSharding, x: Any) -> jax.Array:
+    """The same for one array that every process has in whole, which `device_put` doesn't place on devices of others."""
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        data = _replicate_leaf(sharding, jax.random.key_data(x))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+    x = np.asarray(x)
+    return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+
+def own_rows(num_rows: int, mesh: Mesh | None) -> slice:
+    """Those of the rows of a batch that are split over the mesh which lie on devices of this process: neighbours."""
+    if mesh is None:
+        return slice(0, num_rows)
+    shares = NamedSharding(mesh, P("data")).addressable_devices_indices_map((num_rows,)).values()
+    edges = [share[0].indices(num_rows)[:2] for share in shares]
+    return slice(min(start for start, _ in edges), max(stop for _, stop in edges))
+
+
+def split_batches(tree: Any, mesh: Mesh | None) -> Any:
+    """Batches [S, B, ...] over the devices of the mesh, from the `own_rows` of each that this process has."""
+    if mesh is None:
+        return jax.device_put(tree, jax.local_devices()[0])
+    sharding = NamedSharding(mesh, P(None, "data"))
+    return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), tree)
 
 
 def lanes_mesh(num_lanes: int) -> Mesh | None:

@@ -1,7 +1,8 @@
 """What the training loop advances, some steps in each compiled call: one run, or all lanes of a sweep."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -13,25 +14,28 @@ from jax.sharding import PartitionSpec as P
 
 from vae_jax import build, parallel, sweep, train
 from vae_jax.config import Config
-from vae_jax.data import Source, order
+from vae_jax.data import Source, order, streaming
+from vae_jax.data.streaming import Block, Span
 from vae_jax.models import VAE
 from vae_jax.run import Run
 from vae_jax.train import TrainState
 from vae_jax.types import Array, Metrics
 
-Epoch = Callable[[TrainState, Source], tuple[TrainState, Metrics]]
+Reading = Source | Iterator[Block]
+Epoch = Callable[[TrainState, Reading], tuple[TrainState, Metrics]]
 
 
 class Program(Protocol):
     """The state of one or of many runs, as one tree on the devices."""
 
-    source: Source  # the training data, placed
+    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Reading]:
+        """The training data, placed, for epochs of those steps and no others."""
 
     def initial(self) -> TrainState:
         """The state at step 0."""
 
     def epoch(self, num_steps: int) -> Epoch:
-        """(state, source) -> (state, metrics), compiled once for each number of steps; the state is donated."""
+        """(state, reading) -> (state, metrics), compiled once for each number of steps; the state is donated."""
 
     def split(self, tree: Any) -> list[Any]:
         """A tree of each run's own, of a state or of metrics."""
@@ -48,10 +52,16 @@ class OneRun:
         self.source = parallel.replicate(run.dataset.train, run.mesh)
         self.epoch = functools.cache(self._make_epoch)
 
+    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Source]:
+        return contextlib.nullcontext(self.source)
+
     def initial(self) -> TrainState:
         run = self._run
         init = functools.partial(initial_state, run.config, run.model, run.tx)
-        return self.join([jax.jit(init, compiler_options=_run_once())(run.dataset.train)])
+        return self.join([jax.jit(init, compiler_options=_run_once())(self._example())])
+
+    def _example(self) -> Source:
+        return self._run.dataset.train
 
     def split(self, tree: Any) -> list[Any]:
         return [tree]
@@ -64,6 +74,57 @@ class OneRun:
         indices = order_of(run.config, run.dataset.train)
         decay = run.config.optimizer.ema_decay or None
         return train.make_train_epoch(run.loss_fn, run.tx, order=indices, num_steps=num_steps, ema_decay=decay, mesh=run.mesh)
+
+
+class Streamed(OneRun):
+    """A run alone whose training data stay on the host: blocks of batches come to the devices while they work on others.
+
+    The numbers are those of `OneRun`. The batches of a call that would take too much memory come in several blocks.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._most = run.dataset.train.steps_in_a_block(run.config.train.batch_size)
+        self.epoch = functools.cache(self._make_epoch)
+        self._block = functools.cache(self._make_block)
+
+    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Iterator[Block]]:
+        run, batch_size = self._run, self._run.config.train.batch_size
+        return streaming.stream(
+            run.dataset.train,
+            [part for call in calls for part in streaming.parts(call, self._most)],
+            batch_size=batch_size,
+            seed=run.config.seed,
+            rows=parallel.own_rows(batch_size, run.mesh),
+            place=functools.partial(parallel.split_batches, mesh=run.mesh),
+            workers=run.config.data.workers,
+        )
+
+    def _example(self) -> Source:
+        return self._run.dataset.train.at(np.zeros(1, np.int64))
+
+    def _make_epoch(self, num_steps: int) -> Epoch:
+        lengths = [stop - start for start, stop in streaming.parts((0, num_steps), self._most)]
+
+        def epoch(state: TrainState, blocks: Iterator[Block]) -> tuple[TrainState, Metrics]:
+            metrics = []
+            for length in lengths:
+                state, some = self._block(length)(state, next(blocks))
+                metrics.append(some)
+            return state, metrics[0] if len(metrics) == 1 else _concatenate(metrics)
+
+        return epoch
+
+    def _make_block(self, num_steps: int) -> Callable[[TrainState, Block], tuple[TrainState, Metrics]]:
+        run = self._run
+        return train.make_train_epoch(
+            *(run.loss_fn, run.tx),
+            order=lambda steps: steps - steps[0],  # a block is read by the number of the step in it
+            num_steps=num_steps,
+            ema_decay=run.config.optimizer.ema_decay or None,
+            mesh=run.mesh,
+            batched=True,
+        )
 
 
 class Lanes:
@@ -81,6 +142,9 @@ class Lanes:
         self._shape = runs[0].dataset.shape
         self.source = parallel.replicate(runs[0].dataset.train, self._mesh)
         self.epoch = functools.cache(self._make_epoch)
+
+    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Source]:
+        return contextlib.nullcontext(self.source)
 
     def initial(self) -> TrainState:
         def one_lane(_: None, values: dict[str, Array], source: Source) -> TrainState:
@@ -119,6 +183,13 @@ class Lanes:
         return config, build.build_model(config, self._shape), build.build_optimizer(config)
 
 
+def program_of(runs: Sequence[Run], *, chunk: int = 0) -> Program:
+    """The program of a run alone, or of several; `chunk` as for `Lanes`."""
+    if len(runs) > 1:
+        return Lanes(runs, chunk=chunk)
+    return Streamed(runs[0]) if runs[0].config.data.streaming else OneRun(runs[0])
+
+
 def initial_state(config: Config, model: VAE, tx: optax.GradientTransformation, source: Source) -> TrainState:
     """The state of a run at step 0."""
     key_init, key_example = jax.random.split(jax.random.key(config.seed))
@@ -136,6 +207,11 @@ def order_of(config: Config, source: Source) -> Callable[[Array], Array]:
 def _run_once() -> dict[str, int] | None:
     """Compiler options of a program that isn't worth optimising: the same bits, on the CPU after a quarter of the time."""
     return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
+
+
+@jax.jit
+def _concatenate(metrics: Sequence[Metrics]) -> Metrics:
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *metrics)
 
 
 @jax.jit

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vae_jax import build, parallel, sweep, trained, visualize
+from vae_jax import build, parallel, processes, sweep, trained, visualize
 from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset
@@ -36,11 +36,17 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
     """
     saved = read_config(pathlib.Path(workdir))
     if override is not None:
-        free = [field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", "data.dir", "data.path"))]
-        config_lib.check_same(override, saved, f"workdir = {os.fspath(workdir)!r}", free)
+        _check_same_run(override, saved, workdir)
     config = override or saved
     runs = make_runs(config, workdir)
     return evaluate_lanes(runs, config, workdir) if sweep.swept(config) else evaluate_run(runs[0])
+
+
+def _check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> None:
+    """InputError where two configs differ in more than how a run is evaluated."""
+    data = ("data.dir", "data.path", "data.streaming", "data.workers")
+    free = [field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", *data))]
+    config_lib.check_same(config, saved, f"workdir = {os.fspath(where)!r}", free)
 
 
 def evaluate_run(run: Run) -> dict[str, Any]:
@@ -50,6 +56,7 @@ def evaluate_run(run: Run) -> dict[str, Any]:
       RunStopped: the numbers are not finite (they are written all the same).
     """
     model, c = trained.load(run.workdir), run.config.evaluation
+    _check_same_run(run.config, model.config, run.workdir / "checkpoints")
     evaluate = evaluator_of(run, c.num_samples)
     logger.info("evaluating step %d on %d test images", model.step, run.dataset.test.num_examples)
     terms = {split: evaluate(model.params, split) for split in ("valid", "test")}
@@ -63,19 +70,25 @@ def evaluate_run(run: Run) -> dict[str, Any]:
         "data": {"name": run.dataset.name, **_sizes(run.dataset), **run.dataset.preparation},
         **{split: summarize_split(run, values) for split, values in terms.items()},
     }
-    write_json(run.workdir / "results.json", results)
+    if processes.is_first():
+        write_json(run.workdir / "results.json", results)
     if not np.isfinite(results["test"]["distortion"]):
         raise RunStopped(f"the evaluation of step {model.step} is not finite, so the run diverged; see {run.workdir}")
+    if processes.is_first():
+        _draw(run, model, terms["test"])
+    return results
+
+
+def _draw(run: Run, model: trained.Trained, terms: Terms) -> None:
     logger.info("drawing")
     visualize.draw_all(
         model,
         run.dataset,
-        terms["test"],
+        terms,
         read_metrics(run.workdir),
         run.workdir / "figures",
         corruption=build.build_corruption(run.config),
     )
-    return results
 
 
 def evaluate_lanes(runs: Sequence[Run], config: Config, workdir: str | os.PathLike) -> dict[str, Any]:
@@ -135,9 +148,9 @@ def evaluator_of(run: Run, num_samples: int = 1) -> Callable[[Params, str], Term
     )
 
     def evaluate(params: Params, split: str) -> Terms:
-        params = settle(run.model, params, run.dataset.train, key_sigma)
-        source = parallel.replicate(getattr(run.dataset, split), run.mesh)
-        return evaluator(parallel.replicate(params, run.mesh), source, keys[SPLITS.index(split)])
+        params = settle(run.model, jax.device_get(params), run.dataset.train, key_sigma)
+        arguments = (params, getattr(run.dataset, split), keys[SPLITS.index(split)])
+        return evaluator(*parallel.replicate(arguments, run.mesh))
 
     return evaluate
 

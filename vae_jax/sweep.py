@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vae_jax.config import Config, Sweep, check_types
-from vae_jax.errors import InputError, check_range
+from vae_jax.errors import InputError, check_range, shown
+
+MAX_LANES = 10_000  # each has a folder, its checkpoints and its figures
 
 PATHS = {  # field of `Sweep` -> field of `Config`
     "seed": "seed",
@@ -39,14 +42,17 @@ def lane_configs(config: Config) -> dict[str, Config]:
     The seed varies fastest, and is named last.
 
     Raises:
-      InputError: a list holds something else than numbers, or one of them twice.
+      InputError: a list holds something else than numbers, or one of them twice, or there are more than `MAX_LANES`.
     """
     check_types(config, "")
-    check_range("config.sweep.chunk", config.sweep.chunk, 0)
+    check_range("config.sweep.chunk", config.sweep.chunk, 0, 2**31 - 1)
     lists = swept(config)
+    num_lanes = math.prod(map(len, lists.values()))
+    if num_lanes > MAX_LANES:
+        raise InputError(f"config.sweep: {' x '.join(lists)} make {num_lanes} lanes; at most {MAX_LANES} are allowed")
     for name, values in lists.items():
-        if len(set(values)) < len(values):
-            raise InputError(f"config.sweep.{name} = {values}: must not hold a value twice")
+        if len({lane_name({name: value}) for value in values}) < len(values):
+            raise InputError(f"config.sweep.{name} = {shown(values)}: must not hold a value twice, to 12 digits")
     names = sorted(lists, key=lambda name: name == "seed")
     alone = dataclasses.replace(config, sweep=Sweep())
     combinations = (dict(zip(names, values, strict=True)) for values in itertools.product(*(lists[name] for name in names)))

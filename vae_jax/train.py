@@ -173,19 +173,23 @@ def make_train_epoch(
     num_steps: int,
     ema_decay: float | None = None,
     mesh: Mesh | None = None,
+    batched: bool = False,
 ) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
     """(state, data) -> (state, metrics [S]): `train_epoch` in one program, with arguments as there and in `make_train_step`.
 
-    The state is donated: use the one returned. With a mesh the batch is split over its "data" axis.
+    The state is donated: use the one returned. With a mesh the batch is split over its "data" axis. Data that are `batched`,
+    arrays [S, B, ...] of which `take` makes the batch of a step, are split already; any other are on all devices.
     """
-    sharding = None if mesh is None else NamedSharding(mesh, P(None, "data"))
+    split = None if mesh is None else NamedSharding(mesh, P(None, "data"))
+    sharding = None if batched else split
     epoch = functools.partial(
         train_epoch, loss_fn=loss_fn, tx=tx, order=order, num_steps=num_steps, ema_decay=ema_decay, sharding=sharding
     )
     if mesh is None:
         return jax.jit(epoch, donate_argnums=0)
     everywhere = NamedSharding(mesh, P())
-    return jax.jit(epoch, donate_argnums=0, in_shardings=everywhere, out_shardings=everywhere)
+    in_shardings = (everywhere, split if batched else everywhere)
+    return jax.jit(epoch, donate_argnums=0, in_shardings=in_shardings, out_shardings=everywhere)
 
 
 def make_pmap_train_step(

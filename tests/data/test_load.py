@@ -208,9 +208,13 @@ def test_pickled_objects_are_refused_and_do_not_run(tmp_path) -> None:
     assert mark.exists()
 
 
-@pytest.mark.parametrize("kind", ["directory", "missing", "none"])
+def test_npz_path_of_a_folder_without_arrays(tmp_path) -> None:
+    assert_parts(refusal("npz", path=os.fspath(tmp_path)), "no array 'train_images'", "it needs train_images and test_images")
+
+
+@pytest.mark.parametrize("kind", ["missing", "none"])
 def test_npz_path_that_is_no_file(tmp_path, kind) -> None:
-    path = {"directory": os.fspath(tmp_path), "missing": os.fspath(tmp_path / "a.npz"), "none": ""}[kind]
+    path = {"missing": os.fspath(tmp_path / "a.npz"), "none": ""}[kind]
     assert_parts(
         refusal("npz", path=path), f"config.data.path = {path!r}", "needs the path" if kind == "none" else "no such file"
     )

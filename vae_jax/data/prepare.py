@@ -1,21 +1,23 @@
 """From arrays to a data set: checks, scale, the split, binarisation."""
 
+import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import order
+from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
+from vae_jax.data.rows import HostRows, Rows
 from vae_jax.data.sources import ArraySource, Dataset
+from vae_jax.data.streaming import HostSource
 from vae_jax.errors import InputError, check_choice, check_range
-from vae_jax.types import Array
 
-BINARIZATIONS = ("none", "static", "dynamic", "threshold")
-BINARIZATION_SEED = 777  # of the one draw that makes a binarised test set
 SPLIT_SEED = 0
+READ_BYTES = 2**24  # of images that are looked at once, at a time
 SPLITS = ("train", "valid", "test")
 
 
@@ -26,8 +28,9 @@ def from_arrays(
     binarization: str = "none",
     valid_fraction: float = 0.1,
     test_rule: str = "as in the source",
+    streaming: bool = False,
 ) -> Dataset:
-    """A data set from images in memory.
+    """A data set from images in memory, or, when `streaming`, with training images that stay where they are.
 
     Args:
       arrays: `train_images` and `test_images`, each [N, *E]; optionally `valid_images`, and labels `train_labels`,
@@ -38,12 +41,18 @@ def from_arrays(
         same for validation and test, anew at each reading for training).
       valid_fraction: the share of train that becomes validation where `valid_images` is missing.
       test_rule: where the test split comes from, in words, for the record.
+      streaming: whether `train` is to be a `HostSource`. Its images and labels may then be anything with the `shape`, the
+        `dtype` and the indexing of an array. Floats, and bytes that look binary, are read through once, for their range.
 
     Raises:
       InputError: a missing key, an empty split, unequal shapes, values that are not finite or not in the range.
     """
     check_choice("config.data.binarization", binarization, BINARIZATIONS)
-    splits = {split: _images(arrays, split, name) for split in SPLITS if split != "valid" or "valid_images" in arrays}
+    splits = {
+        split: _images(arrays, split, name, lazy=streaming and split == "train")
+        for split in SPLITS
+        if split != "valid" or "valid_images" in arrays
+    }
     labels = {split: _labels(arrays, split, images, name) for split, images in splits.items()}
     preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
@@ -52,7 +61,8 @@ def from_arrays(
     if len(set(shapes.values())) > 1:
         raise InputError(f"{name}: images of unequal shapes in the splits, {shapes}; all must be alike")
 
-    scale, value_range = _scale(splits, name)
+    values = {split: _values(images) for split, images in splits.items()}
+    scale, value_range = _scale(values, name)
     preparation |= {"scale": scale, "binarization": binarization}
     if binarization != "none":
         if value_range[0] < 0 or value_range[1] > 1:
@@ -62,11 +72,14 @@ def from_arrays(
         value_range = (0.0, 1.0)
     if binarization in ("static", "dynamic"):
         preparation["binarization_seed"] = BINARIZATION_SEED
-    preparation["binary"] = binarization != "none" or all(_is_binary(images, scale) for images in splits.values())
+    preparation["binary"] = binarization != "none" or all(_is_binary(some, scale) for some in values.values())
     sources = {}
     for number, split in enumerate(SPLITS):
         dynamic = binarization == "dynamic" and split == "train"
         images, image_scale = splits[split], scale
+        if isinstance(images, HostRows):
+            sources[split] = HostSource(images, labels[split], scale, binarization, value_range)
+            continue
         if binarization != "none" and not dynamic:
             images, image_scale = binarize(images, scale, binarization, number), 1.0
         if split == "test":
@@ -76,25 +89,6 @@ def from_arrays(
             jnp.asarray(images), None if y is None else jnp.asarray(y), image_scale, dynamic, value_range
         )
     return Dataset(name=name, **sources, preparation=preparation)
-
-
-def binarize(images: np.ndarray, scale: float, binarization: str, split: int) -> np.ndarray:
-    """Zeros and ones, uint8: by threshold, or by one Bernoulli draw with the fixed seed, a key for each example."""
-    if binarization == "threshold":
-        return (images * scale > 0.5).astype(np.uint8)
-    key = jax.random.fold_in(jax.random.key(BINARIZATION_SEED), split)
-    chunk = 4096
-    parts = []
-    for start in range(0, len(images), chunk):
-        x = images[start : start + chunk]
-        parts.append(np.asarray(_draw(key, np.arange(start, start + len(x)), x, scale)))
-    return np.concatenate(parts)
-
-
-@jax.jit
-def _draw(key: Array, index: Array, x: Array, scale: float) -> Array:
-    one = lambda i, x: jax.random.bernoulli(jax.random.fold_in(key, i), x.astype(jnp.float32) * scale)  # noqa: E731
-    return jax.vmap(one)(index, x).astype(jnp.uint8)
 
 
 def fixed_permutation(num_examples: int) -> np.ndarray:
@@ -117,24 +111,34 @@ def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndar
     return arrays
 
 
-def _images(arrays: Mapping[str, Any], split: str, name: str) -> np.ndarray:
+def _images(arrays: Mapping[str, Any], split: str, name: str, *, lazy: bool = False) -> np.ndarray | HostRows:
     key = f"{split}_images"
     if key not in arrays:
         raise InputError(f"{name}: no array {key!r}; it needs train_images and test_images and has {sorted(arrays)}")
     try:
-        images = np.asarray(arrays[key])
+        images = _rows(arrays[key], lazy)
     except ValueError as error:  # what numpy says to a ragged list
         raise InputError(f"{name}: {key} holds images of unequal shapes; all must be alike") from error
+    convert = functools.partial(_converted_images, key=key, name=name)
+    return HostRows(images, convert) if lazy and 0 not in images.shape else convert(images)
+
+
+def _rows(array: Any, lazy: bool) -> np.ndarray | Rows:
+    return array if lazy and hasattr(array, "dtype") else np.asarray(array)
+
+
+def _converted_images(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
+    """Images as they are kept: uint8 from 0 to 255, or finite float32, with a channel axis."""
     if images.dtype == object:
         raise InputError(f"{name}: {key} holds objects or images of unequal shapes; it must be one array of numbers")
-    if images.ndim < 2:
+    if not 2 <= images.ndim <= 4:
         raise InputError(f"{name}: {key} has shape {images.shape}; it must be [N, D], [N, H, W] or [N, H, W, C]")
     if 0 in images.shape:
         raise InputError(f"{name}: {key} is empty, its shape is {images.shape}")
     images = images[..., None] if images.ndim == 3 else images
-    if images.dtype == bool:
+    if images.dtype in (bool, np.uint8):
         return images.astype(np.uint8)
-    if np.issubdtype(images.dtype, np.integer):
+    if images.dtype.kind in "iu":
         if images.min() < 0 or images.max() > 255:
             raise InputError(
                 f"{name}: {key} has integers from {images.min()} to {images.max()}; allowed are 0 to 255 (else give floats)"
@@ -150,20 +154,25 @@ def _images(arrays: Mapping[str, Any], split: str, name: str) -> np.ndarray:
     return images
 
 
-def _labels(arrays: Mapping[str, Any], split: str, images: np.ndarray, name: str) -> np.ndarray | None:
+def _labels(arrays: Mapping[str, Any], split: str, images: np.ndarray | HostRows, name: str) -> np.ndarray | HostRows | None:
     key = f"{split}_labels"
     if key not in arrays:
         return None
+    lazy = isinstance(images, HostRows)
     try:
-        labels = np.asarray(arrays[key])
+        labels = _rows(arrays[key], lazy)
     except ValueError as error:  # what numpy says to a ragged list
         raise InputError(f"{name}: {key} holds entries of unequal lengths; all must be alike") from error
-    if labels.ndim not in (1, 2) or len(labels) != len(images):
+    if len(labels.shape) not in (1, 2) or labels.shape[0] != len(images):
         raise InputError(
             f"{name}: {key} has shape {labels.shape} for {len(images)} images; it must be [{len(images)}] or [{len(images)}, C]"
         )
-    if not np.issubdtype(labels.dtype, np.number):
-        raise InputError(f"{name}: {key} has dtype {labels.dtype}; labels must be numbers")
+    if labels.dtype.kind not in "iuf":
+        raise InputError(f"{name}: {key} has dtype {labels.dtype}; labels must be numbers, integers or floats")
+    return HostRows(labels, _converted_labels) if lazy else _converted_labels(labels)
+
+
+def _converted_labels(labels: np.ndarray) -> np.ndarray:
     return labels.astype(np.int32 if np.issubdtype(labels.dtype, np.integer) else np.float32)
 
 
@@ -178,9 +187,33 @@ def _cut_validation(splits: dict[str, np.ndarray], labels: dict[str, Any], fract
             "and the rest for training; both must have some"
         )
     shuffle = fixed_permutation(len(images))
-    for split, chosen in (("valid", np.sort(shuffle[:num_valid])), ("train", np.sort(shuffle[num_valid:]))):
-        splits[split], labels[split] = images[chosen], None if y is None else y[chosen]
+    chosen = np.sort(shuffle[:num_valid])
+    splits["valid"], labels["valid"] = images[chosen], None if y is None else y[chosen]
+    chosen = np.sort(shuffle[num_valid:])
+    splits["train"], labels["train"] = _only(images, chosen), None if y is None else _only(y, chosen)
     return f"first {num_valid} of {len(images)} train examples in the swap-or-not shuffle with seed {SPLIT_SEED}"
+
+
+def _only(rows: np.ndarray | HostRows, chosen: np.ndarray) -> np.ndarray | HostRows:
+    return rows.only(chosen) if isinstance(rows, HostRows) else rows[chosen]
+
+
+def _values(images: np.ndarray | HostRows) -> np.ndarray:
+    """Some of the values, with the least, the greatest, and what shows that they aren't binary; of an array, all.
+
+    Rows on the host are read in their order; bytes no further than to the first grey one, which settles it.
+    """
+    if isinstance(images, np.ndarray):
+        return images
+    found, everything = np.zeros(0, images.dtype), dataclasses.replace(images, positions=None)
+    step = max(1, READ_BYTES // everything[np.zeros(1, np.int64)].nbytes)
+    for start in range(0, len(everything), step):
+        x = everything[np.arange(start, min(start + step, len(everything)))]
+        not_bits, grey = (x[(x != 0) & (x != one)][:1] for one in (1, 255))
+        found = np.concatenate([found, [x.min(), x.max()], not_bits, grey]).astype(x.dtype)
+        if images.rows.dtype == np.uint8 and not_bits.size and grey.size:
+            break
+    return found
 
 
 def _scale(splits: dict[str, np.ndarray], name: str) -> tuple[float, tuple[float, float]]:

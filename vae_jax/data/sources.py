@@ -25,7 +25,8 @@ class Source(Protocol):
         """
 
 
-def _static(**kwargs: Any) -> Any:
+def static(**kwargs: Any) -> Any:
+    """A field of a pytree that is part of the program, not of the data."""
     return dataclasses.field(metadata={"static": True}, **kwargs)
 
 
@@ -36,9 +37,9 @@ class ArraySource:
 
     images: Array  # [N, *E], uint8 or float32
     labels: Array | None = None  # [N] or [N, C]
-    scale: float = _static(default=1.0)  # x = scale * images
-    dynamic: bool = _static(default=False)  # x ~ Bernoulli(scale * images), anew at each reading
-    value_range: tuple[float, float] = _static(default=(0.0, 1.0))
+    scale: float = static(default=1.0)  # x = scale * images
+    dynamic: bool = static(default=False)  # x ~ Bernoulli(scale * images), anew at each reading
+    value_range: tuple[float, float] = static(default=(0.0, 1.0))
 
     @property
     def num_examples(self) -> int:
@@ -50,11 +51,15 @@ class ArraySource:
 
     def take(self, index: Array, key: Array) -> Batch:
         flat = self.images.reshape(self.num_examples, -1)  # on one axis, for the reason given in `Distribution.log_prob`
-        x = flat[index].astype(jnp.float32) * self.scale
-        if self.dynamic:
-            x = _draw(key, x)
+        x = converted(flat[index], self.scale, key if self.dynamic else None)
         batch = {"x": x.reshape(*index.shape, *self.shape), "index": index}
         return batch if self.labels is None else batch | {"y": self.labels[index]}
+
+
+def converted(rows: Array, scale: float, key: Array | None) -> Array:
+    """What a model sees of images [B, N] as they are stored; with a key, a draw of it."""
+    x = rows.astype(jnp.float32) * scale
+    return x if key is None else _draw(key, x)
 
 
 def _draw(key: Array, p: Array) -> Array:
@@ -70,10 +75,10 @@ def _draw(key: Array, p: Array) -> Array:
 class SpriteSource:
     """A stretch ``[start, start + num_examples)`` of a fixed shuffle of all sprites, rendered when read; y is their factors."""
 
-    start: int = _static()
-    num_examples: int = _static()
-    shape: tuple[int, ...] = _static(default=(64, 64, 1))
-    value_range: tuple[float, float] = _static(default=(0.0, 1.0))
+    start: int = static()
+    num_examples: int = static()
+    shape: tuple[int, ...] = static(default=(64, 64, 1))
+    value_range: tuple[float, float] = static(default=(0.0, 1.0))
 
     def take(self, index: Array, key: Array) -> Batch:
         del key

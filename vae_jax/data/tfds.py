@@ -16,8 +16,10 @@ EMBEDDED_HINT = "the embedded sets 'sprites' and 'digits' need no files"
 CHUNK = 1000  # examples read at a time
 
 
-def read_arrays(name: str, data_dir: str) -> tuple[Mapping[str, Any], str]:
+def read_arrays(name: str, data_dir: str, *, streaming: bool = False) -> tuple[Mapping[str, Any], str]:
     """All images and labels of the set `name`, as `from_arrays` takes them, and where its test split comes from.
+
+    Those of train stay in their files when `streaming`.
 
     A name is as in ``mnist`` or ``smallnorb/config``. The set is looked for in `data_dir`, and downloaded there when it is
     absent and there is a network. A set without a test split gives its validation split, or else a fifth of its images.
@@ -37,7 +39,9 @@ def read_arrays(name: str, data_dir: str) -> tuple[Mapping[str, Any], str]:
     test_split = next((split for split in ("test", "validation") if split in splits), None)
     if "train" not in splits:
         raise InputError(f"config.data.name = {name!r}: no split 'train'; it has {sorted(splits)}")
-    arrays = _read(builder, "train", "train", data_dir)
+    if streaming and test_split is None:
+        raise InputError(f"config.data.name = {name!r}: can't be streamed, it has no split for test; it has {sorted(splits)}")
+    arrays = _records(builder, data_dir) if streaming else _read(builder, "train", "train", data_dir)
     if test_split is None:
         return cut_test(arrays["train_images"], arrays.get("train_labels")), CUT_TEST_RULE
     arrays |= _read(builder, test_split, "test", data_dir)
@@ -48,6 +52,8 @@ def read_arrays(name: str, data_dir: str) -> tuple[Mapping[str, Any], str]:
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     try:
+        if tfds.core.naming.parse_builder_name_kwargs(name)[0].namespace:
+            raise PermissionError("sets of a namespace come with code from the network, which would be run")
         return tfds.builder(name, data_dir=data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
         known = ["sprites", "digits", "npz", *tfds.list_builders(with_community_datasets=False)]
@@ -95,6 +101,38 @@ def _read(builder: tfds.core.DatasetBuilder, split: str, prefix: str, data_dir: 
         ) from error
     arrays = {f"{prefix}_images": np.stack(images)}
     return arrays | {f"{prefix}_labels": np.asarray(labels)} if labels else arrays
+
+
+class Records:
+    """One feature of the records of a split, read by index."""
+
+    def __init__(self, source: Any, key: str, where: str) -> None:
+        feature = source.dataset_info.features[key]
+        self._source, self._key, self._where = source, key, where
+        self.shape, self.dtype = (len(source), *feature.shape), np.dtype(feature.np_dtype)
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        try:
+            return np.stack([row[self._key] for row in self._source.__getitems__(index.tolist())])
+        except (RuntimeError, OSError, IndexError, ValueError) as error:
+            raise OSError(f"{self._where}: the records cannot be read: {error}") from error
+
+
+def _records(builder: tfds.core.DatasetBuilder, data_dir: str) -> dict[str, Records]:
+    """The training split where it is. Labels are read by themselves, from records whose images stay undecoded."""
+    file_format = builder.info.file_format
+    if file_format is None or file_format.value != "array_record":
+        raise InputError(f"config.data.dir = {data_dir!r}: only a set that is prepared as array_record can be streamed")
+    where = f"config.data.dir = {data_dir!r}, {builder.info.full_name}"
+    try:
+        records = {"train_images": Records(builder.as_data_source(split="train"), "image", where)}
+        if "label" in builder.info.features and builder.info.features["label"].shape == ():
+            only_labels = builder.as_data_source(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+            records["train_labels"] = Records(only_labels, "label", where)
+        records["train_images"][np.zeros(1, np.int64)]
+    except (RuntimeError, OSError, IndexError) as error:
+        raise InputError(f"{where}: the records cannot be read: {error}; prepare the set again") from error
+    return records
 
 
 def _rows(builder: tfds.core.DatasetBuilder, split: str, data_dir: str) -> Iterator[Mapping[str, Any]]:

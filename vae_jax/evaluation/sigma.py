@@ -2,8 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from vae_jax.data import Source
+from vae_jax.data import HostSource, Source
 from vae_jax.distributions import LOGVAR_RANGE, inverse_soft_clip
 from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
 from vae_jax.models import VAE
@@ -23,7 +24,7 @@ def settled(model: VAE) -> VAE:
     return model.clone(likelihood=LearnedGaussian(model.likelihood.event_shape))
 
 
-def settle(model: VAE, params: Params, train: Source, key: Array) -> Params:
+def settle(model: VAE, params: Params, train: Source | HostSource, key: Array) -> Params:
     """The parameters of `settled(model)`: those of the model, with the sigma that is optimal on the training set.
 
     sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `NUM_EXAMPLES` examples evenly spread in `train`,
@@ -32,6 +33,8 @@ def settle(model: VAE, params: Params, train: Source, key: Array) -> Params:
     if not isinstance(model.likelihood, OptimalGaussian):
         return params
     index = jnp.linspace(0, train.num_examples - 1, min(train.num_examples, NUM_EXAMPLES)).astype(jnp.int32)
+    if isinstance(train, HostSource):
+        train, index = train.at(np.asarray(index)), jnp.arange(len(index))
     low, high = (jnp.exp(jnp.float32(bound)) for bound in LOGVAR_RANGE)
     variance = jnp.clip(
         jax.jit(_residual_variance, static_argnums=0)(model, params, train, index, key), 1.01 * low, 0.99 * high

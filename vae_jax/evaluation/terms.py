@@ -82,7 +82,10 @@ def make_evaluator(
             terms["denoising_mse"] = _squared_error(model, params, x, codes)
         return terms
 
-    @jax.jit
+    # On all devices in the end: where there are several processes, each takes the terms of all examples.
+    everywhere = None if mesh is None else NamedSharding(mesh, P())
+
+    @functools.partial(jax.jit, out_shardings=everywhere)
     def all_batches(params: Params, source: Source, key: Array) -> dict[str, Array]:
         index, _ = padded_batches(source.num_examples, batch_size)
         if sharding is not None:

@@ -1,0 +1,202 @@
+"""Training data larger than the memory of a device, or of the host: batches come block by block, in the order of `order`.
+
+The pipeline is Grain's. Its elements are not examples but blocks, all batches of some consecutive steps: nothing is left of
+the cost that Python has for each example, and a block is a pure function of its steps, so that there is no state to save.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import gc
+import itertools
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from vae_jax.data import order
+from vae_jax.data.binarization import binarize
+from vae_jax.data.rows import HostRows
+from vae_jax.data.sources import ArraySource, converted, static
+from vae_jax.types import Array, Batch
+
+BLOCK_BYTES = 2**24  # of images, at most, unless one batch has more; some blocks wait in /dev/shm, often 64 MiB
+Span = tuple[int, int]  # first, one past last
+
+
+@dataclasses.dataclass(frozen=True)
+class HostSource:
+    """Examples that stay on the host; `at` brings some of them, and `stream` all that a run will ask for."""
+
+    images: HostRows  # [N, *E]
+    labels: HostRows | None = None
+    scale: float = 1.0  # x = scale * images
+    binarization: str = "none"
+    value_range: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def num_examples(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape[1:]
+
+    def at(self, index: np.ndarray) -> ArraySource:
+        """The examples at index [n], in memory."""
+        images, scale = self.images[index], self.scale
+        if self.binarization in ("static", "threshold"):
+            images, scale = binarize(images, scale, self.binarization, 0, index), 1.0
+        labels = None if self.labels is None else self.labels[index]
+        return ArraySource(images, labels, scale, self.binarization == "dynamic", self.value_range)
+
+    def steps_in_a_block(self, batch_size: int) -> int:
+        """How many batches stay below the bound."""
+        return max(1, BLOCK_BYTES // (batch_size * self.images.dtype.itemsize * int(np.prod(self.shape))))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """The batches of S consecutive steps; a step is taken by its number in the block."""
+
+    images: Array  # [S, B, *E]
+    index: Array  # [S, B] of the examples
+    labels: Array | None  # [S, B] or [S, B, C]
+    scale: float = static(default=1.0)
+    dynamic: bool = static(default=False)
+
+    def take(self, step: Array, key: Array) -> Batch:
+        """The batch of the step [], as `ArraySource.take` of its examples."""
+        images = self.images[step]
+        x = converted(images.reshape(len(images), -1), self.scale, key if self.dynamic else None)
+        batch = {"x": x.reshape(images.shape), "index": self.index[step]}
+        return batch if self.labels is None else batch | {"y": self.labels[step]}
+
+
+def parts(span: Span, most: int) -> list[Span]:
+    """A span in as few parts of at most that many steps as will do, their lengths equal or one apart."""
+    start, stop = span
+    count = -(-(stop - start) // most)
+    edges = [start + (stop - start) * i // count for i in range(count + 1)]
+    return list(itertools.pairwise(edges))
+
+
+@contextlib.contextmanager
+def stream(
+    source: HostSource,
+    spans: Sequence[Span],
+    *,
+    batch_size: int,
+    seed: int,
+    rows: slice,
+    place: Callable[[Block], Block],
+    workers: int = 0,
+) -> Iterator[Iterator[Block]]:
+    """The blocks of the given spans of steps, one after the other, each read and placed while the ones before are in use.
+
+    Args:
+      source: where the examples are.
+      spans: first and one past last step of each block.
+      batch_size, seed: those of `order.batch_index`.
+      rows: of each batch, the ones that this process needs.
+      place: from the arrays of a block in host memory to those on the devices.
+      workers: how many processes read; 0: a thread of this one does.
+
+    Raises:
+      OSError: from the iterator, when the data can't be read any more.
+    """
+    import grain  # slow to import, and needed by no other source
+
+    if not flags.FLAGS.is_parsed():  # of these Grain has some, and asks for them where there is no command line too
+        flags.FLAGS.mark_as_parsed()
+    read = functools.partial(_read, source, batch_size, seed, rows)
+    dataset = grain.MapDataset.source(np.asarray(spans)).map(read)
+    dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
+    dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_init_worker)
+    dynamic = source.binarization == "dynamic"
+    scale = 1.0 if source.binarization in ("static", "threshold") else source.scale
+
+    def to_devices(arrays: dict[str, np.ndarray | None]) -> Block:
+        own = jax.tree.map(np.array, arrays)  # out of the memory shared with a worker, which is free again at once
+        return place(Block(**own, scale=scale, dynamic=dynamic))
+
+    placed = iter(dataset.map(to_devices))
+    blocks = grain.experimental.ThreadPrefetchDatasetIterator(placed, 1)
+    if workers:
+        placed.start_prefetch()  # all at once; else each when its first block is missing
+    reading = _with_plain_errors(blocks)
+    try:
+        yield reading
+    finally:
+        reading.close()
+        blocks.close()
+        del placed, blocks
+        gc.collect()  # Grain's last exceptions and the last blocks hold on to each other, and to memory shared with workers
+
+
+def _with_plain_errors(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks, with errors that hold nothing of the pipeline, so that memory shared with workers can be freed."""
+    try:
+        yield from blocks
+        return
+    except OSError as error:
+        reason = str(error)
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # those of XLA
+            raise
+        ended = str(error).partition(". ")[0]
+        reason = f"a process that read the data: {ended} (-9: the memory was full, -7: /dev/shm was)"
+    raise OSError(reason)
+
+
+def _read(source: HostSource, batch_size: int, seed: int, rows: slice, span: np.ndarray) -> dict[str, np.ndarray | None]:
+    """The arrays of one block."""
+    start, stop = (int(step) for step in span)
+    with jax.default_device(_cpu()):
+        index = _batch_index(
+            *(np.int32(start), np.uint32(seed)), num_steps=stop - start, num_examples=source.num_examples, batch_size=batch_size
+        )
+        index = np.ascontiguousarray(np.asarray(index)[:, rows])
+        examples = source.at(index.reshape(-1))
+
+    def by_step(x: np.ndarray | None) -> np.ndarray | None:
+        return None if x is None else x.reshape(*index.shape, *x.shape[1:])
+
+    return {"images": by_step(examples.images), "index": index, "labels": by_step(examples.labels)}
+
+
+@functools.partial(jax.jit, static_argnames=("num_steps", "num_examples", "batch_size"))
+def _batch_index(start: Array, seed: Array, *, num_steps: int, num_examples: int, batch_size: int) -> Array:
+    steps = start + jnp.arange(num_steps)
+    return order.batch_index(steps, num_examples=num_examples, batch_size=batch_size, seed=seed)
+
+
+@functools.cache
+def _cpu() -> jax.Device | None:
+    """The processor, so that an accelerator isn't asked to interrupt its work; None, the default, where JAX is kept off it."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:
+        return None
+
+
+def _init_worker(number: int, count: int) -> None:
+    """A reading process leaves accelerators and signals to the one that trains, and ends with it, however that ends."""
+    del number, count
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    jax.config.update("jax_platforms", "cpu")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
