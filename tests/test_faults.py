@@ -285,7 +285,7 @@ def test_data_that_disappear_while_the_run_trains(tmp_path, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")} == before
 
 
-def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path):
+def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, request):
     """With a real process, which is sent a real signal."""
     config, workdir = config_of(ROOT / "configs" / "vae.py"), tmp_path / "run"
     config.model.hidden, config.train.num_steps, config.train.log_every, config.train.eval_every = (16,), 600, 10, 200
@@ -293,7 +293,10 @@ def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path):
     flags += ["--config.train.log_every=10", "--config.train.eval_every=200", f"--workdir={workdir}"]
     command = [sys.executable, "-m", "vae_jax.main", *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    request.addfinalizer(process.kill)
+    deadline = time.monotonic() + 300
     while process.poll() is None and not read_metrics(workdir):
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGSTOP)  # that nothing but us changes a file
     time.sleep(0.1)

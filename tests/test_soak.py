@@ -123,7 +123,7 @@ def test_twenty_kills_change_no_bit(whole, tmp_path):
 
 
 def test_kills_and_another_number_of_devices_after_each(whole, tmp_path):
-    soak(tmp_path / "run", 8, [1, 2, 4, 8])
+    soak(tmp_path / "run", 20, [1, 2, 4, 8])
     ours, theirs = (vae_jax.load(workdir, step=STEPS).params for workdir in (tmp_path / "run", whole))
     pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
     largest = max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in pairs)

@@ -60,6 +60,8 @@ def test_every_list_of_a_sweep_has_its_field():
         ({"sweep__seed": (0, 1.5)}, r"config\.sweep\.seed = \(0, 1\.5\): must be a tuple of integers"),
         ({"sweep__learning_rate": ("x",)}, r"config\.sweep\.learning_rate = .*tuple of numbers"),
         ({"sweep__chunk": -1, "sweep__seed": (0, 1)}, r"config\.sweep\.chunk = -1: must be at least 0"),
+        ({"sweep__ema_decay": (0.0, 0.1)}, r"config\.sweep\.ema_decay = \(0\.0, 0\.1\): must be all 0 or all above"),
+        ({"sweep__init_sigma": (0.1, 0.2)}, r"lane init_sigma=0\.1: config\.model\.init_sigma = 0\.1: does nothing without"),
         ({"sweep__weight_decay": (0.0, 0.1)}, r"weight_decay = 0\.1: does nothing without optimizer 'adamw'"),
     ],
 )
@@ -91,7 +93,7 @@ def test_a_lane_is_the_run_alone(swept, tmp_path):
     ("chunk", "fields"),
     [
         (0, {"learning_rate": (1e-3, 5e-3), "clip_norm": (0.0, 5.0), "ema_decay": (0.99,)}),
-        (2, {"free_bits": (0.0, 0.5), "capacity": (0.0, 3.0), "beta_steps": (10, 50), "warmup_steps": (20,)}),
+        (3, {"free_bits": (0.0, 0.5), "capacity": (0.0, 3.0), "beta_steps": (10, 50), "warmup_steps": (20,)}),
         (4, {"init_sigma": (0.2, 0.5), "weight_decay": (0.0, 0.1), "corruption_level": (0.1,)}),
     ],
     ids=["map", "chunks", "vmap"],
@@ -108,6 +110,7 @@ def test_over_200_steps_with_anything_swept(chunk, fields, tmp_path):
     state, metrics = lanes.epoch(200)(lanes.initial(), lanes.source)
     chosen = 2 if chunk else 1  # not the same lane each time
     alone = program.OneRun(runs[chosen])
+    assert largest_difference(lanes.split(lanes.initial())[chosen].params, alone.initial().params) == 0
     own_state, own_metrics = alone.epoch(200)(alone.initial(), alone.source)
     assert largest_difference(lanes.split(state)[chosen].eval_params, own_state.eval_params) < 1e-5
     np.testing.assert_allclose(lanes.split(metrics)[chosen]["loss"], own_metrics["loss"], rtol=1e-5)
@@ -193,14 +196,25 @@ def test_one_bad_lane_leaves_the_others(swept, tmp_path, caplog, no_figures):
     assert largest_difference(lane.params, alone.params) < 1e-5
 
 
+def test_lanes_with_and_without_clipping_come_back(tmp_path, no_figures):
+    config = small(sweep__clip_norm=(0.0, 0.1), sweep__ema_decay=(0.9,), train__num_steps=20)
+    loop.train_and_evaluate(config, tmp_path / "run")
+    loop.train_and_evaluate(small(train__num_steps=20, optimizer__ema_decay=0.9), tmp_path / "alone")
+    plain, clipped = (vae_jax.load(tmp_path / "run", lane=lane) for lane in range(2))
+    assert largest_difference(plain.params, vae_jax.load(tmp_path / "alone").params) < 1e-5
+    assert largest_difference(clipped.params, plain.params) > 1e-4
+    config.sweep.chunk = 2
+    loop.train_and_evaluate(config, tmp_path / "run")  # how many at a time is no part of what a run is
+
+
 def test_all_lanes_bad_stops_the_sweep(tmp_path):
     with pytest.raises(RunStopped, match=r"5 steps in a row"):
         loop.train_and_evaluate(small(sweep__learning_rate=(1e29, 1e30), train__max_skipped_in_a_row=5), tmp_path / "run")
 
 
-def test_a_lane_missing_from_the_workdir_starts_all_anew(swept, tmp_path, no_figures):
+def test_a_lane_missing_from_the_workdir_costs_the_others_nothing(swept, tmp_path):
     copy = shutil.copytree(swept[0], tmp_path / "copy")
     shutil.rmtree(copy / "lanes" / NAMES[2] / "checkpoints")
-    loop.train_and_evaluate(small(**TWO_BY_TWO), copy)
-    ours, theirs = (vae_jax.load(workdir, lane=2, step=40) for workdir in (copy, swept[0]))
-    assert largest_difference(ours.params, theirs.params) == 0
+    with pytest.raises(InputError, match="no checkpoint of the same step"):
+        loop.train_and_evaluate(small(**TWO_BY_TWO), copy)
+    assert {path.name for path in (copy / "lanes" / NAMES[1] / "checkpoints").iterdir()} == {"20", "40"}

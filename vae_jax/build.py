@@ -174,8 +174,8 @@ def build_optimizer(config: Config) -> optax.GradientTransformation:
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
     if not is_on(c.clip_norm):
-        return tx
-    max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)  # of the lanes of a sweep, some may leave it off
+        return optax.chain(optax.identity(), tx)  # a state of the same structure: of the lanes of a sweep, some may clip
+    max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)
     return optax.chain(optax.clip_by_global_norm(max_norm), tx)
 
 

@@ -164,7 +164,8 @@ def restore_latest(
     so a kill may leave some of them one checkpoint ahead.
 
     Raises:
-      InputError: a checkpoint is of a run of another config, or some are damaged and no step can be read.
+      InputError: a checkpoint is of a run of another config, some are damaged and no step can be read, or lanes have several
+        checkpoints but none in common.
     """
     damaged: set[int] = set()
     for step in sorted(set.intersection(*(set(one.steps()) for one in kept)), reverse=True):
@@ -176,9 +177,13 @@ def restore_latest(
             continue
         break
     else:
+        directory, most = kept[0].directory, max(len(one.steps()) for one in kept)
         if damaged:
+            raise InputError(f"{directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir")
+        if most > 1:  # more than a kill in the first save leaves
             raise InputError(
-                f"{kept[0].directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir"
+                f"{directory.parent.parent}: the lanes there have no checkpoint of the same step; take another workdir, or put "
+                "back what is missing"
             )
         states, step = None, -1
     for one in kept:

@@ -63,17 +63,22 @@ def check(config: Config) -> None:
     if config.model.sigma in ("scalar", "channel", "pixel"):
         check_range("config.model.init_sigma", config.model.init_sigma, 1e-3, 50)  # a learned sigma is bounded there
     objective = config.objective
+    has_sigma = config.model.likelihood == "gaussian" and config.model.sigma != "predicted"
     for field, used_by, used in (
         ("objective.corruption_level", "a corruption", objective.corruption != "none"),
         ("objective.beta_steps", "a beta_schedule that is not constant", objective.beta_schedule != "constant"),
         ("objective.capacity_steps", "a capacity above 0", objective.capacity > 0),
+        ("objective.beta", "objective 'elbo'", objective.name == "elbo"),
+        ("objective.beta_start", "a beta_schedule that is not constant", objective.beta_schedule != "constant"),
+        ("objective.beta_cycles", "beta_schedule 'cyclical'", objective.beta_schedule == "cyclical"),
         ("objective.free_bits", "objective 'elbo'", objective.name == "elbo"),
         ("objective.capacity", "objective 'elbo'", objective.name == "elbo"),
+        ("model.init_sigma", "a gaussian with a sigma of its own", has_sigma),
         ("optimizer.weight_decay", "optimizer 'adamw'", config.optimizer.name == "adamw"),
         ("data.path", "the data set 'npz'", config.data.name == "npz"),
         ("data.workers", "data.streaming", config.data.streaming),
     ):
-        if values[field] and not used:
+        if values[field] != defaults[field] and not used:
             raise InputError(f"config.{field} = {values[field]!r}: does nothing without {used_by}; leave it out")
     if config.model.sigma != "fixed" and config.model.likelihood != "gaussian":
         raise InputError(f"config.model.sigma = {config.model.sigma!r}: does nothing without likelihood 'gaussian'")

@@ -101,11 +101,13 @@ class Sweep:
     """Values of a hyper-parameter: one lane for every combination, all trained in one program. Empty lists are no sweep."""
 
     seed: tuple[int, ...] = ()
-    beta: tuple[float, ...] = ()  # of objective, and so the next five
+    beta: tuple[float, ...] = ()  # of objective, and so the next seven
     beta_start: tuple[float, ...] = ()
     beta_steps: tuple[int, ...] = ()
+    beta_cycles: tuple[int, ...] = ()
     free_bits: tuple[float, ...] = ()
     capacity: tuple[float, ...] = ()
+    capacity_steps: tuple[int, ...] = ()
     corruption_level: tuple[float, ...] = ()
     init_sigma: tuple[float, ...] = ()  # of model
     learning_rate: tuple[float, ...] = ()  # of optimizer, and so the next four

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 from types import FrameType
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self._received: signal.Signals | None = None
-        self._before: dict[int, signal._HANDLER] = {}
+        self._before: dict[int, Any] = {}
 
     @property
     def asked(self) -> bool:

@@ -24,7 +24,7 @@ class Journal:
 
     def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int) -> None:
         self.run, self.checkpoints = run, checkpoints
-        self.stopped: str | None = None  # why, from the call on in which too many steps in a row were not finite
+        self.stopped: str | None = None  # why, once too many steps in a row were not finite
         self._writer = MetricsWriter(run.workdir, start_step=start_step) if processes.is_first() else SilentWriter()
         self._evaluate: Callable[[Params, str], Terms] = evaluator_of(run)
 
@@ -35,16 +35,14 @@ class Journal:
         good = skipped_in_a_row == 0
         numbers = {name: float(value[good].mean(dtype=np.float64)) if good.any() else np.nan for name, value in values.items()}
         numbers["skipped"] = int(values["skipped"][-1])
-        self._writer.write(stop, "train", numbers)
-        limit = self.run.config.train.max_skipped_in_a_row
+        limit, notes = self.run.config.train.max_skipped_in_a_row, {}
         over = skipped_in_a_row >= limit
-        if not over[-1]:
-            self.stopped = None
         if over.any() and self.stopped is None:
-            self.stopped = (
+            self.stopped = notes["stopped"] = (
                 f"step {start + int(np.argmax(over)) + 1}: {limit} steps in a row had a loss or gradient that was not finite "
                 f"(config.train.max_skipped_in_a_row = {limit}, config in {self.run.workdir / 'config.json'})"
             )
+        self._writer.write(stop, "train", numbers, **notes)
         return numbers
 
     def save(self, state: TrainState) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import math
 import os
 import pathlib
 import shutil
@@ -37,15 +38,11 @@ def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, 
       InputError: the config, the data or the workdir can't be used, or the workdir holds a run of another config.
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
-    runs = make_runs(config, workdir)
+    runs = processes.together(functools.partial(make_runs, config, workdir))
     is_sweep = bool(sweep.swept(config))
     if len(runs) == 1 and config.train.batch_size % jax.device_count():
         raise InputError(
             f"config.train.batch_size = {config.train.batch_size}: must be a multiple of the {jax.device_count()} devices"
-        )
-    if is_sweep and jax.process_count() > 1:
-        raise InputError(
-            f"config.sweep: {jax.process_count()} processes can't share a sweep; give each process lanes of its own"
         )
     with contextlib.ExitStack() as stack:
         processes.on_first(functools.partial(_claim, stack, runs, config, pathlib.Path(workdir)))
@@ -68,11 +65,12 @@ def train_to_end(runs: Sequence[Run], program: Program) -> None:
         saved = restore_latest(kept, program.split(state), [run.config for run in runs])
         state = state if saved is None else program.join(saved)
         first = int(jax.tree.leaves(program.split(state.step))[0])
-        journals = [Journal(run, checkpoints, first) for run, checkpoints in zip(runs, kept, strict=True)]
-        for journal in journals:
-            stack.callback(journal.close)
         interruption = stack.enter_context(Interruption())
         try:
+            journals = []
+            for run, checkpoints in zip(runs, kept, strict=True):
+                journals.append(Journal(run, checkpoints, first))
+                stack.callback(journals[-1].close)
             step = _advance(program, state, first, journals, interruption)
         except OSError as error:
             raise RunStopped(f"{error}; {last_good(kept[0])}") from error
@@ -148,7 +146,7 @@ def _report(program: Program, start: int, stop: int, metrics: Metrics, journals:
     numbers = [
         journal.report(start, stop, own) for journal, own in zip(journals, program.split(jax.device_get(metrics)), strict=True)
     ]
-    losses = sorted(one["loss"] for one in numbers)
+    losses = sorted(one["loss"] for one in numbers if one["loss"] == one["loss"]) or [math.nan]
     spread = f"{losses[0]:.2f}" + (f" to {losses[-1]:.2f}" if len(losses) > 1 else f" rate {numbers[0]['rate']:.2f}")
     bar.set_postfix_str(f"loss {spread}", refresh=False)
     bar.update(stop - bar.n)

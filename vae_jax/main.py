@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 from absl import app, flags
 from ml_collections import config_flags
 
@@ -30,6 +31,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string("workdir", None, "Where the run is kept; runs/<config name> when it is left out.")
 _COORDINATOR = flags.DEFINE_string("coordinator", None, "Address and port of the first of several processes.")
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes train together.")
+_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Ask JAX for the other processes, on a cluster that it knows.")
 _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Which of them this is, from 0.")
 _MODE = flags.DEFINE_string("mode", "train", "train (or go on training), then evaluate; or only eval what is in the workdir.")
 
@@ -114,10 +116,15 @@ def _main(argv: Sequence[str]) -> None:
     try:
         if len(argv) > 1:
             raise InputError(f"unexpected argument {argv[1]!r}; every argument is a flag, as in --config=configs/vae.py")
-        processes.start(_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_INDEX.value)
+        joined = (_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_INDEX.value)
+        processes.start(*joined, distributed=_DISTRIBUTED.value)
         run(_MODE.value, _CONFIG.value, _WORKDIR.value)
     except (InputError, RunStopped, OSError) as error:  # OSError: a disk that is full, a folder that can't be written
-        sys.exit(f"error: {shortened(str(error), LONGEST_MESSAGE)}")
+        processes.leave(error, f"error: {shortened(str(error), LONGEST_MESSAGE)}")
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        processes.leave(error, f"error: another process of this run ended, or can't be reached ({shortened(str(error), 200)})")
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell has it
 

@@ -16,8 +16,12 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
     devices = jax.devices() if devices is None else list(devices)
     if len(devices) == 1:
         return None
-    # Auto, not the default Explicit, under which merging the axes K and B is a sharding error.
-    return jax.make_mesh((len(devices),), ("data",), axis_types=(AxisType.Auto,), devices=devices)
+    auto = (AxisType.Auto,)  # not the default Explicit, under which merging the axes K and B is a sharding error
+    if jax.process_count() == 1:
+        return jax.make_mesh((len(devices),), ("data",), axis_types=auto, devices=devices)
+    # Those of a process side by side, whatever the network between them: it then reads neighbouring rows of a batch.
+    devices.sort(key=lambda device: (device.process_index, device.id))
+    return Mesh(np.asarray(devices), ("data",), axis_types=auto)
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:

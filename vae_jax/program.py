@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -20,6 +21,8 @@ from vae_jax.models import VAE
 from vae_jax.run import Run
 from vae_jax.train import TrainState
 from vae_jax.types import Array, Metrics
+
+logger = logging.getLogger(__name__)
 
 Reading = Source | Iterator[Block]
 Epoch = Callable[[TrainState, Reading], tuple[TrainState, Metrics]]
@@ -138,6 +141,9 @@ class Lanes:
         self._num_lanes, self._config = len(runs), runs[0].config
         self._chunk = chunk or (1 if jax.default_backend() == "cpu" else len(runs))
         self._mesh = parallel.lanes_mesh(len(runs))
+        used, usable = 1 if self._mesh is None else self._mesh.size, min(len(runs), jax.device_count())
+        if used < usable:
+            logger.warning("%d lanes on %d of %d devices: take a multiple of them", len(runs), used, jax.device_count())
         self._values = sweep.lane_values([run.config for run in runs])
         self._shape = runs[0].dataset.shape
         self.source = parallel.replicate(runs[0].dataset.train, self._mesh)
@@ -155,7 +161,9 @@ class Lanes:
         return init(None, self._values, self.source)
 
     def split(self, tree: Any) -> list[Any]:
-        return [_one_of(tree, lane) for lane in range(self._num_lanes)]
+        on_device = isinstance(jax.tree.leaves(tree)[0], jax.Array)
+        pick = _one_of if on_device else lambda tree, lane: jax.tree.map(lambda x: x[lane], tree)
+        return [pick(tree, lane) for lane in range(self._num_lanes)]
 
     def join(self, states: Sequence[TrainState]) -> TrainState:
         state = jax.jit(lambda states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(list(states))

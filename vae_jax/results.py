@@ -15,7 +15,7 @@ from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset
 from vae_jax.data.prepare import SPLITS
-from vae_jax.errors import RunStopped
+from vae_jax.errors import InputError, RunStopped
 from vae_jax.evaluation import Terms, make_evaluator, summarize
 from vae_jax.evaluation.sigma import settle, settled
 from vae_jax.evaluation.terms import Evaluator
@@ -44,8 +44,8 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
 
 def _check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> None:
     """InputError where two configs differ in more than how a run is evaluated."""
-    data = ("data.dir", "data.path", "data.streaming", "data.workers")
-    free = [field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", *data))]
+    other = ("data.dir", "data.path", "data.streaming", "data.workers", "sweep.chunk")
+    free = [field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", *other))]
     config_lib.check_same(config, saved, f"workdir = {os.fspath(where)!r}", free)
 
 
@@ -101,12 +101,12 @@ def evaluate_lanes(runs: Sequence[Run], config: Config, workdir: str | os.PathLi
     for run in runs:
         try:
             lanes[run.workdir.name] = evaluate_run(run)
-        except RunStopped as error:
+        except (InputError, RunStopped) as error:  # InputError: its checkpoints are damaged
             failed[run.workdir.name] = str(error)
             continue
-        last = [line for line in read_metrics(run.workdir) if line["split"] == "train"][-1]
-        if last["loss"] is None:
-            failed[run.workdir.name] = f"no finite step among its last; {last['skipped']:.0f} of {last['step']} were skipped"
+        stopped = next((line["stopped"] for line in read_metrics(run.workdir) if "stopped" in line), None)
+        if stopped is not None:
+            failed[run.workdir.name] = stopped
     results = {"name": config.name, "swept": sweep.swept(config), "lanes": lanes, "failed": failed}
     write_json(workdir / "results.json", results)
     points = [
@@ -116,6 +116,7 @@ def evaluate_lanes(runs: Sequence[Run], config: Config, workdir: str | os.PathLi
         (workdir / "figures").mkdir(exist_ok=True)
         visualize.save(visualize.rate_distortion(points), workdir / "figures" / "rate_distortion.png")
     if failed:
+        logger.info("%s", describe(results))
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
         raise RunStopped(f"{len(failed)} of {len(runs)} lanes failed, the others are in {workdir / 'lanes'}:\n{reasons}")
     return results

@@ -48,11 +48,16 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
 def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
     """The one run of a config, or a run for each lane of its sweep, in `<workdir>/lanes/<lane name>`."""
     lanes = sweep.lane_configs(config)
+    if lanes and jax.process_count() > 1:
+        raise InputError(f"config.sweep: {jax.process_count()} processes can't share one; give each process lanes of its own")
     if lanes and config.data.streaming:
         raise InputError("config.data.streaming = True: a sweep reads data in memory only; run its lanes one by one")
     runs: list[Run] = [] if lanes else [make_run(config, workdir)]
     for name, lane in lanes.items():
-        runs.append(make_run(lane, lane_workdir(workdir, name), runs[0].dataset if runs else None))
+        try:
+            runs.append(make_run(lane, lane_workdir(workdir, name), runs[0].dataset if runs else None))
+        except InputError as error:
+            raise InputError(f"config.sweep, lane {name}: {error}") from error
     _check_fits(runs)
     return runs
 

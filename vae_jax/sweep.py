@@ -12,15 +12,17 @@ import numpy as np
 from vae_jax.config import Config, Sweep, check_types
 from vae_jax.errors import InputError, check_range, shown
 
-MAX_LANES = 10_000  # each has a folder, its checkpoints and its figures
+MAX_LANES = 300  # each keeps three files open, and many systems allow 1,024 in all
 
 PATHS = {  # field of `Sweep` -> field of `Config`
     "seed": "seed",
     "beta": "objective.beta",
     "beta_start": "objective.beta_start",
     "beta_steps": "objective.beta_steps",
+    "beta_cycles": "objective.beta_cycles",
     "free_bits": "objective.free_bits",
     "capacity": "objective.capacity",
+    "capacity_steps": "objective.capacity_steps",
     "corruption_level": "objective.corruption_level",
     "init_sigma": "model.init_sigma",
     "learning_rate": "optimizer.learning_rate",
@@ -53,6 +55,10 @@ def lane_configs(config: Config) -> dict[str, Config]:
     for name, values in lists.items():
         if len({lane_name({name: value}) for value in values}) < len(values):
             raise InputError(f"config.sweep.{name} = {shown(values)}: must not hold a value twice, to 12 digits")
+    if 0 in lists.get("ema_decay", ()) and len(lists["ema_decay"]) > 1:
+        raise InputError(
+            f"config.sweep.ema_decay = {shown(lists['ema_decay'])}: must be all 0 or all above; lanes keep the same"
+        )
     names = sorted(lists, key=lambda name: name == "seed")
     alone = dataclasses.replace(config, sweep=Sweep())
     combinations = (dict(zip(names, values, strict=True)) for values in itertools.product(*(lists[name] for name in names)))

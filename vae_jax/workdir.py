@@ -43,7 +43,7 @@ def claimed(workdir: pathlib.Path, config: Config) -> Iterator[None]:
 def _check_usable(workdir: pathlib.Path, config: Config) -> None:
     where = f"workdir = {os.fspath(workdir)!r}"
     if (workdir / "config.json").exists():
-        config_lib.check_same(config, read_config(workdir), where)
+        config_lib.check_same(config, read_config(workdir), where, ["sweep.chunk"])  # a matter of memory, not of numbers
     found = sorted(name for name in LEFT_BEHIND if (workdir / name).exists())
     if found and not (workdir / "config.json").exists():
         raise InputError(f"{where}: holds {', '.join(found)} but no config.json, so not a run to go on with; take another")

@@ -23,7 +23,7 @@ class Dense(nn.Module):
     """Affine map ``[..., Cin] -> [..., features]``, with the parameters of `flax.linen.Dense` by name, shape and initial value.
 
     The product is taken in `dtype`, or in that of x and the parameters; the parameters are float32 whatever it is. The
-    result has that dtype too, or float32 where `wide`, as the parameters of a distribution want.
+    result has that dtype too; where `wide`, the product is widened to float32 before the bias is added, and stays so.
     """
 
     features: int
