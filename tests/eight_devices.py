@@ -45,6 +45,7 @@ def initial():
 
 
 autoencoder = VAE(nets.MLP((16,)), nets.MLP((16,)), posteriors.DeterministicHead(3), priors.StandardNormal(3), model.likelihood)
+flat = autoencoder.clone(posterior=posteriors.DiagGaussianHead(3))
 noise_free_loss = make_loss_fn(autoencoder, reconstruction)
 
 
@@ -93,10 +94,10 @@ def run_lanes(mesh):
     """Sixteen lanes that differ in seed and beta, two for each device."""
 
     def one_lane(state, beta, source):
-        loss = make_loss_fn(model, elbo, beta=beta)
+        loss = make_loss_fn(flat, elbo, beta=beta)
         return train.train_epoch(state, source, loss_fn=loss, tx=tx, order=order, num_steps=10)
 
-    states = jax.vmap(lambda key: train.init_state(key, model, x[:1], tx))(jax.random.split(jax.random.key(0), 16))
+    states = jax.vmap(lambda key: train.init_state(key, flat, x[:1], tx))(jax.random.split(jax.random.key(0), 16))
     lanes = parallel.map_lanes(one_lane, chunk=1, mesh=mesh)
     return lanes(states, np.linspace(0.5, 4.0, 16, dtype=np.float32), parallel.replicate(source, mesh))
 

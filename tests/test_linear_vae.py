@@ -81,6 +81,7 @@ def test_dimensions_below_the_noise_collapse():
     check(x, 8, params, terms, variance=4.2)
 
 
+@pytest.mark.slow
 def test_linear_vae_on_frey_faces(real_data):
     with np.load(real_data / "raw" / "frey_faces" / "frey_faces.npz") as file:
         x = file["images"].reshape(1965, 560).astype(np.float32) / 255

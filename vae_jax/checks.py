@@ -70,7 +70,6 @@ def check(config: Config) -> None:
         ("objective.capacity_steps", "a capacity above 0", objective.capacity > 0),
         ("objective.beta", "objective 'elbo'", objective.name == "elbo"),
         ("objective.beta_start", "a beta_schedule that is not constant", objective.beta_schedule != "constant"),
-        ("objective.beta_cycles", "beta_schedule 'cyclical'", objective.beta_schedule == "cyclical"),
         ("objective.free_bits", "objective 'elbo'", objective.name == "elbo"),
         ("objective.capacity", "objective 'elbo'", objective.name == "elbo"),
         ("model.init_sigma", "a gaussian with a sigma of its own", has_sigma),

@@ -122,7 +122,7 @@ def _main(argv: Sequence[str]) -> None:
     except (InputError, RunStopped, OSError) as error:  # OSError: a disk that is full, a folder that can't be written
         processes.leave(error, f"error: {shortened(str(error), LONGEST_MESSAGE)}")
     except jax.errors.JaxRuntimeError as error:
-        if jax.process_count() == 1:
+        if not jax.distributed.is_initialized():
             raise
         processes.leave(error, f"error: another process of this run ended, or can't be reached ({shortened(str(error), 200)})")
     except KeyboardInterrupt:

@@ -72,8 +72,8 @@ def _on_a_cluster() -> bool:
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes."""
-    return jax.process_index() == 0
+    """Whether this is the process that writes; asked of a process alone, it touches no device."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 def together(action: Callable[[], T]) -> T:
@@ -110,7 +110,7 @@ def any_of(flag: bool) -> bool:
 
 def leave(error: Exception, message: str) -> NoReturn:
     """Ends the program with a message; of several processes, at once where the others don't know that it fails."""
-    if isinstance(error, SharedError) or jax.process_count() == 1:
+    if isinstance(error, SharedError) or not jax.distributed.is_initialized():
         sys.exit(message)
     print(message, file=sys.stderr, flush=True)
     os._exit(1)  # an orderly end would wait for the others, who wait for this one

@@ -13,7 +13,8 @@ Its derivative with respect to each argument is a map of the other two, and each
 On the CPU, XLA is fast at `correlate` and, inside a loop, 20-100 times slower than need be at the other two. There they
 are rewritten on *cells*: a cell is a block of s x s pixels laid out as channels, and an image of cells meets y with
 stride 1 and a = ceil(k / s) taps a side. Then `spread` is a stride-1 convolution of y (where cells are narrow, a product
-whose blocks are added where they overlap), and `pair` is a product of shifted windows. On GPU and TPU all three are XLA's own; the choice is made when the function is lowered.
+whose blocks are added where they overlap), and `pair` is a product of shifted windows. On GPU and TPU all three are XLA's
+own; the choice is made when the function is lowered.
 Reverse mode works to any order. Forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) is not available.
 """
 
