@@ -363,6 +363,7 @@ def test_configs_run_on_their_embedded_data(name, tmp_path):
     assert ("denoising_mse" in numbers["test"]) == (name == "denoising_ae")
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_in_the_same_bits(tmp_path):
     # Real processes and real SIGKILLs, one in training and one around a checkpoint; then bitwise equality.
     flags = ["--config=configs/vae.py", "--config.model.hidden=32", "--config.train.num_steps=1200"]

@@ -156,6 +156,7 @@ def test_training_lowers_the_loss(setting, x):
     assert metrics["loss"][-20:].mean() < metrics["loss"][:5].mean() - 1.0
 
 
+@pytest.mark.slow
 def test_several_learning_rates_and_betas_under_one_vmap(x):
     # Hyper-parameters are plain arguments: a loss made of traced scalars is the same code.
     model = tiny()

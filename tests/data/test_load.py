@@ -252,6 +252,7 @@ def test_real_npz(real_data, name) -> None:
         np.testing.assert_array_equal(np.bincount(dataset.test.labels), 1000)
 
 
+@pytest.mark.slow
 def test_mnist_of_tensorflow_datasets(real_data) -> None:
     if not (real_data / "tfds" / "mnist").is_dir():
         pytest.skip("no MNIST there")
