@@ -16,7 +16,7 @@ from flax import struct
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from vae_jax.types import Array, Batch, LossFn, Metrics, Params, Scalar
+from vae_jax.types import Array, Batch, LossFn, Metrics, Params, PostUpdate, Scalar
 
 TrainStep = Callable[["TrainState", Batch], tuple["TrainState", Metrics]]
 
@@ -67,6 +67,7 @@ def train_step(
     loss_fn: LossFn,
     tx: optax.GradientTransformation,
     ema_decay: Scalar | None = None,
+    post_update: PostUpdate | None = None,
     axis_name: str | None = None,
 ) -> tuple[TrainState, Metrics]:
     """One step of gradient descent, pure.
@@ -79,6 +80,7 @@ def train_step(
       loss_fn: (params, batch, key, step) -> (loss, metrics).
       tx: the optimizer.
       ema_decay: d in ema <- d ema + (1 - d) params; needs a state made with `ema=True`.
+      post_update: changes the parameters after the optimizer, from what the loss left in ``metrics["statistics"]``.
       axis_name: the mapped axis to average over, under `pmap`; each device then draws noise of its own.
 
     Returns:
@@ -89,6 +91,7 @@ def train_step(
     _, key = step_keys(state)
     if axis_name is not None:
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
+    key, key_post = jax.random.split(key) if post_update is not None else (key, None)
     (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params, batch, key, state.step)
     if axis_name is not None:
         loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
@@ -97,6 +100,10 @@ def train_step(
 
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
+    metrics = dict(metrics)
+    statistics = metrics.pop("statistics", None)
+    if post_update is not None:
+        params = post_update(params, state.params, statistics, key_post, state.step)
     ema_params = state.ema_params
     if ema_decay is not None:
         step_size = 1 - jnp.asarray(ema_decay, jnp.float32)  # in one precision, whether it is a number or traced
@@ -118,14 +125,19 @@ def train_step(
 
 
 def make_train_step(
-    loss_fn: LossFn, tx: optax.GradientTransformation, *, ema_decay: float | None = None, mesh: Mesh | None = None
+    loss_fn: LossFn,
+    tx: optax.GradientTransformation,
+    *,
+    ema_decay: float | None = None,
+    post_update: PostUpdate | None = None,
+    mesh: Mesh | None = None,
 ) -> TrainStep:
     """(state, batch) -> (state, metrics), jitted; the state is donated: use the one returned.
 
     With a mesh the batch is split over its "data" axis, everything else is on all devices, and the numbers are those of
     one device. B must be a multiple of the number of devices.
     """
-    step = functools.partial(train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay)
+    step = functools.partial(train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update)
     if mesh is None:
         return jax.jit(step, donate_argnums=0)
     everywhere, split = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
@@ -141,12 +153,13 @@ def train_epoch(
     order: Callable[[Array], Array],
     num_steps: int,
     ema_decay: Scalar | None = None,
+    post_update: PostUpdate | None = None,
     sharding: NamedSharding | None = None,
 ) -> tuple[TrainState, Metrics]:
     """S = `num_steps` steps, scanned, pure; gather and binarisation included. Returns the state and the metrics, each [S].
 
     Args:
-      state, loss_fn, tx, ema_decay: as for `train_step`.
+      state, loss_fn, tx, ema_decay, post_update: as for `train_step`.
       data: a pytree with ``take(index [B], key) -> Batch``, such as ``vae_jax.data.ArraySource(images)``.
       order: steps [S] -> indices [S, B] of the examples of each step, such as
         ``partial(vae_jax.data.order.batch_index, num_examples=N, batch_size=B, seed=0)``.
@@ -160,7 +173,8 @@ def train_epoch(
 
     def body(state: TrainState, index: Array) -> tuple[TrainState, Metrics]:
         key_data, _ = step_keys(state)
-        return train_step(state, data.take(index, key_data), loss_fn=loss_fn, tx=tx, ema_decay=ema_decay)
+        batch = data.take(index, key_data)
+        return train_step(state, batch, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update)
 
     return jax.lax.scan(body, state, index)
 
@@ -172,6 +186,7 @@ def make_train_epoch(
     order: Callable[[Array], Array],
     num_steps: int,
     ema_decay: float | None = None,
+    post_update: PostUpdate | None = None,
     mesh: Mesh | None = None,
     batched: bool = False,
 ) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
@@ -183,7 +198,14 @@ def make_train_epoch(
     split = None if mesh is None else NamedSharding(mesh, P(None, "data"))
     sharding = None if batched else split
     epoch = functools.partial(
-        train_epoch, loss_fn=loss_fn, tx=tx, order=order, num_steps=num_steps, ema_decay=ema_decay, sharding=sharding
+        train_epoch,
+        loss_fn=loss_fn,
+        tx=tx,
+        order=order,
+        num_steps=num_steps,
+        ema_decay=ema_decay,
+        post_update=post_update,
+        sharding=sharding,
     )
     if mesh is None:
         return jax.jit(epoch, donate_argnums=0)
@@ -193,7 +215,12 @@ def make_train_epoch(
 
 
 def make_pmap_train_step(
-    loss_fn: LossFn, tx: optax.GradientTransformation, *, ema_decay: float | None = None, axis_name: str = "batch"
+    loss_fn: LossFn,
+    tx: optax.GradientTransformation,
+    *,
+    ema_decay: float | None = None,
+    post_update: PostUpdate | None = None,
+    axis_name: str = "batch",
 ) -> TrainStep:
     """The same step under `pmap`: state replicated over the leading axis, batch ``[devices, B / devices, *E]``.
 
@@ -201,5 +228,7 @@ def make_pmap_train_step(
     taken over a device's share of it. The noise differs from that of `make_train_step`, which does not
     depend on the number of devices; prefer that one in new code.
     """
-    step = functools.partial(train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, axis_name=axis_name)
+    step = functools.partial(
+        train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update, axis_name=axis_name
+    )
     return jax.pmap(step, axis_name=axis_name, donate_argnums=0)

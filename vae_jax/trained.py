@@ -14,7 +14,7 @@ from vae_jax.distributions import Distribution
 from vae_jax.errors import InputError
 from vae_jax.interpolation import Kind, interpolate
 from vae_jax.models import VAE
-from vae_jax.types import Array, Params
+from vae_jax.types import Array, Params, Scalar
 from vae_jax.workdir import run_workdir
 
 
@@ -34,26 +34,41 @@ class Trained:
         except TypeError:  # no hash: there is a list among the fields
             return _compiled.__wrapped__(self.model)
 
-    def encode(self, x: Array) -> Distribution:
-        """q(z | x) for x [B, *E]: a distribution over [B, D]."""
-        return self._apply(self.params, x, method="encode")
+    def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
+        """q(z | x) for x [B, *E]: a distribution over [B, D]. `y` [B] or [B, C], where the model is conditional."""
+        return self._apply(self.params, x, y=y, method="encode")
 
-    def decode(self, z: Array) -> Distribution:
+    def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [..., D]: a distribution over [..., *E]."""
-        return self._apply(self.params, z, method="decode")
+        return self._apply(self.params, z, y=y, method="decode")
 
-    def reconstruct(self, x: Array) -> Array:
-        """The mean of p(x | z) at the posterior mean, [B, *E]."""
-        return self.decode(self.encode(x).mean).mean
+    def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
+        """The mean of p(x | z) at the centre of the posterior, [B, *E]; a draw, where there is no mean at hand."""
+        return _picture(self.decode(self.encode(x, y=y).centre, y=y))
 
-    def sample(self, key: Array, num_samples: int) -> Array:
-        """The means of p(x | z) at draws of z from the prior, [num_samples, *E]."""
-        return self._apply(self.params, key, num_samples=num_samples, method="generate").mean
+    def sample(self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None) -> Array:
+        """The means of p(x | z) at draws of z from the prior, [num_samples, *E], or draws of x where there is no mean.
 
-    def interpolate(self, start: Array, end: Array, num_points: int = 8, *, kind: Kind = "linear") -> Array:
-        """Decoded means [num_points, B, *E] along paths between the posterior means of two batches [B, *E]."""
-        codes = interpolate(self.encode(start).mean, self.encode(end).mean, num_points, kind=kind)
-        return self.decode(codes).mean
+        `y` [num_samples] or [num_samples, C] where the model is conditional; `temperature` below 1 narrows the prior.
+        """
+        key_z, key_x = jax.random.split(key)
+        options = {"num_samples": num_samples, "y": y, "temperature": temperature}
+        return _picture(self._apply(self.params, key_z, **options, method="generate"), key_x)
+
+    def interpolate(
+        self, start: Array, end: Array, num_points: int = 8, *, kind: Kind = "linear", y: Array | None = None
+    ) -> Array:
+        """Decoded means [num_points, B, *E] along paths between the posterior centres of two batches [B, *E]."""
+        codes = interpolate(self.encode(start, y=y).centre, self.encode(end, y=y).centre, num_points, kind=kind)
+        return _picture(self.decode(codes, y=y))
+
+
+def _picture(p: Distribution, key: Array | None = None) -> Array:
+    """What to show of p(x | z)."""
+    return p.mean if p.has_mean else _draw(p, jax.random.key(0) if key is None else key)
+
+
+_draw = jax.jit(lambda p, key: p.sample(key))
 
 
 @functools.lru_cache(maxsize=8)  # equal models, as those of the lanes of a sweep, are compiled once

@@ -44,7 +44,7 @@ def draw_all(
         figures["interpolations"] = interpolations(model, x)
     if has_prior:
         figures["samples"] = samples(model, key_prior)
-    if terms.mean.shape[1] == 2:
+    if terms.code.shape[1] == 2:
         figures["latent_map"] = latent_map(terms)
     if history:
         figures["learning_curves"] = learning_curves(history)
@@ -91,14 +91,14 @@ def traversals(model: Trained, terms: Terms, num_points: int = 11) -> Figure:
 
     Without a finite KL (an autoencoder) the order and the range are those of the spread of the codes.
     """
-    spread = terms.mean.std(0)
+    spread = terms.code.std(0)
     has_kl = terms.kl is not None and bool(np.isfinite(terms.kl).all())
     weight, scale = (terms.kl.mean(0), np.ones_like(spread)) if has_kl else (spread, spread)
     offsets = jnp.linspace(-TRAVERSAL_REACH, TRAVERSAL_REACH, num_points)
     rows = {}
     for d in np.argsort(-weight)[:MAX_ROWS]:
-        centre = 0.0 if has_kl else terms.mean[:, d].mean()
-        z = jnp.tile(jnp.asarray(terms.mean[0]), (num_points, 1)).at[:, d].set(centre + offsets * scale[d])
+        centre = 0.0 if has_kl else terms.code[:, d].mean()
+        z = jnp.tile(jnp.asarray(terms.code[0]), (num_points, 1)).at[:, d].set(centre + offsets * scale[d])
         label = f"z{d}  KL {weight[d]:.2f}" if has_kl else f"z{d}  sd {weight[d]:.2f}"
         rows[label] = model.decode(z).mean
     unit = "prior standard deviations, KL in nats" if has_kl else "standard deviations of the codes"
@@ -111,13 +111,13 @@ def latent_map(terms: Terms) -> Figure:
     axes = figure.add_subplot()
     labels = terms.y if terms.y is not None and terms.y.ndim == 1 else None
     if labels is None:
-        axes.scatter(*terms.mean.T, s=4, color="#3b6fb6", linewidths=0, alpha=0.6)
+        axes.scatter(*terms.code.T, s=4, color="#3b6fb6", linewidths=0, alpha=0.6)
     else:
         classes = np.unique(labels)
         few = len(classes) <= 10
         colours = np.searchsorted(classes, labels) if few else labels
         limits = {"cmap": "tab10", "vmin": -0.5, "vmax": 9.5} if few else {"cmap": "viridis"}
-        points = axes.scatter(*terms.mean.T, s=6, c=colours, linewidths=0, alpha=0.9, **limits)
+        points = axes.scatter(*terms.code.T, s=6, c=colours, linewidths=0, alpha=0.9, **limits)
         bar = figure.colorbar(points, label="label")
         if few:
             bar.set_ticks(range(len(classes)), labels=[str(value) for value in classes])
@@ -163,7 +163,7 @@ def rate_distortion(points: Sequence[tuple[Mapping[str, Any], Mapping[str, float
         own = dict(setting)
         beta, terms = own.pop("beta", 0.0), np.asarray(lanes)
         label = ", ".join(f"{name} = {value:g}" for name, value in own.items())
-        lines.setdefault(label, []).append((beta, terms.mean(0), terms.std(0, ddof=1) if len(terms) > 1 else np.zeros(2)))
+        lines.setdefault(label, []).append((beta, terms.code(0), terms.std(0, ddof=1) if len(terms) > 1 else np.zeros(2)))
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
     has_beta = any("beta" in values for values, _ in points)

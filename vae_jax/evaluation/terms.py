@@ -19,8 +19,9 @@ from jax.sharding import PartitionSpec as P
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Source
 from vae_jax.data.order import padded_batches
-from vae_jax.distributions import has_closed_form_kl, kl_terms
-from vae_jax.objectives.terms import per_example_terms
+from vae_jax.distributions import has_kl_terms
+from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
 
 ACTIVE = 0.01  # variance of the posterior mean over the data above which a unit is active (Burda et al., 2016)
@@ -32,9 +33,9 @@ class Terms:
 
     distortion: np.ndarray  # [N] -E_q[log p(x | z)], nats
     rate: np.ndarray  # [N] KL(q(z | x) || p(z)), nats
-    mse: np.ndarray  # [N] mean squared error of the reconstruction from the posterior mean
-    mean: np.ndarray  # [N, D] posterior mean
-    kl: np.ndarray | None  # [N, D] KL of each dimension, where there is a closed form
+    code: np.ndarray  # [N, D] centre of the posterior: its mean, where it has one
+    mse: np.ndarray | None  # [N] mean squared error of the reconstruction from the code, where p(x | z) has a mean at hand
+    kl: np.ndarray | None  # [N, D] KL of each dimension, or of each categorical variable, where there is a closed form
     y: np.ndarray | None  # [N] or [N, C] labels
     denoising_mse: np.ndarray | None  # [N] error of the reconstruction from a corrupted input
 
@@ -69,17 +70,19 @@ def make_evaluator(
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         key_z, key_corruption = jax.random.split(key)
         x = batch["x"]
-        outputs = model.apply(params, x, key_z, num_samples=num_samples)
+        y = given_y(model, batch)
+        outputs = model.apply(params, x, key_z, num_samples=num_samples, **y)
         distortion, rate = per_example_terms(outputs)
-        q, p = outputs.posterior, outputs.prior
-        terms = {"distortion": distortion, "rate": rate, "mse": _squared_error(model, params, x, q.mean), "mean": q.mean}
-        if has_closed_form_kl(q, p):
-            terms["kl"] = kl_terms(q, p)
+        code = model.apply(params, x, **y, method="encode").centre
+        terms = {"distortion": distortion, "rate": rate, "code": code}
+        terms |= _squared_error("mse", model, params, x, y, code)
+        if has_kl_terms(outputs.posterior, outputs.prior):
+            terms["kl"] = dimension_rates(outputs)
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:
-            codes = model.apply(params, corruption(key_corruption, x), method="encode").mean
-            terms["denoising_mse"] = _squared_error(model, params, x, codes)
+            code = model.apply(params, corruption(key_corruption, x), **y, method="encode").centre
+            terms |= _squared_error("denoising_mse", model, params, x, y, code)
         return terms
 
     # On all devices in the end: where there are several processes, each takes the terms of all examples.
@@ -121,10 +124,10 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
         "distortion": mean(terms.distortion),
         "rate": mean(terms.rate),
         "bits_per_dim": -mean(terms.elbo) / (math.prod(event_shape) * math.log(2)),
-        "mse": mean(terms.mse),
-        "psnr": mean(_psnr(terms.mse, value_range)),
-        "active_units": _active_units(terms.mean),
+        "active_units": _active_units(terms.code),
     }
+    if terms.mse is not None:
+        numbers |= {"mse": mean(terms.mse), "psnr": mean(_psnr(terms.mse, value_range))}
     if terms.denoising_mse is not None:
         numbers["denoising_mse"] = mean(terms.denoising_mse)
         numbers["denoising_psnr"] = mean(_psnr(terms.denoising_mse, value_range))
@@ -133,16 +136,16 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
     return {name: value if isinstance(value, int) else float(value) for name, value in numbers.items()}
 
 
-def _active_units(mean: np.ndarray) -> int:
-    """How many of the posterior means [N, D] vary over the data."""
+def _active_units(codes: np.ndarray) -> int:
+    """How many entries of the codes [N, D] vary over the data."""
     with np.errstate(invalid="ignore"):  # of a run that diverged
-        return int(np.sum(np.var(mean, axis=0, dtype=np.float64) > ACTIVE))
+        return int(np.sum(np.var(codes, axis=0, dtype=np.float64) > ACTIVE))
 
 
-def _squared_error(model: nn.Module, params: Params, x: Array, z: Array) -> Array:
-    """Mean squared error [B] of the decoded codes z [B, D]."""
-    squared = jnp.square(model.apply(params, z, method="decode").mean - x)
-    return squared.mean(axis=tuple(range(1, x.ndim)))
+def _squared_error(name: str, model: nn.Module, params: Params, x: Array, y: dict, z: Array) -> dict[str, Array]:
+    """Mean squared error [B] of the decoded codes z [B, D], by that name; nothing where p(x | z) has no mean at hand."""
+    p = model.apply(params, z, **y, method="decode")
+    return {name: jnp.square(p.mean - x).mean(axis=tuple(range(1, x.ndim)))} if p.has_mean else {}
 
 
 def _psnr(mse: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:

@@ -1,16 +1,19 @@
 """The variational autoencoder: encoder, posterior, prior, decoder and likelihood, composed."""
 
 import chex
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
-from vae_jax.types import Array, Outputs
+from vae_jax.models import common
+from vae_jax.types import Array, Outputs, Scalar
 
 
 class VAE(nn.Module):
     """p(x, z) = p(z) p(x | z) with the amortised posterior q(z | x) (Kingma and Welling, 2014, arXiv:1312.6114).
 
-    With a deterministic posterior it is an autoencoder.
+    With a deterministic posterior it is an autoencoder; with `conditioning` everything is given y: p(x, z | y) and q(z | x, y)
+    (Sohn et al., 2015, NeurIPS). `critic` and `classifier` are networks that some objectives train beside the model.
     """
 
     encoder: nn.Module  # x [B, *E] -> h
@@ -18,38 +21,81 @@ class VAE(nn.Module):
     posterior: nn.Module  # h -> q(z | x)
     prior: nn.Module  # () -> p(z)
     likelihood: nn.Module  # h -> p(x | z)
+    conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
+    condition_prior: bool = False  # whether the prior is given c too
+    critic: nn.Module | None = None  # z [N, D] -> h, for FactorVAE
+    classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
 
-    def encode(self, x: Array) -> Distribution:
+    def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
         """q(z | x) for x [B, *E], floats in the range of the data; over [B, D]."""
+        return self._posterior(x, common.condition(self, y, x.shape[:1]))
+
+    def _posterior(self, x: Array, c: Array | None) -> Distribution:
         chex.assert_shape(x, (None, *self.likelihood.event_shape))
         chex.assert_type(x, float)
-        return self.posterior(self.encoder(x))
+        return self.posterior(self.encoder(x, c))
 
-    def decode(self, z: Array) -> Distribution:
-        """p(x | z) for z [*lead, D], over [*lead, *E]."""
-        h = self.decoder(z.reshape(-1, z.shape[-1]))
-        return self.likelihood(h, z.shape[:-1])
+    def _prior(self, c: Array | None) -> Distribution:
+        return self.prior(c if self.condition_prior else None, encode=self._posterior)
 
-    def generate(self, key: Array, num_samples: int) -> Distribution:
-        """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E]: take its mean, or sample it."""
-        return self.decode(self.prior().sample(key, (num_samples,)))
+    def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
+        """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of the y of each z is a tail of lead."""
+        lead = z.shape[:-1]
+        return self._decode(z, common.condition(self, y, lead))
 
-    def __call__(self, x: Array, key: Array, *, num_samples: int = 1, inputs: Array | None = None) -> Outputs:
+    def _decode(self, z: Array, c: Array | None) -> Distribution:
+        lead = z.shape[:-1]
+        c = None if c is None else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+        return self.likelihood(self.decoder(z.reshape(-1, z.shape[-1]), c), lead)
+
+    def generate(
+        self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None
+    ) -> Distribution:
+        """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E]: take its mean, or sample it.
+
+        `y` [num_samples] or [num_samples, C] is given where the model is conditional; `temperature` narrows the prior.
+        """
+        c = common.condition(self, y, (num_samples,))
+        p = self._prior(c)
+        p = p if temperature is None else p.tempered(temperature)
+        return self._decode(p.sample(key, (num_samples,) if p.batch_shape == () else ()), c)
+
+    def __call__(
+        self, x: Array, key: Array, *, y: Array | None = None, num_samples: int = 1, inputs: Array | None = None
+    ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
         `inputs` [B, *E] is what the encoder sees instead of x: a corrupted copy, in a denoising model.
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
-        q = self.encode(x if inputs is None else inputs)
-        p = self.prior()
+        c = common.condition(self, y, x.shape[:1])
+        q, p = self._posterior(x if inputs is None else inputs, c), self._prior(c)
         z, log_qz_x = q.sample_and_log_prob(key, (num_samples,))
+        if self.is_initializing():
+            self._touch_auxiliary(x, z[0])
         return Outputs(
-            log_px_z=self.decode(z).log_prob(x),
+            log_px_z=self._decode(z, c).log_prob(x),
             log_pz=p.log_prob(z),
             log_qz_x=log_qz_x,
             kl=kl_divergence(q, p) if has_closed_form_kl(q, p) else None,
             z=z,
             posterior=q,
             prior=p,
+            layers=(z.shape[-1],),
         )
+
+    def criticise(self, z: Array) -> Array:
+        """The critic's logits [N, 2] for z [N, D]: drawn from the aggregate posterior, or from the product of its marginals."""
+        return self.critic(z)
+
+    def classify(self, x: Array) -> Array:
+        """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
+        return self.classifier(x)
+
+    def _touch_auxiliary(self, x: Array, z: Array) -> None:
+        """Makes the parameters of the networks that no bound needs."""
+        if self.critic is not None:
+            self.criticise(z)
+        if self.classifier is not None:
+            self.classify(x)

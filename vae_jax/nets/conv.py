@@ -10,6 +10,7 @@ from typing import Any
 import chex
 from flax import linen as nn
 
+from vae_jax.nets.conditioning import Shift, joined
 from vae_jax.nets.convolution import Conv, ConvTranspose
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
@@ -37,13 +38,13 @@ class ConvEncoder(nn.Module):
     dtype: Any = None  # of compute and features, see `vae_jax.nets`
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        """X [N, H, W, C] -> h [N, hidden[-1]]."""
+    def __call__(self, x: Array, c: Array | None = None) -> Array:
+        """X [N, H, W, C], and where there is a condition c [N, C'] -> h [N, hidden[-1]]."""
         chex.assert_rank(x, 4)
         [h] = nn.dtypes.promote_dtype(x, dtype=self.dtype)
         for size in self.channels:
-            h = self.activation(Conv(size, kernel_size=4, stride=2, dtype=self.dtype)(h))
-        h = h.reshape(h.shape[0], -1)
+            h = self.activation(Shift()(Conv(size, kernel_size=4, stride=2, dtype=self.dtype)(h), c))
+        h = joined(h.reshape(h.shape[0], -1), c)
         for size in self.hidden:
             h = self.activation(Dense(size, dtype=self.dtype)(h))
         return h
@@ -63,12 +64,12 @@ class ConvDecoder(nn.Module):
     dtype: Any = None  # of compute and features, see `vae_jax.nets`
 
     @nn.compact
-    def __call__(self, z: Array) -> Array:
-        """Z [N, D] -> h [N, ceil(H / 2), ceil(W / 2), channels[-1]]."""
+    def __call__(self, z: Array, c: Array | None = None) -> Array:
+        """Z [N, D], and where there is a condition c [N, C] -> h [N, ceil(H / 2), ceil(W / 2), channels[-1]]."""
         chex.assert_rank(z, 2)
         size = tuple(self.event_shape[:2])
         grid = halved(size, len(self.channels))
-        h = z
+        h = joined(z, c)
         for width in (*self.hidden, grid[0] * grid[1] * self.channels[0]):
             h = self.activation(Dense(width, dtype=self.dtype)(h))
         h = h.reshape(h.shape[0], *grid, self.channels[0])

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from vae_jax.distributions import Deterministic, has_closed_form_kl, kl_terms
-from vae_jax.objectives.terms import bound_metrics, per_example_terms
+from vae_jax.distributions import Deterministic, has_kl_terms
+from vae_jax.objectives.terms import bound_metrics, dimension_rates, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
 
 
@@ -12,13 +12,12 @@ def free_bits_rate(outputs: Outputs, free_bits: Scalar) -> Array:
 
     Kingma et al., 2016, arXiv:1606.04934, appendix C.8, with every dimension a group of its own.
     """
-    if not has_closed_form_kl(outputs.posterior, outputs.prior):
+    if not has_kl_terms(outputs.posterior, outputs.prior):
         raise ValueError(
             "free bits need the KL of each dimension, which has no closed form for "
             f"{type(outputs.posterior).__name__} and {type(outputs.prior).__name__}"
         )
-    kl = kl_terms(outputs.posterior, outputs.prior).mean(0)
-    return jnp.maximum(kl, free_bits).sum()
+    return jnp.maximum(dimension_rates(outputs).mean(0), free_bits).sum()
 
 
 def elbo(

@@ -1,6 +1,7 @@
 """From a model and an objective to the function that a train step differentiates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 from flax import linen as nn
@@ -33,8 +34,18 @@ def make_loss_fn(
         key_z, key_corruption = jax.random.split(key)
         x = batch["x"]
         inputs = None if corruption is None else corruption(key_corruption, x)
-        outputs: Outputs = model.apply(params, x, key_z, num_samples=num_samples, inputs=inputs)
-        values = {name: value(step) if callable(value) else value for name, value in hyper_parameters.items()}
-        return objective(outputs, **values)
+        options = {"num_samples": num_samples, "inputs": inputs, **given_y(model, batch)}
+        outputs: Outputs = model.apply(params, x, key_z, **options)
+        return objective(outputs, **at_step(hyper_parameters, step))
 
     return loss_fn
+
+
+def given_y(model: nn.Module, batch: Batch) -> dict[str, Array]:
+    """What the model conditions on, as an argument; nothing for one that doesn't condition."""
+    return {} if getattr(model, "conditioning", None) is None else {"y": batch["y"]}
+
+
+def at_step(hyper_parameters: Mapping[str, Any], step: Array) -> dict[str, Any]:
+    """The values of hyper-parameters, schedules among them, at a step."""
+    return {name: value(step) if callable(value) else value for name, value in hyper_parameters.items()}

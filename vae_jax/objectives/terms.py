@@ -1,7 +1,9 @@
 """What all objectives share: the two terms of the bound and the metrics every training log carries."""
 
 import jax.numpy as jnp
+import numpy as np
 
+from vae_jax.distributions import kl_terms
 from vae_jax.types import Array, Metrics, Outputs
 
 
@@ -19,3 +21,18 @@ def bound_metrics(loss: Array, outputs: Outputs) -> Metrics:
     """`loss`, and the plain beta = 1 bound with its parts, whatever the objective was."""
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     return {"loss": jnp.asarray(loss), "elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+
+
+def dimension_rates(outputs: Outputs) -> Array:
+    """KL(q(z_d | x) || p(z_d)) in closed form, [B, D'], nats; D' = D, but for a categorical variable, which counts as one.
+
+    Averaged over K where posterior and prior depend on the draws. TypeError where there is no closed form of each.
+    """
+    terms = kl_terms(outputs.posterior, outputs.prior)
+    return terms.mean(0) if terms.ndim == 3 else terms
+
+
+def layer_rates(outputs: Outputs) -> Array:
+    """KL of each stochastic layer, [L, B], nats: `dimension_rates` summed over the layer's part of D."""
+    edges = np.cumsum(outputs.layers)[:-1]
+    return jnp.stack([part.sum(-1) for part in jnp.split(dimension_rates(outputs), edges, axis=-1)])

@@ -1,27 +1,13 @@
-"""Posterior heads: features h [B, ...] -> q(z | x), a distribution over [B, D].
-
-The last linear map is taken in the dtype of the features; the distribution is float32 whatever it is.
-"""
+"""Gaussian posteriors, and the point that is their limit."""
 
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
 from flax import linen as nn
 
-from vae_jax.distributions import LOGVAR_RANGE, Deterministic, DiagGaussian, Distribution, soft_clip
+from vae_jax.distributions import Deterministic, DiagGaussian, Distribution
 from vae_jax.nets.dense import Dense
+from vae_jax.posteriors.scale import bounded_logvar
 from vae_jax.types import Array
-
-
-def bounded_logvar(raw: Array) -> Array:
-    """The identity between -14 and 8, smoothly bounded there: standard deviations stay in (9e-4, 55)."""
-    return soft_clip(raw, *LOGVAR_RANGE)
-
-
-def softplus_logvar(raw: Array) -> Array:
-    """log-variance of a standard deviation softplus(raw) + 1e-3, which grows linearly instead of exponentially."""
-    return 2 * jnp.log(jax.nn.softplus(raw) + 1e-3)
 
 
 class DiagGaussianHead(nn.Module):

@@ -1,0 +1,93 @@
+"""Kullback-Leibler divergences: in closed form where there is one, else by Monte Carlo, in nats."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from vae_jax.distributions.base import Array, Distribution, sum_event
+from vae_jax.distributions.deterministic import Deterministic
+from vae_jax.distributions.discrete import Bernoulli
+from vae_jax.distributions.gaussian import DiagGaussian
+
+Pair = tuple[type, type]
+_TERMS: dict[Pair, Callable[[Any, Any], Array]] = {}  # per dimension, [*batch, *event]
+_TOTALS: dict[Pair, Callable[[Any, Any], Array]] = {}  # [*batch], where the dimensions can't be told apart
+
+
+def closed_form_kl(q_type: type, p_type: type, *, total: bool = False) -> Callable[[Callable], Callable]:
+    """Registers a function ``(q, p) -> KL`` for a pair of classes: per-dimension terms, or their `total` alone."""
+
+    def register(kl_fn: Callable) -> Callable:
+        (_TOTALS if total else _TERMS)[q_type, p_type] = kl_fn
+        return kl_fn
+
+    return register
+
+
+def has_closed_form_kl(q: Distribution, p: Distribution) -> bool:
+    """Whether `kl_divergence(q, p)` exists in closed form."""
+    return has_kl_terms(q, p) or (type(q), type(p)) in _TOTALS
+
+
+def has_kl_terms(q: Distribution, p: Distribution) -> bool:
+    """Whether `kl_terms(q, p)` does: the closed form of each dimension on its own."""
+    return (type(q), type(p)) in _TERMS
+
+
+def kl_terms(q: Distribution, p: Distribution) -> Array:
+    """KL(q || p) per dimension, ``[*batch, *event]``; TypeError where there is no closed form of each."""
+    if not has_kl_terms(q, p):
+        raise _no_closed_form(q, p, _TERMS, "of each dimension of ")
+    chex.assert_equal(q.event_shape, p.event_shape)
+    return _TERMS[type(q), type(p)](q, p)
+
+
+def kl_divergence(q: Distribution, p: Distribution) -> Array:
+    """KL(q || p), ``[*batch]``; TypeError where there is no closed form."""
+    if has_kl_terms(q, p):
+        return sum_event(kl_terms(q, p), q.event_ndims)
+    if not has_closed_form_kl(q, p):
+        raise _no_closed_form(q, p, _TERMS | _TOTALS, "for ")
+    chex.assert_equal(q.event_shape, p.event_shape)
+    return _TOTALS[type(q), type(p)](q, p)
+
+
+def _no_closed_form(q: Distribution, p: Distribution, known: dict[Pair, Any], what: str) -> TypeError:
+    pairs = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in known)
+    return TypeError(
+        f"no closed form {what}KL({type(q).__name__} || {type(p).__name__}); there is one for {pairs}. "
+        "Use the Monte Carlo rate, mean of log_qz_x - log_pz."
+    )
+
+
+@closed_form_kl(DiagGaussian, DiagGaussian)
+def _kl_diag_gaussians(q: DiagGaussian, p: DiagGaussian) -> Array:
+    # (log p.var - log q.var + (q.var + (q.mean - p.mean)^2) / p.var - 1) / 2, with expm1 against cancellation at q = p
+    difference = q.logvar - p.logvar
+    squared = jnp.square(q.mean - p.mean) * jnp.exp(-p.logvar)
+    return 0.5 * (squared + jnp.expm1(difference) - difference)
+
+
+@closed_form_kl(Bernoulli, Bernoulli)
+def _kl_bernoullis(q: Bernoulli, p: Bernoulli) -> Array:
+    log_ratio_1 = jax.nn.log_sigmoid(q.logits) - jax.nn.log_sigmoid(p.logits)
+    log_ratio_0 = jax.nn.log_sigmoid(-q.logits) - jax.nn.log_sigmoid(-p.logits)
+    return q.mean * log_ratio_1 + jax.nn.sigmoid(-q.logits) * log_ratio_0
+
+
+@closed_form_kl(Deterministic, DiagGaussian)
+def _kl_point_mass(q: Deterministic, p: DiagGaussian) -> Array:
+    # A point mass is singular with respect to any density.
+    return jnp.full(jnp.broadcast_shapes(q.mean.shape, p.mean.shape), jnp.inf)
+
+
+def monte_carlo_kl(key: Array, q: Distribution, p: Distribution, num_samples: int) -> tuple[Array, Array]:
+    """Estimates KL(q || p) by the mean of log q - log p over draws of q; returns it with its standard error, ``[*batch]``."""
+    chex.assert_scalar_positive(num_samples)
+    value, log_q = q.sample_and_log_prob(key, (num_samples,))
+    ratio = log_q - p.log_prob(value)
+    return ratio.mean(0), ratio.std(0, ddof=1) / math.sqrt(num_samples)

@@ -1,0 +1,24 @@
+"""Likelihoods of binary values, and of values in [0, 1]."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from flax import linen as nn
+
+from vae_jax import distributions
+from vae_jax.distributions import Distribution
+from vae_jax.likelihoods.event import EventLayer
+from vae_jax.types import Array
+
+
+class Bernoulli(nn.Module):
+    """p(x | z) = prod_i Bernoulli(x_i; sigmoid(logit_i)), for x in {0, 1}, or [0, 1] without being normalised there."""
+
+    event_shape: Sequence[int]
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    binary: ClassVar[bool] = True
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        logits = EventLayer(self.event_shape)(h, lead)[..., 0]
+        return distributions.Bernoulli(logits, len(self.event_shape))

@@ -1,0 +1,44 @@
+"""The last linear map, from features to numbers for each dimension of the event."""
+
+import math
+from collections.abc import Sequence
+
+import chex
+from flax import linen as nn
+
+from vae_jax.errors import InputError
+from vae_jax.nets.conv import doubled, halved
+from vae_jax.nets.convolution import Conv
+from vae_jax.nets.dense import Dense
+from vae_jax.types import Array
+
+REALS = (-math.inf, math.inf)
+
+
+class EventLayer(nn.Module):
+    """Features to `num_params` numbers per dimension of the event: ``[N, ...] -> [*lead, *E, num_params]``.
+
+    A feature map at the size of the image goes through a 1x1 convolution, one at half the size through a 4x4 stride-2
+    transposed convolution, a vector through a dense layer. InputError for a map of another size.
+    """
+
+    event_shape: Sequence[int]
+    num_params: int = 1
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Array:
+        lead = h.shape[:1] if lead is None else tuple(lead)
+        chex.assert_axis_dimension(h, 0, math.prod(lead))
+        event = tuple(self.event_shape)
+        features = event[-1] * self.num_params
+        is_map = h.ndim == 4 and len(event) == 3
+        if is_map and h.shape[1:3] == event[:2]:
+            out = Conv(features, kernel_size=1, dtype=h.dtype, wide=True, name="out")(h)
+        elif is_map and h.shape[1:3] == halved(event[:2], 1):
+            out = doubled(h, features, event[:2], wide=True, name="out")
+        elif is_map:
+            raise InputError(f"features of size {h.shape[1:3]}: must be {event[:2]} or half of it, for events {event}")
+        else:
+            size = math.prod(event) * self.num_params
+            out = Dense(size, dtype=h.dtype, wide=True, name="out")(h.reshape(h.shape[0], -1))
+        return out.reshape(*lead, *event, self.num_params)
