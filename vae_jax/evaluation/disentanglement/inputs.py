@@ -1,0 +1,99 @@
+"""What every metric takes: codes and the classes of the factors they came from, checked; and random draws among them."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.errors import InputError
+
+Seed = int | np.random.Generator
+
+
+def checked(codes: np.ndarray, factors: np.ndarray, *, per_value: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The codes as float64 [N, D] and the factors as classes 0..S_k - 1, int64 [N, F].
+
+    Args:
+      codes: numbers [N, D]; a representation, usually the posterior mean.
+      factors: integers [N, F], any labels; they become their ranks among the values that occur.
+      per_value: how many examples each value of each factor must have.
+
+    Raises:
+      InputError: the shapes disagree, there are fewer than two examples, no codes or no factors, a code isn't finite, a
+        factor isn't an integer or is constant, or a value has fewer than `per_value` examples.
+    """
+    codes = finite("codes", codes)
+    factors = np.asarray(factors)
+    if factors.ndim != 2 or len(factors) != len(codes) or not factors.shape[1]:
+        raise InputError(f"factors: shape {factors.shape}, must be [N, F] with the N = {len(codes)} of the codes")
+    if not np.issubdtype(factors.dtype, np.integer):
+        raise InputError(f"factors: dtype {factors.dtype}, must be integers, the class of each factor")
+    columns = [_ranks(k, column, per_value) for k, column in enumerate(factors.T)]
+    return codes, np.stack(columns, axis=1)
+
+
+def finite(name: str, values: np.ndarray) -> np.ndarray:
+    """The values as float64 [N, D], N >= 2 and D >= 1, or InputError."""
+    values = np.asarray(values)
+    real = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer))  # numpy doesn't know bfloat16
+    if values.ndim != 2 or not values.shape[1] or not real:
+        raise InputError(f"{name}: shape {values.shape} of {values.dtype}, must be numbers [N, D]")
+    if len(values) < 2:
+        raise InputError(f"{name}: {len(values)} examples, must be at least 2")
+    values = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name}: {np.sum(~np.isfinite(values))} of {values.size} numbers are not finite")
+    return values
+
+
+def drawn(n: int, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `most` of the examples 0..n - 1, drawn without replacement."""
+    return rng.permutation(n)[:most]
+
+
+def split(n: int, num_train: int, num_eval: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Disjoint random examples to train on and to evaluate on, in the same proportion where there are fewer than asked for."""
+    order = rng.permutation(n)
+    if n < num_train + num_eval:
+        num_train = max(1, n * num_train // (num_train + num_eval))
+    return order[:num_train], order[num_train : num_train + num_eval]
+
+
+def sklearn_seed(rng: np.random.Generator) -> int:
+    """For scikit-learn, which takes no Generator."""
+    return int(rng.integers(2**31))
+
+
+@dataclasses.dataclass(frozen=True)
+class ByValue:
+    """The examples of a population, to be drawn by the value of one of their factors."""
+
+    factors: np.ndarray  # [N, F] classes
+    order: np.ndarray  # [F, N] examples, sorted by the value of factor k
+    start: np.ndarray  # [F, S] where value v begins in row k of the order
+    count: np.ndarray  # [F, S] how many have it
+
+    @classmethod
+    def of(cls, factors: np.ndarray) -> "ByValue":
+        """The index of the classes [N, F]."""
+        size = factors.max() + 1
+        count = np.stack([np.bincount(column, minlength=size) for column in factors.T])
+        return cls(factors, np.argsort(factors.T, axis=1, kind="stable"), np.cumsum(count, axis=1) - count, count)
+
+    def alike(self, example: np.ndarray, factor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """For each example a random one, drawn with replacement, with the same value of the given factor."""
+        value = self.factors[example, factor]
+        within = (rng.random(example.shape) * self.count[factor, value]).astype(np.int64)
+        return self.order[factor, self.start[factor, value] + within]
+
+
+def _ranks(k: int, column: np.ndarray, per_value: int) -> np.ndarray:
+    values, ranks, counts = np.unique(column, return_inverse=True, return_counts=True)
+    if len(values) == 1:
+        raise InputError(f"factors: factor {k} is constant ({values[0]}); leave it out")
+    if counts.min() < per_value:
+        rare = values[counts.argmin()]
+        raise InputError(
+            f"factors: {counts.min()} examples have {rare} for factor {k}, must be at least {per_value}; give more"
+        )
+    return ranks.reshape(-1)

@@ -1,0 +1,43 @@
+"""All scores of one model."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vae_jax.evaluation.disentanglement.aggregate import mig_chen
+from vae_jax.evaluation.disentanglement.fixed_factor import beta_vae_score, factor_vae_score
+from vae_jax.evaluation.disentanglement.information import mig_locatello, modularity
+from vae_jax.evaluation.disentanglement.predictors import dci, explicitness, sap
+from vae_jax.evaluation.disentanglement.robustness import irs
+
+
+def all_metrics(
+    codes: np.ndarray,
+    factors: np.ndarray,
+    *,
+    logvar: np.ndarray | None = None,
+    which: Sequence[int] | None = None,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Every score of one model that needs labels, each with the settings of Locatello et al., 2019.
+
+    Args:
+      codes: [N, D], the posterior mean.
+      factors: integers [N, F]. Scores on 10,000 and 5,000 examples draw them from the N; so N should be 15,000 or more.
+      logvar: [N, D] of the posterior, only where the examples are a full grid; then `mig_chen` is among the scores.
+      which: the factors of `mig_chen`; all by default.
+      seed: of every score, which are those that it gives alone with this seed.
+    """
+    scores = {
+        "beta_vae": beta_vae_score(codes, factors, seed=seed),
+        "factor_vae": factor_vae_score(codes, factors, seed=seed),
+        "mig_locatello": mig_locatello(codes, factors, seed=seed),
+        **{f"dci_{name}": value for name, value in dci(codes, factors, seed=seed).items()},
+        "sap": sap(codes, factors, seed=seed),
+        "modularity": modularity(codes, factors, seed=seed),
+        "explicitness": explicitness(codes, factors, seed=seed),
+        "irs": irs(codes, factors, seed=seed),
+    }
+    if logvar is not None:
+        scores["mig_chen"] = mig_chen(codes, logvar, factors, which=which, seed=seed)
+    return scores
