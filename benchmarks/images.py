@@ -16,6 +16,12 @@ def sprites(num: int, seed: int = 0) -> np.ndarray:
     return np.where(_distances(num, 64, seed, radius=(4.0, 12.0)) < 1, 255, 0).astype(np.uint8)
 
 
+def colours(num: int, seed: int = 0) -> np.ndarray:
+    """Blobs of each colour, uint8 [num, 32, 32, 3]."""
+    planes = [np.exp(-_distances(num, 32, seed + channel, radius=(4.0, 12.0))) for channel in range(3)]
+    return (255 * np.concatenate(planes, axis=-1)).astype(np.uint8)
+
+
 def _distances(num: int, size: int, seed: int, radius: tuple[float, float]) -> np.ndarray:
     """Squared distances float32 [num, size, size, 1] from a random centre, in units of two random radii (pixels)."""
     rng = np.random.default_rng(seed)

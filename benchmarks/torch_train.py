@@ -4,9 +4,10 @@ import functools
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmarks.torch_models import CHANNELS_LAST, VAE
+from benchmarks import torch_models
+from benchmarks.torch_models import CHANNELS_LAST
 
 
 def device() -> torch.device:
@@ -18,9 +19,9 @@ def device() -> torch.device:
     return torch.device("cuda")
 
 
-def make_model(network: str, beta: float, where: torch.device) -> VAE:
+def make_model(network: str, beta: float, where: torch.device) -> nn.Module:
     """The model, in the memory layout that is fast for its network."""
-    model = VAE(network, beta).to(where)
+    model = torch_models.make(network, beta).to(where)
     return model.to(memory_format=torch.channels_last) if network in CHANNELS_LAST else model
 
 
@@ -40,7 +41,7 @@ def batches(num: int, batch_size: int, where: torch.device) -> Iterator[Tensor]:
 
 
 def make_step(
-    model: VAE, images: Tensor, *, dynamic: bool, learning_rate: float, compiled: bool, autocast: bool = False
+    model: nn.Module, images: Tensor, *, dynamic: bool, learning_rate: float, compiled: bool, autocast: bool = False
 ) -> Callable[[Tensor], Tensor]:
     """Index [B] -> loss []: one step of fused Adam.
 

@@ -29,6 +29,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from vae_jax import build, config, loop, main, memory, program, results
+from vae_jax.build.tables import TABLES
 from vae_jax.config import Config
 from vae_jax.errors import RunStopped
 
@@ -139,7 +140,7 @@ def trace(runs, trained_by: program.Program) -> None:
     jax.eval_shape(functools.partial(runs[0].model.init_with_output, num_samples=c.evaluation.num_samples), KEY, x, KEY)
 
 
-load = build.data_lib.load
+load = build.data.data_lib.load
 load_once = functools.cache(load)
 
 
@@ -152,12 +153,12 @@ def cheap():
         raise OSError("no network")
 
     def load_embedded_once(name: str, **options):
-        return (load_once if name in build.data_lib.EMBEDDED else load)(name, **options)
+        return (load_once if name in build.data.data_lib.EMBEDDED else load)(name, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         patch.setattr(memory, "device_memory", lambda: 16 * 10**9)  # the same sizes are too large on every machine
-        patch.setattr(build.data_lib, "load", load_embedded_once)
+        patch.setattr(build.data.data_lib, "load", load_embedded_once)
         patch.setattr(loop, "train_to_end", trace)
         patch.setattr(loop, "evaluate_run", lambda run: numbers)
         patch.setattr(loop, "evaluate_lanes", lambda *_: numbers)
@@ -189,20 +190,7 @@ NAMES = {
         "digits:1.*.*",
         ".",
     ],
-    "data.binarization": ["none", "static", "dynamic", "threshold"],
-    "model.network": list(build.NETWORKS),
-    "model.activation": list(build.ACTIVATIONS),
-    "model.dtype": list(build.DTYPES),
-    "model.posterior": list(build.POSTERIORS),
-    "model.posterior_scale": list(build.LOGVARS),
-    "model.prior": list(build.PRIORS),
-    "model.likelihood": list(build.LIKELIHOODS),
-    "model.sigma": list(build.GAUSSIANS),
-    "objective.name": list(build.OBJECTIVES),
-    "objective.beta_schedule": list(build.BETAS),
-    "objective.corruption": list(build.CORRUPTIONS),
-    "optimizer.name": list(build.OPTIMIZERS),
-    "optimizer.schedule": list(build.LEARNING_RATES),
+    **{field: list(names) for field, names in TABLES.items()},
 }
 INTEGERS = [
     "0",

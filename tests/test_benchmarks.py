@@ -13,7 +13,7 @@ from absl.testing import flagsaver
 
 from benchmarks import children, contestant, flops, main, process, report, rounds
 from benchmarks.contestants import CONTESTANTS, bare
-from benchmarks.tasks import CONV, TASKS
+from benchmarks.tasks import CONV, TASKS, VQ_LAYERS
 from vae_jax import build
 
 NETWORK_TASKS = [TASKS["mlp128"], CONV]
@@ -25,7 +25,7 @@ def num_parameters_of_ours(task):
     model = build.build_model(config, shape)
     key = jax.random.key(0)
     shapes = jax.eval_shape(model.init, key, jnp.zeros((1, *shape)), key)
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
 
 
 def test_operations_by_hand():
@@ -62,6 +62,41 @@ def test_all_have_the_same_parameters(task):
         theirs = VAE(task.network, task.beta)
     assert task.network in NETWORKS
     assert sum(p.numel() for p in theirs.parameters()) == ours
+
+
+def test_the_vq_vae_is_the_same_for_all():
+    task = TASKS["vqvae"]
+    config = task.make_config()
+    assert (config.objective.commitment, config.optimizer.learning_rate) == (task.beta, task.learning_rate)
+    encoder = build.build_model(config, (32, 32, 3)).encoder
+    x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    params = jax.eval_shape(encoder.init, jax.random.key(0), x)
+    theirs = jax.jit(encoder.apply).lower(params, x).cost_analysis()["flops"]
+    num = len(VQ_LAYERS) // 2  # of the encoder's layers, all but the last one in the network
+    assert flops.forward(VQ_LAYERS[: num - 1]) == pytest.approx(theirs, rel=0.06)
+    torch = pytest.importorskip("torch")
+    from benchmarks.torch_models import make
+
+    with torch.device("meta"):
+        model = make(task.network, task.beta)
+    assert sum(p.numel() for p in model.parameters()) == num_parameters_of_ours(task)
+    assert (config.model.init_sigma, config.codes.decay) == (model.sigma, model.decay)
+
+
+def test_pytorch_averages_the_codebook_as_we_do():
+    torch = pytest.importorskip("torch")
+    from benchmarks.torch_models import VQVAE
+    from vae_jax.objectives import vq_post_update
+
+    model, rng = VQVAE(0.25, num_codes=5, code_dim=2), np.random.default_rng(0)
+    book = {name: np.array(getattr(model, name)) for name in ("counts", "sums")} | {"embedding": np.array(model.codebook)}
+    vectors, codes = rng.normal(size=(30, 2)).astype(np.float32), rng.integers(0, 4, 30)
+    model.average(torch.from_numpy(vectors), torch.from_numpy(codes))
+    chosen = np.eye(5, dtype=np.float32)[codes]
+    statistics, params = {"counts": chosen.mean(0), "sums": chosen.T @ vectors / 30}, {"codebook": {"quantizer": book}}
+    ours = vq_post_update(revive_below=None)(params, params, statistics, jax.random.key(0), 0)["codebook"]["quantizer"]
+    np.testing.assert_allclose(ours["embedding"], model.codebook, rtol=1e-5)
+    np.testing.assert_allclose(ours["counts"], model.counts, rtol=1e-5)
 
 
 def test_bare_learns():

@@ -301,6 +301,7 @@ def test_one_code_and_one_factor_have_defined_scores(factors):
     assert scores(factors[:, :1], factors)["completeness"] == 1
 
 
+@pytest.mark.slow
 def test_all_metrics_are_those_of_the_functions_and_repeat(factors):
     codes = factors[:, [0, 1, 1]] + 0.3 * np.random.default_rng(0).standard_normal(factors.shape)
     logvar = 0 * codes - 2

@@ -192,7 +192,7 @@ def test_training_ends_where_that_of_float32_does():
 # By name
 
 
-@pytest.mark.parametrize("network", build.NETWORKS)
+@pytest.mark.parametrize("network", build.parts.NETWORKS)
 @pytest.mark.parametrize(("name", "dtype"), [("float32", WIDE), ("bfloat16", NARROW)])
 def test_the_dtype_of_the_config_reaches_both_networks(network, name, dtype):
     config = Config()

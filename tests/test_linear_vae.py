@@ -74,6 +74,7 @@ def test_linear_vae_reaches_the_ppca_optimum():
     check(x, 5, params, terms)
 
 
+@pytest.mark.slow
 def test_dimensions_below_the_noise_collapse():
     # sigma^2 = 4.2 lies between the third and the fourth eigenvalue: of eight latents three stay.
     x = synthetic()

@@ -70,9 +70,10 @@ def test_what_it_leaves_in_the_workdir(finished):
     valid = next(line for line in lines if line["split"] == "valid")
     assert {"elbo", "distortion", "rate", "kl/0", "kl/1", "active_units", "bits_per_dim", "mse", "psnr"} <= valid.keys()
     assert valid["binarization"] == "dynamic"
+    assert "latents are active" in valid["verdict"]
     assert list((workdir / "tensorboard").glob("events*"))
     assert sorted(path.name for path in (workdir / "checkpoints").iterdir()) == ["20", "40"]
-    names = {"reconstructions", "samples", "interpolations", "traversals", "latent_map", "learning_curves"}
+    names = {"reconstructions", "samples", "samples_cooler", "interpolations", "traversals", "latent_map", "learning_curves"}
     assert {path.stem for path in (workdir / "figures").glob("*.png")} == names
     for path in (workdir / "figures").glob("*.png"):
         assert matplotlib.image.imread(path).std() > 0.01, path  # not blank
@@ -226,6 +227,7 @@ def test_an_evaluation_that_is_not_finite_says_so(tmp_path):
     config = small(optimizer__learning_rate=1e25, train__max_skipped_in_a_row=1000)
     with pytest.raises(RunStopped, match="not finite, so the run diverged"):
         loop.train_and_evaluate(config, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"]["collapse"]["verdict"] == "diverged"
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused_for_training_only(copy, monkeypatch):
@@ -350,7 +352,9 @@ def config_of(path, *args):
     return module.get_config(*args)
 
 
-@pytest.mark.parametrize("name", ["ae", "denoising_ae", "linear_vae"])
+@pytest.mark.parametrize(
+    "name", ["denoising_ae", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ae", "linear_vae"))]
+)
 def test_configs_run_on_their_embedded_data(name, tmp_path):
     config = config_of(ROOT / "configs" / f"{name}.py")
     config.train.num_steps = config.train.eval_every = config.train.log_every = 5

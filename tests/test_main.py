@@ -13,7 +13,7 @@ import pytest
 from absl import flags
 
 from vae_jax import config as config_lib
-from vae_jax import main
+from vae_jax import main, report
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 
@@ -164,7 +164,7 @@ def restored_flags():
         ([VAE, "--config.train.num_steps=1.5"], ["--config.train.num_steps=1.5", "int", "'1.5'"]),
         ([VAE, "--config.train.num_steps="], ["--config.train.num_steps=", "int", "''"]),
         ([VAE, "--config.objective.beta", "abc"], ["--config.objective.beta=abc", "float", "'abc'"]),
-        ([VAE, "--config.model=abc"], ["--config.model=abc", "vae_jax.config.Model"]),
+        ([VAE, "--config.model=abc"], ["--config.model=abc", "vae_jax.config.fields.Model"]),
         ([VAE, "--config.train.num_steps"], ["Missing value", "--config.train.num_steps"]),
         ([VAE, "--workdri=run"], ["'workdri'", "Did you mean: workdir"]),
         (["--config=WORK/plain.py:mnist"], ["WORK/plain.py:mnist", "get_config() takes 0 positional arguments"]),
@@ -314,6 +314,16 @@ def test_workdir_of_another_config(tmp_path, mode) -> None:
     assert f"workdir = {os.fspath(tmp_path)!r}: holds a run of another config" in message
     assert "config.model.latent_dim: 10 here, 3 there" in message
     assert contents(tmp_path) == before
+
+
+def test_a_lane_is_one_workdir_and_others_are_split_at_commas(tmp_path, monkeypatch) -> None:
+    lane, calls = tmp_path / "beta=4,seed=0", []
+    monkeypatch.setattr(report, "write_report", lambda workdir: calls.append([workdir]))
+    monkeypatch.setattr(report, "write_comparison", lambda workdirs, path: calls.append([*workdirs, path]))
+    lane.mkdir()
+    main.run("report", None, os.fspath(lane))
+    main.run("report", None, f"{tmp_path}/a,{tmp_path}/b")
+    assert calls == [[os.fspath(lane)], [f"{tmp_path}/a", f"{tmp_path}/b", tmp_path / "comparison.html"]]
 
 
 # The check fails when a backend was made, since there is none of that name.

@@ -80,6 +80,7 @@ def shrink(cells):
     settings.source = "\n".join(f"{name} = {value!r}" for name, value in SMALL.items())
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(notebook, kernel, tmp_path):
     cells = code_cells(notebook)
     shrink(cells)

@@ -80,6 +80,7 @@ def largest_difference(workdir, other):
     return max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(*trees, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["two", "one_then_two", "one_then_eight", "two_then_one"])
 def test_the_numbers_are_those_of_one_device(runs, how):
     assert largest_difference(runs / how, runs / "one") < 1e-4
@@ -91,6 +92,7 @@ def test_the_numbers_are_those_of_one_device(runs, how):
     assert results[0] == pytest.approx(results[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_one_of_the_processes_writes(runs):
     assert (runs / "two.drawn").read_text() == "once\n"
     assert len(list((runs / "two" / "tensorboard").iterdir())) == 1
@@ -98,6 +100,7 @@ def test_one_of_the_processes_writes(runs):
     assert steps == list(range(10, 101, 10))
 
 
+@pytest.mark.slow
 def test_an_error_of_one_process_ends_all(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").touch()
@@ -121,6 +124,7 @@ def two_under_way(workdir):
     return started
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_of_two_saves_and_ends_both(tmp_path):
     told = two_under_way(tmp_path / "told")
     told[1].terminate()

@@ -53,7 +53,12 @@ class Checkpoints:
             cleanup_tmp_directories=for_writing,  # else a run may be writing one of them
             create=for_writing,
         )
-        self._manager = ocp.CheckpointManager(self.directory, options=options)
+        try:
+            self._manager = ocp.CheckpointManager(self.directory, options=options)
+        except (TypeError, ValueError) as error:  # what Orbax notes of a step, when it is not what Orbax writes
+            raise InputError(
+                f"{self.directory}: damaged, the record of a step can't be read ({error}); move that step away"
+            ) from error
 
     def save(self, state: TrainState, description: Description) -> None:
         """Writes the state at its step, whole or not at all."""

@@ -13,6 +13,7 @@ from vae_jax.evaluation import Terms
 from vae_jax.records import MetricsWriter, SilentWriter
 from vae_jax.results import evaluator_of, summarize_split
 from vae_jax.run import Run
+from vae_jax.suite.latents import verdict_of
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics, Params
 
@@ -33,7 +34,7 @@ class Journal:
         values = {name: np.asarray(value) for name, value in metrics.items()}
         skipped_in_a_row = values.pop("skipped_in_a_row")
         good = skipped_in_a_row == 0
-        numbers = {name: float(value[good].mean(dtype=np.float64)) if good.any() else np.nan for name, value in values.items()}
+        numbers = {name: _mean(value[good]) for name, value in values.items()}
         numbers["skipped"] = int(values["skipped"][-1])
         limit, notes = self.run.config.train.max_skipped_in_a_row, {}
         over = skipped_in_a_row >= limit
@@ -47,9 +48,15 @@ class Journal:
 
     def save(self, state: TrainState) -> None:
         """Evaluates on validation, writes the numbers and a checkpoint; RunStopped when it could not be written."""
-        numbers = summarize_split(self.run, self._evaluate(state.eval_params, "valid"))
+        terms = self._evaluate(state.eval_params, "valid")
+        numbers, notes = summarize_split(self.run, terms), {}
+        if self.run.config.model.kind != "vq":
+            found = verdict_of(self.run.config, terms)
+            notes["verdict"] = str(found)
+            if found.name == "collapsed":
+                logger.warning("step %d: %s", int(state.step), found)
         step, binarization = int(state.step), self.run.dataset.preparation["binarization"]
-        self._writer.write(step, "valid", numbers, binarization=binarization)
+        self._writer.write(step, "valid", numbers, binarization=binarization, **notes)
         self._write(state, _score(numbers))
 
     def save_between(self, state: TrainState) -> None:
@@ -72,6 +79,12 @@ class Journal:
     def close(self) -> None:
         """Closes the files."""
         self._writer.close()
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean of those that are numbers: a batch may have none, as the accuracy of one without labels."""
+    known = values[~np.isnan(values)]
+    return float(known.mean(dtype=np.float64)) if known.size else np.nan
 
 
 def last_good(checkpoints: Checkpoints) -> str:

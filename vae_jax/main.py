@@ -1,8 +1,9 @@
-"""Trains, evaluates and draws a variational autoencoder.
+"""Trains, evaluates, draws and reports on a variational autoencoder.
 
 python -m vae_jax.main --config=configs/beta_vae.py
 python -m vae_jax.main --config=configs/vae.py:mnist --config.data.dir=DIR --config.seed=1 --workdir=runs/mnist1
 python -m vae_jax.main --workdir=runs/mnist1 --mode=eval
+python -m vae_jax.main --workdir=runs/mnist1 --mode=report  (of several, --workdir=runs/a,runs/b: one page that compares them)
 python -m vae_jax.main --config=... --coordinator=10.0.0.1:1234 --num_processes=2 --process_index=0  (and 1 on the other host)
 """
 
@@ -33,12 +34,19 @@ _COORDINATOR = flags.DEFINE_string("coordinator", None, "Address and port of the
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes train together.")
 _DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Ask JAX for the other processes, on a cluster that it knows.")
 _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Which of them this is, from 0.")
-_MODE = flags.DEFINE_string("mode", "train", "train (or go on training), then evaluate; or only eval what is in the workdir.")
+_MODE = flags.DEFINE_string(
+    "mode",
+    "train",
+    "train (or go on training), then evaluate; only eval what is in the workdir; or write a report of it, one HTML page.",
+)
 
 
 def run(mode: str, config: Config | None, workdir: str | None) -> None:
     """Does what the flags say, and ends with the number and the figures on the screen."""
-    check_choice("mode", mode, ("train", "eval"))
+    check_choice("mode", mode, ("train", "eval", "report"))
+    if mode == "report":
+        _report(config, workdir)
+        return
     if config is None and (mode == "train" or workdir is None):
         raise InputError(f"config: give one with --config=configs/NAME.py; {_configs_at_hand()}")
     if not isinstance(config, Config | None):
@@ -55,6 +63,22 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     if processes.is_first():
         print(results.describe(numbers))
         print(f"figures: {pathlib.Path(workdir) / 'figures'}")
+
+
+def _report(config: Config | None, workdir: str | None) -> None:
+    """Writes the page of one workdir, or one that compares several, and says where it is."""
+    if workdir is None and config is None:
+        raise InputError("workdir: give that of a run, or several with commas between them, --workdir=runs/a,runs/b")
+    from vae_jax import report  # brings in matplotlib
+
+    given = workdir or f"runs/{config.name}"
+    is_one = os.path.isdir(os.path.expanduser(given))  # with commas in its name, as a lane's
+    workdirs = [os.path.expanduser(part) for part in ([given] if is_one else given.split(","))]
+    if len(workdirs) == 1:
+        path = report.write_report(workdirs[0])
+    else:
+        path = report.write_comparison(workdirs, pathlib.Path(workdirs[0]).parent / "comparison.html")
+    print(f"report: {path}")
 
 
 def _show_own_messages() -> None:

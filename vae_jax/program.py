@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax import linen as nn
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -17,7 +18,6 @@ from vae_jax import build, parallel, sweep, train
 from vae_jax.config import Config
 from vae_jax.data import Source, order, streaming
 from vae_jax.data.streaming import Block, Span
-from vae_jax.models import VAE
 from vae_jax.run import Run
 from vae_jax.train import TrainState
 from vae_jax.types import Array, Metrics
@@ -76,7 +76,14 @@ class OneRun:
         run = self._run
         indices = order_of(run.config, run.dataset.train)
         decay = run.config.optimizer.ema_decay or None
-        return train.make_train_epoch(run.loss_fn, run.tx, order=indices, num_steps=num_steps, ema_decay=decay, mesh=run.mesh)
+        return train.make_train_epoch(
+            *(run.loss_fn, run.tx),
+            order=indices,
+            num_steps=num_steps,
+            ema_decay=decay,
+            post_update=run.post_update,
+            mesh=run.mesh,
+        )
 
 
 class Streamed(OneRun):
@@ -125,6 +132,7 @@ class Streamed(OneRun):
             order=lambda steps: steps - steps[0],  # a block is read by the number of the step in it
             num_steps=num_steps,
             ema_decay=run.config.optimizer.ema_decay or None,
+            post_update=run.post_update,
             mesh=run.mesh,
             batched=True,
         )
@@ -175,17 +183,18 @@ class Lanes:
             ema_decay = config.optimizer.ema_decay if state.ema_params is not None else None
             return train.train_epoch(
                 *(state, source),
-                loss_fn=build.build_loss(config, model),
+                loss_fn=build.build_loss(config, model, source.num_examples),
                 tx=tx,
                 order=order_of(config, source),
                 num_steps=num_steps,
                 ema_decay=ema_decay,
+                post_update=build.build_post_update(config),
             )
 
         epoch = parallel.map_lanes(one_lane, chunk=self._chunk, mesh=self._mesh)
         return lambda state, source: epoch(state, self._values, source)
 
-    def _lane(self, values: dict[str, Array]) -> tuple[Config, VAE, optax.GradientTransformation]:
+    def _lane(self, values: dict[str, Array]) -> tuple[Config, nn.Module, optax.GradientTransformation]:
         """The parts of a lane with those values; traced, so that all lanes are one program."""
         config = sweep.with_values(self._config, values)
         return config, build.build_model(config, self._shape), build.build_optimizer(config)
@@ -198,7 +207,7 @@ def program_of(runs: Sequence[Run], *, chunk: int = 0) -> Program:
     return Streamed(runs[0]) if runs[0].config.data.streaming else OneRun(runs[0])
 
 
-def initial_state(config: Config, model: VAE, tx: optax.GradientTransformation, source: Source) -> TrainState:
+def initial_state(config: Config, model: nn.Module, tx: optax.GradientTransformation, source: Source) -> TrainState:
     """The state of a run at step 0."""
     key_init, key_example = jax.random.split(jax.random.key(config.seed))
     x = source.take(np.zeros(1, np.int32), key_example)["x"]

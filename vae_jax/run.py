@@ -9,13 +9,14 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import optax
+from flax import linen as nn
 
-from vae_jax import build, checks, memory, parallel, sweep
+from vae_jax import build, checks, memory, parallel, suite, sweep
+from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset
 from vae_jax.errors import InputError
-from vae_jax.models import VAE
-from vae_jax.types import LossFn
+from vae_jax.types import LossFn, PostUpdate
 from vae_jax.workdir import lane_workdir
 
 
@@ -26,9 +27,10 @@ class Run:
     config: Config
     workdir: pathlib.Path
     dataset: Dataset
-    model: VAE
+    model: nn.Module
     loss_fn: LossFn
     tx: optax.GradientTransformation
+    post_update: PostUpdate | None
     mesh: jax.sharding.Mesh | None
 
 
@@ -39,15 +41,19 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
     """
     build.check_names(config)
     checks.check(config)
+    build.check_fits(config)
     tx = build.build_optimizer(config)
     dataset = build.build_data(config) if dataset is None else dataset
+    suite.check_metrics(config, dataset)
     model = build.build_model(config, dataset.shape)
-    return Run(config, pathlib.Path(workdir), dataset, model, build.build_loss(config, model), tx, parallel.data_mesh())
+    loss_fn, post_update = build.build_loss(config, model, dataset.train.num_examples), build.build_post_update(config)
+    return Run(config, pathlib.Path(workdir), dataset, model, loss_fn, tx, post_update, parallel.data_mesh())
 
 
 def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
     """The one run of a config, or a run for each lane of its sweep, in `<workdir>/lanes/<lane name>`."""
     lanes = sweep.lane_configs(config)
+    suite.check_seeds(config)
     if lanes and jax.process_count() > 1:
         raise InputError(f"config.sweep: {jax.process_count()} processes can't share one; give each process lanes of its own")
     if lanes and config.data.streaming:
@@ -83,7 +89,7 @@ def _check_fits(runs: Sequence[Run]) -> None:
     ):
         if 4 * entries > available:
             names = [field if "." in field else f"model.{field}" for field in fields]
-            given = ", ".join(f"config.{name} = {sweep.value_of(config, name)!r}" for name in names)
+            given = ", ".join(f"config.{name} = {config_lib.value_of(config, name)!r}" for name in names)
             raise InputError(
                 f"{given}: too large; {what} would take {memory.in_gigabytes(4 * entries)}, and a device has "
                 f"{memory.in_gigabytes(available)}"

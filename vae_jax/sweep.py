@@ -1,7 +1,6 @@
 """The lanes of a sweep: every combination of the values in `config.sweep`, each the config of a run of its own."""
 
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -9,28 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.config import Config, Sweep, check_types
+from vae_jax.config import Config, Sweep, check_types, value_of
 from vae_jax.errors import InputError, check_range, shown
 
 MAX_LANES = 300  # each keeps three files open, and many systems allow 1,024 in all
 
-PATHS = {  # field of `Sweep` -> field of `Config`
-    "seed": "seed",
-    "beta": "objective.beta",
-    "beta_start": "objective.beta_start",
-    "beta_steps": "objective.beta_steps",
-    "beta_cycles": "objective.beta_cycles",
-    "free_bits": "objective.free_bits",
-    "capacity": "objective.capacity",
-    "capacity_steps": "objective.capacity_steps",
-    "corruption_level": "objective.corruption_level",
-    "init_sigma": "model.init_sigma",
-    "learning_rate": "optimizer.learning_rate",
-    "warmup_steps": "optimizer.warmup_steps",
-    "weight_decay": "optimizer.weight_decay",
-    "clip_norm": "optimizer.clip_norm",
-    "ema_decay": "optimizer.ema_decay",
+_FIELDS = {  # group of `Config` -> fields of it that a sweep may go over
+    "objective": (
+        *(
+            "beta",
+            "beta_start",
+            "beta_steps",
+            "beta_cycles",
+            "free_bits",
+            "layer_free_bits",
+            "kl_balancing",
+            "capacity",
+            "capacity_steps",
+            "corruption_level",
+        ),
+        *("ciwae_weight", "renyi_alpha", "mi_weight", "tc_weight", "dim_weight", "off_diagonal_weight", "diagonal_weight"),
+        *("info_alpha", "mmd_weight", "classifier_weight", "codebook_weight", "commitment"),
+    ),
+    "model": ("init_sigma", "temperature"),
+    "optimizer": ("learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema_decay", "critic_rate"),
 }
+PATHS = {"seed": "seed"} | {name: f"{group}.{name}" for group, names in _FIELDS.items() for name in names}  # of `Sweep`
 
 
 def swept(config: Config) -> dict[str, tuple]:
@@ -91,8 +94,3 @@ def lane_values(lanes: Sequence[Config]) -> dict[str, np.ndarray]:
 def values_of(lane: Config, config: Config) -> dict[str, Any]:
     """The values of a lane in what its sweep goes over, by field of `Sweep`."""
     return {name: value_of(lane, PATHS[name]) for name in swept(config)}
-
-
-def value_of(config: Config, path: str) -> Any:
-    """The value of a field by its dotted path."""
-    return functools.reduce(getattr, path.split("."), config)

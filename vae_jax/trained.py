@@ -7,13 +7,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from flax import linen as nn
 
 from vae_jax import build, train
 from vae_jax.config import Config
 from vae_jax.distributions import Distribution
 from vae_jax.errors import InputError
 from vae_jax.interpolation import Kind, interpolate
-from vae_jax.models import VAE
 from vae_jax.types import Array, Params, Scalar
 from vae_jax.workdir import run_workdir
 
@@ -22,7 +22,7 @@ from vae_jax.workdir import run_workdir
 class Trained:
     """A model with its parameters, trained here or loaded; every method is compiled at its first call for a shape."""
 
-    model: VAE
+    model: nn.Module
     params: Params = dataclasses.field(repr=False)
     config: Config | None = None  # of the run that it comes from, and its step there
     step: int | None = None
@@ -34,6 +34,11 @@ class Trained:
         except TypeError:  # no hash: there is a list among the fields
             return _compiled.__wrapped__(self.model)
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether `y` is to be given."""
+        return self.model.conditioning is not None
+
     def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
         """q(z | x) for x [B, *E]: a distribution over [B, D]. `y` [B] or [B, C], where the model is conditional."""
         return self._apply(self.params, x, y=y, method="encode")
@@ -44,7 +49,11 @@ class Trained:
 
     def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
         """The mean of p(x | z) at the centre of the posterior, [B, *E]; a draw, where there is no mean at hand."""
-        return _picture(self.decode(self.encode(x, y=y).centre, y=y))
+        return self.picture(self.encode(x, y=y).centre, y=y)
+
+    def picture(self, z: Array, *, y: Array | None = None) -> Array:
+        """What to show of p(x | z) for z [..., D]: its mean, [..., *E], or a draw where there is no mean at hand."""
+        return _picture(self.decode(z, y=y))
 
     def sample(self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None) -> Array:
         """The means of p(x | z) at draws of z from the prior, [num_samples, *E], or draws of x where there is no mean.
@@ -60,7 +69,7 @@ class Trained:
     ) -> Array:
         """Decoded means [num_points, B, *E] along paths between the posterior centres of two batches [B, *E]."""
         codes = interpolate(self.encode(start, y=y).centre, self.encode(end, y=y).centre, num_points, kind=kind)
-        return _picture(self.decode(codes, y=y))
+        return self.picture(codes, y=y)
 
 
 def _picture(p: Distribution, key: Array | None = None) -> Array:
@@ -72,7 +81,7 @@ _draw = jax.jit(lambda p, key: p.sample(key))
 
 
 @functools.lru_cache(maxsize=8)  # equal models, as those of the lanes of a sweep, are compiled once
-def _compiled(model: VAE) -> Any:
+def _compiled(model: nn.Module) -> Any:
     return jax.jit(model.apply, static_argnames=("method", "num_samples"))
 
 

@@ -25,14 +25,19 @@ class Ours:
             order.batch_index, num_examples=source.num_examples, batch_size=c.batch_size, seed=config.seed
         )
         self._epoch = train.make_train_epoch(
-            build.build_loss(config, model), tx, order=indices, num_steps=c.log_every, mesh=mesh
+            build.build_loss(config, model, source.num_examples),
+            tx,
+            order=indices,
+            num_steps=c.log_every,
+            post_update=build.build_post_update(config),
+            mesh=mesh,
         )
         x = source.take(np.zeros(1, np.int32), jax.random.key(1))["x"]
         self._state = parallel.replicate(train.init_state(jax.random.key(0), model, x, tx), mesh)
         self._source = parallel.replicate(source, mesh)
         self._pending: Any = None
         self.units_per_call = c.log_every * c.batch_size
-        num_parameters = sum(leaf.size for leaf in jax.tree.leaves(self._state.params))
+        num_parameters = sum(leaf.size for leaf in jax.tree.leaves(self._state.params["params"]))
         self.info = {"parameters": num_parameters, "device": jax.devices()[0].device_kind, "steps_per_call": c.log_every}
 
     def call(self) -> None:

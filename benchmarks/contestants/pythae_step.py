@@ -97,6 +97,8 @@ def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], PythaeStep
     if dtype != "float32":
         raise Unavailable(f"its trainer has no {dtype} for the loss 'bce'")
     task = TASKS[task_name]
+    if task.network not in NETWORKS:
+        raise Unavailable(f"its own {task.network} has other terms, and is not built here")
     data = torch.from_numpy(task.images(task.num_images)).permute(0, 3, 1, 2).float() / 255
     data = torch.bernoulli(data) if task.dynamic else data
     where = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -108,7 +108,7 @@ def test_npz(tmp_path, save) -> None:
     save(path, train_images=images(50), test_images=images(20, 1), other=np.arange(3))
     dataset = load("npz", path=os.fspath(path), valid_fraction=0.2)
     assert sizes(dataset) == (40, 10, 20)
-    assert dataset.name == f"npz file {path}"
+    assert dataset.name == "npz file set.npz"
     expected = np.concatenate([images(50), images(20, 1)]).reshape(70, -1)
     np.testing.assert_array_equal(np.unique(stored(dataset), axis=0), np.unique(expected, axis=0))
     np.testing.assert_array_equal(dataset.test.images[..., 0], images(20, 1))

@@ -61,6 +61,7 @@ def test_features_do_not_depend_on_the_other_images(trained, digits):
     assert features_lib.BATCH == 256
 
 
+@pytest.mark.slow
 def test_a_class_of_each_factor(tiny):
     images, factors = tiny
     features = train_tiny(tiny, num_steps=400, num_features=64)
@@ -70,6 +71,7 @@ def test_a_class_of_each_factor(tiny):
     np.testing.assert_allclose(features(images), features(images / np.float32(255)), rtol=1e-5, atol=1e-6)  # bytes are scaled
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_sum_of_cross_entropies():
     model = Classifier((3, 2), (4, 4, 1), 8)
     x, y = jax.random.normal(jax.random.key(0), (5, 4, 4, 1)), jnp.array([[0, 1], [2, 0], [1, 1], [1, 0], [0, 0]])
@@ -89,6 +91,7 @@ def test_images_are_halved_to_seven_or_below(size, grid):
     assert flat // grid**2 in (1, 32, 64)
 
 
+@pytest.mark.slow
 def test_the_seed_decides_all_of_it(tiny):
     first, again, other = (train_tiny(tiny, seed=seed) for seed in (0, 0, 1))
     assert first.fingerprint == again.fingerprint != other.fingerprint

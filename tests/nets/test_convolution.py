@@ -92,6 +92,7 @@ WIDE = (4, 2, (8, 6), 4, 5, "SAME")  # a cell of 16 channels or more
 STRIDE_1 = (3, 1, (6, 5), 2, 3, "SAME")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [WIDE, STRIDE_1], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_vmap_over_kernels_and_images(kind, case):
@@ -109,6 +110,7 @@ def test_vmap_over_kernels_and_images(kind, case):
     assert_trees_close(*results())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_scan_checkpoint_and_no_jit(kind):
     ours, theirs, params, x = example(kind, *SMALL)

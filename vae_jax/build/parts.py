@@ -1,55 +1,75 @@
-"""From a config to its parts. The only place where a string becomes a part: one plain table for each role."""
+"""From names to the parts of a model: one plain table for each role."""
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import optax
 from flax import linen as nn
 
-from vae_jax import corruptions, likelihoods, nets, posteriors, priors, schedules
-from vae_jax import data as data_lib
-from vae_jax.config import Config, Model, Objective
-from vae_jax.corruptions import Corruption
-from vae_jax.data import Dataset
-from vae_jax.errors import InputError, check_choice
-from vae_jax.models import VAE
-from vae_jax.objectives import elbo, make_loss_fn, reconstruction
-from vae_jax.types import LossFn, Scalar, Schedule
+from vae_jax import likelihoods, nets, posteriors, priors
+from vae_jax.build.names import pick
+from vae_jax.config import Model
+from vae_jax.errors import InputError
 
-logger = logging.getLogger(__name__)
+Shape = tuple[int, ...]
 
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "tanh": nn.tanh}
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 LOGVARS = {"bounded": posteriors.bounded_logvar, "softplus": posteriors.softplus_logvar}
-CORRUPTIONS: dict[str, Callable[[float], Corruption | None]] = {
-    "none": lambda level: None,
-    "gaussian": corruptions.gaussian_noise,
-    "masking": corruptions.masking,
-    "salt_and_pepper": corruptions.salt_and_pepper,
+CONDITIONINGS: dict[str, Callable[[Model], nn.Module | None]] = {
+    "none": lambda c: None,
+    "label": lambda c: nets.OneHot(c.num_classes),
+    "vector": lambda c: nets.Vector(c.num_classes),
 }
-PRIORS = {"standard_normal": priors.StandardNormal}
 POSTERIORS: dict[str, Callable[[Model], nn.Module]] = {
     "diag_gaussian": lambda c: posteriors.DiagGaussianHead(
         c.latent_dim, pick(LOGVARS, "model.posterior_scale", c.posterior_scale)
     ),
+    "full_gaussian": lambda c: posteriors.FullGaussianHead(c.latent_dim),
+    "planar": lambda c: posteriors.PlanarHead(c.latent_dim, c.posterior_flows),
+    "iaf": lambda c: posteriors.InverseAutoregressiveHead(c.latent_dim, c.posterior_flows, c.posterior_width),
+    "sylvester": lambda c: posteriors.SylvesterHead(c.latent_dim, c.posterior_flows, min(c.posterior_width, c.latent_dim)),
+    "gumbel_softmax": lambda c: posteriors.GumbelSoftmaxHead(c.latent_dim, c.categories, c.temperature),
     "deterministic": lambda c: posteriors.DeterministicHead(c.latent_dim),
 }
-GAUSSIANS: dict[str, Callable[[Model, tuple[int, ...]], nn.Module]] = {
+PRIORS: dict[str, Callable[[Model, Shape], nn.Module]] = {
+    "standard_normal": lambda c, e: priors.StandardNormal(c.latent_dim),
+    "diag_gaussian": lambda c, e: priors.LearnedDiagonal(c.latent_dim),
+    "mixture": lambda c, e: priors.Mixture(c.latent_dim, c.prior_components),
+    "vamp": lambda c, e: priors.VampPrior(e, c.prior_components, *_pseudo_range(c, e), num_condition=_condition_size(c)),
+    "coupling": lambda c, e: priors.CouplingPrior(c.latent_dim, c.prior_flows, c.prior_width),
+    "autoregressive": lambda c, e: priors.AutoregressivePrior(c.latent_dim, c.prior_flows, c.prior_width),
+    "uniform": lambda c, e: priors.UniformCategorical(c.latent_dim, c.categories),
+}
+GAUSSIANS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "fixed": lambda c, e: likelihoods.Gaussian(e, c.init_sigma),
     "scalar": lambda c, e: likelihoods.LearnedGaussian(e, (), c.init_sigma),
     "channel": lambda c, e: likelihoods.LearnedGaussian(e, e[-1:], c.init_sigma),
     "pixel": lambda c, e: likelihoods.LearnedGaussian(e, e, c.init_sigma),
     "predicted": lambda c, e: likelihoods.PredictedGaussian(e),
 }
-LIKELIHOODS: dict[str, Callable[[Model, tuple[int, ...]], nn.Module]] = {
+LAPLACES: dict[str, Callable[[Model, Shape], nn.Module]] = {
+    "fixed": lambda c, e: likelihoods.Laplace(e, c.init_sigma),
+    "scalar": lambda c, e: likelihoods.LearnedLaplace(e, (), c.init_sigma),
+    "channel": lambda c, e: likelihoods.LearnedLaplace(e, e[-1:], c.init_sigma),
+    "pixel": lambda c, e: likelihoods.LearnedLaplace(e, e, c.init_sigma),
+    "predicted": lambda c, e: likelihoods.PredictedLaplace(e),
+}
+LIKELIHOODS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "bernoulli": lambda c, e: likelihoods.Bernoulli(e),
+    "continuous_bernoulli": lambda c, e: likelihoods.ContinuousBernoulli(e),
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
     "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
+    "laplace": lambda c, e: pick(LAPLACES, "model.sigma", c.sigma)(c, e),
+    "discretized_logistic": lambda c, e: likelihoods.DiscretizedLogistic(e, c.levels),
+    "logistic_mixture": lambda c, e: likelihoods.DiscretizedLogisticMixture(e, c.levels, c.mixtures),
+    "categorical": lambda c, e: likelihoods.Categorical(e, c.levels),
+    "beta_binomial": lambda c, e: likelihoods.BetaBinomial(e, c.levels),
+    "negative_binomial": lambda c, e: likelihoods.NegativeBinomial(e),
+    "mixed": lambda c, e: likelihoods.Mixed(e, tuple(c.columns)),
+    "autoregressive": lambda c, e: likelihoods.Autoregressive(e, c.levels, c.masked_features, c.masked_layers),
 }
-NETWORKS: dict[str, Callable[[Model, tuple[int, ...], Callable, Any], tuple[nn.Module, nn.Module]]] = {
+NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
     "mlp": lambda c, e, act, dtype: (nets.MLP(tuple(c.hidden), act, dtype), nets.MLP(tuple(c.hidden[::-1]), act, dtype)),
     "conv": lambda c, e, act, dtype: (
         nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act, dtype),
@@ -57,138 +77,27 @@ NETWORKS: dict[str, Callable[[Model, tuple[int, ...], Callable, Any], tuple[nn.M
     ),
     "burgess": lambda c, e, act, dtype: (nets.burgess_encoder(dtype=dtype), nets.burgess_decoder(e, dtype=dtype)),
 }
-BETAS: dict[str, Callable[[Objective], Schedule]] = {
-    "constant": lambda c: schedules.constant(c.beta),
-    "linear": lambda c: schedules.linear(c.beta_start, c.beta, c.beta_steps),
-    "sigmoid": lambda c: schedules.sigmoid(c.beta_start, c.beta, c.beta_steps),
-    "cyclical": lambda c: schedules.cyclical(c.beta_start, c.beta, c.beta_steps, num_cycles=c.beta_cycles),
-}
-OBJECTIVES = {"elbo": elbo, "reconstruction": reconstruction}
-OPTIMIZERS = {"adam": optax.adam, "adamw": optax.adamw, "adamax": optax.adamax}
-LEARNING_RATES: dict[str, Callable[[float, int], Schedule]] = {
-    "constant": lambda peak, num_steps: schedules.constant(peak),
-    "cosine": schedules.cosine,
-    "linear": lambda peak, num_steps: schedules.linear(peak, 0.0, num_steps),
-}
 
 
-def pick(table: Mapping[str, Any], field: str, name: str) -> Any:
-    """The entry of that name, or InputError with the field and the names there are."""
-    return table[check_choice(f"config.{field}", name, table)]
-
-
-def check_names(config: Config) -> None:
-    """Raises InputError for the first name that no part has, before any data are read."""
-    for field, table in (
-        ("data.binarization", data_lib.BINARIZATIONS),
-        ("model.network", NETWORKS),
-        ("model.activation", ACTIVATIONS),
-        ("model.dtype", DTYPES),
-        ("model.posterior", POSTERIORS),
-        ("model.posterior_scale", LOGVARS),
-        ("model.prior", PRIORS),
-        ("model.likelihood", LIKELIHOODS),
-        ("model.sigma", GAUSSIANS),
-        ("objective.name", OBJECTIVES),
-        ("objective.beta_schedule", BETAS),
-        ("objective.corruption", CORRUPTIONS),
-        ("optimizer.name", OPTIMIZERS),
-        ("optimizer.schedule", LEARNING_RATES),
-    ):
-        group, name = field.split(".")
-        check_choice(f"config.{field}", getattr(getattr(config, group), name), table)
-
-
-def build_data(config: Config) -> Dataset:
-    """The data set, checked against batch size and likelihood."""
-    c = config.data
-    options = {"binarization": c.binarization, "valid_fraction": c.valid_fraction, "streaming": c.streaming}
-    dataset = data_lib.load(c.name, dir=c.dir, path=c.path, **options)
-    batch_size = config.train.batch_size
-    if batch_size > dataset.train.num_examples:
-        raise InputError(
-            f"config.train.batch_size = {batch_size}: larger than the data, {dataset.train.num_examples} training examples"
-        )
-    likelihood = pick(LIKELIHOODS, "model.likelihood", config.model.likelihood)(config.model, dataset.shape)
-    low, high = likelihood.support
-    value_range = dataset.train.value_range
-    if value_range[0] < low or value_range[1] > high:
-        raise InputError(
-            f"config.model.likelihood = {config.model.likelihood!r}: needs values from {low:g} to {high:g}, but {dataset.name} "
-            f"has {value_range[0]:g} to {value_range[1]:g}; scale the data, store them as integers 0 to 255, or take 'gaussian'"
-        )
-    if likelihood.binary and not dataset.preparation["binary"]:
-        logger.warning(
-            "config.data.binarization = 'none': a %s likelihood of values between 0 and 1 is not a normalised density; its "
-            "ELBO compares with no other (binarize, or take 'gaussian')",
-            config.model.likelihood,
-        )
-    return dataset
-
-
-def build_model(config: Config, event_shape: tuple[int, ...]) -> VAE:
-    """The model for events of that shape."""
-    c = config.model
-    encoder, decoder = _networks(c, event_shape)
-    return VAE(
-        encoder=encoder,
-        decoder=decoder,
-        posterior=pick(POSTERIORS, "model.posterior", c.posterior)(c),
-        prior=pick(PRIORS, "model.prior", c.prior)(c.latent_dim),
-        likelihood=pick(LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
-    )
-
-
-def build_loss(config: Config, model: VAE) -> LossFn:
-    """The loss function, with its schedules."""
-    c = config.objective
-    objective = pick(OBJECTIVES, "objective.name", c.name)
-    if c.name == "elbo" and config.model.posterior == "deterministic":
-        raise InputError(
-            "config.objective.name = 'elbo': a deterministic posterior has an infinite rate; take objective 'reconstruction', "
-            "or posterior 'diag_gaussian'"
-        )
-    hyper_parameters: dict[str, Any] = {}
-    if c.name == "elbo":
-        hyper_parameters["beta"] = pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c)
-        if is_on(c.free_bits):
-            hyper_parameters["free_bits"] = c.free_bits
-        if is_on(c.capacity):
-            hyper_parameters["capacity"] = schedules.linear(0.0, c.capacity, c.capacity_steps)
-    return make_loss_fn(model, objective, num_samples=c.num_samples, corruption=build_corruption(config), **hyper_parameters)
-
-
-def build_corruption(config: Config) -> Corruption | None:
-    """What a denoising model does to its input, or None."""
-    c = config.objective
-    return pick(CORRUPTIONS, "objective.corruption", c.corruption)(c.corruption_level)
-
-
-def build_optimizer(config: Config) -> optax.GradientTransformation:
-    """Clipping, then the optimizer under its learning-rate schedule."""
-    c = config.optimizer
-    make_rate = pick(LEARNING_RATES, "optimizer.schedule", c.schedule)
-    rate = make_rate(c.learning_rate, config.train.num_steps - c.warmup_steps)
-    if is_on(c.warmup_steps):
-        rate = schedules.warmed_up(rate, c.learning_rate, c.warmup_steps)
-    options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
-    tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
-    if not is_on(c.clip_norm):
-        return optax.chain(optax.identity(), tx)  # a state of the same structure: of the lanes of a sweep, some may clip
-    max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)
-    return optax.chain(optax.clip_by_global_norm(max_norm), tx)
-
-
-def is_on(value: Scalar) -> bool:
-    """Whether a hyper-parameter for which 0 is off is on: one that is traced, and so differs between lanes, always is."""
-    return isinstance(value, jax.Array) or value > 0
-
-
-def _networks(c: Model, event_shape: tuple[int, ...]) -> tuple[nn.Module, nn.Module]:
+def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder for events of that shape."""
     network = pick(NETWORKS, "model.network", c.network)
     if c.network != "mlp" and len(event_shape) != 3:
         raise InputError(f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}")
     if c.network == "burgess" and event_shape[:2] != (64, 64):
         raise InputError(f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}")
-    activation, dtype = pick(ACTIVATIONS, "model.activation", c.activation), pick(DTYPES, "model.dtype", c.dtype)
-    return network(c, event_shape, activation, dtype)
+    return network(c, event_shape, *compute(c))
+
+
+def compute(c: Model) -> tuple[Callable, Any]:
+    """Activation and dtype of the networks."""
+    return pick(ACTIVATIONS, "model.activation", c.activation), pick(DTYPES, "model.dtype", c.dtype)
+
+
+def _condition_size(c: Model) -> int:
+    return 0 if c.conditioning == "none" else c.num_classes
+
+
+def _pseudo_range(c: Model, event_shape: Shape) -> tuple[float, float]:
+    """Where pseudo-inputs lie: in the support of the likelihood."""
+    return pick(LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape).support

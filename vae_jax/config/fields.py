@@ -1,16 +1,6 @@
-"""The config of a run: dataclasses with every default, and their way to dictionaries and back.
-
-Strings name parts; `build.py` turns them into the parts and is the only place that does. `checks.py` says which values can't
-be meant.
-"""
+"""The fields of a config: dataclasses with every default. Strings name parts, which `vae_jax.build` makes."""
 
 import dataclasses
-import functools
-import typing
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
-
-from vae_jax.errors import InputError, nearest, shortened, shown
 
 
 @dataclasses.dataclass
@@ -20,8 +10,11 @@ class Data:
     name: str = "digits"  # sprites, digits, npz, or a name of tensorflow-datasets
     dir: str = ""  # where tensorflow-datasets finds or puts its files
     path: str = ""  # when name is npz: the .npz file, or a folder of .npy files
+    values: str = "scaled"  # scaled: integers 0 to 255 become [0, 1]; counts: whole numbers as they are
     binarization: str = "none"  # none, static, dynamic, threshold
     valid_fraction: float = 0.1  # of train, where the source has no validation split
+    leave_out: int = -1  # a class that all splits are without, for anomaly detection; -1: none
+    num_labels: int = 0  # of training examples that keep their label, for semi-supervised models; 0: all
     streaming: bool = False  # whether training images stay on disk or on the host, and come batch by batch; same numbers
     workers: int = 0  # of streaming: processes that read; 0: a thread does
 
@@ -30,27 +23,72 @@ class Data:
 class Model:
     """The parts of the model."""
 
-    network: str = "mlp"  # mlp, conv, burgess: encoder and decoder
+    kind: str = "vae"  # vae, vq (codes from a codebook, see `Codes`), hierarchical (see `Hierarchy`)
+    network: str = "mlp"  # mlp, conv, burgess, resnet (of vq): encoder and decoder
     hidden: tuple[int, ...] = (400,)  # dense widths, encoder order; the decoder's are reversed
     channels: tuple[int, ...] = (32, 64)  # of conv, encoder order
     activation: str = "relu"  # relu, gelu, silu, tanh
     dtype: str = "float32"  # float32, bfloat16: of the compute of networks; parameters and densities are float32 in both
-    latent_dim: int = 10
-    posterior: str = "diag_gaussian"  # diag_gaussian, deterministic
-    posterior_scale: str = "bounded"  # bounded, softplus: how the log-variance is kept finite
-    prior: str = "standard_normal"
-    likelihood: str = "bernoulli"  # bernoulli, gaussian, optimal_gaussian
-    sigma: str = "fixed"  # of gaussian: fixed, scalar, channel, pixel (learned), predicted (by the decoder)
+    latent_dim: int = 10  # D; of gumbel_softmax, the number of categorical variables
+    conditioning: str = "none"  # none, label (y one of num_classes), vector (y of num_classes entries)
+    num_classes: int = 10
+    condition_prior: bool = False  # whether y is given to the prior too, and not only to encoder and decoder
+    posterior: str = "diag_gaussian"  # diag_gaussian, full_gaussian, planar, iaf, sylvester, gumbel_softmax, deterministic
+    posterior_scale: str = "bounded"  # bounded, softplus: how the log-variance of diag_gaussian is kept finite
+    posterior_flows: int = 4  # flows of planar, iaf, sylvester
+    posterior_width: int = 64  # of the networks of iaf; of sylvester, at most so many orthogonal vectors
+    categories: int = 10  # of each variable of gumbel_softmax
+    temperature: float = 0.5  # of gumbel_softmax
+    prior: str = "standard_normal"  # standard_normal, diag_gaussian, mixture, vamp, coupling, autoregressive, uniform
+    prior_components: int = 100  # of mixture and vamp
+    prior_flows: int = 4  # of coupling and autoregressive
+    prior_width: int = 64  # of their networks
+    likelihood: str = "bernoulli"  # see LIKELIHOODS in vae_jax/build/parts.py
+    sigma: str = "fixed"  # of gaussian and laplace: fixed, scalar, channel, pixel (learned), predicted (by the decoder)
     init_sigma: float = 0.5  # the value of a fixed sigma, the first one of a learned one
+    levels: int = 256  # of likelihoods of discrete values: so many, equally spaced from 0 to 1
+    mixtures: int = 5  # components of logistic_mixture
+    columns: tuple[str, ...] = ()  # of mixed: the type of each column of a table
+    masked_features: int = 32  # of the masked convolutions of autoregressive
+    masked_layers: int = 4
+
+
+@dataclasses.dataclass
+class Codes:
+    """The discrete codes of a model of kind vq."""
+
+    quantizer: str = "vq"  # vq (a codebook), fsq (rounding on a grid)
+    grid: tuple[int, ...] = (4,)  # of networks that give a vector: so many codes; resnet has that of its features
+    num_codes: int = 512  # of vq
+    code_dim: int = 64  # of vq
+    levels: tuple[int, ...] = (8, 5, 5, 5)  # of fsq
+    ema: bool = True  # whether the codebook follows averages of what it codes, and not the gradient of its loss
+    decay: float = 0.99  # of those averages
+    revive_below: float = 0.1  # a code with less than this part of an equal share of use is replaced; 0 is off
+    prior: str = "uniform"  # uniform, pixelcnn (fitted in the last prior_steps)
+    prior_steps: int = 0  # of train.num_steps, the last ones: they fit the prior to the codes and hold all else
+    prior_features: int = 64  # of pixelcnn
+    prior_layers: int = 4
+
+
+@dataclasses.dataclass
+class Hierarchy:
+    """The stochastic layers of a model of kind hierarchical, from the top down."""
+
+    stack: str = ""  # of networks conv: resolution x layers, "1x1 4x2 8x2"
+    latents: tuple[int, ...] = (10, 20)  # of network mlp: size of each z; of conv: channels of each z, one or one an entry
+    widths: tuple[int, ...] = (64, 128)  # of the state beside each, likewise
+    blocks: int = 1  # residual blocks after each layer
+    remat: bool = False  # whether activations are computed again in the backward pass, to save memory
 
 
 @dataclasses.dataclass
 class Objective:
     """What is minimised."""
 
-    name: str = "elbo"  # elbo, reconstruction
+    name: str = "elbo"  # see OBJECTIVES in vae_jax/build/loss.py
     num_samples: int = 1  # K, draws of z per example
-    beta: float = 1.0  # final weight of the rate
+    beta: float = 1.0  # of elbo: final weight of the rate
     beta_schedule: str = "constant"  # constant, linear, sigmoid, cyclical: from beta_start to beta
     beta_start: float = 0.0
     beta_steps: int = 0  # length of the schedule
@@ -58,6 +96,25 @@ class Objective:
     free_bits: float = 0.0  # nats per latent dimension, on the batch mean; 0 is off
     capacity: float = 0.0  # final C of beta |R - C|, nats; 0 is off
     capacity_steps: int = 0  # C grows linearly from 0 over these
+    layer_free_bits: float = 0.0  # nats per layer of a hierarchy, likewise
+    kl_balancing: float = 0.0  # from 0 to 1: balance of the layers of a hierarchy; falls to 0 over beta_steps
+    num_groups: int = 1  # of miwae and piwae: num_samples draws are so many groups of num_samples / num_groups
+    ciwae_weight: float = 0.5  # of the ELBO in ciwae
+    renyi_alpha: float = 0.5
+    mi_weight: float = 1.0  # of beta_tc: of the index-code mutual information
+    tc_weight: float = 6.0  # of beta_tc and factor: of the total correlation
+    dim_weight: float = 1.0  # of beta_tc: of the dimension-wise KL
+    stratified: bool = True  # of beta_tc: stratified weights instead of weighted ones
+    critic_hidden: tuple[int, ...] = (256, 256, 256)  # of factor
+    dip_kind: int = 1  # of dip: I or II
+    off_diagonal_weight: float = 10.0  # of dip
+    diagonal_weight: float = 100.0
+    info_alpha: float = 0.0  # of info: 1 - alpha weighs the rate
+    mmd_weight: float = 10.0  # of info and wae
+    kernel: str = "imq"  # imq, rbf: of the MMD, on a sum of scales
+    commitment: float = 0.25  # of vq
+    codebook_weight: float = 1.0  # of vq, without ema
+    classifier_weight: float = 50.0  # of m2, on the cross-entropy of each labelled example
     corruption: str = "none"  # none, gaussian, masking, salt_and_pepper: of the encoder's input, in training
     corruption_level: float = 0.0  # standard deviation or rate
 
@@ -73,6 +130,7 @@ class Optimizer:
     weight_decay: float = 0.0  # of adamw
     clip_norm: float = 0.0  # global norm of the gradient; 0 is off
     ema_decay: float = 0.0  # of the parameter average that evaluation uses; 0 is off
+    critic_rate: float = 1e-4  # learning rate of the critic of objective factor, under Adam with b1 = 0.5, b2 = 0.9
 
 
 @dataclasses.dataclass
@@ -94,6 +152,29 @@ class Evaluation:
     batch_size: int = 256
     num_samples: int = 1  # K in the final evaluation
     seed: int = 0
+    metrics: tuple[str, ...] = ()  # beside the bound: see METRICS in vae_jax/suite/table.py
+    likelihood_samples: int = 1_000  # K of each estimate of log p(x)
+    annealed_examples: int = 32  # test examples of annealed importance sampling, and as many simulated ones
+    annealed_chains: int = 8
+    annealed_temperatures: int = 400
+    decomposition_samples: int = 2_000  # draws of the aggregate posterior
+    gap_examples: int = 100  # test examples whose posterior is optimised
+    gap_steps: int = 500
+    population: int = 20_000  # examples whose codes disentanglement and representation take, at most
+    num_generated: int = 5_000  # of quality: samples, and test images that they are compared with, at most
+    features: str = ""  # of quality: the .npz of a feature network; empty: it is trained, and kept in the workdir
+    feature_steps: int = 1_500  # of its training
+    anomaly: str = ""  # other data: an .npz file or a name as data.name; empty: the class data.leave_out
+    anomaly_examples: int = 2_000  # of each kind, at most
+    anomaly_quantile: float = 0.95  # of validation scores, above which an example is flagged
+    augmentation_examples: int = 1_000  # labelled ones that a classifier is trained on, at most
+    augmentation_updates: int = 2_000
+    compression_examples: int = 100  # test examples that are coded
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """Each of the metrics; on a command line they come as one string, "likelihood,gap"."""
+        return tuple(name.strip() for entry in self.metrics for name in entry.split(","))
 
 
 @dataclasses.dataclass
@@ -101,20 +182,36 @@ class Sweep:
     """Values of a hyper-parameter: one lane for every combination, all trained in one program. Empty lists are no sweep."""
 
     seed: tuple[int, ...] = ()
-    beta: tuple[float, ...] = ()  # of objective, and so the next seven
+    beta: tuple[float, ...] = ()  # of objective, and so all down to commitment
     beta_start: tuple[float, ...] = ()
     beta_steps: tuple[int, ...] = ()
     beta_cycles: tuple[int, ...] = ()
     free_bits: tuple[float, ...] = ()
+    layer_free_bits: tuple[float, ...] = ()
+    kl_balancing: tuple[float, ...] = ()
     capacity: tuple[float, ...] = ()
     capacity_steps: tuple[int, ...] = ()
     corruption_level: tuple[float, ...] = ()
+    ciwae_weight: tuple[float, ...] = ()
+    renyi_alpha: tuple[float, ...] = ()
+    mi_weight: tuple[float, ...] = ()
+    tc_weight: tuple[float, ...] = ()
+    dim_weight: tuple[float, ...] = ()
+    off_diagonal_weight: tuple[float, ...] = ()
+    diagonal_weight: tuple[float, ...] = ()
+    info_alpha: tuple[float, ...] = ()
+    mmd_weight: tuple[float, ...] = ()
+    classifier_weight: tuple[float, ...] = ()
+    codebook_weight: tuple[float, ...] = ()
+    commitment: tuple[float, ...] = ()
     init_sigma: tuple[float, ...] = ()  # of model
-    learning_rate: tuple[float, ...] = ()  # of optimizer, and so the next four
+    temperature: tuple[float, ...] = ()
+    learning_rate: tuple[float, ...] = ()  # of optimizer, and so the next five
     warmup_steps: tuple[int, ...] = ()
     weight_decay: tuple[float, ...] = ()
     clip_norm: tuple[float, ...] = ()
     ema_decay: tuple[float, ...] = ()
+    critic_rate: tuple[float, ...] = ()
     chunk: int = 0  # lanes under one vmap at a time; 0: one on the CPU, all of a device elsewhere
 
 
@@ -126,101 +223,10 @@ class Config:
     seed: int = 0
     data: Data = dataclasses.field(default_factory=Data)
     model: Model = dataclasses.field(default_factory=Model)
+    codes: Codes = dataclasses.field(default_factory=Codes)
+    hierarchy: Hierarchy = dataclasses.field(default_factory=Hierarchy)
     objective: Objective = dataclasses.field(default_factory=Objective)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     train: Train = dataclasses.field(default_factory=Train)
     evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)
     sweep: Sweep = dataclasses.field(default_factory=Sweep)
-
-
-def flatten(config: Config) -> dict[str, Any]:
-    """Field paths to values: ``{"seed": 0, "data.name": ...}``."""
-    return dict(_leaves(dataclasses.asdict(config), ""))
-
-
-def check_types(group: Any, prefix: str) -> None:
-    """Raises InputError for the first attribute that is no field, or whose value is of another type than the field."""
-    kinds = typing.get_type_hints(type(group))
-    for name, value in vars(group).items():
-        field = prefix + name
-        check_field(field)
-        kind = kinds[name]
-        if dataclasses.is_dataclass(kind):
-            if not isinstance(value, kind):
-                raise InputError(f"config.{field} = {shown(value)}: must be a {kind.__name__}")
-            check_types(value, f"{field}.")
-        elif not _is_a(value, kind):
-            raise InputError(f"config.{field} = {shown(value)}: must be {_KINDS[kind]}")
-        elif any(isinstance(entry, int) and abs(entry) >= 2**63 for entry in _entries(value)):
-            raise InputError(f"config.{field} = {shown(value)}: must be below 2^63; no number that is meant has more digits")
-
-
-_KINDS = {
-    str: "a string",
-    bool: "true or false",
-    int: "an integer",
-    float: "a number",
-    tuple[int, ...]: "a tuple of integers",
-    tuple[float, ...]: "a tuple of numbers",
-}
-
-
-def _entries(value: Any) -> Collection[Any]:
-    return value if isinstance(value, tuple | list) else (value,)
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if typing.get_origin(kind) is tuple:
-        return isinstance(value, tuple | list) and all(_is_a(entry, typing.get_args(kind)[0]) for entry in value)
-    if isinstance(value, bool) or kind is bool:  # which Python counts among the integers
-        return isinstance(value, bool) and kind is bool
-    return isinstance(value, int | float if kind is float else kind)
-
-
-def from_dict(values: Mapping[str, Any]) -> Config:
-    """The config whose nested fields, as from `dataclasses.asdict` or its JSON, are given; InputError on an unknown one."""
-    if not isinstance(values, Mapping):
-        raise InputError(f"config: must be a mapping of fields to values, not {values!r}")
-    config = Config()
-    for path, value in _leaves(values, ""):
-        check_field(path)
-        *groups, name = path.split(".")
-        holder = functools.reduce(getattr, groups, config)
-        setattr(holder, name, value)
-    check_types(config, "")
-    return config
-
-
-def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, tuple(value) if isinstance(value, list) else value
-
-
-def check_field(path: str) -> None:
-    """Raises InputError unless the dotted path is a field of `Config`."""
-    cls: Any = Config
-    for name in path.split("."):
-        types = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
-        if name not in types:
-            known = list(flatten(Config()))
-            raise InputError(f"config.{shortened(path, 200)}: no such field{nearest(path[:100], known)}")
-        cls = types[name]
-
-
-def differences(ours: Config, theirs: Config, free: Collection[str] = ()) -> list[str]:
-    """One line for each field in which two configs differ, the `free` ones apart."""
-    a, b = flatten(ours), flatten(theirs)
-    fields = [field for field in a if a[field] != b[field] and field not in free]
-    return [f"config.{field}: {a[field]!r} here, {b[field]!r} there" for field in fields]
-
-
-def check_same(ours: Config, saved: Config, where: str, free: Collection[str] = ()) -> None:
-    """InputError with every field in which the config differs from that of the run kept in `where`, `free` ones apart."""
-    lines = differences(ours, saved, free)
-    if lines:
-        raise InputError(
-            f"{where}: holds a run of another config; take another workdir, or make these equal:\n  " + "\n  ".join(lines)
-        )

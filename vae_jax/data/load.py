@@ -1,5 +1,6 @@
 """Data sets by name: two that are embedded, a person's own .npz, and any image set of tensorflow-datasets."""
 
+import dataclasses
 import os
 import pathlib
 import zipfile
@@ -10,13 +11,14 @@ import numpy as np
 
 from vae_jax.data import sprites
 from vae_jax.data.binarization import BINARIZATIONS
-from vae_jax.data.prepare import CUT_TEST_RULE, cut_test, from_arrays
+from vae_jax.data.prepare import CUT_TEST_RULE, check_values, cut_test, from_arrays
 from vae_jax.data.rows import NpyRows, open_npy, open_npz
 from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.errors import InputError, check_choice
 from vae_jax.memory import in_gigabytes, machine_memory
 
 LEFT_WHERE_THEY_ARE = ("train_images", "train_labels")  # when they are streamed
+PREPARATION = {"values": "scaled", "scale": 1.0, "binarization": "none", "binary": True, "levels": 2}  # of sprites
 NUM_VALID_SPRITES, NUM_TEST_SPRITES = 2_000, 5_000
 
 
@@ -25,24 +27,29 @@ def load(
     *,
     dir: str = "",
     path: str = "",
+    values: str = "scaled",
     binarization: str = "none",
     valid_fraction: float = 0.1,
     streaming: bool = False,
 ) -> Dataset:
     """The data set `name`: 'sprites', 'digits', 'npz' (from `path`), or one of tensorflow-datasets (from `dir`).
 
-    `binarization`, `valid_fraction` and `streaming` are those of `from_arrays`. Raises InputError where it cannot be had.
+    `values`, `binarization`, `valid_fraction` and `streaming` are those of `from_arrays`; the counts of the digits are 0 to 16.
+    Raises InputError where it cannot be had.
     """
     check_choice("config.data.binarization", binarization, BINARIZATIONS)
+    check_values(values, binarization)
     if name == "sprites":
         if streaming:
             raise InputError("config.data.streaming = True: sprites are rendered on the device, there is nothing to stream")
         if binarization != "none":
             raise InputError(f"config.data.binarization = {binarization!r}: sprites are binary already; must be 'none'")
+        if values != "scaled":
+            raise InputError(f"config.data.values = {values!r}: sprites are zeros and ones, no counts; must be 'scaled'")
         return _sprites()
     test_rule = "as in the source"
     if name == "digits":
-        arrays, test_rule = _digits(), CUT_TEST_RULE
+        arrays, test_rule = _digits(values), CUT_TEST_RULE
     elif name == "npz":
         arrays = _npz(os.path.expanduser(path), streaming)
     else:
@@ -50,8 +57,12 @@ def load(
 
         arrays, test_rule = read_arrays(name, os.path.expanduser(dir), streaming=streaming)
     where = f"npz file {path}" if name == "npz" else name
-    options = {"binarization": binarization, "valid_fraction": valid_fraction, "streaming": streaming}
-    return from_arrays(arrays, name=where, test_rule=test_rule, **options)
+    options = {"values": values, "binarization": binarization, "valid_fraction": valid_fraction, "streaming": streaming}
+    dataset = from_arrays(arrays, name=where, test_rule=test_rule, **options)
+    if name != "npz":
+        return dataset
+    file = os.path.basename(os.path.abspath(os.path.expanduser(path)))  # beside numbers, not the folders of this machine
+    return dataclasses.replace(dataset, name=f"npz file {file}")
 
 
 def _sprites() -> Dataset:
@@ -63,16 +74,17 @@ def _sprites() -> Dataset:
         valid=SpriteSource(0, num_valid),
         test=SpriteSource(num_valid, NUM_TEST_SPRITES),
         train=SpriteSource(num_held_out, sprites.NUM_IMAGES - num_held_out),
-        preparation={"test": rule, "validation": rule, "scale": 1.0, "binarization": "none", "binary": True},
+        preparation={"test": rule, "validation": rule, **PREPARATION},
     )
 
 
-def _digits() -> Mapping[str, Any]:
+def _digits(values: str) -> Mapping[str, Any]:
     """The 1,797 handwritten digits of 8x8 (UCI Optical Recognition) inside scikit-learn; a fifth of them is for test."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    return cut_test((bunch.images / 16).astype(np.float32), bunch.target)
+    images = bunch.images if values == "counts" else bunch.images / 16
+    return cut_test(images.astype(np.float32), bunch.target)
 
 
 def _npz(path: str, streaming: bool) -> Mapping[str, Any]:

@@ -1,8 +1,8 @@
 """From arrays to a data set: checks, scale, the split, binarisation."""
 
-import dataclasses
 import functools
 import hashlib
+import operator
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,10 +14,12 @@ from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
 from vae_jax.data.rows import HostRows, Rows
 from vae_jax.data.sources import ArraySource, Dataset
 from vae_jax.data.streaming import HostSource
+from vae_jax.data.values import Values, survey
 from vae_jax.errors import InputError, check_choice, check_range
 
 SPLIT_SEED = 0
-READ_BYTES = 2**24  # of images that are looked at once, at a time
+VALUES = ("scaled", "counts")
+MOST_COUNT = 2**24  # beyond it, float32 leaves some whole numbers out
 SPLITS = ("train", "valid", "test")
 
 
@@ -25,6 +27,7 @@ def from_arrays(
     arrays: Mapping[str, Any],
     *,
     name: str = "arrays",
+    values: str = "scaled",
     binarization: str = "none",
     valid_fraction: float = 0.1,
     test_rule: str = "as in the source",
@@ -37,6 +40,7 @@ def from_arrays(
         `valid_labels`, `test_labels`, each [N] or [N, C]. Integers are 0..255 and scaled to [0, 1], unless none is above 1;
         floats are taken as they are. Images [N, H, W] get a channel axis.
       name: what errors and reports call it.
+      values: 'scaled', as said; 'counts': whole numbers from 0 to 2^24 of any type, kept as they are.
       binarization: 'none'; 'threshold' (x > 1/2); 'static' (x ~ Bernoulli(x), once and with a fixed key); 'dynamic' (the
         same for validation and test, anew at each reading for training).
       valid_fraction: the share of train that becomes validation where `valid_images` is missing.
@@ -45,11 +49,12 @@ def from_arrays(
         `dtype` and the indexing of an array. Floats, and bytes that look binary, are read through once, for their range.
 
     Raises:
-      InputError: a missing key, an empty split, unequal shapes, values that are not finite or not in the range.
+      InputError: a missing key, an empty split, unequal shapes, values that are not finite, not in the range or no counts.
     """
     check_choice("config.data.binarization", binarization, BINARIZATIONS)
+    check_values(values, binarization)
     splits = {
-        split: _images(arrays, split, name, lazy=streaming and split == "train")
+        split: _images(arrays, split, name, values, lazy=streaming and split == "train")
         for split in SPLITS
         if split != "valid" or "valid_images" in arrays
     }
@@ -61,9 +66,9 @@ def from_arrays(
     if len(set(shapes.values())) > 1:
         raise InputError(f"{name}: images of unequal shapes in the splits, {shapes}; all must be alike")
 
-    values = {split: _values(images) for split, images in splits.items()}
-    scale, value_range = _scale(values, name)
-    preparation |= {"scale": scale, "binarization": binarization}
+    surveys = {split: survey(images) for split, images in splits.items()}
+    found, scale, value_range = _scaled_values(surveys, name)
+    preparation |= {"values": values, "scale": scale, "binarization": binarization}
     if binarization != "none":
         if value_range[0] < 0 or value_range[1] > 1:
             raise InputError(
@@ -72,7 +77,8 @@ def from_arrays(
         value_range = (0.0, 1.0)
     if binarization in ("static", "dynamic"):
         preparation["binarization_seed"] = BINARIZATION_SEED
-    preparation["binary"] = binarization != "none" or all(_is_binary(some, scale) for some in values.values())
+    preparation["binary"] = binarization != "none" or found.binary
+    preparation["levels"] = 2 if binarization != "none" else found.grid if values == "scaled" else 0
     sources = {}
     for number, split in enumerate(SPLITS):
         dynamic = binarization == "dynamic" and split == "train"
@@ -111,7 +117,14 @@ def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndar
     return arrays
 
 
-def _images(arrays: Mapping[str, Any], split: str, name: str, *, lazy: bool = False) -> np.ndarray | HostRows:
+def check_values(values: str, binarization: str) -> None:
+    """InputError unless `values` is one of VALUES and goes with the binarisation."""
+    check_choice("config.data.values", values, VALUES)
+    if values == "counts" and binarization != "none":
+        raise InputError(f"config.data.binarization = {binarization!r}: must be 'none' for config.data.values = 'counts'")
+
+
+def _images(arrays: Mapping[str, Any], split: str, name: str, values: str, *, lazy: bool = False) -> np.ndarray | HostRows:
     key = f"{split}_images"
     if key not in arrays:
         raise InputError(f"{name}: no array {key!r}; it needs train_images and test_images and has {sorted(arrays)}")
@@ -119,7 +132,7 @@ def _images(arrays: Mapping[str, Any], split: str, name: str, *, lazy: bool = Fa
         images = _rows(arrays[key], lazy)
     except ValueError as error:  # what numpy says to a ragged list
         raise InputError(f"{name}: {key} holds images of unequal shapes; all must be alike") from error
-    convert = functools.partial(_converted_images, key=key, name=name)
+    convert = functools.partial(_converted_images, key=key, name=name, values=values)
     return HostRows(images, convert) if lazy and 0 not in images.shape else convert(images)
 
 
@@ -127,8 +140,8 @@ def _rows(array: Any, lazy: bool) -> np.ndarray | Rows:
     return array if lazy and hasattr(array, "dtype") else np.asarray(array)
 
 
-def _converted_images(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
-    """Images as they are kept: uint8 from 0 to 255, or finite float32, with a channel axis."""
+def _converted_images(images: np.ndarray, *, key: str, name: str, values: str) -> np.ndarray:
+    """Images as they are kept: uint8 from 0 to 255, or finite float32, as counts always are, with a channel axis."""
     if images.dtype == object:
         raise InputError(f"{name}: {key} holds objects or images of unequal shapes; it must be one array of numbers")
     if not 2 <= images.ndim <= 4:
@@ -136,6 +149,8 @@ def _converted_images(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
     if 0 in images.shape:
         raise InputError(f"{name}: {key} is empty, its shape is {images.shape}")
     images = images[..., None] if images.ndim == 3 else images
+    if values == "counts":
+        return _counts(images, key=key, name=name)
     if images.dtype in (bool, np.uint8):
         return images.astype(np.uint8)
     if images.dtype.kind in "iu":
@@ -152,6 +167,20 @@ def _converted_images(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
     if bad:
         raise InputError(f"{name}: {key} has {bad} values that are NaN or infinite as float32; all must be finite")
     return images
+
+
+def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
+    """Whole numbers as float32; what is none of them, from NaN to text, fails one of the comparisons or has no number."""
+    if images.dtype.kind not in "biuf":
+        raise InputError(f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans")
+    images = images.astype(np.float32) if images.dtype == np.float16 else images  # which ends before the largest count
+    wrong = images[~((images >= 0) & (images <= MOST_COUNT) & (images == np.floor(images)))] if images.dtype != bool else ()
+    if len(wrong):
+        raise InputError(
+            f"config.data.values = 'counts': {name}: {key} has {len(wrong)} values that are no counts, such as {wrong[0]}; "
+            f"allowed are whole numbers from 0 to {MOST_COUNT}"
+        )
+    return images.astype(np.float32)
 
 
 def _labels(arrays: Mapping[str, Any], split: str, images: np.ndarray | HostRows, name: str) -> np.ndarray | HostRows | None:
@@ -198,38 +227,14 @@ def _only(rows: np.ndarray | HostRows, chosen: np.ndarray) -> np.ndarray | HostR
     return rows.only(chosen) if isinstance(rows, HostRows) else rows[chosen]
 
 
-def _values(images: np.ndarray | HostRows) -> np.ndarray:
-    """Some of the values, with the least, the greatest, and what shows that they aren't binary; of an array, all.
-
-    Rows on the host are read in their order; bytes no further than to the first grey one, which settles it.
-    """
-    if isinstance(images, np.ndarray):
-        return images
-    found, everything = np.zeros(0, images.dtype), dataclasses.replace(images, positions=None)
-    step = max(1, READ_BYTES // everything[np.zeros(1, np.int64)].nbytes)
-    for start in range(0, len(everything), step):
-        x = everything[np.arange(start, min(start + step, len(everything)))]
-        not_bits, grey = (x[(x != 0) & (x != one)][:1] for one in (1, 255))
-        found = np.concatenate([found, [x.min(), x.max()], not_bits, grey]).astype(x.dtype)
-        if images.rows.dtype == np.uint8 and not_bits.size and grey.size:
-            break
-    return found
-
-
-def _scale(splits: dict[str, np.ndarray], name: str) -> tuple[float, tuple[float, float]]:
-    """The factor to the values that models see, and their range."""
-    integer = {split: images.dtype == np.uint8 for split, images in splits.items()}
-    if len(set(integer.values())) > 1:
+def _scaled_values(surveys: Mapping[str, Values], name: str) -> tuple[Values, float, tuple[float, float]]:
+    """What all splits hold together, the factor to the values that models see, and their range."""
+    if len({found.integer for found in surveys.values()}) > 1:
         raise InputError(f"{name}: some splits hold integers and some floats; all must be of one kind")
-    low = float(min(images.min() for images in splits.values()))
-    high = float(max(images.max() for images in splits.values()))
-    if integer["train"]:
-        return (1.0 if high <= 1 else 1 / 255), (0.0, 1.0)
-    return 1.0, (low, high)
-
-
-def _is_binary(images: np.ndarray, scale: float) -> bool:
-    return bool(np.isin(images, (0, 1) if scale == 1 else (0, 255)).all())
+    found = functools.reduce(operator.or_, surveys.values())
+    if found.integer:
+        return found, (1.0 if found.bits else 1 / 255), (0.0, 1.0)
+    return found, 1.0, (found.low, found.high)
 
 
 def _span(value_range: tuple[float, float]) -> str:

@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.distributions.base import Array, Distribution, sum_event
+from vae_jax.distributions.categorical import OneHotCategorical
 from vae_jax.distributions.deterministic import Deterministic
 from vae_jax.distributions.discrete import Bernoulli
+from vae_jax.distributions.full_gaussian import FullGaussian
 from vae_jax.distributions.gaussian import DiagGaussian
 
 Pair = tuple[type, type]
@@ -70,6 +72,22 @@ def _kl_diag_gaussians(q: DiagGaussian, p: DiagGaussian) -> Array:
     difference = q.logvar - p.logvar
     squared = jnp.square(q.mean - p.mean) * jnp.exp(-p.logvar)
     return 0.5 * (squared + jnp.expm1(difference) - difference)
+
+
+@closed_form_kl(FullGaussian, DiagGaussian, total=True)
+def _kl_full_from_diag_gaussian(q: FullGaussian, p: DiagGaussian) -> Array:
+    # As above for independent dimensions with the diagonal of L as their scales, and what L has below it on top.
+    diagonal = jnp.diagonal(q.scale_tril, axis1=-2, axis2=-1)
+    below = jnp.square(jnp.tril(q.scale_tril, -1)).sum(-1) * jnp.exp(-p.logvar)
+    return (_kl_diag_gaussians(DiagGaussian(q.mean, 2 * jnp.log(diagonal)), p) + 0.5 * below).sum(-1)
+
+
+@closed_form_kl(OneHotCategorical, OneHotCategorical)
+def _kl_categoricals(q: OneHotCategorical, p: OneHotCategorical) -> Array:
+    # Of each variable, [..., N]. A class without mass under q adds nothing, whatever it has under p.
+    log_q = q.log_probs
+    probs = jnp.exp(log_q)
+    return jnp.where(probs > 0, probs * (log_q - p.log_probs), 0.0).sum(-1)
 
 
 @closed_form_kl(Bernoulli, Bernoulli)

@@ -53,10 +53,15 @@ def ssim(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -
     return _ssim(x, y)
 
 
+def window_size(height: int, width: int) -> int:
+    """The side of the window of SSIM in such images, in pixels: 11, or the largest odd number that fits."""
+    side = min(WINDOW, height, width)
+    return side - (side + 1) % 2
+
+
 @jax.jit
 def _ssim(x: Array, y: Array) -> Array:
-    side = min(WINDOW, *x.shape[1:3])
-    size = side - (side + 1) % 2
+    size = window_size(*x.shape[1:3])
     rows, columns = (_valid_filter(length, size) for length in x.shape[1:3])
 
     def blurred(image: Array) -> Array:

@@ -3,17 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
 
 from vae_jax.data import HostSource, Source
 from vae_jax.distributions import LOGVAR_RANGE, inverse_soft_clip
 from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
-from vae_jax.models import VAE
+from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Params
 
 NUM_EXAMPLES = 4096  # that sigma is fitted to, at most
 
 
-def settled(model: VAE) -> VAE:
+def settled(model: nn.Module) -> nn.Module:
     """The twin of a model with an optimal sigma in which sigma is a parameter; any other model as it is.
 
     In training an optimal sigma is that of the batch. A likelihood that is reported needs one that does not depend on what
@@ -24,7 +25,7 @@ def settled(model: VAE) -> VAE:
     return model.clone(likelihood=LearnedGaussian(model.likelihood.event_shape))
 
 
-def settle(model: VAE, params: Params, train: Source | HostSource, key: Array) -> Params:
+def settle(model: nn.Module, params: Params, train: Source | HostSource, key: Array) -> Params:
     """The parameters of `settled(model)`: those of the model, with the sigma that is optimal on the training set.
 
     sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `NUM_EXAMPLES` examples evenly spread in `train`,
@@ -41,16 +42,17 @@ def settle(model: VAE, params: Params, train: Source | HostSource, key: Array) -
     )
     logvar = inverse_soft_clip(jnp.log(variance), *LOGVAR_RANGE)
     likelihood = params["params"]["likelihood"] | {"logvar": logvar}
-    return {"params": params["params"] | {"likelihood": likelihood}}
+    return params | {"params": params["params"] | {"likelihood": likelihood}}
 
 
-def _residual_variance(model: VAE, params: Params, train: Source, index: Array, key: Array) -> Array:
+def _residual_variance(model: nn.Module, params: Params, train: Source, index: Array, key: Array) -> Array:
     key_data, key_z = jax.random.split(key)
 
     def one(index_and_number: tuple[Array, Array]) -> Array:
         index, number = index_and_number
-        x = train.take(index[None], jax.random.fold_in(key_data, number))["x"]
-        z = model.apply(params, x, method="encode").sample(jax.random.fold_in(key_z, number))
-        return jnp.square(model.apply(params, z, method="decode").mean - x).mean()
+        batch = train.take(index[None], jax.random.fold_in(key_data, number))
+        x, y = batch["x"], given_y(model, batch)
+        z = model.apply(params, x, **y, method="encode").sample(jax.random.fold_in(key_z, number))
+        return jnp.square(model.apply(params, z, **y, method="decode").mean - x).mean()
 
     return jax.lax.map(one, (index, jnp.arange(len(index))), batch_size=128).mean()

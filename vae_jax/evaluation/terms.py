@@ -13,17 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Source
-from vae_jax.data.order import padded_batches
 from vae_jax.distributions import has_kl_terms
+from vae_jax.evaluation.scan import over_batches
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
 
+# Latents
+MOST_LATENTS = 128  # whose KLs are written one by one; maps of latents have thousands
 ACTIVE = 0.01  # variance of the posterior mean over the data above which a unit is active (Burda et al., 2016)
 
 
@@ -65,7 +66,6 @@ def make_evaluator(
       num_samples: K, draws of z for each example in distortion and rate.
       corruption: when given, the error from a corrupted input is measured too.
     """
-    sharding = None if mesh is None or batch_size % mesh.size else NamedSharding(mesh, P(None, "data"))
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         key_z, key_corruption = jax.random.split(key)
@@ -85,26 +85,10 @@ def make_evaluator(
             terms |= _squared_error("denoising_mse", model, params, x, y, code)
         return terms
 
-    # On all devices in the end: where there are several processes, each takes the terms of all examples.
-    everywhere = None if mesh is None else NamedSharding(mesh, P())
-
-    @functools.partial(jax.jit, out_shardings=everywhere)
-    def all_batches(params: Params, source: Source, key: Array) -> dict[str, Array]:
-        index, _ = padded_batches(source.num_examples, batch_size)
-        if sharding is not None:
-            index = jax.lax.with_sharding_constraint(index, sharding)
-
-        def body(_: None, number_and_index: tuple[Array, Array]) -> tuple[None, dict[str, Array]]:
-            number, index = number_and_index
-            key_data, key_terms = jax.random.split(jax.random.fold_in(key, number))
-            return None, one_batch(params, source.take(index, key_data), key_terms)
-
-        return jax.lax.scan(body, None, (jnp.arange(len(index)), index))[1]
+    run = over_batches(one_batch, batch_size=batch_size, mesh=mesh)
 
     def evaluator(params: Params, source: Source, key: Array) -> Terms:
-        _, mask = padded_batches(source.num_examples, batch_size)
-        stacked = jax.device_get(all_batches(params, source, key))
-        terms = {name: values[np.asarray(mask)] for name, values in stacked.items()}
+        terms = run(params, source, key)
         return Terms(**{field.name: terms.get(field.name) for field in dataclasses.fields(Terms)})
 
     return evaluator
@@ -131,7 +115,7 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
     if terms.denoising_mse is not None:
         numbers["denoising_mse"] = mean(terms.denoising_mse)
         numbers["denoising_psnr"] = mean(_psnr(terms.denoising_mse, value_range))
-    if terms.kl is not None:
+    if terms.kl is not None and terms.kl.shape[1] <= MOST_LATENTS:
         numbers |= {f"kl/{d}": kl for d, kl in enumerate(terms.kl.mean(0, dtype=np.float64))}
     return {name: value if isinstance(value, int) else float(value) for name, value in numbers.items()}
 

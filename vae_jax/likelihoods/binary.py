@@ -7,14 +7,13 @@ from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import Distribution
-from vae_jax.likelihoods.event import EventLayer
+from vae_jax.likelihoods.event import EventLayer, Likelihood
 from vae_jax.types import Array
 
 
-class Bernoulli(nn.Module):
+class Bernoulli(Likelihood):
     """p(x | z) = prod_i Bernoulli(x_i; sigmoid(logit_i)), for x in {0, 1}, or [0, 1] without being normalised there."""
 
-    event_shape: Sequence[int]
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)
     binary: ClassVar[bool] = True
 
@@ -22,3 +21,14 @@ class Bernoulli(nn.Module):
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         logits = EventLayer(self.event_shape)(h, lead)[..., 0]
         return distributions.Bernoulli(logits, len(self.event_shape))
+
+
+class ContinuousBernoulli(Likelihood):
+    """The same with its constant, a density on [0, 1] (Loaiza-Ganem and Cunningham, 2019, arXiv:1907.06845)."""
+
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        logits = EventLayer(self.event_shape)(h, lead)[..., 0]
+        return distributions.ContinuousBernoulli(logits, len(self.event_shape))

@@ -1,18 +1,45 @@
-"""The last linear map, from features to numbers for each dimension of the event."""
+"""What all heads share: what they say of their values, and the last linear map, to numbers for each dimension of the event."""
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import chex
 from flax import linen as nn
 
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, check_range
 from vae_jax.nets.conv import doubled, halved
 from vae_jax.nets.convolution import Conv
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 REALS = (-math.inf, math.inf)
+
+
+class Likelihood(nn.Module):
+    """A head, and the values it has a density or masses on, for data to be checked against."""
+
+    event_shape: Sequence[int]
+    support: ClassVar[tuple[float, float]] = REALS  # from the least to the greatest
+    binary: ClassVar[bool] = False  # only the two ends of it
+    levels: ClassVar[int] = 0  # only so many of equal distance in [0, 1]; 0 where it isn't a grid
+    integers: ClassVar[bool] = False  # only whole numbers
+
+
+class GridLikelihood(Likelihood):
+    """A head whose masses are on k / (levels - 1), k = 0 .. levels - 1; what lies between is scored as the nearest."""
+
+    levels: int = 256
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_range("levels", self.levels, 2)
+        super().__post_init__()
+
+    @property
+    def binary(self) -> bool:
+        """Whether only the two ends of the support have mass."""
+        return self.levels == 2
 
 
 class EventLayer(nn.Module):

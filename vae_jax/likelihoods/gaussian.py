@@ -1,24 +1,20 @@
 """Gaussian likelihoods, by where their sigma comes from."""
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip, soft_clip
-from vae_jax.likelihoods.event import REALS, EventLayer
+from vae_jax.likelihoods.event import EventLayer, Likelihood
 from vae_jax.types import Array, Scalar
 
 
-class Gaussian(nn.Module):
+class Gaussian(Likelihood):
     """p(x | z) = N(mean, sigma^2 I) with a fixed sigma, in the units of the data."""
 
-    event_shape: Sequence[int]
     sigma: Scalar = 1.0
-    support: ClassVar[tuple[float, float]] = REALS
-    binary: ClassVar[bool] = False
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -26,17 +22,14 @@ class Gaussian(nn.Module):
         return distributions.DiagGaussian(mean, 2 * jnp.log(self.sigma), len(self.event_shape))
 
 
-class LearnedGaussian(nn.Module):
+class LearnedGaussian(Likelihood):
     """N(mean, diag(sigma^2)) with sigma a parameter, the same for all x.
 
     `sigma_shape` broadcasts against the event: () one number, (C,) one per channel, (H, W, C) one per pixel.
     """
 
-    event_shape: Sequence[int]
     sigma_shape: Sequence[int] = ()
     init_sigma: Scalar = 0.5
-    support: ClassVar[tuple[float, float]] = REALS
-    binary: ClassVar[bool] = False
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -46,12 +39,8 @@ class LearnedGaussian(nn.Module):
         return distributions.DiagGaussian(mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape))
 
 
-class PredictedGaussian(nn.Module):
+class PredictedGaussian(Likelihood):
     """N(mean, diag(sigma^2)) with a sigma for each pixel of each z, predicted by the decoder."""
-
-    event_shape: Sequence[int]
-    support: ClassVar[tuple[float, float]] = REALS
-    binary: ClassVar[bool] = False
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -59,12 +48,8 @@ class PredictedGaussian(nn.Module):
         return distributions.DiagGaussian(mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape))
 
 
-class OptimalGaussian(nn.Module):
+class OptimalGaussian(Likelihood):
     """N(mean, sigma^2) with the sigma that is optimal for the batch it scores; see `distributions.OptimalGaussian`."""
-
-    event_shape: Sequence[int]
-    support: ClassVar[tuple[float, float]] = REALS
-    binary: ClassVar[bool] = False
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:

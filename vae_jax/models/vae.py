@@ -1,5 +1,7 @@
 """The variational autoencoder: encoder, posterior, prior, decoder and likelihood, composed."""
 
+from typing import NamedTuple
+
 import chex
 import jax.numpy as jnp
 from flax import linen as nn
@@ -7,6 +9,14 @@ from flax import linen as nn
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
 from vae_jax.models import common
 from vae_jax.types import Array, Outputs, Scalar
+
+
+class Inferred(NamedTuple):
+    """What a pass of the encoder gives."""
+
+    posterior: Distribution  # q(z | x), over [B, D]
+    prior: Distribution  # p(z), over [D] or [B, D]
+    c: Array | None  # [B, C]
 
 
 class VAE(nn.Module):
@@ -55,10 +65,8 @@ class VAE(nn.Module):
 
         `y` [num_samples] or [num_samples, C] is given where the model is conditional; `temperature` narrows the prior.
         """
-        c = common.condition(self, y, (num_samples,))
-        p = self._prior(c)
-        p = p if temperature is None else p.tempered(temperature)
-        return self._decode(p.sample(key, (num_samples,) if p.batch_shape == () else ()), c)
+        z = self.sample_prior(key, num_samples, y=y, temperature=temperature)
+        return self.decode(z, y=y)
 
     def __call__(
         self, x: Array, key: Array, *, y: Array | None = None, num_samples: int = 1, inputs: Array | None = None
@@ -69,11 +77,20 @@ class VAE(nn.Module):
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
-        c = common.condition(self, y, x.shape[:1])
-        q, p = self._posterior(x if inputs is None else inputs, c), self._prior(c)
-        z, log_qz_x = q.sample_and_log_prob(key, (num_samples,))
+        outputs = self.outputs(self.infer(x if inputs is None else inputs, y=y), x, key, num_samples=num_samples)
         if self.is_initializing():
-            self._touch_auxiliary(x, z[0])
+            self._touch_auxiliary(x, outputs.z[0])
+        return outputs
+
+    def infer(self, x: Array, *, y: Array | None = None) -> Inferred:
+        """What one pass of the encoder gives for x [B, *E], from which any number of draws can be made."""
+        c = common.condition(self, y, x.shape[:1])
+        return Inferred(self._posterior(x, c), self._prior(c), c)
+
+    def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
+        """The terms of the bound at K = `num_samples` draws of z for each x [B, *E], from what was inferred."""
+        q, p, c = inferred
+        z, log_qz_x = q.sample_and_log_prob(key, (num_samples,))
         return Outputs(
             log_px_z=self._decode(z, c).log_prob(x),
             log_pz=p.log_prob(z),
@@ -84,6 +101,17 @@ class VAE(nn.Module):
             prior=p,
             layers=(z.shape[-1],),
         )
+
+    def sample_prior(self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None) -> Array:
+        """Draws z [num_samples, D] of the prior; arguments as for `generate`."""
+        p = self._prior(common.condition(self, y, (num_samples,)))
+        p = p if temperature is None else p.tempered(temperature)
+        return p.sample(key, (num_samples,) if p.batch_shape == () else ())
+
+    def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
+        """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
+        c = common.condition(self, y, x.shape[:1])
+        return self._prior(c).log_prob(z), self._decode(z, c).log_prob(x)
 
     def criticise(self, z: Array) -> Array:
         """The critic's logits [N, 2] for z [N, D]: drawn from the aggregate posterior, or from the product of its marginals."""

@@ -11,16 +11,24 @@ from vae_jax.nets.conditioning import OneHot, Vector
 from vae_jax.nets.conv import ConvDecoder, ConvEncoder, burgess_decoder, burgess_encoder
 from vae_jax.nets.convolution import Conv, ConvTranspose
 from vae_jax.nets.dense import Dense
+from vae_jax.nets.heads import Classifier, Critic
 from vae_jax.nets.mlp import MLP
+from vae_jax.nets.pixelcnn import PixelCNN
+from vae_jax.nets.resnet import ResNetDecoder, ResNetEncoder
 
 __all__ = [
     "MLP",
+    "Classifier",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
     "ConvTranspose",
+    "Critic",
     "Dense",
     "OneHot",
+    "PixelCNN",
+    "ResNetDecoder",
+    "ResNetEncoder",
     "Vector",
     "burgess_decoder",
     "burgess_encoder",

@@ -40,13 +40,14 @@ def joined(h: Array, c: Array | None) -> Array:
 
 
 class Shift(nn.Module):
-    """A linear map of the condition c [N, C], added to a map of features h [N, H, W, F]; nothing where there is no c.
+    """A linear map of the condition c [N, C], added to features h [N, ..., F], a map or a vector; nothing where there is no c.
 
-    Equal to constant maps beside the input of the layer before, but at the border, and cheaper.
+    On a map it equals constant maps beside the input of the layer before, but at the border, and cheaper.
     """
 
     @nn.compact
     def __call__(self, h: Array, c: Array | None) -> Array:
         if c is None:
             return h
-        return h + Dense(h.shape[-1], dtype=h.dtype, name="condition")(c)[:, None, None]
+        shift = Dense(h.shape[-1], dtype=h.dtype, name="condition")(c)
+        return h + shift.reshape(shift.shape[0], *(1,) * (h.ndim - 2), -1)

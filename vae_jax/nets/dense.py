@@ -1,5 +1,6 @@
 """The affine map that networks and heads share, and how a bias is added in any dtype."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -29,10 +30,11 @@ class Dense(nn.Module):
     features: int
     dtype: Any = None
     wide: bool = False
+    kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (x.shape[-1], self.features))
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
         bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
         return add_bias(x @ kernel, bias, wide=self.wide)

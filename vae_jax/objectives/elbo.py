@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from vae_jax.distributions import Deterministic, has_kl_terms
+from vae_jax.objectives.balance import balanced_rate, layer_free_bits_rate
 from vae_jax.objectives.terms import bound_metrics, dimension_rates, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
 
@@ -21,14 +22,21 @@ def free_bits_rate(outputs: Outputs, free_bits: Scalar) -> Array:
 
 
 def elbo(
-    outputs: Outputs, *, beta: Scalar = 1.0, free_bits: Scalar | None = None, capacity: Scalar | None = None
+    outputs: Outputs,
+    *,
+    beta: Scalar = 1.0,
+    free_bits: Scalar | None = None,
+    capacity: Scalar | None = None,
+    kl_balancing: Scalar | None = None,
+    layer_free_bits: Scalar | None = None,
 ) -> tuple[Array, Metrics]:
     """The negative ELBO, with the rate weighted by beta, freed of some bits, or held at a capacity.
 
         loss = D + beta R            D = -E_q[log p(x | z)],  R = KL(q(z | x) || p(z)), nats per example
         loss = D + beta |R - C|      with `capacity` C, where beta is the gamma of the paper
 
-    and R replaced by sum_d max(free_bits, mean_B R_d) with `free_bits`. beta = 1 is the VAE.
+    and R replaced by sum_d max(free_bits, mean_B R_d) with `free_bits`, by the same sum over layers with `layer_free_bits`,
+    and by `balanced_rate` with `kl_balancing`. beta = 1 is the VAE.
 
     Kingma and Welling, 2014, arXiv:1312.6114; Higgins et al., 2017 (beta-VAE); Burgess et al., 2018, arXiv:1804.03599
     (capacity); Kingma et al., 2016, arXiv:1606.04934 (free bits).
@@ -38,18 +46,26 @@ def elbo(
       beta: weight of the rate; above 1 for disentanglement, below 1 for sharper reconstructions.
       free_bits: nats per latent dimension that cost nothing; needs a closed-form KL (ValueError otherwise).
       capacity: the rate, in nats, that the model is pushed towards.
+      kl_balancing: from 0 to 1, how far the stochastic layers of a hierarchy are held in balance.
+      layer_free_bits: nats per stochastic layer that cost nothing.
 
     Returns:
       loss [] and the metrics `loss, elbo, distortion, rate, beta` (and `capacity`); `elbo` is the plain beta = 1 bound.
 
     Raises:
-      ValueError: a deterministic posterior; free bits without a closed-form KL.
+      ValueError: a deterministic posterior; free bits without a closed-form KL; two ways to replace R at once.
     """
     if isinstance(outputs.posterior, Deterministic):
         raise ValueError("a deterministic posterior has an infinite rate, and so no ELBO; take `reconstruction`")
+    if sum(option is not None for option in (free_bits, kl_balancing, layer_free_bits)) > 1:
+        raise ValueError("free_bits, layer_free_bits and kl_balancing each replace the rate: give one of them")
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     if free_bits is not None:
         rate = free_bits_rate(outputs, free_bits)
+    if layer_free_bits is not None:
+        rate = layer_free_bits_rate(outputs, layer_free_bits)
+    if kl_balancing is not None:
+        rate = balanced_rate(outputs, kl_balancing)
     if capacity is not None:
         rate = jnp.abs(rate - capacity)
     loss = distortion + beta * rate

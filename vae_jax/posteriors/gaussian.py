@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
-from vae_jax.distributions import Deterministic, DiagGaussian, Distribution
+from vae_jax.distributions import Deterministic, DiagGaussian, Distribution, FullGaussian
+from vae_jax.flows.conditioner import SMALL
 from vae_jax.nets.dense import Dense
 from vae_jax.posteriors.scale import bounded_logvar
 from vae_jax.types import Array
@@ -22,6 +25,27 @@ class DiagGaussianHead(nn.Module):
         mean = Dense(self.latent_dim, dtype=h.dtype, wide=True, name="mean")(h)
         logvar = Dense(self.latent_dim, dtype=h.dtype, wide=True, name="logvar")(h)
         return DiagGaussian(mean, self.logvar_fn(logvar))
+
+
+class FullGaussianHead(nn.Module):
+    """q(z | x) = N(mean, L L^T) with L = diag(sigma) (I + N), N strictly lower triangular, all affine in the features.
+
+    Kingma and Welling, 2019, arXiv:1906.02691, section 2.5.1. `logvar_fn` keeps sigma^2 in bounds; N starts near zero.
+    """
+
+    latent_dim: int
+    logvar_fn: Callable[[Array], Array] = bounded_logvar
+
+    @nn.compact
+    def __call__(self, h: Array) -> Distribution:
+        h, dim = h.reshape(h.shape[0], -1), self.latent_dim
+        diagonal = DiagGaussianHead(dim, self.logvar_fn, name="diagonal")(h)
+        unit = jnp.broadcast_to(jnp.eye(dim), (h.shape[0], dim, dim))
+        if dim > 1:
+            below = Dense(dim * (dim - 1) // 2, dtype=h.dtype, wide=True, kernel_init=SMALL, name="below")(h)
+            rows, columns = np.tril_indices(dim, -1)
+            unit = unit.at[:, rows, columns].set(below)
+        return FullGaussian(diagonal.mean, diagonal.stddev[..., None] * unit)
 
 
 class DeterministicHead(nn.Module):

@@ -4,6 +4,23 @@
 """
 
 from vae_jax.priors.base import Encode
-from vae_jax.priors.gaussian import StandardNormal
+from vae_jax.priors.categorical import UniformCategorical
+from vae_jax.priors.codes import PixelCNNCodes, UniformCodes
+from vae_jax.priors.flows import AutoregressivePrior, CouplingPrior
+from vae_jax.priors.gaussian import ConditionalNormal, LearnedDiagonal, StandardNormal
+from vae_jax.priors.mixture import Mixture
+from vae_jax.priors.vamp import VampPrior
 
-__all__ = ["Encode", "StandardNormal"]
+__all__ = [
+    "AutoregressivePrior",
+    "ConditionalNormal",
+    "CouplingPrior",
+    "Encode",
+    "LearnedDiagonal",
+    "Mixture",
+    "PixelCNNCodes",
+    "StandardNormal",
+    "UniformCategorical",
+    "UniformCodes",
+    "VampPrior",
+]

@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian, Distribution
+from vae_jax.nets.dense import Dense
+from vae_jax.posteriors.scale import bounded_logvar
 from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
@@ -16,3 +18,24 @@ class StandardNormal(nn.Module):
     def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
         zeros = jnp.zeros(self.latent_dim)
         return DiagGaussian(zeros, zeros)
+
+
+class LearnedDiagonal(nn.Module):
+    """p(z) = N(mean, diag(sigma^2)) with both learned, from N(0, I); given c, mean and log sigma^2 are affine in c.
+
+    With c it is the conditional prior p(z | c) of a CVAE (Sohn et al., 2015, NeurIPS).
+    """
+
+    latent_dim: int
+
+    @nn.compact
+    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+        if c is None:
+            zeros = nn.initializers.zeros_init()
+            mean, logvar = (self.param(name, zeros, (self.latent_dim,)) for name in ("mean", "logvar"))
+        else:
+            mean, logvar = (Dense(self.latent_dim, name=name)(c) for name in ("mean", "logvar"))
+        return DiagGaussian(mean, bounded_logvar(logvar))
+
+
+ConditionalNormal = LearnedDiagonal  # by its name in the literature, where it is given c

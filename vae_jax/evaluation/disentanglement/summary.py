@@ -19,7 +19,7 @@ def all_metrics(
     which: Sequence[int] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Every score of one model that needs labels, each with the settings of Locatello et al., 2019.
+    """Every score of one model that needs labels, with the settings of Locatello et al., 2019, but DCI by a random forest.
 
     Args:
       codes: [N, D], the posterior mean.

@@ -1,0 +1,111 @@
+"""The importance-weighted likelihood of 784-400-20, beside pythae's `get_nll` on the same network, one after the other.
+
+python -m benchmarks.likelihood --rounds=3
+
+Each side estimates log p(x) of `--images` images with `--samples` draws each, in a process of its own, with random weights:
+the arithmetic is that of trained ones. What is printed is the time of one draw of one image, and that times the 10,000 images
+x 5,000 samples of a paper: reckoned, not measured, where fewer were run. pythae runs the encoder again for each batch of draws
+and each image alone; it is given the fastest of some batch sizes, and fewer images, since it is slow. Compilation is not
+counted, and shown apart as the first call.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+
+PIXELS, HIDDEN, LATENT = 784, 400, 20
+WHOLE = 10_000 * 5_000
+PYTHAE_BATCHES = (100, 500, 1_000)
+
+
+def ours(images: int, samples: int) -> dict[str, float]:
+    """Seconds of the second call, and of the compilation before it."""
+    import jax
+    import jax.numpy as jnp
+
+    from vae_jax import VAE, likelihoods, nets, posteriors, priors
+    from vae_jax.data import ArraySource
+    from vae_jax.evaluation.likelihood import make_likelihoods
+
+    model = VAE(
+        encoder=nets.MLP((HIDDEN,)),
+        decoder=nets.MLP((HIDDEN,)),
+        posterior=posteriors.DiagGaussianHead(LATENT),
+        prior=priors.StandardNormal(LATENT),
+        likelihood=likelihoods.Bernoulli((28, 28, 1)),
+    )
+    x = jax.random.bernoulli(jax.random.key(0), 0.13, (images, 28, 28, 1)).astype(jnp.uint8)
+    params = model.init(jax.random.key(1), x[:1].astype(jnp.float32), jax.random.key(2))
+    estimate = make_likelihoods(model, num_samples=samples)
+    seconds = []
+    for key in range(2):
+        start = time.perf_counter()
+        found = estimate(params, ArraySource(x), jax.random.key(key))
+        seconds.append(time.perf_counter() - start)
+    return {"seconds": seconds[1], "first": seconds[0], "log_px": float(found.log_px.mean())}
+
+
+def pythae(images: int, samples: int) -> dict[str, float]:
+    """Seconds of `get_nll`, at the batch size that is fastest for one image."""
+    import torch
+    from pythae.models import VAE, VAEConfig
+
+    from benchmarks.contestants.pythae_step import Decoder, Encoder
+    from benchmarks.torch_models import mlp
+
+    torch.manual_seed(0)
+    encoder, decoder = mlp(PIXELS, HIDDEN, LATENT)
+    config = VAEConfig(input_dim=(1, 28, 28), latent_dim=LATENT, reconstruction_loss="bce")
+    model = VAE(config, Encoder(encoder), Decoder(decoder)).eval()
+    x = (torch.rand(images, 1, 28, 28) < 0.13).float()
+
+    def timed(x: "torch.Tensor", batch_size: int) -> tuple[float, float]:
+        start = time.perf_counter()
+        with torch.no_grad():
+            log_px = model.get_nll(x, n_samples=samples, batch_size=batch_size)
+        return time.perf_counter() - start, float(log_px)
+
+    sizes = [size for size in PYTHAE_BATCHES if samples % size == 0]
+    timed(x[:1], sizes[0])
+    best = min(sizes, key=lambda size: timed(x[:1], size)[0])
+    seconds, log_px = timed(x, best)
+    return {"seconds": seconds, "batch_size": best, "log_px": log_px}
+
+
+SIDES = {"ours": ours, "pythae": pythae}
+
+
+def main() -> None:
+    """Runs the two sides in turn, each in its own process, the order reversed in every other round."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=200)
+    parser.add_argument("--pythae_images", type=int, default=20)
+    parser.add_argument("--samples", type=int, default=5_000)
+    parser.add_argument("--side", choices=SIDES, help="runs this side here; what the processes are started with")
+    args = parser.parse_args()
+    images = {"ours": args.images, "pythae": args.pythae_images}
+    if args.side:
+        print(json.dumps(SIDES[args.side](images[args.side], args.samples)))
+        return
+    least: dict[str, float] = {}
+    for number in range(args.rounds):
+        for side in (list(SIDES), list(SIDES)[::-1])[number % 2]:
+            command = [sys.executable, "-m", "benchmarks.likelihood", f"--side={side}", f"--samples={args.samples}"]
+            command += [f"--images={args.images}", f"--pythae_images={args.pythae_images}"]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found = json.loads(done.stdout.splitlines()[-1])
+            draw = found["seconds"] / (images[side] * args.samples)
+            least[side] = min(draw, least.get(side, draw))
+            print(f"round {number}  {side:7s} {images[side]:6d} images  {1e6 * draw:7.2f} us a draw  {found}", flush=True)
+    for side, draw in least.items():
+        print(
+            f"{side:7s} {1e6 * draw:7.2f} us a draw; 10,000 images x 5,000 samples: {draw * WHOLE / 60:.1f} minutes (reckoned)"
+        )
+    print(f"ratio {least['pythae'] / least['ours']:.1f}, of the fastest rounds")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""VAE with an inverse autoregressive flow as posterior (Kingma et al., 2016, arXiv:1606.04934).
+
+python -m vae_jax.main --config=configs/flow_posterior.py
+    digits, dynamically binarised: test ELBO -23.22 +- 0.20 nats (seed 0); 55 s on 2 CPU cores with other work
+
+--config.model.posterior=planar (Rezende and Mohamed, 2015, arXiv:1505.05770) and sylvester (van den Berg et al., 2018,
+arXiv:1803.05649) are the others.
+"""
+
+from vae_jax.config import Config
+
+
+def get_config(data: str = "digits") -> Config:
+    """The config, for one of the data sets by name."""
+    config = Config(name="flow_posterior" if data == "digits" else f"flow_posterior_{data}")
+    config.data.name = data
+    config.data.binarization = "none" if data == "sprites" else "dynamic"
+    config.model.hidden = (400,)
+    config.model.latent_dim = 20
+    config.model.posterior, config.model.posterior_flows, config.model.posterior_width = "iaf", 4, 128
+    config.optimizer.schedule = "cosine"
+    return config

@@ -1,0 +1,22 @@
+"""VAE with finite scalar quantization, 2x2 codes of 8 x 5 levels (Mentzer et al., 2023, arXiv:2309.15505).
+
+python -m vae_jax.main --config=configs/fsq_vae.py
+    digits, dynamically binarised: test ELBO -27.11 +- 0.19 nats (seed 0); 7 min on 2 CPU cores with other work
+"""
+
+from vae_jax.config import Config
+
+
+def get_config(data: str = "digits") -> Config:
+    """The config, for one of the data sets by name."""
+    config = Config(name="fsq_vae" if data == "digits" else f"fsq_vae_{data}")
+    config.data.name = data
+    config.data.binarization = "none" if data == "sprites" else "dynamic"
+    config.model.kind, config.model.network = "vq", "resnet"
+    config.model.channels = (32, 64)
+    config.codes.quantizer, config.codes.levels = "fsq", (8, 5) if data == "digits" else (8, 6, 5)
+    config.codes.prior, config.codes.prior_steps, config.codes.prior_features = "pixelcnn", 1_000, 32
+    config.objective.name = "vq"
+    config.optimizer.schedule = "cosine"
+    config.train.num_steps = 2_000
+    return config

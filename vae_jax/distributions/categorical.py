@@ -1,0 +1,58 @@
+"""Categorical variables as one-hot vectors, side by side in one axis."""
+
+import dataclasses
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from vae_jax.distributions.base import Array, Distribution, Scalar, distribution, static
+
+
+@distribution
+class OneHotCategorical(Distribution):
+    """N categorical variables of M classes, the one-hot vectors of all of them flat in one axis of N * M.
+
+    A draw is exactly one-hot, so that its mass is that of the discrete variables. Its gradient is that of the relaxation
+    softmax((logits + Gumbel noise) / temperature): straight-through Gumbel-softmax (Jang et al., 2017, arXiv:1611.01144;
+    Maddison et al., 2017, arXiv:1611.00712). The terms of `log_prob_terms` and of the KL are those of the variables,
+    [..., N], since the entries of one can't be told apart.
+    """
+
+    logits: Array  # [*batch, N * M]
+    num_classes: int = static()  # M
+    temperature: Scalar = 1.0  # of the gradient; broadcasts to [*batch, N, M]
+    event_ndims = 1
+
+    @property
+    def log_probs(self) -> Array:
+        """[*batch, N, M], normalised over M."""
+        return jax.nn.log_softmax(self._by_variable(self.logits))
+
+    @property
+    def mean(self) -> Array:
+        """The probabilities, [*batch, N * M]."""
+        return jnp.exp(self.log_probs).reshape(self.logits.shape)
+
+    def _by_variable(self, flat: Array) -> Array:
+        return flat.reshape(*flat.shape[:-1], -1, self.num_classes)
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        log_probs = self.log_probs
+        noisy = log_probs + jax.random.gumbel(key, (*shape, *log_probs.shape), log_probs.dtype)
+        hard = jax.nn.one_hot(noisy.argmax(-1), self.num_classes, dtype=noisy.dtype)
+        soft = jax.nn.softmax(noisy / self.temperature)
+        z = hard + (soft - jax.lax.stop_gradient(soft))  # in this order the second term is exactly 0
+        return z.reshape(*shape, *self.logits.shape)
+
+    def log_prob_terms(self, value: Array) -> Array:
+        """Log p of each variable, [..., N]; between one-hot vectors, linear in them."""
+        chex.assert_equal(value.shape[-1:], self.event_shape)
+        return jnp.sum(self._by_variable(value) * self.log_probs, -1)
+
+    def log_prob(self, value: Array) -> Array:
+        return self.log_prob_terms(value).sum(-1)
+
+    def tempered(self, temperature: Scalar) -> "OneHotCategorical":
+        """With its logits divided by the temperature, which favours the more probable classes."""
+        return dataclasses.replace(self, logits=self.logits / temperature)

@@ -1,0 +1,126 @@
+"""Distributions of discrete codes, and of the vectors that they stand for.
+
+A grid of codes is an integer array ``[*grid]`` with values 0 .. M - 1; a codebook [M, d] gives each code its vector, and the
+vectors of a grid of P codes side by side are the flat latent z, D = P d.
+"""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from vae_jax.distributions.base import Array, Distribution, Scalar, distribution, static
+from vae_jax.distributions.kl import closed_form_kl
+
+
+@distribution
+class UniformCodes(Distribution):
+    """Independent codes, each uniform on 0 .. M - 1: log p = -P log M for each of the M^P grids."""
+
+    grid: tuple[int, ...] = static()
+    num_codes: int = static()
+    event_ndims: int = static(2)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return tuple(self.grid)
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return ()
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        return jax.random.randint(key, (*shape, *self.grid), 0, self.num_codes)
+
+    def log_prob_terms(self, value: Array) -> Array:
+        inside = (value >= 0) & (value < self.num_codes)
+        return jnp.where(inside, -math.log(self.num_codes), -jnp.inf)
+
+    def tempered(self, temperature: Scalar) -> "UniformCodes":
+        return self  # p^(1 / t) is uniform too
+
+
+@distribution
+class Quantized(Distribution):
+    """All mass on one grid of codes, and so on one z: q(codes | x) = 1, log q = 0, a mass and not a density.
+
+    Three copies of the same D numbers, which differ in where their gradient goes: `z_q` is the vectors of the codes in value
+    and z_e in gradient (straight through), `embedding` is the vectors themselves, with the gradient of the codebook.
+    `learning` says by what the codebook moves: "gradient", "average", or "none" where it is fixed.
+    """
+
+    z_q: Array  # [*batch, D]
+    z_e: Array  # [*batch, D], what the encoder said
+    embedding: Array  # [*batch, D]
+    codes: Array  # [*batch, *grid] int32
+    num_codes: int = static()
+    learning: str = static("none")
+    event_ndims: int = static(1)
+
+    @property
+    def mean(self) -> Array:
+        return self.z_q
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        return jnp.broadcast_to(self.z_q, (*shape, *self.z_q.shape))
+
+    def log_prob(self, value: Array) -> Array:
+        return jnp.where((value == self.z_q).all(-1), 0.0, -jnp.inf)
+
+    def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
+        return self.sample(key, shape), jnp.zeros((*shape, *self.batch_shape))
+
+
+@distribution
+class EmbeddedCodes(Distribution):
+    """The distribution of z [D] when its codes have the distribution `codes`: masses on the M^P values that z can take."""
+
+    codes: Distribution  # over integers [*batch, *grid]
+    codebook: Array  # [M, d]
+    event_ndims: int = static(1)
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return (math.prod(self.codes.event_shape) * self.codebook.shape[-1],)
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.codes.batch_shape
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        return self._vectors(self.codes.sample(key, shape))
+
+    def log_prob(self, value: Array) -> Array:
+        """Log p of the codes whose vectors these are; -inf for a z that is not made of vectors of the codebook."""
+        grid = self.codes.event_shape
+        vectors = value.reshape(*value.shape[:-1], *grid, self.codebook.shape[-1])
+        codes = nearest(vectors, self.codebook)
+        log_p = self.codes.log_prob(codes)
+        return jnp.where((self._vectors(codes) == value).all(-1), log_p, -jnp.inf)
+
+    def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
+        codes, log_p = self.codes.sample_and_log_prob(key, shape)
+        return self._vectors(codes), log_p
+
+    def tempered(self, temperature: Scalar) -> "EmbeddedCodes":
+        return dataclasses.replace(self, codes=self.codes.tempered(temperature))
+
+    def _vectors(self, codes: Array) -> Array:
+        lead = codes.shape[: codes.ndim - len(self.codes.event_shape)]
+        return self.codebook[codes].reshape(*lead, -1)
+
+
+def nearest(vectors: Array, codebook: Array) -> Array:
+    """The index of the nearest row of codebook [M, d] for each of vectors [..., d], int32 [...]; of equals, the first.
+
+    argmin_j |v - e_j|^2 = argmin_j |e_j|^2 - 2 v . e_j: one product, in full float32, where narrower ones confuse neighbours.
+    """
+    products = jnp.matmul(vectors, codebook.T, precision=jax.lax.Precision.HIGHEST)
+    return jnp.argmin(jnp.square(codebook).sum(-1) - 2 * products, axis=-1).astype(jnp.int32)
+
+
+@closed_form_kl(Quantized, EmbeddedCodes, total=True)
+def _kl_of_codes(q: Quantized, p: EmbeddedCodes) -> Array:
+    # The entropy of a point is 0. The codes are known, so that those of equal vectors are told apart.
+    return -p.codes.log_prob(q.codes)

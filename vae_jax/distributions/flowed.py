@@ -1,0 +1,57 @@
+"""Distributions pushed through an invertible map."""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import chex
+
+from vae_jax.distributions.base import Array, Distribution, Scalar, distribution
+
+
+@distribution
+class Flowed(Distribution):
+    """The distribution of z = f(z0), z0 from the base: log p(z) = log p0(z0) - log |det df/dz0|.
+
+    A draw and its density take the flow forward only; the density of another value takes its inverse. There is no mean at
+    hand: `centre` is f at that of the base, and `tempered` narrows the base.
+    """
+
+    base: Distribution  # over vectors
+    flow: Any  # a pytree with `forward` and `inverse`, as those of `vae_jax.flows`
+    has_mean: ClassVar[bool] = False
+
+    @property
+    def event_ndims(self) -> int:
+        return self.base.event_ndims
+
+    @property
+    def event_shape(self) -> tuple[int, ...]:
+        return self.base.event_shape
+
+    @property
+    def batch_shape(self) -> tuple[int, ...]:
+        return self.base.batch_shape
+
+    @property
+    def mean(self) -> Array:
+        raise TypeError("a distribution pushed through a flow has no mean at hand; take its centre, or draws of it")
+
+    @property
+    def centre(self) -> Array:
+        return self.flow.forward(self.base.centre)[0]
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        return self.flow.forward(self.base.sample(key, shape))[0]
+
+    def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
+        z0, log_p0 = self.base.sample_and_log_prob(key, shape)
+        z, log_det = self.flow.forward(z0)
+        return z, log_p0 - log_det
+
+    def log_prob(self, value: Array) -> Array:
+        chex.assert_equal(value.shape[value.ndim - self.event_ndims :], self.event_shape)
+        z0, log_det = self.flow.inverse(value)
+        return self.base.log_prob(z0) + log_det
+
+    def tempered(self, temperature: Scalar) -> "Flowed":
+        return dataclasses.replace(self, base=self.base.tempered(temperature))

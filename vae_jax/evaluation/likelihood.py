@@ -1,0 +1,123 @@
+"""The marginal likelihood of each example by importance sampling, with any number of samples in constant memory.
+
+    log p(x) >= E[log 1/K sum_k w_k],   w_k = p(x | z_k) p(z_k) / q(z_k | x),   z_k ~ q(z | x)
+
+Burda, Grosse and Salakhutdinov, 2016, arXiv:1509.00519. The estimate is below log p(x) in expectation, for any K.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+
+from vae_jax.data import Source
+from vae_jax.evaluation.scan import over_batches
+from vae_jax.objectives.loss import given_y
+from vae_jax.types import Array, Batch, Params
+
+ROWS = 1024  # decoded at a time, about: what they leave stays in the cache of a core
+
+
+@dataclasses.dataclass(frozen=True)
+class Likelihoods:
+    """One number for each example of a split, and how many samples they are made of."""
+
+    log_px: np.ndarray  # [N] nats, below log p(x) in expectation
+    ess: np.ndarray  # [N] effective sample size (sum w)^2 / sum w^2, from 1 to K
+    elbo: np.ndarray  # [N] mean of log w over the same draws
+    num_samples: int  # K
+
+    def summary(self) -> dict[str, float]:
+        """Means with their standard errors over the examples, and quantiles of the effective sample size."""
+        n = len(self.log_px)
+        return {
+            "log_likelihood": float(self.log_px.mean(dtype=np.float64)),
+            "log_likelihood_stderr": float(self.log_px.std(dtype=np.float64, ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
+            "num_samples": self.num_samples,
+            "num_examples": n,
+            "elbo": float(self.elbo.mean(dtype=np.float64)),
+            "ess_mean": float(self.ess.mean(dtype=np.float64)),
+            "ess_median": float(np.median(self.ess)),
+            "ess_5_percent": float(np.quantile(self.ess, 0.05)),
+        }
+
+
+def running_log_mean(
+    log_weights: Callable[[Array, Array], Array], key: Array, *, num_samples: int, chunk: int, num_examples: int
+) -> tuple[Array, Array, Array]:
+    """Log mean of w, effective sample size and mean of log w over `num_samples` draws, each [B], a chunk at a time.
+
+    Args:
+      log_weights: (key, number of the chunk []) -> log w [chunk, B].
+      key: each chunk takes its own from it.
+      num_samples: K.
+      chunk: draws at a time; those of the last chunk beyond K are left out.
+      num_examples: B.
+    """
+
+    def body(carry: tuple[Array, ...], number: Array) -> tuple[tuple[Array, ...], None]:
+        top, total, squares, logs = carry
+        log_w = log_weights(jax.random.fold_in(key, number), number)
+        used = (number * chunk + jnp.arange(chunk) < num_samples)[:, None]
+        new_top = jnp.maximum(top, jnp.where(used, log_w, -jnp.inf).max(0))
+        base = jnp.where(jnp.isfinite(new_top), new_top, 0.0)  # all weights may be zero so far
+        shrink = jnp.exp(top - base)
+        w = jnp.where(used, jnp.exp(log_w - base), 0.0)
+        logs = logs + jnp.where(used, log_w, 0.0).sum(0)
+        return (new_top, total * shrink + w.sum(0), squares * shrink**2 + jnp.square(w).sum(0), logs), None
+
+    zeros = jnp.zeros(num_examples)
+    start = (jnp.full(num_examples, -jnp.inf), zeros, zeros, zeros)
+    (top, total, squares, logs), _ = jax.lax.scan(body, start, jnp.arange(-(-num_samples // chunk)))
+    log_mean = top + jnp.log(total) - math.log(num_samples)
+    return log_mean, jnp.square(total) / squares, logs / num_samples
+
+
+def log_likelihood(
+    model: nn.Module, params: Params, batch: Batch, key: Array, *, num_samples: int, chunk: int = 64
+) -> tuple[Array, Array, Array]:
+    """Log p(x), the effective sample size and the ELBO for x [B, *E] with K = `num_samples` draws, each [B]; pure.
+
+    The encoder is run once; memory is that of `chunk` draws for each example.
+    """
+    x = batch["x"]
+    inferred = model.apply(params, x, **given_y(model, batch), method="infer")
+
+    def log_weights(key: Array, _: Array) -> Array:
+        outputs = model.apply(params, inferred, x, key, num_samples=chunk, method="outputs")
+        return outputs.log_px_z + outputs.log_pz - outputs.log_qz_x
+
+    return running_log_mean(log_weights, key, num_samples=num_samples, chunk=chunk, num_examples=len(x))
+
+
+def make_likelihoods(
+    model: nn.Module, *, num_samples: int, batch_size: int = 100, mesh: Mesh | None = None
+) -> Callable[[Params, Source, Array], Likelihoods]:
+    """(params, source, key) -> `Likelihoods` of all examples of the source, compiled once for each.
+
+    Args:
+      model: a model with `infer` and `outputs`.
+      num_samples: K.
+      batch_size: examples at a time.
+      mesh: examples are split over its devices where they divide evenly.
+
+    Raises:
+      ValueError: of the call, a deterministic posterior, which has no density to weigh its draws by.
+    """
+    chunk = max(1, min(num_samples, ROWS // batch_size))
+    one = functools.partial(log_likelihood, model, num_samples=num_samples, chunk=chunk)
+    run = over_batches(lambda params, batch, key: one(params, batch, key), batch_size=batch_size, mesh=mesh)
+
+    def likelihoods(params: Params, source: Source, key: Array) -> Likelihoods:
+        log_px, ess, elbo = run(params, source, key)
+        if not np.isfinite(log_px).any():
+            raise ValueError("no weight of any example is finite; a deterministic posterior has no marginal likelihood")
+        return Likelihoods(log_px, ess, elbo, num_samples)
+
+    return likelihoods

@@ -1,0 +1,50 @@
+"""A function of batches over all examples of a source, in one compiled program, with nothing averaged on the device."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from vae_jax.data import Source
+from vae_jax.data.order import padded_batches
+from vae_jax.types import Array, Batch, Params
+
+
+def over_batches(
+    one_batch: Callable[[Params, Batch, Array], Any], *, batch_size: int, mesh: Mesh | None = None
+) -> Callable[[Params, Source, Array], Any]:
+    """(params, source, key) -> the tree that `one_batch` returns, [B, ...] each, over all examples: arrays [N, ...].
+
+    Args:
+      one_batch: (params, batch, key) -> a tree of arrays [B, ...]; pure.
+      batch_size: examples at a time, split over the mesh where they divide evenly. The last batch is padded, and what comes
+        of the padding cut off. The noise depends on it, and not on the number of devices.
+      mesh: where there are several devices.
+    """
+    sharding = None if mesh is None or batch_size % mesh.size else NamedSharding(mesh, P(None, "data"))
+    # On all devices in the end: where there are several processes, each takes the terms of all examples.
+    everywhere = None if mesh is None else NamedSharding(mesh, P())
+
+    @functools.partial(jax.jit, out_shardings=everywhere)
+    def all_batches(params: Params, source: Source, key: Array) -> Any:
+        index, _ = padded_batches(source.num_examples, batch_size)
+        if sharding is not None:
+            index = jax.lax.with_sharding_constraint(index, sharding)
+
+        def body(_: None, number_and_index: tuple[Array, Array]) -> tuple[None, Any]:
+            number, index = number_and_index
+            key_data, key_batch = jax.random.split(jax.random.fold_in(key, number))
+            return None, one_batch(params, source.take(index, key_data), key_batch)
+
+        return jax.lax.scan(body, None, (jnp.arange(len(index)), index))[1]
+
+    def run(params: Params, source: Source, key: Array) -> Any:
+        mask = np.asarray(padded_batches(source.num_examples, batch_size)[1])
+        return jax.tree.map(lambda values: values[mask], jax.device_get(all_batches(params, source, key)))
+
+    return run

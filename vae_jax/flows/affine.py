@@ -1,0 +1,127 @@
+"""Affine flows whose shift and scale come from a network: coupling layers and autoregressive maps."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax.distributions import static
+from vae_jax.errors import check_range
+from vae_jax.flows.base import Chain, Flow, Inverted, Reversal, flow
+from vae_jax.flows.conditioner import Conditioner
+from vae_jax.types import Array
+
+LOG_SCALE_BOUND = 2.0  # a step scales a dimension by between exp(-2) and exp(2)
+
+
+class _Affine(Flow):
+    """What the affine flows share: a network, its parameters and what it is conditioned on."""
+
+    params: Any
+    context: Array | None
+    network: Conditioner
+
+    def _affine(self, x: Array) -> tuple[Array, Array]:
+        """Shift and log-scale, each [..., features]."""
+        shift, raw = self.network.apply({"params": self.params}, x, self.context)
+        return shift, LOG_SCALE_BOUND * jnp.tanh(raw / LOG_SCALE_BOUND)
+
+    def _over_context(self, z: Array) -> Array:
+        """Z with the leading axes that it and the context have together."""
+        lead = () if self.context is None else self.context.shape[:-1]
+        return jnp.broadcast_to(z, (*jnp.broadcast_shapes(z.shape[:-1], lead), z.shape[-1]))
+
+
+@flow
+class AffineCoupling(_Affine):
+    """(a, b) -> (a, b exp(s(a)) + m(a)): the second half of the dimensions, given the first (RealNVP).
+
+    Dinh et al., 2017, arXiv:1605.08803. One pass of the network both ways.
+    """
+
+    params: Any
+    context: Array | None  # [..., C]
+    network: Conditioner = static()
+
+    def forward(self, z: Array) -> tuple[Array, Array]:
+        fixed, moved = self._halves(z)
+        shift, log_scale = self._affine(fixed)
+        return jnp.concatenate([fixed, moved * jnp.exp(log_scale) + shift], -1), log_scale.sum(-1)
+
+    def inverse(self, y: Array) -> tuple[Array, Array]:
+        fixed, moved = self._halves(y)
+        shift, log_scale = self._affine(fixed)
+        return jnp.concatenate([fixed, (moved - shift) * jnp.exp(-log_scale)], -1), -log_scale.sum(-1)
+
+    def _halves(self, z: Array) -> tuple[Array, Array]:
+        z = self._over_context(z)
+        return z[..., : -self.network.features], z[..., -self.network.features :]
+
+
+@flow
+class AffineAutoregressive(_Affine):
+    """z_d -> z_d exp(s_d(z_<d)) + m_d(z_<d): forward in one pass of the network, the inverse in D of them.
+
+    An inverse autoregressive flow (Kingma et al., 2016, arXiv:1606.04934), with a bounded scale in place of its gate;
+    `Inverted`, a masked autoregressive flow (Papamakarios et al., 2017, arXiv:1705.07057).
+    """
+
+    params: Any
+    context: Array | None  # [..., C]
+    network: Conditioner = static()
+
+    def forward(self, z: Array) -> tuple[Array, Array]:
+        shift, log_scale = self._affine(z)
+        return z * jnp.exp(log_scale) + shift, log_scale.sum(-1)
+
+    def inverse(self, y: Array) -> tuple[Array, Array]:
+        y = self._over_context(y)
+        number = jnp.arange(y.shape[-1])
+
+        def one_more(d: Array, z: Array) -> Array:
+            shift, log_scale = self._affine(z)
+            return jnp.where(number == d, (y - shift) * jnp.exp(-log_scale), z)
+
+        z = jax.lax.fori_loop(0, y.shape[-1], one_more, jnp.zeros_like(y))
+        return z, -self._affine(z)[1].sum(-1)
+
+
+def coupling_flow(module: nn.Module, dim: int, num_flows: int, width: int, context: Array | None = None) -> Chain:
+    """`num_flows` coupling layers with reversals between them, their parameters those of `module`, in a compact method.
+
+    Raises:
+      InputError: fewer than two dimensions, which leave nothing to be given.
+    """
+    check_range("latent_dim", dim, 2)
+    network = Conditioner(dim - dim // 2, width, parent=None)
+    held = _parameters(module, network, dim // 2, num_flows, context)
+    return _alternating([AffineCoupling(params, context, network) for params in held])
+
+
+def autoregressive_flow(
+    module: nn.Module, dim: int, num_flows: int, width: int, context: Array | None = None, *, inverted: bool = False
+) -> Chain:
+    """`num_flows` autoregressive maps with reversals between them, their parameters those of `module`.
+
+    Sampling is parallel and the density of a given value sequential; the other way about where `inverted`.
+    """
+    network = Conditioner(dim, width, autoregressive=True, parent=None)
+    held = _parameters(module, network, dim, num_flows, context)
+    flows = [AffineAutoregressive(params, context, network) for params in held]
+    return _alternating([Inverted(one) for one in flows] if inverted else flows)
+
+
+def _parameters(module: nn.Module, network: Conditioner, inputs: int, num_flows: int, context: Array | None) -> list[Any]:
+    """The parameters of the network of each flow, held by `module` as flow_0, flow_1, ..."""
+    example = None if context is None else jnp.zeros(context.shape[-1])
+
+    def init(key: Array) -> Any:
+        return network.init(key, jnp.zeros(inputs), example)["params"]
+
+    return [module.param(f"flow_{number}", init) for number in range(num_flows)]
+
+
+def _alternating(flows: list[Flow]) -> Chain:
+    reversed_between = [part for one in flows for part in (one, Reversal())]
+    return Chain(tuple(reversed_between[:-1]))

@@ -1,0 +1,68 @@
+"""Likelihoods of values on a grid in [0, 1], as those of 8-bit images: masses, which sum to one over the levels."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax import distributions
+from vae_jax.distributions import Distribution, soft_clip
+from vae_jax.likelihoods.event import EventLayer, GridLikelihood
+from vae_jax.types import Array
+
+LOG_SCALE_RANGE = (-8.0, 3.0)  # of a logistic, in the units of x: from a tenth of a bin of 256
+START = -2.0  # log-scale for features that say nothing: almost as much mass on every level
+LOG_COUNT_RANGE = (-7.0, 7.0)  # of the alpha and beta of a beta-binomial
+
+
+class DiscretizedLogistic(GridLikelihood):
+    """One discretised logistic for each dimension, its location and scale predicted."""
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        loc, log_scale = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
+        log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
+        return distributions.DiscretizedLogistic(0.5 + loc, log_scale, self.levels, len(self.event_shape))
+
+
+class DiscretizedLogisticMixture(GridLikelihood):
+    """A mixture of discretised logistics, all its numbers predicted (Salimans et al., 2017, arXiv:1701.05517).
+
+    For colour images [H, W, 3] one mixture for each pixel, the later channels of a component linear in the earlier ones; for
+    any other event one for each dimension. The components start at locations spread over [0, 1].
+    """
+
+    components: int = 10
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        event, m = tuple(self.event_shape), self.components
+        start = (jnp.arange(m) + 0.5) / m
+        if len(event) == 3 and event[-1] == 3:
+            numbers = EventLayer((*event[:2], 1), num_params=10 * m)(h, lead)[..., 0, :]
+            logits, rest = numbers[..., :m], numbers[..., m:].reshape(*numbers.shape[:-1], 3, 3, m)
+            loc, log_scale, coefficients = jnp.moveaxis(rest, -3, 0)
+            log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
+            return distributions.ColourLogisticMixture(start + loc, log_scale, jnp.tanh(coefficients), logits, self.levels)
+        numbers = EventLayer(event, num_params=3 * m)(h, lead)
+        loc, log_scale, logits = jnp.split(numbers, 3, axis=-1)
+        log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
+        return distributions.DiscretizedLogisticMixture(start + loc, log_scale, logits, self.levels, len(event))
+
+
+class Categorical(GridLikelihood):
+    """A softmax over the levels of each dimension: any histogram, at the price of `levels` numbers for each."""
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        logits = EventLayer(self.event_shape, num_params=self.levels)(h, lead)
+        return distributions.GridCategorical(logits, len(self.event_shape))
+
+
+class BetaBinomial(GridLikelihood):
+    """A beta-binomial out of levels - 1 for each dimension, both numbers of its beta predicted; it starts out uniform."""
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        logs = soft_clip(EventLayer(self.event_shape, num_params=2)(h, lead), *LOG_COUNT_RANGE)
+        return distributions.BetaBinomial(logs[..., 0], logs[..., 1], self.levels, len(self.event_shape))

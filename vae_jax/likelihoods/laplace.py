@@ -1,0 +1,50 @@
+"""Laplace likelihoods, by where their scale comes from: the absolute error where the Gaussians have the squared one."""
+
+from collections.abc import Sequence
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax import distributions
+from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip, soft_clip
+from vae_jax.likelihoods.event import EventLayer, Likelihood
+from vae_jax.types import Array, Scalar
+
+LOG_SCALE_RANGE = (LOGVAR_RANGE[0] / 2, LOGVAR_RANGE[1] / 2)
+
+
+class Laplace(Likelihood):
+    """p(x | z) = prod_i Laplace(x_i; mean_i, b) with a fixed scale b, in the units of the data."""
+
+    scale: Scalar = 1.0
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        mean = EventLayer(self.event_shape)(h, lead)[..., 0]
+        return distributions.Laplace(mean, jnp.log(self.scale), len(self.event_shape))
+
+
+class LearnedLaplace(Likelihood):
+    """Laplace(mean, b) with b a parameter, the same for all x.
+
+    `scale_shape` broadcasts against the event: () one number, (C,) one per channel, (H, W, C) one per pixel.
+    """
+
+    scale_shape: Sequence[int] = ()
+    init_scale: Scalar = 0.5
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        mean = EventLayer(self.event_shape)(h, lead)[..., 0]
+        init = nn.initializers.constant(inverse_soft_clip(jnp.log(self.init_scale), *LOG_SCALE_RANGE))
+        log_scale = self.param("log_scale", init, tuple(self.scale_shape))
+        return distributions.Laplace(mean, soft_clip(log_scale, *LOG_SCALE_RANGE), len(self.event_shape))
+
+
+class PredictedLaplace(Likelihood):
+    """Laplace(mean, b) with a scale for each pixel of each z, predicted by the decoder."""
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        mean, log_scale = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
+        return distributions.Laplace(mean, soft_clip(log_scale, *LOG_SCALE_RANGE), len(self.event_shape))

@@ -1,0 +1,101 @@
+"""What a ladder looks like: its levels from the top down, said in a line such as "1x1 4x2 8x2"."""
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from vae_jax.errors import InputError, check_range, shown
+from vae_jax.nets.conv import halved
+from vae_jax.nets.residual import Grid
+
+SYNTAX = "resolution x number of stochastic layers, from the top down, as '1x1 4x2 8x2'"
+
+
+class Level(NamedTuple):
+    """A place in the ladder and its stochastic layers; one with none is only passed through."""
+
+    grid: Grid  # height and width of its map, None for a vector
+    width: int  # features of the state
+    latent: int  # of z: channels of a map, or dimensions
+    layers: int = 1  # stochastic layers
+
+    @property
+    def latent_dim(self) -> int:
+        """Dimensions of the z of one layer."""
+        return self.latent * math.prod(self.grid or ())
+
+
+def vector_levels(latents: Sequence[int], widths: Sequence[int]) -> tuple[Level, ...]:
+    """Levels of vectors, one layer each: sizes of z and widths of the state from the top down.
+
+    ``vector_levels((10, 20), (64, 128))`` has a z of 10 dimensions above one of 20.
+    """
+    if not latents or len(latents) != len(widths):
+        raise InputError(f"latents = {shown(tuple(latents))}: must be as many as widths = {shown(tuple(widths))}, at least one")
+    for name, sizes in (("latents", latents), ("widths", widths)):
+        for size in sizes:
+            check_range(name, size, 1)
+    return tuple(Level(None, width, latent) for latent, width in zip(latents, widths, strict=True))
+
+
+def map_levels(
+    stack: str, event_shape: Sequence[int], *, latents: int | Sequence[int] = 4, widths: int | Sequence[int] = 64
+) -> tuple[Level, ...]:
+    """Levels for images [H, W, C] from a line such as "1x1 4x2 8x2": resolution x number of stochastic layers, top down.
+
+    A resolution is the longer side of a map, and one of those that halving, rounding up, makes of the image's: 28, 14, 7, 4,
+    2, 1. At 1 the state is a vector. `x number` may be left out for one layer; 0 layers are passed through, which says by what
+    maps a large step goes. Unless the last one is that of the image, the ladder ends at half of it.
+
+    Args:
+      stack: the line; entries are separated by spaces, commas or both.
+      event_shape: of the images.
+      latents: channels of each z, one number or one for each entry.
+      widths: features of the state, likewise; after the last entry they stay.
+
+    Raises:
+      InputError: a line that is none, a resolution that the image doesn't have, or entries that don't go up.
+    """
+    if len(event_shape) != 3:
+        raise InputError(f"a ladder of maps needs images [H, W, C], but the data are {tuple(event_shape)}; take vector_levels")
+    size = tuple(event_shape[:2])
+    grids = {max(halved(size, times)): halved(size, times) for times in range(max(size).bit_length() + 1)}
+    entries = [_entry(stack, text, grids) for text in re.split(r"[\s,]+", stack.strip())]
+    resolutions = [resolution for resolution, _ in entries]
+    if any(above >= below for above, below in itertools.pairwise(resolutions)):
+        raise InputError(f"stack = {shown(stack)}: resolutions must grow from the top down, each named once: {SYNTAX}")
+    if entries[0][1] == 0:
+        raise InputError(f"stack = {shown(stack)}: the first entry, the top, must have a stochastic layer")
+    latents, widths = (_each(name, values, len(entries)) for name, values in (("latents", latents), ("widths", widths)))
+    levels = [
+        Level(None if resolution == 1 else grids[resolution], width, latent, layers)
+        for (resolution, layers), latent, width in zip(entries, latents, widths, strict=True)
+    ]
+    half = halved(size, 1)
+    if resolutions[-1] < max(half):
+        levels.append(Level(half, widths[-1], 0, 0))
+    return tuple(levels)
+
+
+def _entry(stack: str, text: str, grids: dict[int, tuple[int, int]]) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text)
+    if match is None:
+        raise InputError(f"stack = {shown(stack)}: {shown(text)} is not an entry; must be {SYNTAX}")
+    resolution, layers = int(match[1]), int(match[2] or 1)
+    if resolution not in grids:
+        size = "x".join(map(str, grids[max(grids)]))
+        raise InputError(
+            f"stack = {shown(stack)}: no map of resolution {resolution}; an image of {size} has {', '.join(map(str, grids))}"
+        )
+    return resolution, layers
+
+
+def _each(name: str, values: int | Sequence[int], number: int) -> tuple[int, ...]:
+    values = (values,) * number if isinstance(values, int) else tuple(values)
+    if len(values) != number:
+        raise InputError(f"{name} = {shown(values)}: must be one number, or one for each of the {number} entries of the stack")
+    for value in values:
+        check_range(name, value, 1)
+    return values

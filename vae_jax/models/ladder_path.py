@@ -1,0 +1,117 @@
+"""The two ways through a ladder: features of x from the bottom up, and the one path of prior and posterior from the top."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax.distributions import DiagGaussian
+from vae_jax.models.ladder_levels import Level
+from vae_jax.nets.conditioning import Shift
+from vae_jax.nets.dense import Dense
+from vae_jax.nets.residual import Blocks, Down, Style, Up, small_init
+from vae_jax.posteriors import bounded_logvar
+from vae_jax.types import Array
+
+Choose: TypeAlias = Callable[[int, DiagGaussian, DiagGaussian | None], Array]
+"""(number of the layer, p(z_l | z_<l), q(z_l | z_<l, x) or None without x) -> z_l [M, D_l], M a multiple of their rows."""
+
+
+class Descent(NamedTuple):
+    """A pass down the ladder with N rows; entries of lists are its layers, the top first."""
+
+    h: Array  # [M, ...] the last state, activated
+    z: list[Array]  # [M, D_l]
+    priors: list[DiagGaussian]  # over [N, D_l] for the first layer, and [M, D_l]
+    posteriors: list[DiagGaussian | None]
+
+
+def tiled(a: Array, rows: int) -> Array:
+    """Rows [N, ...] repeated one after the other, [rows, ...]."""
+    copies = rows // a.shape[0]
+    return a if copies == 1 else jnp.broadcast_to(a, (copies, *a.shape)).reshape(rows, *a.shape[1:])
+
+
+class BottomUp(nn.Module):
+    """Features of x at each level, the top first, from a deterministic residual network; they are not activated."""
+
+    levels: tuple[Level, ...]
+    style: Style
+
+    @nn.compact
+    def __call__(self, x: Array, c: Array | None) -> tuple[Array, ...]:
+        """X [N, *E], and where there is a condition c [N, C] -> h [N, *grid, width] of each level."""
+        [h] = nn.dtypes.promote_dtype(x, dtype=self.style.dtype)
+        features = []
+        for level in reversed(self.levels):
+            h = self.style.activation(h) if features else h
+            h = Shift()(Down(level.grid, level.width, self.style)(h), c)
+            h = Blocks(self.style)(h) if level.layers else h
+            features.append(h)
+        return tuple(reversed(features))
+
+
+class Rung(nn.Module):
+    """A stochastic layer: p and q of its z from the state above it, and the state below it."""
+
+    level: Level
+    style: Style
+
+    def setup(self) -> None:
+        (_, width, latent, _), dtype = self.level, self.style.dtype
+        zeros, small = nn.initializers.zeros_init(), small_init(self.style.depth)
+        self.from_state, self.from_features = Dense(width, dtype=dtype), Dense(width, dtype=dtype)
+        self.prior_head = Dense(2 * latent, dtype=dtype, wide=True, kernel_init=zeros)  # a standard Gaussian at first
+        self.posterior_head = Dense(2 * latent, dtype=dtype, wide=True)
+        self.from_z, self.refine = Dense(width, dtype=dtype, kernel_init=small), Blocks(self.style)
+
+    def prior(self, h: Array) -> DiagGaussian:
+        """p(z_l | z_<l) over [N, D_l], from the state h [N, *grid, width]."""
+        return _gaussian(self.prior_head(self.style.activation(h)))
+
+    def posterior(self, h: Array, features: Array) -> DiagGaussian:
+        """q(z_l | z_<l, x) over [N, D_l], from the state and the features of x, whose rows may be repeated in those of h."""
+        seen = tiled(self.from_features(self.style.activation(features)), h.shape[0])
+        return _gaussian(self.posterior_head(self.style.activation(self.from_state(self.style.activation(h)) + seen)))
+
+    def below(self, h: Array, z: Array) -> Array:
+        """The state after z [M, D_l], [M, *grid, width]."""
+        z = z.reshape(z.shape[0], *(self.level.grid or ()), self.level.latent)
+        return self.refine(tiled(h, z.shape[0]) + self.from_z(z))
+
+
+def _gaussian(raw: Array) -> DiagGaussian:
+    mean, logvar = (part.reshape(raw.shape[0], -1) for part in jnp.split(raw, 2, axis=-1))
+    return DiagGaussian(mean, bounded_logvar(logvar))
+
+
+class TopDown(nn.Module):
+    """The path that prior and posterior share: a state that starts as a parameter, and takes in one z after the other."""
+
+    levels: tuple[Level, ...]
+    style: Style
+
+    def setup(self) -> None:
+        top, *rest = self.levels
+        self.start = self.param("start", nn.initializers.normal(0.1), (*(top.grid or ()), top.width))
+        self.rises = [Up(level.grid, level.width, self.style) for level in rest]
+        self.shifts = [Shift() for _ in self.levels]
+        self.rungs = [Rung(level, self.style) for level in self.levels for _ in range(level.layers)]
+
+    def __call__(self, rows: int, c: Array | None, choose: Choose, features: tuple[Array, ...] | None = None) -> Descent:
+        """Goes down with `rows` N states, for c [N, C] where there is a condition, and z's as `choose` gives them."""
+        path = Descent(jnp.zeros(()), [], [], [])
+        [h] = nn.dtypes.promote_dtype(self.start, dtype=self.style.dtype)
+        h, rungs = jnp.broadcast_to(h, (rows, *h.shape)), iter(self.rungs)
+        for i, level in enumerate(self.levels):
+            h = self.rises[i - 1](h) if i else h
+            h = self.shifts[i](h, None if c is None else tiled(c, h.shape[0]))
+            for _ in range(level.layers):
+                rung = next(rungs)
+                p, q = rung.prior(h), None if features is None else rung.posterior(h, features[i])
+                z = choose(len(path.z), p, q)
+                h = rung.below(h, z)
+                for entries, entry in zip(path[1:], (z, p, q), strict=True):
+                    entries.append(entry)
+        return path._replace(h=self.style.activation(h))

@@ -1,0 +1,91 @@
+"""The VQ-VAE: an encoder to a grid of discrete codes, and a decoder from their vectors."""
+
+import math
+
+import chex
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax.distributions import Distribution, EmbeddedCodes, Quantized, kl_divergence
+from vae_jax.errors import InputError
+from vae_jax.models import common
+from vae_jax.types import Array, Outputs, Scalar
+
+
+class VQVAE(nn.Module):
+    """p(codes) p(x | codes) with a posterior of one grid of codes (van den Oord et al., 2017, arXiv:1711.00937).
+
+    q(codes | x) = 1 at the codes that the encoder chooses, so the rate is -log p(codes) exactly, P log M under a uniform
+    prior, and
+
+        ELBO = log p(x | codes) + log p(codes) <= log sum_codes p(codes) p(x | codes) = log p(x)
+
+    is a bound like any other. Codes and z name the same thing: z [D] are the vectors of the codes side by side, D = P d, and
+    `decode` takes any z. The grid is the prior's, and so is the order of its places in z.
+    """
+
+    encoder: nn.Module  # x [B, *E] -> h [B, *grid, F] or [B, F]
+    quantizer: nn.Module  # (h, grid) -> q(z | x), `vae_jax.quantizers`
+    decoder: nn.Module  # z [N, *grid, d] -> h
+    likelihood: nn.Module  # h -> p(x | z)
+    prior: nn.Module  # () or c -> p(codes), over integers [*grid]
+    conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
+    condition_prior: bool = False  # whether the prior is given c too
+
+    def encode(self, x: Array, *, y: Array | None = None) -> Quantized:
+        """q(z | x) for x [B, *E], floats in the range of the data: `codes` [B, *grid], and their vectors [B, D]."""
+        return self._posterior(x, common.condition(self, y, x.shape[:1]))
+
+    def embed(self, codes: Array) -> Array:
+        """The vectors z [*lead, D] of codes [*lead, *grid]."""
+        lead = codes.shape[: codes.ndim - len(self.prior.grid)]
+        chex.assert_shape(codes, (*lead, *self.prior.grid))
+        return self.quantizer.codebook()[codes].reshape(*lead, -1)
+
+    def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
+        """p(x | z) for any vectors z [*lead, D], over [*lead, *E]; the shape of the y of each z is a tail of lead."""
+        return self._decode(z, common.condition(self, y, z.shape[:-1]))
+
+    def generate(
+        self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None
+    ) -> Distribution:
+        """p(x | z) at `num_samples` draws of codes from the prior, over [num_samples, *E]: take its mean, or sample it."""
+        c = common.condition(self, y, (num_samples,))
+        p = self._prior(c)
+        p = p if temperature is None else p.tempered(temperature)
+        return self._decode(p.sample(key, (num_samples,) if p.batch_shape == () else ()), c)
+
+    def __call__(
+        self, x: Array, key: Array, *, y: Array | None = None, num_samples: int = 1, inputs: Array | None = None
+    ) -> Outputs:
+        """The terms of the bound for x [B, *E]. Nothing is drawn: K = `num_samples` draws are the same, and computed once.
+
+        `inputs` [B, *E] is what the encoder sees instead of x: a corrupted copy, in a denoising model.
+        """
+        if inputs is not None:
+            chex.assert_equal_shape([x, inputs])
+        c = common.condition(self, y, x.shape[:1])
+        q, p = self._posterior(x if inputs is None else inputs, c), self._prior(c)
+        kl = kl_divergence(q, p)
+        terms = jnp.stack([self._decode(q.z_q, c).log_prob(x), -kl, jnp.zeros_like(kl)])
+        log_px_z, log_pz, log_qz_x = jnp.broadcast_to(terms[:, None], (3, num_samples, *kl.shape))
+        z = jnp.broadcast_to(q.z_q, (num_samples, *q.z_q.shape))
+        return Outputs(log_px_z, log_pz, log_qz_x, kl, z=z, posterior=q, prior=p, layers=(z.shape[-1],))
+
+    def _posterior(self, x: Array, c: Array | None) -> Quantized:
+        chex.assert_shape(x, (None, *self.likelihood.event_shape))
+        chex.assert_type(x, float)
+        return self.quantizer(self.encoder(x, c), tuple(self.prior.grid))
+
+    def _prior(self, c: Array | None) -> EmbeddedCodes:
+        if self.prior.num_codes != self.quantizer.num_codes:
+            raise InputError(
+                f"num_codes = {self.prior.num_codes} of the prior: must be the quantizer's, {self.quantizer.num_codes}"
+            )
+        return EmbeddedCodes(self.prior(c if self.condition_prior else None), self.quantizer.codebook())
+
+    def _decode(self, z: Array, c: Array | None) -> Distribution:
+        lead, grid = z.shape[:-1], tuple(self.prior.grid)
+        chex.assert_axis_dimension(z, -1, math.prod(grid) * self.quantizer.code_dim)
+        c = None if c is None else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+        return self.likelihood(self.decoder(z.reshape(-1, *grid, self.quantizer.code_dim), c), lead)

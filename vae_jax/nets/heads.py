@@ -1,0 +1,38 @@
+"""Networks whose features are logits: what some objectives train beside the model."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from flax import linen as nn
+
+from vae_jax.nets.dense import Dense
+from vae_jax.nets.mlp import MLP
+from vae_jax.types import Array
+
+
+class Critic(nn.Module):
+    """The critic of FactorVAE: z [N, D] -> logits [N, 2], by dense layers with leaky ReLUs of slope 0.2.
+
+    Kim and Mnih, 2018, arXiv:1802.05983, take six layers of 1,000.
+    """
+
+    widths: Sequence[int] = (256, 256, 256)
+    dtype: Any = None  # of compute, see `vae_jax.nets`; the logits are float32
+
+    @nn.compact
+    def __call__(self, z: Array, c: Array | None = None) -> Array:
+        h = MLP(self.widths, partial(nn.leaky_relu, negative_slope=0.2), self.dtype)(z, c)
+        return Dense(2, dtype=h.dtype, wide=True, name="logits")(h)
+
+
+class Classifier(nn.Module):
+    """Logits of q(y | x): the features of a network for x [N, *E], flattened, and a dense layer to [N, num_classes]."""
+
+    features: nn.Module
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x: Array, c: Array | None = None) -> Array:
+        h = self.features(x, c)
+        return Dense(self.num_classes, dtype=h.dtype, wide=True, name="logits")(h.reshape(h.shape[0], -1))

@@ -1,0 +1,171 @@
+"""Bounds from several weighted samples, and estimators of their gradients: IWAE, STL, DReG, MIWAE, PIWAE, CIWAE, Rényi.
+
+All are functions of the K weights w_k = p(x | z_k) p(z_k) / q(z_k | x) of each example. With K = 1 every bound is the ELBO,
+with the rate by Monte Carlo instead of in closed form.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+
+from vae_jax.objectives.requirements import check_density, check_flat, check_path
+from vae_jax.objectives.terms import bound_metrics
+from vae_jax.types import Array, Metrics, Outputs, Scalar
+
+
+def log_weights(outputs: Outputs) -> Array:
+    """Log w = log p(x | z) + log p(z) - log q(z | x), [K, B], nats."""
+    return outputs.log_px_z + outputs.log_pz - outputs.log_qz_x
+
+
+def log_mean_exp(values: Array, axis: int = 0) -> Array:
+    """Log of the mean of exp over an axis."""
+    return logsumexp(values, axis=axis) - jnp.log(values.shape[axis])
+
+
+def iwae(outputs: Outputs) -> tuple[Array, Metrics]:
+    """The importance-weighted bound on log p(x), which grows with K (Burda et al., 2016, arXiv:1509.00519).
+
+        loss = -mean_B log (1/K) sum_k w_k
+
+    Its gradient is that of log w_k weighted by w_k / sum_j w_j: the best sample weighs most.
+
+    Returns:
+      loss [] and the metrics `loss, elbo, distortion, rate, bound`; `bound` is the one maximised, in nats per example.
+
+    Raises:
+      ValueError: a deterministic posterior.
+    """
+    check_density("iwae", outputs)
+    return _with_metrics(-log_mean_exp(log_weights(outputs)).mean(), outputs)
+
+
+def stl(outputs: Outputs) -> tuple[Array, Metrics]:
+    """The value of `iwae` with the gradient that sticks the landing (Roeder et al., 2017, arXiv:1703.09194).
+
+    log q(z | x) is differentiated through z alone; its gradient at a fixed z, the score, has mean zero for K = 1 and is
+    left out. Where q is the exact posterior the encoder's gradient is zero for every draw. For K > 1 what is left out
+    has a mean, and the encoder's gradient a bias; `dreg` has none (Tucker et al., 2019, arXiv:1810.04152, section 4).
+
+    Raises:
+      ValueError: a deterministic or discrete posterior, or one that depends on the draws, where holding it would cut the
+        path too.
+    """
+    return _with_metrics(-log_mean_exp(_path_log_weights("stl", outputs)).mean(), outputs)
+
+
+def dreg(inference: Outputs, generative: Outputs) -> tuple[Array, Metrics]:
+    """The value of `iwae` with the doubly reparameterised gradient of the encoder (Tucker et al., 2019, arXiv:1810.04152).
+
+        encoder    sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi)        v_k = w_k / sum_j w_j
+        the rest   sum_k v_k d log w_k / d theta, as in IWAE
+
+    Unbiased, with a signal-to-noise ratio that grows with K instead of falling. The two are outputs of one pass with the
+    same key, of which `make_two_player_loss_fn` makes both.
+
+    Args:
+      inference: computed with the parameters of the model other than encoder and posterior held constant.
+      generative: computed with those of encoder and posterior held constant.
+
+    Raises:
+      ValueError: a deterministic or discrete posterior, or one that depends on the draws. A prior made of the encoder, as the
+        VampPrior, gives it gradients that belong to neither sum; that can't be seen here, and isn't allowed.
+    """
+    log_w = _path_log_weights("dreg", inference)
+    squared = jnp.square(jax.lax.stop_gradient(jax.nn.softmax(log_w, axis=0)))
+    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(-(squared * log_w).sum(0).mean())
+    return _with_metrics(loss, generative)
+
+
+def miwae(outputs: Outputs, *, groups: int) -> tuple[Array, Metrics]:
+    """The mean of M = `groups` importance-weighted bounds of K / M samples each (Rainforth et al., 2018, arXiv:1802.04537).
+
+    M = 1 is IWAE, M = K the ELBO.
+
+    Raises:
+      ValueError: a deterministic posterior; a number of samples that `groups` doesn't divide.
+    """
+    check_density("miwae", outputs)
+    return _with_metrics(-_grouped_bound(outputs, groups), outputs)
+
+
+def piwae(inference: Outputs, generative: Outputs, *, groups: int) -> tuple[Array, Metrics]:
+    """IWAE's gradient for the generative model, MIWAE's for encoder and posterior (Rainforth et al., 2018, arXiv:1802.04537).
+
+    The value is that of IWAE with all K samples; M = 1 is IWAE. `inference` and `generative` are as in `dreg`, and a prior
+    made of the encoder isn't allowed here either.
+
+    Raises:
+      ValueError: a deterministic posterior; that of a hierarchical model, which shares parameters with its prior; a number of
+        samples that `groups` doesn't divide.
+    """
+    check_density("piwae", inference)
+    check_flat("piwae", inference)
+    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(-_grouped_bound(inference, groups))
+    return _with_metrics(loss, generative)
+
+
+def ciwae(outputs: Outputs, *, elbo_weight: Scalar) -> tuple[Array, Metrics]:
+    """A combination of ELBO and IWAE, b ELBO + (1 - b) IWAE (Rainforth et al., 2018, arXiv:1802.04537).
+
+    b = `elbo_weight`, the beta of the paper; the ELBO is the mean of log w over the same K samples. b = 0 is IWAE.
+
+    Raises:
+      ValueError: a deterministic posterior.
+    """
+    check_density("ciwae", outputs)
+    log_w = log_weights(outputs)
+    bound = elbo_weight * log_w.mean(0) + (1 - elbo_weight) * log_mean_exp(log_w)
+    return _with_metrics(-bound.mean(), outputs)
+
+
+def renyi(outputs: Outputs, *, alpha: Scalar) -> tuple[Array, Metrics]:
+    """The variational Rényi bound (Li and Turner, 2016, arXiv:1602.02311).
+
+        loss = -mean_B log((1/K) sum_k w_k^(1 - alpha)) / (1 - alpha)
+
+    alpha = 1 is the ELBO, as the limit that it is, alpha = 0 is IWAE, alpha < 0 may lie above log p(x).
+
+    Raises:
+      ValueError: a deterministic posterior.
+    """
+    check_density("renyi", outputs)
+    return _with_metrics(-power_mean(log_weights(outputs), 1 - jnp.asarray(alpha)).mean(), outputs)
+
+
+def power_mean(log_w: Array, power: Scalar) -> Array:
+    """Log of the power mean over the first axis, log(mean w^t) / t, [K, B] -> [B]; the mean of log w at t = 0."""
+    power = jnp.asarray(power, log_w.dtype)
+    is_zero = jnp.abs(power) < 1e-12
+    t = jnp.where(is_zero, 1.0, power)
+    # All exponents are <= 0 relative to the largest; with small ones expm1 keeps what would cancel in log(mean exp) / t.
+    largest = jax.lax.stop_gradient(jnp.where(t > 0, log_w.max(0), log_w.min(0)))
+    exponents = t * (log_w - largest)
+    near = jnp.log1p(jnp.expm1(exponents).mean(0))
+    far = log_mean_exp(exponents)
+    return jnp.where(is_zero, log_w.mean(0), largest + jnp.where(exponents.min(0) > -0.5, near, far) / t)
+
+
+def _path_log_weights(objective: str, outputs: Outputs) -> Array:
+    """Log w with q(z | x) held constant but for its argument, [K, B]."""
+    check_path(objective, outputs)
+    log_qz_x = jax.lax.stop_gradient(outputs.posterior).log_prob(outputs.z)
+    return outputs.log_px_z + outputs.log_pz - log_qz_x
+
+
+def _grouped_bound(outputs: Outputs, groups: int) -> Array:
+    """The mean over B and over groups of the bound of each group, []."""
+    log_w = log_weights(outputs)
+    num_samples, batch_size = log_w.shape
+    if groups < 1 or num_samples % groups:
+        raise ValueError(f"groups = {groups}: must divide the {num_samples} samples of each example")
+    return log_mean_exp(log_w.reshape(groups, num_samples // groups, batch_size), axis=1).mean()
+
+
+def _gradient_only(surrogate: Array) -> Array:
+    """Zero, with the gradient of the surrogate."""
+    return surrogate - jax.lax.stop_gradient(surrogate)
+
+
+def _with_metrics(loss: Array, outputs: Outputs) -> tuple[Array, Metrics]:
+    return loss, bound_metrics(loss, outputs) | {"bound": -loss}

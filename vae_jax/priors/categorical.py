@@ -1,0 +1,18 @@
+"""Priors of one-hot vectors."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax.distributions import Distribution, OneHotCategorical
+from vae_jax.priors.base import Encode
+from vae_jax.types import Array
+
+
+class UniformCategorical(nn.Module):
+    """p(z) of N = `num_variables` variables with M = `num_classes` equally likely classes each, one-hot and flat: [N * M]."""
+
+    num_variables: int
+    num_classes: int
+
+    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+        return OneHotCategorical(jnp.zeros(self.num_variables * self.num_classes), self.num_classes)

@@ -1,0 +1,46 @@
+"""Priors that are a standard normal pushed through flows. They start near N(0, I)."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax.distributions import DiagGaussian, Distribution, Flowed
+from vae_jax.flows import autoregressive_flow, coupling_flow
+from vae_jax.priors.base import Encode
+from vae_jax.types import Array
+
+
+class CouplingPrior(nn.Module):
+    """p(z): N(0, I) through affine coupling layers (RealNVP, Dinh et al., 2017, arXiv:1605.08803), given c where there is one.
+
+    Density and draws take one pass each. InputError for D < 2.
+    """
+
+    latent_dim: int
+    num_flows: int = 4
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+        return Flowed(_standard(self.latent_dim, c), coupling_flow(self, self.latent_dim, self.num_flows, self.width, c))
+
+
+class AutoregressivePrior(nn.Module):
+    """p(z): N(0, I) through masked autoregressive flows (MAF, Papamakarios et al., 2017, arXiv:1705.07057), given c likewise.
+
+    A density takes one pass of the networks, which is all that training needs; a draw takes D.
+    """
+
+    latent_dim: int
+    num_flows: int = 4
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+        flow = autoregressive_flow(self, self.latent_dim, self.num_flows, self.width, c, inverted=True)
+        return Flowed(_standard(self.latent_dim, c), flow)
+
+
+def _standard(dim: int, c: Array | None) -> DiagGaussian:
+    """N(0, I) over [D], or over [B, D] where there is a condition [B, C]."""
+    zeros = jnp.zeros((*(() if c is None else c.shape[:-1]), dim))
+    return DiagGaussian(zeros, zeros)

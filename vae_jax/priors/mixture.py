@@ -1,0 +1,32 @@
+"""Mixtures of learned Gaussians."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax.distributions import Distribution, MixtureOfGaussians
+from vae_jax.nets.dense import Dense
+from vae_jax.posteriors.scale import bounded_logvar
+from vae_jax.priors.base import Encode
+from vae_jax.types import Array
+
+
+class Mixture(nn.Module):
+    """p(z) = sum_k w_k N(mean_k, diag(sigma_k^2)), all learned: unit Gaussians at first, their means drawn from N(0, I).
+
+    Given c [B, C], means and log-weights are moved by linear maps of c; the scales are the same for all c.
+    """
+
+    latent_dim: int
+    num_components: int = 10
+
+    @nn.compact
+    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+        shape = (self.num_components, self.latent_dim)
+        zeros = nn.initializers.zeros_init()
+        means = self.param("means", nn.initializers.normal(1.0), shape)
+        logvars = bounded_logvar(self.param("logvars", zeros, shape))
+        logits = self.param("logits", zeros, shape[:1])
+        if c is not None:
+            means = means + Dense(means.size, name="means_of_c")(c).reshape(-1, *shape)
+            logits = logits + Dense(logits.size, name="logits_of_c")(c)
+        return MixtureOfGaussians(means, jnp.broadcast_to(logvars, means.shape), logits)

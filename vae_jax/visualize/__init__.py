@@ -1,0 +1,40 @@
+"""Figures of a trained model: each function returns a matplotlib figure, `draw_all` writes them as PNG files."""
+
+from vae_jax.visualize.charts import (
+    CURVES,
+    bars,
+    histogram,
+    latent_map,
+    learning_curve,
+    learning_curves,
+    overlaid_curves,
+    principal_plane,
+)
+from vae_jax.visualize.draw import draw_all
+from vae_jax.visualize.factors import followed
+from vae_jax.visualize.files import DPI, save, svg
+from vae_jax.visualize.grids import image_rows
+from vae_jax.visualize.pictures import interpolations, reconstructions, samples, traversals
+from vae_jax.visualize.plane import rate_distortion
+
+__all__ = [
+    "CURVES",
+    "DPI",
+    "bars",
+    "draw_all",
+    "followed",
+    "histogram",
+    "image_rows",
+    "interpolations",
+    "latent_map",
+    "learning_curve",
+    "learning_curves",
+    "overlaid_curves",
+    "principal_plane",
+    "rate_distortion",
+    "reconstructions",
+    "samples",
+    "save",
+    "svg",
+    "traversals",
+]
