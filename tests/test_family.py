@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from vae_jax import build, checks, train
+from vae_jax import build, checks, likelihoods, posteriors, priors, train
 from vae_jax.build.loss import OBJECTIVES
 from vae_jax.build.parts import GAUSSIANS, LIKELIHOODS, POSTERIORS, PRIORS
 from vae_jax.config import Config
@@ -156,6 +156,52 @@ def test_what_is_drawn_and_decoded(row):
     assert code.shape[0] == B
     assert code.ndim == 2
     assert mean.shape == drawn.shape == (B, *EVENT)
+
+
+KINDS = {
+    "posterior": {
+        "diag_gaussian": posteriors.DiagGaussianHead,
+        "full_gaussian": posteriors.FullGaussianHead,
+        "planar": posteriors.PlanarHead,
+        "iaf": posteriors.InverseAutoregressiveHead,
+        "sylvester": posteriors.SylvesterHead,
+        "gumbel_softmax": posteriors.GumbelSoftmaxHead,
+        "deterministic": posteriors.DeterministicHead,
+    },
+    "prior": {
+        "standard_normal": priors.StandardNormal,
+        "diag_gaussian": priors.LearnedDiagonal,
+        "mixture": priors.Mixture,
+        "vamp": priors.VampPrior,
+        "coupling": priors.CouplingPrior,
+        "autoregressive": priors.AutoregressivePrior,
+        "uniform": priors.UniformCategorical,
+    },
+    "likelihood": {
+        "bernoulli": likelihoods.Bernoulli,
+        "continuous_bernoulli": likelihoods.ContinuousBernoulli,
+        "gaussian": likelihoods.Gaussian,
+        "optimal_gaussian": likelihoods.OptimalGaussian,
+        "laplace": likelihoods.Laplace,
+        "discretized_logistic": likelihoods.DiscretizedLogistic,
+        "logistic_mixture": likelihoods.DiscretizedLogisticMixture,
+        "categorical": likelihoods.Categorical,
+        "beta_binomial": likelihoods.BetaBinomial,
+        "negative_binomial": likelihoods.NegativeBinomial,
+        "mixed": likelihoods.Mixed,
+        "autoregressive": likelihoods.Autoregressive,
+    },
+}
+
+
+@pytest.mark.parametrize("role", KINDS)
+def test_a_name_is_the_part_that_it_says(role):
+    assert KINDS[role].keys() == {"posterior": POSTERIORS, "prior": PRIORS, "likelihood": LIKELIHOODS}[role].keys()
+    for name, kind in KINDS[role].items():
+        config = config_of(f"model.{role}={name}")
+        assert type(getattr(build.build_model(config, event_of(config)), role)) is kind, name
+    softplus = dataclasses.replace(Config().model, posterior_scale="softplus")
+    assert POSTERIORS["diag_gaussian"](softplus).logvar_fn is posteriors.softplus_logvar
 
 
 def test_every_objective_and_part_has_a_row():

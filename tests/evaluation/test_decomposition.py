@@ -78,5 +78,5 @@ def test_the_gap_of_a_bad_encoder_is_amortisation():
     q = linear.model().apply(params, x, method="encode")
     variance = 1 / (1 + 1 / linear.SIGMA**2)
     posterior = DiagGaussian(jnp.float32((x - b) @ w.T / linear.SIGMA**2 * variance), jnp.log(variance) * jnp.ones((12, 2)))
-    assert abs(gaps["amortisation_gap"] - np.mean(kl_divergence(q, posterior))) < 0.1 * gaps["amortisation_gap"]
+    assert abs(gaps["amortisation_gap"] - np.mean(kl_divergence(q, posterior))) < 0.03 * gaps["amortisation_gap"]
     np.testing.assert_allclose(gaps["inference_gap"], gaps["approximation_gap"] + gaps["amortisation_gap"], rtol=1e-5)

@@ -41,7 +41,7 @@ def test_importance_sampling_finds_the_evidence(good):
         found[num_samples] = run(params, source, jax.random.key(2))
     estimate = found[4_000]
     stderr = np.sqrt((4_000 / estimate.ess - 1) / 4_000)  # of log mean w, by the delta method
-    assert np.all(np.abs(estimate.log_px - exact) < 4 * stderr + 1e-3)
+    assert np.all(np.abs(estimate.log_px - exact) < 4 * stderr + 1e-4)  # of float32
     assert found[1].log_px.mean() < found[10].log_px.mean() < exact.mean() + 4 * stderr.mean()
     np.testing.assert_allclose(found[1].ess, 1, rtol=1e-5)
     np.testing.assert_allclose(found[1].log_px, found[1].elbo, rtol=1e-5)
@@ -49,16 +49,15 @@ def test_importance_sampling_finds_the_evidence(good):
 
 
 def test_another_chunk_of_draws_changes_the_noise_alone():
-    """The last chunk is cut at K: with weights that are all equal any mistake in it would show."""
     params, (w, b) = linear.parameters()
     x = linear.examples(4, w=w, b=b)
-    values = [
-        np.asarray(
-            likelihood.log_likelihood(linear.model(), params, {"x": x}, jax.random.key(0), num_samples=1_000, chunk=chunk)[0]
-        )
+    (a, ess_a, _), (b, ess_b, _) = (
+        likelihood.log_likelihood(linear.model(), params, {"x": x}, jax.random.key(0), num_samples=1_000, chunk=chunk)
         for chunk in (7, 300)
-    ]
-    np.testing.assert_allclose(*values, atol=0.2)
+    )
+    variance = sum((1_000 / np.asarray(ess) - 1) / 1_000 for ess in (ess_a, ess_b))  # of log mean w, by the delta method
+    assert np.all(np.abs(a - b) < 4 * np.sqrt(variance))
+    assert np.all(a != b)
 
 
 def test_annealing_encloses_the_evidence():
@@ -69,9 +68,10 @@ def test_annealing_encloses_the_evidence():
     options = {"num_chains": 8, "num_temperatures": 60, "num_leapfrog": 5}
     below = ais.annealed(model, params, x, jax.random.key(5), **options)
     above = ais.annealed(model, params, x, jax.random.key(6), posterior_z=z, **options)
-    for estimate in (below, above):
-        error = estimate.log_px - exact
-        assert abs(error.mean()) < 4 * error.std(ddof=1) / np.sqrt(len(error)) + 0.02, error
+    for estimate, sign in ((below, 1), (above, -1)):
+        ratio = np.exp(sign * (estimate.log_px - exact))  # of p(x), or of 1 / p(x): these are without bias, their logs are not
+        assert abs(ratio.mean() - 1) < 4 * ratio.std(ddof=1) / np.sqrt(len(ratio)), ratio
+        assert ratio.std() < 0.5
         assert 0.4 < estimate.acceptance < 0.9
 
 
