@@ -110,7 +110,9 @@ def main(argv: Sequence[str]) -> None:
         results["process"] = {job: process.measure_job(job, _STEPS.value, _REPEATS.value, say) for job in jobs}
         print(report.table(report.PROCESS_HEADER, report.process_rows(results["process"])), flush=True)
     if _OUT.value:
-        from vae_jax.records import write_json  # brings in JAX, which the driver can do without while others are timed
+        from vae_jax.experiment.storage.metric_writer import (
+            write_json,  # brings in JAX, which the driver can do without while others are timed
+        )
 
         write_json(pathlib.Path(_OUT.value), results)
 

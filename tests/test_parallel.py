@@ -12,49 +12,49 @@ from vae_jax import parallel
 
 @pytest.fixture(scope="module")
 def eight_devices():
-    script = pathlib.Path(__file__).with_name("eight_devices.py")
+    script = pathlib.Path(__file__).parent / "programs" / "eight_devices.py"
     env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
-    env["PYTHONPATH"] = os.pathsep.join([str(script.parents[1]), env.get("PYTHONPATH", "")])
+    env["PYTHONPATH"] = os.pathsep.join([str(script.parents[2]), env.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow  # a minute to set up; tests/test_vq.py has eight devices in the default suite
+@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
 def test_eight_devices_take_the_steps_of_one(eight_devices):
     assert eight_devices["devices"] == eight_devices["batch_is_split"] == 8
     assert eight_devices["moved"] > 0.1
     assert eight_devices["step"] < 1e-4
 
 
-@pytest.mark.slow  # a minute to set up; tests/test_vq.py has eight devices in the default suite
+@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
 def test_eight_devices_run_the_epoch_of_one(eight_devices):
     assert eight_devices["epoch"] < 1e-4
     assert eight_devices["epoch_losses"] < 1e-4
 
 
-@pytest.mark.slow  # a minute to set up; tests/test_vq.py has eight devices in the default suite
+@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
 def test_eight_devices_evaluate_every_example_once(eight_devices):
     assert eight_devices["evaluated"] == [160, 160]
     one, eight = eight_devices["evaluation"]
     assert eight == pytest.approx(one, rel=1e-5)
 
 
-@pytest.mark.slow  # a minute to set up; tests/test_vq.py has eight devices in the default suite
+@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
 def test_lanes_on_eight_devices_are_those_of_one(eight_devices):
     assert eight_devices["lanes"] < 1e-5
     assert eight_devices["lanes_are_split"] == 8
     assert eight_devices["lanes_meshes"] == [0, 3, 4, 7, 3, 8]  # the largest number of devices that divides the lanes
 
 
-@pytest.mark.slow  # a minute to set up; tests/test_vq.py has eight devices in the default suite
+@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
 def test_pmap_trains_and_its_replicas_stay_equal(eight_devices):
     first, last = eight_devices["pmap_losses"]
     assert last < first - 1
     assert eight_devices["pmap_replicas_differ"] == 0
 
 
-@pytest.mark.slow  # a minute to set up; tests/test_vq.py has eight devices in the default suite
+@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
 def test_pmap_without_noise_takes_the_steps_of_one_device(eight_devices):
     assert eight_devices["pmap_noise_free"] < 1e-4
 

@@ -17,10 +17,10 @@ from vae_jax import (
     schedules,
     train,
 )
+from vae_jax.experiment.load import load
 from vae_jax.interpolation import interpolate
 from vae_jax.models import VAE
 from vae_jax.objectives import elbo, make_loss_fn, reconstruction
-from vae_jax.trained import load
 from vae_jax.types import Outputs
 
 __version__ = "0.1.0"

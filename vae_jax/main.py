@@ -20,9 +20,10 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from vae_jax import config as config_lib
-from vae_jax import memory, processes
+from vae_jax import memory
 from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped, check_choice, nearest, shortened
+from vae_jax.experiment import processes
 
 LONGEST_MESSAGE = 4000  # characters; all that is longer repeats a long value
 
@@ -52,16 +53,17 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     if not isinstance(config, Config | None):
         raise InputError(f"config: get_config() must return a vae_jax.config.Config, but returns a {type(config).__name__}")
     workdir = os.path.expanduser(workdir or f"runs/{config.name}")
-    from vae_jax import loop, results  # bring in Orbax and matplotlib, which --help can do without
+    from vae_jax.experiment import evaluate  # bring in Orbax and matplotlib, which --help can do without
+    from vae_jax.experiment.training import loop
 
     _show_own_messages()
     if not flags.FLAGS["verbosity"].present:
         logging.getLogger().setLevel(logging.WARNING)
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # where Orbax tells every step of a save, and tracebacks
     with memory.explained():
-        numbers = loop.train_and_evaluate(config, workdir) if mode == "train" else results.evaluate_workdir(workdir, config)
+        numbers = loop.train_and_evaluate(config, workdir) if mode == "train" else evaluate.evaluate_workdir(workdir, config)
     if processes.is_first():
-        print(results.describe(numbers))
+        print(evaluate.describe(numbers))
         print(f"figures: {pathlib.Path(workdir) / 'figures'}")
 
 
@@ -69,7 +71,7 @@ def _report(config: Config | None, workdir: str | None) -> None:
     """Writes the page of one workdir, or one that compares several, and says where it is."""
     if workdir is None and config is None:
         raise InputError("workdir: give that of a run, or several with commas between them, --workdir=runs/a,runs/b")
-    from vae_jax import report  # brings in matplotlib
+    from vae_jax.experiment import report  # brings in matplotlib
 
     given = workdir or f"runs/{config.name}"
     is_one = os.path.isdir(os.path.expanduser(given))  # with commas in its name, as a lane's

@@ -1,4 +1,4 @@
-"""The project's own training, as `vae_jax.loop` runs it: a config, its parts, and compiled calls of `log_every` steps."""
+"""The project's own training, as `vae_jax.experiment.training.loop` runs it: a config, its parts, and compiled calls of `log_every` steps."""
 
 import functools
 from collections.abc import Callable
@@ -10,9 +10,10 @@ import numpy as np
 from benchmarks.contestants import Unavailable
 from benchmarks.contestants.memory import jax_peak
 from benchmarks.tasks import TASKS
-from vae_jax import build, parallel, train
+from vae_jax import parallel, train
 from vae_jax.config import Config
 from vae_jax.data import ArraySource, order
+from vae_jax.experiment import builders
 
 
 class Ours:
@@ -20,16 +21,16 @@ class Ours:
 
     def __init__(self, config: Config, source: ArraySource) -> None:
         c, mesh = config.train, parallel.data_mesh()
-        model, tx = build.build_model(config, source.shape), build.build_optimizer(config)
+        model, tx = builders.build_model(config, source.shape), builders.build_optimizer(config)
         indices = functools.partial(
             order.batch_index, num_examples=source.num_examples, batch_size=c.batch_size, seed=config.seed
         )
         self._epoch = train.make_train_epoch(
-            build.build_loss(config, model, source.num_examples),
+            builders.build_loss(config, model, source.num_examples),
             tx,
             order=indices,
             num_steps=c.log_every,
-            post_update=build.build_post_update(config),
+            post_update=builders.build_post_update(config),
             mesh=mesh,
         )
         x = source.take(np.zeros(1, np.int32), jax.random.key(1))["x"]

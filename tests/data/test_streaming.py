@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import vae_jax
-from vae_jax import loop, parallel, program, run
+from vae_jax import parallel
 from vae_jax.config import Config
 from vae_jax.data import HostSource, load, order, streaming
 from vae_jax.errors import InputError, RunStopped
+from vae_jax.experiment import run
+from vae_jax.experiment.training import loop, trainers
 
 READ = {"batch_size": 7, "seed": 5, "rows": slice(0, 7), "place": functools.partial(parallel.split_batches, mesh=None)}
 
@@ -51,7 +53,7 @@ def small(**data):
 def trained(config, directory):
     """The state after the last step, and the metrics of all calls."""
     current = run.make_run(config, directory)
-    streamed = program.program_of([current])
+    streamed = trainers.program_of([current])
     state, metrics = streamed.initial(), []
     calls = list(loop.calls(0, config))
     with streamed.reading(calls) as data:
@@ -213,6 +215,6 @@ def test_optimal_sigma_is_that_of_data_in_memory(tmp_path):
     for streams in (False, True):
         config.data.streaming = streams
         current = run.make_run(config, tmp_path)
-        params = program.program_of([current]).initial().params
+        params = trainers.program_of([current]).initial().params
         settled.append(sigma.settle(current.model, params, current.dataset.train, jax.random.key(0)))
     chex.assert_trees_all_equal(*settled)

@@ -1,6 +1,6 @@
 """The config of a run: dataclasses with every default, and their way to dictionaries and back.
 
-Strings name parts; `vae_jax.build` turns them into the parts and is the only place that does. `vae_jax.checks` says which
+Strings name parts; `vae_jax.experiment.builders` turns them into the parts and is the only place that does. `vae_jax.config.validation` says which
 values can't be meant.
 """
 

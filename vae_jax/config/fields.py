@@ -1,4 +1,4 @@
-"""The fields of a config: dataclasses with every default. Strings name parts, which `vae_jax.build` makes."""
+"""The fields of a config: dataclasses with every default. Strings name parts, which `vae_jax.experiment.builders` makes."""
 
 import dataclasses
 
@@ -43,7 +43,7 @@ class Model:
     prior_components: int = 100  # of mixture and vamp
     prior_flows: int = 4  # of coupling and autoregressive
     prior_width: int = 64  # of their networks
-    likelihood: str = "bernoulli"  # see LIKELIHOODS in vae_jax/build/parts.py
+    likelihood: str = "bernoulli"  # see LIKELIHOODS in vae_jax/experiment/builders/parts.py
     sigma: str = "fixed"  # of gaussian and laplace: fixed, scalar, channel, pixel (learned), predicted (by the decoder)
     init_sigma: float = 0.5  # the value of a fixed sigma, the first one of a learned one
     levels: int = 256  # of likelihoods of discrete values: so many, equally spaced from 0 to 1
@@ -86,7 +86,7 @@ class Hierarchy:
 class Objective:
     """What is minimised."""
 
-    name: str = "elbo"  # see OBJECTIVES in vae_jax/build/loss.py
+    name: str = "elbo"  # see OBJECTIVES in vae_jax/experiment/builders/loss.py
     num_samples: int = 1  # K, draws of z per example
     beta: float = 1.0  # of elbo: final weight of the rate
     beta_schedule: str = "constant"  # constant, linear, sigmoid, cyclical: from beta_start to beta
@@ -152,7 +152,7 @@ class Evaluation:
     batch_size: int = 256
     num_samples: int = 1  # K in the final evaluation
     seed: int = 0
-    metrics: tuple[str, ...] = ()  # beside the bound: see METRICS in vae_jax/suite/table.py
+    metrics: tuple[str, ...] = ()  # beside the bound: see METRICS in vae_jax/experiment/metrics/registry.py
     likelihood_samples: int = 1_000  # K of each estimate of log p(x)
     annealed_examples: int = 32  # test examples of annealed importance sampling, and as many simulated ones
     annealed_chains: int = 8

@@ -25,8 +25,8 @@ from flax import traverse_util
 from vae_jax import train
 from vae_jax.data import ArraySource, order
 from vae_jax.errors import InputError, check_range, shown
+from vae_jax.files import write_atomically
 from vae_jax.nets import ConvEncoder, Dense
-from vae_jax.records import write_atomically
 from vae_jax.types import Array, Batch, Metrics, Params
 
 WIDTHS = (32, 64, 64, 64, 64)

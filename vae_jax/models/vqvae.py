@@ -25,7 +25,7 @@ class VQVAE(nn.Module):
     """
 
     encoder: nn.Module  # x [B, *E] -> h [B, *grid, F] or [B, F]
-    quantizer: nn.Module  # (h, grid) -> q(z | x), `vae_jax.quantizers`
+    quantizer: nn.Module  # (h, grid) -> q(z | x), `vae_jax.posteriors.quantizers`
     decoder: nn.Module  # z [N, *grid, d] -> h
     likelihood: nn.Module  # h -> p(x | z)
     prior: nn.Module  # () or c -> p(codes), over integers [*grid]

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset, sprites
 from vae_jax.evaluation import Terms
+from vae_jax.models.trained import Trained
 from vae_jax.models import VQVAE
-from vae_jax.trained import Trained
 from vae_jax.types import Array
 from vae_jax.visualize.charts import latent_map, learning_curves
 from vae_jax.visualize.files import save

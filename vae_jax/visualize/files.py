@@ -7,7 +7,7 @@ import re
 import matplotlib
 from matplotlib.figure import Figure
 
-from vae_jax.records import write_atomically
+from vae_jax.files import write_atomically
 
 DPI = 130
 _DARK = {  # colour of a chart -> what stands for it on a dark page

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vae_jax.evaluation import Terms
+from vae_jax.models.trained import Trained
 from vae_jax.priors import StandardNormal
-from vae_jax.trained import Trained
 from vae_jax.types import Array
 from vae_jax.visualize.factors import followed
 from vae_jax.visualize.grids import image_rows

@@ -1,0 +1,197 @@
+"""The same run on one device, on eight, and on two processes of four: the same numbers, and each goes on from the others."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from one_process import CONFIG, STREAMED
+from test_loop import small
+
+import vae_jax
+from vae_jax import visualize
+from vae_jax.errors import InputError
+from vae_jax.experiment import processes
+from vae_jax.experiment.storage.metric_writer import read_metrics
+from vae_jax.experiment.training import loop
+
+SCRIPT = pathlib.Path(__file__).parents[1] / "programs" / "one_process.py"
+
+
+def start(workdir, num_devices, *several, fields=None):
+    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}", "JAX_PLATFORMS": "cpu"}
+    env["PYTHONPATH"] = os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent), env.get("PYTHONPATH", "")])
+    command = [sys.executable, str(SCRIPT), str(workdir), json.dumps(fields or {}), *map(str, several)]
+    with open(log_of(workdir, *several[2:]), "w") as log:
+        return subprocess.Popen(command, env=env, stderr=log)
+
+
+def log_of(workdir, index=0):
+    return workdir.with_name(f"{workdir.name}.{index}.log")
+
+
+def finish(*started):
+    try:
+        return [process.wait(timeout=240) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+
+
+def start_two(workdir, fields=({}, {})):
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    return [start(workdir, 4, port, 2, index, fields=fields[index]) for index in range(2)]
+
+
+def halved(workdir, copy):
+    """A copy of a run as it was at step 50, with the lines that it had written until it was stopped."""
+    shutil.copytree(workdir, copy)
+    shutil.rmtree(copy / "checkpoints" / "100")
+    return copy
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Workdirs of finished runs, by how they were made; the two processes stream their data, the others have them in memory."""
+    root = tmp_path_factory.mktemp("processes")
+    two = start_two(root / "two", (STREAMED, STREAMED))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(visualize, "draw_all", lambda *args, **kwargs: [])
+        loop.train_and_evaluate(small(**CONFIG), root / "one")
+        assert finish(*two) == [0, 0], log_of(root / "two").read_text()
+        again = [
+            *start_two(halved(root / "one", root / "one_then_two")),
+            start(halved(root / "one", root / "one_then_eight"), 8),
+        ]
+        loop.train_and_evaluate(small(**CONFIG | STREAMED), halved(root / "two", root / "two_then_one"))
+        assert finish(*again) == [0, 0, 0]
+    return root
+
+
+def largest_difference(workdir, other):
+    trees = [jax.tree.leaves(vae_jax.load(path, step=100).params) for path in (workdir, other)]
+    return max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(*trees, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["two", "one_then_two", "one_then_eight", "two_then_one"])
+def test_the_numbers_are_those_of_one_device(runs, how):
+    assert largest_difference(runs / how, runs / "one") < 1e-4
+    ours, theirs = read_metrics(runs / how), read_metrics(runs / "one")
+    assert [line["step"] for line in ours] == [line["step"] for line in theirs]
+    for our, their in zip(ours, theirs, strict=True):
+        assert our["elbo"] == pytest.approx(their["elbo"], rel=1e-4)
+    results = [json.loads((runs / path / "results.json").read_text())["test"]["elbo"] for path in (how, "one")]
+    assert results[0] == pytest.approx(results[1], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_one_of_the_processes_writes(runs):
+    assert (runs / "two.drawn").read_text() == "once\n"
+    assert len(list((runs / "two" / "tensorboard").iterdir())) == 1
+    steps = [line["step"] for line in read_metrics(runs / "two") if line["split"] == "train"]
+    assert steps == list(range(10, 101, 10))
+
+
+@pytest.mark.slow
+def test_an_error_of_one_process_ends_all(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").touch()
+    first = start_two(tmp_path / "run")
+    other = start_two(tmp_path / "other", ({}, {"data__name": "npz", "data__path": "/nowhere.npz"}))
+    assert finish(*first, *other) == [1, 1, 1, 1]
+    for index in range(2):
+        assert "no config.json, so not a run to go on with" in log_of(tmp_path / "run", index).read_text()
+        assert "error: process 1: config.data.path = '/nowhere.npz'" in log_of(tmp_path / "other", index).read_text()
+    assert not (tmp_path / "other").exists()
+
+
+def two_under_way(workdir):
+    """Two processes of a run that takes hours, after its first lines."""
+    long = {"train__num_steps": 10**6, "train__eval_every": 10**6}
+    started, deadline = start_two(workdir, (long, long)), time.monotonic() + 200
+    while not read_metrics(workdir):
+        assert time.monotonic() < deadline
+        assert all(process.poll() is None for process in started), log_of(workdir).read_text()
+        time.sleep(0.1)
+    return started
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_of_two_saves_and_ends_both(tmp_path):
+    told = two_under_way(tmp_path / "told")
+    told[1].terminate()
+    assert finish(*told) == [143, 143]
+    assert "is saved, and the same command goes on from it" in log_of(tmp_path / "told").read_text()
+    assert len(list((tmp_path / "told" / "checkpoints").iterdir())) == 1
+
+
+@pytest.mark.slow  # the heartbeats of JAX are missed after a minute or two
+def test_a_process_that_is_killed_takes_the_other_along(tmp_path):
+    killed = two_under_way(tmp_path / "killed")
+    killed[1].kill()
+    assert 0 not in finish(*killed)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("host:1", None, None), r"num_processes: must be given with coordinator"),
+        ((None, 2, 0), r"coordinator: must be given with num_processes, process_index"),
+        (("host:1", 2, 2), r"process_index = 2: must be from 0 to 1"),
+        (("host", 2, 0), r"coordinator = 'host': must be an address and a port"),
+        ((":1234", 2, 0), r"coordinator = ':1234': must be an address and a port"),
+        (("host:99999", 2, 0), r"coordinator = 'host:99999': must be an address and a port"),
+    ],
+)
+def test_flags_that_cannot_be_meant(flags, message):
+    with pytest.raises(InputError, match=message):
+        processes.start(*flags)
+
+
+@pytest.mark.parametrize(
+    ("environment", "flag", "joins"),
+    [
+        ({"SLURM_STEP_NUM_TASKS": "4"}, False, True),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, False, False),
+        ({"SLURM_STEP_NUM_TASKS": "many"}, False, False),
+        ({"TPU_WORKER_HOSTNAMES": "host-0,host-1"}, False, True),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, False, False),
+        ({}, True, True),
+    ],
+)
+def test_clusters_are_found_out(monkeypatch, environment, flag, joins):
+    calls = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *args: calls.append(args))
+    for name in ("SLURM_STEP_NUM_TASKS", "TPU_WORKER_HOSTNAMES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    processes.start(distributed=flag)
+    assert calls == [()] * joins
+
+
+def test_a_coordinator_that_cannot_be_joined(monkeypatch):
+    def refuses(*_):
+        raise RuntimeError("DEADLINE_EXCEEDED: no answer\nmore")
+
+    monkeypatch.setattr(jax.distributed, "initialize", refuses)
+    with pytest.raises(InputError, match=r"coordinator = 'host:1': can't be joined \(DEADLINE_EXCEEDED: no answer\)"):
+        processes.start("host:1", 2, 0)
+
+
+def test_alone_it_starts_nothing():
+    processes.start()
+    processes.start("localhost:1", 1, 0)
+    assert processes.is_first()
+    assert not processes.any_of(False)
+    assert processes.any_of(True)

@@ -1,0 +1,1 @@
+"""Everything that needs a config or a run directory."""

@@ -1,0 +1,23 @@
+"""From a config to its parts. The only place where a string becomes a part: one plain table for each role."""
+
+from vae_jax.experiment.builders.choices import check_names
+from vae_jax.experiment.builders.compatibility import check_fits
+from vae_jax.experiment.builders.data import build_anomalies, build_data
+from vae_jax.experiment.builders.lookup import is_on
+from vae_jax.experiment.builders.loss import CORRUPTIONS, build_corruption, build_loss, build_post_update
+from vae_jax.experiment.builders.model import build_model
+from vae_jax.experiment.builders.optimizer import build_optimizer
+
+__all__ = [
+    "CORRUPTIONS",
+    "build_anomalies",
+    "build_corruption",
+    "build_data",
+    "build_loss",
+    "build_model",
+    "build_optimizer",
+    "build_post_update",
+    "check_fits",
+    "check_names",
+    "is_on",
+]

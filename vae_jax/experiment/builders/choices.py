@@ -1,0 +1,37 @@
+"""Every field of the config that names a part, with the names there are."""
+
+from collections.abc import Iterable
+
+from vae_jax import data
+from vae_jax.config import Config, value_of
+from vae_jax.errors import check_choice
+from vae_jax.experiment.builders import loss, model, optimizer, parts
+
+TABLES: dict[str, Iterable[str]] = {
+    "data.binarization": data.BINARIZATIONS,
+    "data.values": ("scaled", "counts"),
+    "model.kind": model.KINDS,
+    "model.network": model.NETWORK_NAMES,
+    "model.activation": parts.ACTIVATIONS,
+    "model.dtype": parts.DTYPES,
+    "model.conditioning": parts.CONDITIONINGS,
+    "model.posterior": parts.POSTERIORS,
+    "model.posterior_scale": parts.LOGVARS,
+    "model.prior": parts.PRIORS,
+    "model.likelihood": parts.LIKELIHOODS,
+    "model.sigma": parts.GAUSSIANS,
+    "codes.quantizer": model.QUANTIZERS,
+    "codes.prior": model.CODE_PRIORS,
+    "objective.name": loss.OBJECTIVES,
+    "objective.beta_schedule": loss.BETAS,
+    "objective.kernel": loss.KERNELS,
+    "objective.corruption": loss.CORRUPTIONS,
+    "optimizer.name": optimizer.OPTIMIZERS,
+    "optimizer.schedule": optimizer.LEARNING_RATES,
+}
+
+
+def check_names(config: Config) -> None:
+    """Raises InputError for the first name that no part has, before any data are read."""
+    for field, table in TABLES.items():
+        check_choice(f"config.{field}", value_of(config, field), table)

@@ -1,0 +1,110 @@
+"""From a config to its model."""
+
+from flax import linen as nn
+
+from vae_jax import nets, priors
+from vae_jax.config import Config
+from vae_jax.errors import InputError
+from vae_jax.experiment.builders import parts
+from vae_jax.experiment.builders.lookup import pick
+from vae_jax.experiment.builders.parts import Shape
+from vae_jax.models import VAE, VQVAE, Hierarchical
+from vae_jax.models.ladder_levels import Level, map_levels, vector_levels
+from vae_jax.nets.conv import halved
+from vae_jax.posteriors.quantizers import FiniteScalarQuantizer, VectorQuantizer
+
+
+def build_model(config: Config, event_shape: Shape) -> nn.Module:
+    """The model for events of that shape."""
+    return pick(KINDS, "model.kind", config.model.kind)(config, event_shape)
+
+
+def _vae(config: Config, event_shape: Shape) -> VAE:
+    c, objective = config.model, config.objective
+    encoder, decoder = parts.networks(c, event_shape)
+    critic = nets.Critic(tuple(objective.critic_hidden)) if objective.name == "factor" else None
+    return VAE(
+        encoder=encoder,
+        decoder=decoder,
+        posterior=pick(parts.POSTERIORS, "model.posterior", c.posterior)(c),
+        prior=pick(parts.PRIORS, "model.prior", c.prior)(c, event_shape),
+        likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
+        conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
+        condition_prior=c.condition_prior,
+        critic=critic,
+        classifier=_classifier(config, event_shape),
+    )
+
+
+def _vqvae(config: Config, event_shape: Shape) -> VQVAE:
+    c, codes = config.model, config.codes
+    if c.network == "resnet":
+        _check_images(c.network, event_shape)
+        _, dtype = parts.compute(c)
+        levels, width = len(c.channels), c.channels[-1]
+        encoder = nets.ResNetEncoder(width, c.channels[0], num_levels=levels, dtype=dtype)
+        decoder = nets.ResNetDecoder(event_shape, width, c.channels[0], num_levels=levels, dtype=dtype)
+        grid = halved(event_shape[:2], levels)
+    else:
+        encoder, decoder = parts.networks(c, event_shape)
+        grid = tuple(codes.grid)
+    quantizer = pick(QUANTIZERS, "codes.quantizer", codes.quantizer)(codes)
+    return VQVAE(
+        encoder=encoder,
+        quantizer=quantizer,
+        decoder=decoder,
+        likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
+        prior=pick(CODE_PRIORS, "codes.prior", codes.prior)(codes, grid, quantizer.num_codes),
+        conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
+        condition_prior=c.condition_prior,
+    )
+
+
+def _hierarchical(config: Config, event_shape: Shape) -> Hierarchical:
+    c, h = config.model, config.hierarchy
+    activation, dtype = parts.compute(c)
+    return Hierarchical(
+        levels=_levels(config, event_shape),
+        likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
+        blocks=h.blocks,
+        activation=activation,
+        dtype=dtype,
+        remat=h.remat,
+        conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
+        classifier=_classifier(config, event_shape),
+    )
+
+
+def _classifier(config: Config, event_shape: Shape) -> nn.Module | None:
+    if config.objective.name != "m2":
+        return None
+    return nets.Classifier(parts.networks(config.model, event_shape)[0], config.model.num_classes)
+
+
+def _levels(config: Config, event_shape: Shape) -> tuple[Level, ...]:
+    h = config.hierarchy
+    try:
+        if config.model.network == "mlp":
+            return vector_levels(h.latents, h.widths)
+        _check_images(config.model.network, event_shape)
+        latents, widths = (values[0] if len(values) == 1 else tuple(values) for values in (h.latents, h.widths))
+        return map_levels(h.stack, event_shape, latents=latents, widths=widths)
+    except InputError as error:
+        raise InputError(f"config.hierarchy.{error}") from error
+
+
+def _check_images(network: str, event_shape: Shape) -> None:
+    if len(event_shape) != 3:
+        raise InputError(f"config.model.network = {network!r}: needs images [H, W, C], but the data are {event_shape}")
+
+
+NETWORK_NAMES = (*parts.NETWORKS, "resnet")
+QUANTIZERS = {
+    "vq": lambda codes: VectorQuantizer(codes.num_codes, codes.code_dim, codes.ema),
+    "fsq": lambda codes: FiniteScalarQuantizer(tuple(codes.levels)),
+}
+CODE_PRIORS = {
+    "uniform": lambda codes, grid, num: priors.UniformCodes(grid, num),
+    "pixelcnn": lambda codes, grid, num: priors.PixelCNNCodes(grid, num, codes.prior_features, codes.prior_layers),
+}
+KINDS = {"vae": _vae, "vq": _vqvae, "hierarchical": _hierarchical}

@@ -1,0 +1,103 @@
+"""From names to the parts of a model: one plain table for each role."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from vae_jax import likelihoods, nets, posteriors, priors
+from vae_jax.config import Model
+from vae_jax.errors import InputError
+from vae_jax.experiment.builders.lookup import pick
+
+Shape = tuple[int, ...]
+
+ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "tanh": nn.tanh}
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+LOGVARS = {"bounded": posteriors.bounded_logvar, "softplus": posteriors.softplus_logvar}
+CONDITIONINGS: dict[str, Callable[[Model], nn.Module | None]] = {
+    "none": lambda c: None,
+    "label": lambda c: nets.OneHot(c.num_classes),
+    "vector": lambda c: nets.Vector(c.num_classes),
+}
+POSTERIORS: dict[str, Callable[[Model], nn.Module]] = {
+    "diag_gaussian": lambda c: posteriors.DiagGaussianHead(
+        c.latent_dim, pick(LOGVARS, "model.posterior_scale", c.posterior_scale)
+    ),
+    "full_gaussian": lambda c: posteriors.FullGaussianHead(c.latent_dim),
+    "planar": lambda c: posteriors.PlanarHead(c.latent_dim, c.posterior_flows),
+    "iaf": lambda c: posteriors.InverseAutoregressiveHead(c.latent_dim, c.posterior_flows, c.posterior_width),
+    "sylvester": lambda c: posteriors.SylvesterHead(c.latent_dim, c.posterior_flows, min(c.posterior_width, c.latent_dim)),
+    "gumbel_softmax": lambda c: posteriors.GumbelSoftmaxHead(c.latent_dim, c.categories, c.temperature),
+    "deterministic": lambda c: posteriors.DeterministicHead(c.latent_dim),
+}
+PRIORS: dict[str, Callable[[Model, Shape], nn.Module]] = {
+    "standard_normal": lambda c, e: priors.StandardNormal(c.latent_dim),
+    "diag_gaussian": lambda c, e: priors.LearnedDiagonal(c.latent_dim),
+    "mixture": lambda c, e: priors.Mixture(c.latent_dim, c.prior_components),
+    "vamp": lambda c, e: priors.VampPrior(e, c.prior_components, *_pseudo_range(c, e), num_condition=_condition_size(c)),
+    "coupling": lambda c, e: priors.CouplingPrior(c.latent_dim, c.prior_flows, c.prior_width),
+    "autoregressive": lambda c, e: priors.AutoregressivePrior(c.latent_dim, c.prior_flows, c.prior_width),
+    "uniform": lambda c, e: priors.UniformCategorical(c.latent_dim, c.categories),
+}
+GAUSSIANS: dict[str, Callable[[Model, Shape], nn.Module]] = {
+    "fixed": lambda c, e: likelihoods.Gaussian(e, c.init_sigma),
+    "scalar": lambda c, e: likelihoods.LearnedGaussian(e, (), c.init_sigma),
+    "channel": lambda c, e: likelihoods.LearnedGaussian(e, e[-1:], c.init_sigma),
+    "pixel": lambda c, e: likelihoods.LearnedGaussian(e, e, c.init_sigma),
+    "predicted": lambda c, e: likelihoods.PredictedGaussian(e),
+}
+LAPLACES: dict[str, Callable[[Model, Shape], nn.Module]] = {
+    "fixed": lambda c, e: likelihoods.Laplace(e, c.init_sigma),
+    "scalar": lambda c, e: likelihoods.LearnedLaplace(e, (), c.init_sigma),
+    "channel": lambda c, e: likelihoods.LearnedLaplace(e, e[-1:], c.init_sigma),
+    "pixel": lambda c, e: likelihoods.LearnedLaplace(e, e, c.init_sigma),
+    "predicted": lambda c, e: likelihoods.PredictedLaplace(e),
+}
+LIKELIHOODS: dict[str, Callable[[Model, Shape], nn.Module]] = {
+    "bernoulli": lambda c, e: likelihoods.Bernoulli(e),
+    "continuous_bernoulli": lambda c, e: likelihoods.ContinuousBernoulli(e),
+    "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
+    "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
+    "laplace": lambda c, e: pick(LAPLACES, "model.sigma", c.sigma)(c, e),
+    "discretized_logistic": lambda c, e: likelihoods.DiscretizedLogistic(e, c.levels),
+    "logistic_mixture": lambda c, e: likelihoods.DiscretizedLogisticMixture(e, c.levels, c.mixtures),
+    "categorical": lambda c, e: likelihoods.Categorical(e, c.levels),
+    "beta_binomial": lambda c, e: likelihoods.BetaBinomial(e, c.levels),
+    "negative_binomial": lambda c, e: likelihoods.NegativeBinomial(e),
+    "mixed": lambda c, e: likelihoods.Mixed(e, tuple(c.columns)),
+    "autoregressive": lambda c, e: likelihoods.Autoregressive(e, c.levels, c.masked_features, c.masked_layers),
+}
+NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
+    "mlp": lambda c, e, act, dtype: (nets.MLP(tuple(c.hidden), act, dtype), nets.MLP(tuple(c.hidden[::-1]), act, dtype)),
+    "conv": lambda c, e, act, dtype: (
+        nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act, dtype),
+        nets.ConvDecoder(e, tuple(c.channels[::-1]), tuple(c.hidden[::-1]), act, dtype),
+    ),
+    "burgess": lambda c, e, act, dtype: (nets.burgess_encoder(dtype=dtype), nets.burgess_decoder(e, dtype=dtype)),
+}
+
+
+def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
+    """Encoder and decoder for events of that shape."""
+    network = pick(NETWORKS, "model.network", c.network)
+    if c.network != "mlp" and len(event_shape) != 3:
+        raise InputError(f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}")
+    if c.network == "burgess" and event_shape[:2] != (64, 64):
+        raise InputError(f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}")
+    return network(c, event_shape, *compute(c))
+
+
+def compute(c: Model) -> tuple[Callable, Any]:
+    """Activation and dtype of the networks."""
+    return pick(ACTIVATIONS, "model.activation", c.activation), pick(DTYPES, "model.dtype", c.dtype)
+
+
+def _condition_size(c: Model) -> int:
+    return 0 if c.conditioning == "none" else c.num_classes
+
+
+def _pseudo_range(c: Model, event_shape: Shape) -> tuple[float, float]:
+    """Where pseudo-inputs lie: in the support of the likelihood."""
+    return pick(LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape).support

@@ -1,0 +1,22 @@
+"""The evaluation of a run: every metric that the config may ask for, computed on a trained model and its data.
+
+`measure` runs those of `config.evaluation.metrics`; `check_metrics` says beforehand which of them model and data don't fit.
+"""
+
+from vae_jax.experiment.metrics.context import Numbers, Subject
+from vae_jax.experiment.metrics.registry import METRICS, describe, measure
+from vae_jax.experiment.metrics.requirements import NEEDS, check_metrics
+from vae_jax.experiment.metrics.udr import UDR, agreement, check_seeds
+
+__all__ = [
+    "METRICS",
+    "NEEDS",
+    "UDR",
+    "Numbers",
+    "Subject",
+    "agreement",
+    "check_metrics",
+    "check_seeds",
+    "describe",
+    "measure",
+]

@@ -1,0 +1,1 @@
+"""The run directory: configs, checkpoints, metrics, locks."""
