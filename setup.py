@@ -6,7 +6,9 @@ import re
 from setuptools import find_packages, setup
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.*)"', (ROOT / "vae_jax" / "__init__.py").read_text(encoding="utf-8")).group(1)
+VERSION = re.search(
+    r'__version__ = "(.*)"', (ROOT / "vae_jax" / "__init__.py").read_text(encoding="utf-8")
+).group(1)
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
 TEST = [
     "pytest>=8",

@@ -24,8 +24,15 @@ def clean_environment(scratch: pathlib.Path) -> dict[str, str]:
     Compilers start cold: no cache of an earlier run, of JAX or of torch.compile. On a GPU, JAX takes memory as it needs it,
     since the contestants share the device.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_COMPILATION_CACHE")}
-    environment |= {"TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor"), "TRITON_CACHE_DIR": str(scratch / "triton")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("JAX_COMPILATION_CACHE")
+    }
+    environment |= {
+        "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor"),
+        "TRITON_CACHE_DIR": str(scratch / "triton"),
+    }
     environment |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_CPP_MIN_LOG_LEVEL": "2"}
     return environment
 
@@ -59,7 +66,9 @@ class Child:
         line = self._process.stdout.readline()
         if not line:
             self._process.wait()
-            words = self._errors.read_text(errors="replace").strip().splitlines() or ["it ended without a word"]
+            words = self._errors.read_text(errors="replace").strip().splitlines() or [
+                "it ended without a word"
+            ]
             raise ChildFailed(words[-1][:300])
         return json.loads(line)
 
@@ -85,7 +94,12 @@ class Child:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 

@@ -20,7 +20,10 @@ from typing import TextIO
 
 from benchmarks.contestants import CONTESTANTS, MATMULS, Unavailable, Workload
 
-WARM_CALLS, WARM_SECONDS = 20, 2.0  # after the first call, as many more as fit; CUDA graphs are recorded in the next two
+WARM_CALLS, WARM_SECONDS = (
+    20,
+    2.0,
+)  # after the first call, as many more as fit; CUDA graphs are recorded in the next two
 SHORT = 0.1  # seconds of waiting that are too few to tell how busy it was
 
 
@@ -35,7 +38,9 @@ def timed(work: Workload, calls: int) -> float:
 
 def peak_memory_mb() -> float:
     """Most resident memory of this process so far, in 10^6 bytes."""
-    status = pathlib.Path("/proc/self/status")  # ru_maxrss would count what the parent held before this process began
+    status = pathlib.Path(
+        "/proc/self/status"
+    )  # ru_maxrss would count what the parent held before this process began
     for line in status.read_text().splitlines() if status.exists() else []:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -54,7 +59,11 @@ def start(build: Callable[[], Workload]) -> tuple[Workload, dict[str, float], fl
         calls.append(timed(work, 1))
     later = statistics.median(calls)
     compile_s, step = max(first - later, 0.0), later / work.info.get("steps_per_call", 1)
-    return work, {"setup_s": setup, "compile_s": compile_s, "first_step_s": setup + compile_s + step}, later
+    return (
+        work,
+        {"setup_s": setup, "compile_s": compile_s, "first_step_s": setup + compile_s + step},
+        later,
+    )
 
 
 def serve(build: Callable[[], Workload], commands: TextIO, replies: TextIO) -> None:
@@ -73,7 +82,13 @@ def serve(build: Callable[[], Workload], commands: TextIO, replies: TextIO) -> N
         seconds = timed(work, calls)
         per_call = seconds / calls
         memory = peak_memory_mb(), work.device_peak() / 1e6
-        reply(units=calls * work.units_per_call, seconds=seconds, memory_mb=memory[0], device_memory_mb=memory[1], idle=idle)
+        reply(
+            units=calls * work.units_per_call,
+            seconds=seconds,
+            memory_mb=memory[0],
+            device_memory_mb=memory[1],
+            idle=idle,
+        )
         idle_wall, idle_cpu = time.perf_counter(), time.process_time()
 
 

@@ -25,7 +25,9 @@ def conv(size: int, cin: int, cout: int, *, kernel: int = 4, stride: int = 2) ->
       stride: pixels of the large image for one of the small one.
     """
     low = max(kernel - stride, 0) // 2
-    pairs = sum(0 <= p * stride + i - low < size for p in range(-(-size // stride)) for i in range(kernel))
+    pairs = sum(
+        0 <= p * stride + i - low < size for p in range(-(-size // stride)) for i in range(kernel)
+    )
     return pairs**2 * cin * cout
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def digits(num: int, seed: int = 0) -> np.ndarray:
-    """Grey blobs, uint8 [num, 28, 28, 1], as dark on the whole as MNIST (an eighth of full intensity)."""
+    """Gray blobs, uint8 [num, 28, 28, 1], as dark on the whole as MNIST (an eighth of full intensity)."""
     return (255 * np.exp(-_distances(num, 28, seed, radius=(3.5, 8.0)))).astype(np.uint8)
 
 
@@ -16,16 +16,18 @@ def sprites(num: int, seed: int = 0) -> np.ndarray:
     return np.where(_distances(num, 64, seed, radius=(4.0, 12.0)) < 1, 255, 0).astype(np.uint8)
 
 
-def colours(num: int, seed: int = 0) -> np.ndarray:
-    """Blobs of each colour, uint8 [num, 32, 32, 3]."""
-    planes = [np.exp(-_distances(num, 32, seed + channel, radius=(4.0, 12.0))) for channel in range(3)]
+def colors(num: int, seed: int = 0) -> np.ndarray:
+    """Blobs of each color, uint8 [num, 32, 32, 3]."""
+    planes = [
+        np.exp(-_distances(num, 32, seed + channel, radius=(4.0, 12.0))) for channel in range(3)
+    ]
     return (255 * np.concatenate(planes, axis=-1)).astype(np.uint8)
 
 
 def _distances(num: int, size: int, seed: int, radius: tuple[float, float]) -> np.ndarray:
-    """Squared distances float32 [num, size, size, 1] from a random centre, in units of two random radii (pixels)."""
+    """Squared distances float32 [num, size, size, 1] from a random center, in units of two random radii (pixels)."""
     rng = np.random.default_rng(seed)
     axis = np.arange(size, dtype=np.float32)
-    centre = rng.uniform(0.3 * size, 0.7 * size, (2, num, 1)).astype(np.float32)
-    rows, columns = ((axis - centre) / rng.uniform(*radius, (2, num, 1)).astype(np.float32)) ** 2
+    center = rng.uniform(0.3 * size, 0.7 * size, (2, num, 1)).astype(np.float32)
+    rows, columns = ((axis - center) / rng.uniform(*radius, (2, num, 1)).astype(np.float32)) ** 2
     return (rows[:, :, None] + columns[:, None, :])[..., None]

@@ -79,12 +79,16 @@ SIDES = {"ours": ours, "pythae": pythae}
 
 def main() -> None:
     """Runs the two sides in turn, each in its own process, the order reversed in every other round."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--pythae_images", type=int, default=20)
     parser.add_argument("--samples", type=int, default=5_000)
-    parser.add_argument("--side", choices=SIDES, help="runs this side here; what the processes are started with")
+    parser.add_argument(
+        "--side", choices=SIDES, help="runs this side here; what the processes are started with"
+    )
     args = parser.parse_args()
     images = {"ours": args.images, "pythae": args.pythae_images}
     if args.side:
@@ -93,13 +97,22 @@ def main() -> None:
     least: dict[str, float] = {}
     for number in range(args.rounds):
         for side in (list(SIDES), list(SIDES)[::-1])[number % 2]:
-            command = [sys.executable, "-m", "benchmarks.likelihood", f"--side={side}", f"--samples={args.samples}"]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.likelihood",
+                f"--side={side}",
+                f"--samples={args.samples}",
+            ]
             command += [f"--images={args.images}", f"--pythae_images={args.pythae_images}"]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found = json.loads(done.stdout.splitlines()[-1])
             draw = found["seconds"] / (images[side] * args.samples)
             least[side] = min(draw, least.get(side, draw))
-            print(f"round {number}  {side:7s} {images[side]:6d} images  {1e6 * draw:7.2f} us a draw  {found}", flush=True)
+            print(
+                f"round {number}  {side:7s} {images[side]:6d} images  {1e6 * draw:7.2f} us a draw  {found}",
+                flush=True,
+            )
     for side, draw in least.items():
         print(
             f"{side:7s} {1e6 * draw:7.2f} us a draw; 10,000 images x 5,000 samples: {draw * WHOLE / 60:.1f} minutes (reckoned)"

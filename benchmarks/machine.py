@@ -25,7 +25,9 @@ def gpu_name() -> str:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         return ", ".join(
-            subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.split("\n")[:-1]
+            subprocess.run(
+                command, capture_output=True, text=True, check=True, timeout=30
+            ).stdout.split("\n")[:-1]
         )
     return ""
 
@@ -42,11 +44,19 @@ def versions() -> dict[str, str]:
 def describe() -> dict[str, Any]:
     """Processor, cores that this process may use, GPU, load (processes that were running already), versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cpu": cpu_name(), "cores": cores, "gpu": gpu_name(), "load": os.getloadavg()[0], "versions": versions()}
+    return {
+        "cpu": cpu_name(),
+        "cores": cores,
+        "gpu": gpu_name(),
+        "load": os.getloadavg()[0],
+        "versions": versions(),
+    }
 
 
 def sentence(machine: dict[str, Any]) -> str:
     """The same in one line."""
-    hardware = f"{machine['cpu']}, {machine['cores']} cores" + (f", {machine['gpu']}" if machine["gpu"] else "")
+    hardware = f"{machine['cpu']}, {machine['cores']} cores" + (
+        f", {machine['gpu']}" if machine["gpu"] else ""
+    )
     packages = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return f"{hardware}; {packages}; load at the start {machine['load']:.2f}"

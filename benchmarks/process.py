@@ -20,7 +20,13 @@ from benchmarks.rounds import alternating
 
 Commands = list[list[str]]
 NUM_SEEDS, NUM_TRAIN = 8, 100_000
-BETA_VAE = {"batch_size": 64, "learning_rate": 5e-4, "beta": 4.0, "log_every": 50, "eval_every": 400}  # as in our config
+BETA_VAE = {
+    "batch_size": 64,
+    "learning_rate": 5e-4,
+    "beta": 4.0,
+    "log_every": 50,
+    "eval_every": 400,
+}  # as in our config
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +39,12 @@ class Job:
 
 
 def _ours(config: str, steps: int, workdir: pathlib.Path, *flags: str) -> list[str]:
-    flags = [f"--config=configs/{config}.py", f"--config.train.num_steps={steps}", f"--workdir={workdir}", *flags]
+    flags = [
+        f"--config=configs/{config}.py",
+        f"--config.train.num_steps={steps}",
+        f"--workdir={workdir}",
+        *flags,
+    ]
     return [sys.executable, "-m", "vae_jax.main", *flags]
 
 
@@ -46,7 +57,9 @@ def _beta_vae(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str
         flags = [f"--data={data}", f"--workdir={workdir / name}", f"--steps={steps}"]
         flags += [f"--{flag}={value}" for flag, value in BETA_VAE.items()]
         flags += ["--compile"] if name == "torch_compile" else []
-        variants[CONTESTANTS[name].title] = [[sys.executable, "-m", "benchmarks.torch_sprites", *flags]]
+        variants[CONTESTANTS[name].title] = [
+            [sys.executable, "-m", "benchmarks.torch_sprites", *flags]
+        ]
     return variants
 
 
@@ -54,7 +67,10 @@ def _sweep(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, C
     """Eight seeds of the VAE on digits: one program, or eight runs one after the other."""
     del data
     seeds = ",".join(map(str, range(NUM_SEEDS)))
-    alone = [_ours("vae", steps, workdir / f"seed{seed}", f"--config.seed={seed}") for seed in range(NUM_SEEDS)]
+    alone = [
+        _ours("vae", steps, workdir / f"seed{seed}", f"--config.seed={seed}")
+        for seed in range(NUM_SEEDS)
+    ]
     return {
         "one program": [_ours("vae", steps, workdir / "sweep", f"--config.sweep.seed={seeds}")],
         "one after the other": alone,
@@ -63,7 +79,11 @@ def _sweep(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, C
 
 def render_sprites(path: pathlib.Path) -> None:
     """Writes the file of sprites that PyTorch reads."""
-    subprocess.run([sys.executable, "-m", "benchmarks.sprites_file", str(path), str(NUM_TRAIN)], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.sprites_file", str(path), str(NUM_TRAIN)],
+        cwd=ROOT,
+        check=True,
+    )
 
 
 JOBS = {
@@ -82,23 +102,33 @@ def run_timed(commands: Sequence[Sequence[str]], scratch: pathlib.Path) -> dict[
     for command in commands:
         with open(scratch / "output", "w") as output:
             process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, cwd=ROOT, env=clean_environment(scratch)
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=clean_environment(scratch),
             )
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            words = (scratch / "output").read_text(errors="replace").strip().splitlines() or ["no output"]
+            words = (scratch / "output").read_text(errors="replace").strip().splitlines() or [
+                "no output"
+            ]
             raise ChildFailed(words[-1][:300])
         memory = max(memory, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6)
     return {"seconds": time.perf_counter() - start, "memory_mb": memory}
 
 
-def measure_job(name: str, steps: int, repeats: int, say: Callable[[str], None]) -> dict[str, dict[str, Any]]:
+def measure_job(
+    name: str, steps: int, repeats: int, say: Callable[[str], None]
+) -> dict[str, dict[str, Any]]:
     """Medians of each variant of a job, order alternated; every repeat has an empty workdir. One that fails is left out."""
     job, times = JOBS[name], {}
     for rival in job.rivals:
         if missing := CONTESTANTS[rival].missing():
-            say(f"{name}: {CONTESTANTS[rival].title} is left out, {' and '.join(missing)} not installed; {INSTALL}")
+            say(
+                f"{name}: {CONTESTANTS[rival].title} is left out, {' and '.join(missing)} not installed; {INSTALL}"
+            )
     with scratch_folder() as data:
         if job.prepare:
             job.prepare(data / "data.npz")

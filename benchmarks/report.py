@@ -6,7 +6,16 @@ from typing import Any
 from benchmarks.contestants import CONTESTANTS, PYTORCH
 from benchmarks.tasks import TASKS
 
-HEADER = ("task", "contestant", "images/s", "to PyTorch", "share of matmul peak", "compile s", "first step s", "peak MB")
+HEADER = (
+    "task",
+    "contestant",
+    "images/s",
+    "to PyTorch",
+    "share of matmul peak",
+    "compile s",
+    "first step s",
+    "peak MB",
+)
 PROCESS_HEADER = ("job", "variant", "seconds", "each run", "peak MB")
 
 
@@ -21,7 +30,9 @@ def reference(results: dict[str, dict[str, Any]]) -> float | None:
     return max((results[name]["rate"] for name in PYTORCH if name in results), default=None)
 
 
-def with_ratios(results: dict[str, dict[str, Any]], flops: int, peak: float | None) -> dict[str, dict[str, Any]]:
+def with_ratios(
+    results: dict[str, dict[str, Any]], flops: int, peak: float | None
+) -> dict[str, dict[str, Any]]:
     """The results of one task, each with `to_pytorch`, and `share_of_peak` of a peak in operations per second."""
     best = reference(results)
     return {
@@ -55,14 +66,22 @@ def train_rows(results: dict[str, dict[str, dict[str, Any]]]) -> list[list[str]]
 
 def peak_sentence(peaks: dict[str, dict[str, Any]], dtype: str) -> str:
     """The matmul peaks in one line."""
-    parts = [f"{r['title']} {r['rate'] / 1e9:,.0f} GFLOP/s (size {r['size']})" for r in peaks.values()]
+    parts = [
+        f"{r['title']} {r['rate'] / 1e9:,.0f} GFLOP/s (size {r['size']})" for r in peaks.values()
+    ]
     return f"Matmul peak in {dtype}, the best size by its median: " + ", ".join(parts)
 
 
 def process_rows(results: dict[str, dict[str, dict[str, Any]]]) -> list[list[str]]:
     """Rows of the table of whole processes: job -> variant -> numbers."""
     return [
-        [job, name, f"{r['seconds']:.1f}", " ".join(f"{s:.1f}" for s in r["all_seconds"]), f"{r['memory_mb']:,.0f}"]
+        [
+            job,
+            name,
+            f"{r['seconds']:.1f}",
+            " ".join(f"{s:.1f}" for s in r["all_seconds"]),
+            f"{r['memory_mb']:,.0f}",
+        ]
         for job, variants in results.items()
         for name, r in variants.items()
     ]

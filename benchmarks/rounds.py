@@ -26,5 +26,7 @@ def measure(runners: Mapping[str, Callable[[], Round]], rounds: int) -> dict[str
 def summary(rounds: list[Round]) -> dict[str, Any]:
     """The median rate in units per second, every rate, and the largest of everything else."""
     rates = [r["units"] / r["seconds"] for r in rounds]
-    rest = {key: max(r[key] for r in rounds) for key in rounds[0] if key not in ("units", "seconds")}
+    rest = {
+        key: max(r[key] for r in rounds) for key in rounds[0] if key not in ("units", "seconds")
+    }
     return {"rate": statistics.median(rates), "rates": rates, **rest}

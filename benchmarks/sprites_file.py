@@ -15,16 +15,30 @@ CHUNK = 2_000  # images rendered at a time
 
 def render(source: Source, num: int) -> np.ndarray:
     """The first images of a source, uint8 [num, 64, 64, 1], 0 and 255."""
-    take, key = jax.jit(lambda index: (255 * source.take(index, key)["x"]).astype("uint8")), jax.random.key(0)
+    take, key = (
+        jax.jit(lambda index: (255 * source.take(index, key)["x"]).astype("uint8")),
+        jax.random.key(0),
+    )
     starts = range(0, num, CHUNK)
-    return np.concatenate([np.asarray(take(np.arange(start, min(start + CHUNK, num)))) for start in starts])
+    return np.concatenate(
+        [np.asarray(take(np.arange(start, min(start + CHUNK, num)))) for start in starts]
+    )
 
 
 def main(path: str, num_train: str) -> None:
     """Writes train, valid and test images; validation and test whole."""
     dataset = load("sprites")
-    splits = {"valid": dataset.valid.num_examples, "test": dataset.test.num_examples, "train": int(num_train)}
-    np.savez(path, **{f"{split}_images": render(getattr(dataset, split), num) for split, num in splits.items()})
+    splits = {
+        "valid": dataset.valid.num_examples,
+        "test": dataset.test.num_examples,
+        "train": int(num_train),
+    }
+    np.savez(
+        path,
+        **{
+            f"{split}_images": render(getattr(dataset, split), num) for split, num in splits.items()
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,9 @@ class Task:
     title: str  # in the table
     batch_size: int
     network: str
-    config: tuple[str, str]  # file in configs/ without its ending, and the argument of its get_config
+    config: tuple[
+        str, str
+    ]  # file in configs/ without its ending, and the argument of its get_config
     images: Callable[[int], np.ndarray]  # number -> uint8 [number, H, W, C]
     num_images: int
     dynamic: bool  # x ~ Bernoulli(images / 255), anew at each reading; otherwise x = images / 255
@@ -48,17 +50,42 @@ class Task:
         return config
 
 
-MLP_LAYERS = (flops.dense(784, 400), flops.dense(400, 2 * 20), flops.dense(20, 400), flops.dense(400, 784))
+MLP_LAYERS = (
+    flops.dense(784, 400),
+    flops.dense(400, 2 * 20),
+    flops.dense(20, 400),
+    flops.dense(400, 784),
+)
 BURGESS_LAYERS = (
     *(flops.conv(64, 1, 32), flops.conv(32, 32, 32), flops.conv(16, 32, 64), flops.conv(8, 64, 64)),
-    *(flops.dense(1024, 256), flops.dense(256, 2 * 10), flops.dense(10, 256), flops.dense(256, 1024)),
+    *(
+        flops.dense(1024, 256),
+        flops.dense(256, 2 * 10),
+        flops.dense(10, 256),
+        flops.dense(256, 1024),
+    ),
     *(flops.conv(8, 64, 64), flops.conv(16, 64, 32), flops.conv(32, 32, 32), flops.conv(64, 32, 1)),
 )
-LADDER_LINEAR = ((32, 32), (32, 32), (32, 2 * 4), (32, 2 * 4), (4, 32))  # of a stochastic layer, besides its block
+LADDER_LINEAR = (
+    (32, 32),
+    (32, 32),
+    (32, 2 * 4),
+    (32, 2 * 4),
+    (4, 32),
+)  # of a stochastic layer, besides its block
 LADDER_LAYERS = (
     *(flops.conv(28, 1, 32), flops.conv(14, 32, 32)),  # down to 14 and 7 pixels a side
-    *(flops.conv(size, 32, 32, kernel=kernel, stride=1) for size in (14, 7) for kernel in (3, 1) for _ in range(2)),
-    *(flops.conv(size, cin, cout, kernel=1, stride=1) for size in (14, 7) for cin, cout in LADDER_LINEAR),
+    *(
+        flops.conv(size, 32, 32, kernel=kernel, stride=1)
+        for size in (14, 7)
+        for kernel in (3, 1)
+        for _ in range(2)
+    ),
+    *(
+        flops.conv(size, cin, cout, kernel=1, stride=1)
+        for size in (14, 7)
+        for cin, cout in LADDER_LINEAR
+    ),
     flops.conv(28, 32, 1),
 )
 
@@ -94,10 +121,22 @@ CONV = Task(
     bare_steps=2,
 )
 
-_BLOCKS = 2 * (flops.conv(8, 128, 32, kernel=3, stride=1), flops.conv(8, 32, 128, kernel=1, stride=1))
+_BLOCKS = 2 * (
+    flops.conv(8, 128, 32, kernel=3, stride=1),
+    flops.conv(8, 32, 128, kernel=1, stride=1),
+)
 VQ_LAYERS = (  # without the look-up of codes, a product that has no backward pass: a hundredth of the whole
-    *(flops.conv(32, 3, 64), flops.conv(16, 64, 128), flops.conv(8, 128, 128, kernel=3, stride=1), *_BLOCKS),
-    *(flops.conv(8, 128, 64, kernel=1, stride=1), flops.conv(8, 64, 128, kernel=3, stride=1), *_BLOCKS),
+    *(
+        flops.conv(32, 3, 64),
+        flops.conv(16, 64, 128),
+        flops.conv(8, 128, 128, kernel=3, stride=1),
+        *_BLOCKS,
+    ),
+    *(
+        flops.conv(8, 128, 64, kernel=1, stride=1),
+        flops.conv(8, 64, 128, kernel=3, stride=1),
+        *_BLOCKS,
+    ),
     *(flops.conv(16, 128, 64), flops.conv(32, 64, 3)),
 )
 VQVAE = Task(
@@ -106,14 +145,18 @@ VQVAE = Task(
     batch_size=32,
     network="vqvae",
     config=("vq_vae", "sprites"),
-    images=images.colours,
+    images=images.colors,
     num_images=20_000,
     dynamic=False,
     beta=0.25,  # of the commitment
     learning_rate=3e-4,
     layers=VQ_LAYERS,
     settings=(  # the published one: its widths, a codebook by averages, nothing revived, no prior fitted
-        *(("model.channels", (32, 128)), ("model.likelihood", "gaussian"), ("model.init_sigma", 0.25)),
+        *(
+            ("model.channels", (32, 128)),
+            ("model.likelihood", "gaussian"),
+            ("model.init_sigma", 0.25),
+        ),
         *(("codes.num_codes", 512), ("codes.code_dim", 64), ("codes.revive_below", 0.0)),
         *(("codes.prior", "uniform"), ("codes.prior_steps", 0)),
         *(("optimizer.learning_rate", 3e-4), ("optimizer.schedule", "constant")),
@@ -133,8 +176,16 @@ LADDER = Task(
     learning_rate=1e-3,
     layers=LADDER_LAYERS,
     settings=(
-        *(("hierarchy.stack", "7x1 14x1"), ("hierarchy.latents", (4,)), ("hierarchy.widths", (32,))),
-        *(("objective.beta_schedule", "constant"), ("objective.beta_steps", 0), ("optimizer.schedule", "constant")),
+        *(
+            ("hierarchy.stack", "7x1 14x1"),
+            ("hierarchy.latents", (4,)),
+            ("hierarchy.widths", (32,)),
+        ),
+        *(
+            ("objective.beta_schedule", "constant"),
+            ("objective.beta_steps", 0),
+            ("optimizer.schedule", "constant"),
+        ),
     ),
 )
 

@@ -18,10 +18,15 @@ def _up(cin: int, cout: int) -> list[nn.Module]:
 
 def mlp(pixels: int = 784, hidden: int = 400, latent_dim: int = 20) -> tuple[nn.Module, nn.Module]:
     """Encoder to mean and log-variance side by side [N, 2 D], and decoder to logits, of images [N, 1, 28, 28]."""
-    encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent_dim))
+    encoder = nn.Sequential(
+        nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent_dim)
+    )
     side = round(pixels**0.5)
     decoder = nn.Sequential(
-        nn.Linear(latent_dim, hidden), nn.ReLU(), nn.Linear(hidden, pixels), nn.Unflatten(1, (1, side, side))
+        nn.Linear(latent_dim, hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, pixels),
+        nn.Unflatten(1, (1, side, side)),
     )
     return encoder, decoder
 
@@ -33,7 +38,13 @@ def burgess(latent_dim: int = 10) -> tuple[nn.Module, nn.Module]:
         *(nn.Flatten(), nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 2 * latent_dim)),
     )
     decoder = nn.Sequential(
-        *(nn.Linear(latent_dim, 256), nn.ReLU(), nn.Linear(256, 1024), nn.ReLU(), nn.Unflatten(1, (64, 4, 4))),
+        *(
+            nn.Linear(latent_dim, 256),
+            nn.ReLU(),
+            nn.Linear(256, 1024),
+            nn.ReLU(),
+            nn.Unflatten(1, (64, 4, 4)),
+        ),
         *(*_up(64, 64), *_up(64, 32), *_up(32, 32), *_up(32, 1)[:1]),
     )
     return encoder, decoder
@@ -48,7 +59,12 @@ class Bottleneck(nn.Module):
 
     def __init__(self, features: int, inner: int) -> None:
         super().__init__()
-        convolutions = (nn.ReLU(), nn.Conv2d(features, inner, 3, padding=1), nn.ReLU(), nn.Conv2d(inner, features, 1))
+        convolutions = (
+            nn.ReLU(),
+            nn.Conv2d(features, inner, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(inner, features, 1),
+        )
         self.block = nn.Sequential(*convolutions)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -61,10 +77,20 @@ def vqvae(features: int = 128, inner: int = 32, code_dim: int = 64) -> tuple[nn.
     half = features // 2
     encoder = nn.Sequential(
         *(*_down(3, half), *_down(half, features), nn.Conv2d(features, features, 3, padding=1)),
-        *(Bottleneck(features, inner), Bottleneck(features, inner), nn.ReLU(), nn.Conv2d(features, code_dim, 1)),
+        *(
+            Bottleneck(features, inner),
+            Bottleneck(features, inner),
+            nn.ReLU(),
+            nn.Conv2d(features, code_dim, 1),
+        ),
     )
     decoder = nn.Sequential(
-        *(nn.Conv2d(code_dim, features, 3, padding=1), Bottleneck(features, inner), Bottleneck(features, inner), nn.ReLU()),
+        *(
+            nn.Conv2d(code_dim, features, 3, padding=1),
+            Bottleneck(features, inner),
+            Bottleneck(features, inner),
+            nn.ReLU(),
+        ),
         *(*_up(features, half), *_up(half, 3)[:1]),
     )
     return encoder, decoder
@@ -76,7 +102,14 @@ class VQVAE(nn.Module):
     The codebook is a moving average of the z_e that chose each code, which is taken in the forward pass.
     """
 
-    def __init__(self, beta: float, num_codes: int = 512, code_dim: int = 64, sigma: float = 0.25, decay: float = 0.99) -> None:
+    def __init__(
+        self,
+        beta: float,
+        num_codes: int = 512,
+        code_dim: int = 64,
+        sigma: float = 0.25,
+        decay: float = 0.99,
+    ) -> None:
         super().__init__()
         self.encoder, self.decoder = vqvae(code_dim=code_dim)
         self.beta, self.sigma, self.decay = beta, sigma, decay
@@ -90,9 +123,15 @@ class VQVAE(nn.Module):
         vectors = z_e.permute(0, 2, 3, 1).reshape(-1, z_e.shape[1])
         with torch.no_grad():
             codes = (self.codebook.square().sum(1) - 2 * vectors @ self.codebook.T).argmin(1)
-            e = F.embedding(codes, self.codebook).view(*z_e.shape[:1], *z_e.shape[2:], -1).permute(0, 3, 1, 2)
+            e = (
+                F.embedding(codes, self.codebook)
+                .view(*z_e.shape[:1], *z_e.shape[2:], -1)
+                .permute(0, 3, 1, 2)
+            )
         mean = self.decoder(z_e + (e - z_e).detach()).float()
-        distortion = 0.5 * ((x - mean) / self.sigma).square().sum() + x.numel() * math.log(self.sigma * (2 * math.pi) ** 0.5)
+        distortion = 0.5 * ((x - mean) / self.sigma).square().sum() + x.numel() * math.log(
+            self.sigma * (2 * math.pi) ** 0.5
+        )
         loss = (distortion + self.beta * (z_e - e).square().sum()) / x.shape[0]
         self.average(vectors.detach(), codes)
         return loss
@@ -147,7 +186,10 @@ class Rung(nn.Module):
     def __init__(self, width: int, latent: int) -> None:
         super().__init__()
         self.from_state, self.from_features = nn.Conv2d(width, width, 1), nn.Conv2d(width, width, 1)
-        self.prior, self.posterior = nn.Conv2d(width, 2 * latent, 1), nn.Conv2d(width, 2 * latent, 1)
+        self.prior, self.posterior = (
+            nn.Conv2d(width, 2 * latent, 1),
+            nn.Conv2d(width, 2 * latent, 1),
+        )
         self.from_z, self.refine = nn.Conv2d(latent, width, 1), Residual(width)
 
     def forward(self, h: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,7 +201,12 @@ class Rung(nn.Module):
         p_logvar, logvar = p_logvar.clamp(-14, 8), logvar.clamp(-14, 8)
         z = mean + torch.randn_like(mean) * torch.exp(0.5 * logvar)
         difference = logvar - p_logvar
-        kl = 0.5 * ((mean - p_mean).square() * torch.exp(-p_logvar) + difference.exp() - 1 - difference).sum()
+        kl = (
+            0.5
+            * (
+                (mean - p_mean).square() * torch.exp(-p_logvar) + difference.exp() - 1 - difference
+            ).sum()
+        )
         return self.refine(h + self.from_z(z)), kl
 
 
@@ -169,7 +216,10 @@ class Ladder(nn.Module):
     def __init__(self, beta: float, width: int = 32, latent: int = 4) -> None:
         super().__init__()
         self.beta = beta
-        self.stem, self.down = nn.Conv2d(1, width, 4, stride=2, padding=1), nn.Conv2d(width, width, 4, stride=2, padding=1)
+        self.stem, self.down = (
+            nn.Conv2d(1, width, 4, stride=2, padding=1),
+            nn.Conv2d(width, width, 4, stride=2, padding=1),
+        )
         self.large, self.small = Residual(width), Residual(width)
         self.start = nn.Parameter(0.1 * torch.randn(1, width, 7, 7))
         self.top, self.bottom = Rung(width, latent), Rung(width, latent)
@@ -182,11 +232,16 @@ class Ladder(nn.Module):
         small = self.small(self.down(F.relu(large)))
         h, kl_top = self.top(self.start.expand(len(x), -1, -1, -1), small)
         h, kl_bottom = self.bottom(F.interpolate(h, scale_factor=2) + self.place, large)
-        distortion = F.binary_cross_entropy_with_logits(self.out(F.relu(h)).float(), x, reduction="sum")
+        distortion = F.binary_cross_entropy_with_logits(
+            self.out(F.relu(h)).float(), x, reduction="sum"
+        )
         return (distortion + self.beta * (kl_top + kl_bottom)) / x.shape[0]
 
 
-MODELS: dict[str, Callable[[float], nn.Module]] = {"ladder": Ladder, "vqvae": VQVAE}  # those that are no VAE of two networks
+MODELS: dict[str, Callable[[float], nn.Module]] = {
+    "ladder": Ladder,
+    "vqvae": VQVAE,
+}  # those that are no VAE of two networks
 
 
 def make(network: str, beta: float) -> nn.Module:

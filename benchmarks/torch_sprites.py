@@ -57,7 +57,10 @@ def train(model: VAE, arguments: argparse.Namespace, where: torch.device) -> Non
     """Trains, and leaves the newest and the best checkpoint in the workdir, and the losses in a file of JSON lines."""
     images, valid = (load(arguments.data, split, where) for split in ("train", "valid"))
     step = torch_train.make_step(
-        *(model, images), dynamic=False, learning_rate=arguments.learning_rate, compiled=arguments.compile
+        *(model, images),
+        dynamic=False,
+        learning_rate=arguments.learning_rate,
+        compiled=arguments.compile,
     )
     best, batches = -float("inf"), torch_train.batches(len(images), arguments.batch_size, where)
     with open(arguments.workdir / "metrics.jsonl", "w") as log:
@@ -68,10 +71,14 @@ def train(model: VAE, arguments: argparse.Namespace, where: torch.device) -> Non
             if number % arguments.eval_every == 0 or number == arguments.steps:
                 values = evaluate(model, valid)
                 print(json.dumps({"step": number, **values}), file=log)
-                torch.save({"step": number, "model": model.state_dict()}, arguments.workdir / "last.pt")
+                torch.save(
+                    {"step": number, "model": model.state_dict()}, arguments.workdir / "last.pt"
+                )
                 if values["elbo"] > best:
                     best = values["elbo"]
-                    torch.save({"step": number, "model": model.state_dict()}, arguments.workdir / "best.pt")
+                    torch.save(
+                        {"step": number, "model": model.state_dict()}, arguments.workdir / "best.pt"
+                    )
 
 
 def main() -> None:

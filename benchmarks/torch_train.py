@@ -26,7 +26,7 @@ def make_model(network: str, beta: float, where: torch.device) -> nn.Module:
 
 
 def read(images: Tensor, index: Tensor, *, dynamic: bool, layout: torch.memory_format) -> Tensor:
-    """The examples at index, x [B, C, H, W] float32 in [0, 1], binarised anew where `dynamic`.
+    """The examples at index, x [B, C, H, W] float32 in [0, 1], binarized anew where `dynamic`.
 
     The comparison with uniform numbers is three times as fast on the CPU as `torch.bernoulli`.
     """
@@ -41,7 +41,13 @@ def batches(num: int, batch_size: int, where: torch.device) -> Iterator[Tensor]:
 
 
 def make_step(
-    model: nn.Module, images: Tensor, *, dynamic: bool, learning_rate: float, compiled: bool, autocast: bool = False
+    model: nn.Module,
+    images: Tensor,
+    *,
+    dynamic: bool,
+    learning_rate: float,
+    compiled: bool,
+    autocast: bool = False,
 ) -> Callable[[Tensor], Tensor]:
     """Index [B] -> loss []: one step of fused Adam.
 

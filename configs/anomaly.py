@@ -1,7 +1,7 @@
 """What a likelihood finds strange: a digit that was left out, or MNIST for a model of Fashion-MNIST (arXiv:1810.09136).
 
 python -m vae_jax.main --config=configs/anomaly.py
-    digits without the class 7, dynamically binarised: AUROC 0.837 +- 0.031 by the likelihood, of 41 sevens and 318 others
+    digits without the class 7, dynamically binarized: AUROC 0.837 +- 0.031 by the likelihood, of 41 sevens and 318 others
 
 ... --config=configs/anomaly.py:mnist --config.data.dir=DIR --config.data.leave_out=2 --config.train.num_steps=4300
     MNIST without the class 2, 10 epochs: AUROC 0.901 +- 0.006 by the likelihood with 100 importance samples, of 1,032 twos and

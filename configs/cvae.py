@@ -1,7 +1,7 @@
 """Conditional VAE: encoder and decoder are given the class (Sohn et al., 2015, NeurIPS; Kingma et al., 2014, arXiv:1406.5298).
 
 python -m vae_jax.main --config=configs/cvae.py
-    digits, dynamically binarised: test ELBO -21.07 +- 0.25 nats (seed 0); 20 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -21.07 +- 0.25 nats (seed 0); 20 s on 2 CPU cores with other work
 """
 
 from vae_jax.config import Config

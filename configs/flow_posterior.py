@@ -1,7 +1,7 @@
 """VAE with an inverse autoregressive flow as posterior (Kingma et al., 2016, arXiv:1606.04934).
 
 python -m vae_jax.main --config=configs/flow_posterior.py
-    digits, dynamically binarised: test ELBO -23.22 +- 0.20 nats (seed 0); 55 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.22 +- 0.20 nats (seed 0); 55 s on 2 CPU cores with other work
 
 --config.model.posterior=planar (Rezende and Mohamed, 2015, arXiv:1505.05770) and sylvester (van den Berg et al., 2018,
 arXiv:1803.05649) are the others.
@@ -17,6 +17,10 @@ def get_config(data: str = "digits") -> Config:
     config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
-    config.model.posterior, config.model.posterior_flows, config.model.posterior_width = "iaf", 4, 128
+    config.model.posterior, config.model.posterior_flows, config.model.posterior_width = (
+        "iaf",
+        4,
+        128,
+    )
     config.optimizer.schedule = "cosine"
     return config

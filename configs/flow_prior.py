@@ -1,7 +1,7 @@
 """VAE with a RealNVP prior of 6 coupling layers (Dinh et al., 2017, arXiv:1605.08803; Chen et al., 2017, arXiv:1611.02731).
 
 python -m vae_jax.main --config=configs/flow_prior.py
-    digits, dynamically binarised: test ELBO -23.18 +- 0.21 nats (seed 0); 31 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.18 +- 0.21 nats (seed 0); 31 s on 2 CPU cores with other work
 
 --config.model.prior=autoregressive takes a masked autoregressive flow (Papamakarios et al., 2017, arXiv:1705.07057).
 """

@@ -1,7 +1,7 @@
 """VAE with finite scalar quantization, 2x2 codes of 8 x 5 levels (Mentzer et al., 2023, arXiv:2309.15505).
 
 python -m vae_jax.main --config=configs/fsq_vae.py
-    digits, dynamically binarised: test ELBO -27.11 +- 0.19 nats (seed 0); 7 min on 2 CPU cores with other work, before the
+    digits, dynamically binarized: test ELBO -27.11 +- 0.19 nats (seed 0); 7 min on 2 CPU cores with other work, before the
     prior's optimizer was changed
 """
 
@@ -16,7 +16,11 @@ def get_config(data: str = "digits") -> Config:
     config.model.kind, config.model.network = "vq", "resnet"
     config.model.channels = (32, 64)
     config.codes.quantizer, config.codes.levels = "fsq", (8, 5) if data == "digits" else (8, 6, 5)
-    config.codes.prior, config.codes.prior_steps, config.codes.prior_features = "pixelcnn", 1_000, 32
+    config.codes.prior, config.codes.prior_steps, config.codes.prior_features = (
+        "pixelcnn",
+        1_000,
+        32,
+    )
     config.objective.name = "vq"
     config.optimizer.schedule = "cosine"
     config.train.num_steps = 2_000

@@ -1,7 +1,7 @@
 """Hierarchical VAE on feature maps, residual and top-down (Child, 2021, arXiv:2011.10650).
 
 python -m vae_jax.main --config=configs/hierarchical_conv.py
-    digits, dynamically binarised: test ELBO -23.56 +- 0.23 nats (seed 0); 92 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.56 +- 0.23 nats (seed 0); 92 s on 2 CPU cores with other work
 
 `hierarchy.stack` reads "resolution x layers" from the top down. For other images than 8x8 and 28x28 give your own.
 """
@@ -16,8 +16,16 @@ def get_config(data: str = "digits") -> Config:
     config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.kind, config.model.network = "hierarchical", "conv"
     if data == "digits":
-        config.hierarchy.stack, config.hierarchy.latents, config.hierarchy.widths = "1x1 4x1", (10, 2), (64, 32)
+        config.hierarchy.stack, config.hierarchy.latents, config.hierarchy.widths = (
+            "1x1 4x1",
+            (10, 2),
+            (64, 32),
+        )
     else:
-        config.hierarchy.stack, config.hierarchy.latents, config.hierarchy.widths = "1x1 7x1 14x1", (20, 4, 4), (128, 64, 32)
+        config.hierarchy.stack, config.hierarchy.latents, config.hierarchy.widths = (
+            "1x1 7x1 14x1",
+            (20, 4, 4),
+            (128, 64, 32),
+        )
     config.optimizer.schedule = "cosine"
     return config

@@ -1,7 +1,7 @@
 """Importance-weighted autoencoder with 50 samples (Burda, Grosse and Salakhutdinov, 2016, arXiv:1509.00519).
 
 python -m vae_jax.main --config=configs/iwae.py
-    digits, dynamically binarised: test ELBO -26.94 +- 0.38 nats (seed 0); log p(x) -22.60 +- 0.20 with 1,000 importance
+    digits, dynamically binarized: test ELBO -26.94 +- 0.38 nats (seed 0); log p(x) -22.60 +- 0.20 with 1,000 importance
     samples; 38 s on 2 CPU cores with other work
 
 --config.objective.name=dreg is the doubly reparameterised gradient of Tucker et al., 2019, arXiv:1810.04152; stl, miwae, piwae,

@@ -1,7 +1,7 @@
 """Ladder VAE: two stochastic layers, inferred from the top down (Sonderby et al., 2016, arXiv:1602.02282).
 
 python -m vae_jax.main --config=configs/ladder_vae.py
-    digits, dynamically binarised: test ELBO -23.04 +- 0.25 nats (seed 0); 107 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.04 +- 0.25 nats (seed 0); 107 s on 2 CPU cores with other work
 """
 
 from vae_jax.config import Config

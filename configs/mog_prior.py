@@ -1,7 +1,7 @@
 """VAE with a mixture of 50 learned Gaussians as prior (Dilokthanakul et al., 2016, arXiv:1611.02648).
 
 python -m vae_jax.main --config=configs/mog_prior.py
-    digits, dynamically binarised: test ELBO -23.51 +- 0.21 nats (seed 0); 24 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.51 +- 0.21 nats (seed 0); 24 s on 2 CPU cores with other work
 """
 
 from vae_jax.config import Config

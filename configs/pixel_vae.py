@@ -1,7 +1,7 @@
 """VAE with an autoregressive decoder of small receptive field (Gulrajani et al., 2017, arXiv:1611.05013).
 
 python -m vae_jax.main --config=configs/pixel_vae.py
-    digits, dynamically binarised: test ELBO -23.04 +- 0.22 nats (seed 0); 5 min on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.04 +- 0.22 nats (seed 0); 5 min on 2 CPU cores with other work
 
 With more masked layers the decoder sees more of the image, and the codes say less: the test bed of posterior collapse.
 """

@@ -1,7 +1,7 @@
 """Semi-supervised M2 with 100 labels (Kingma et al., 2014, arXiv:1406.5298).
 
 python -m vae_jax.main --config=configs/semi_supervised.py
-    digits, dynamically binarised: test ELBO -21.20 +- 0.25 nats (seed 0) given the class; accuracy 0.836 +- 0.020; 25 s on
+    digits, dynamically binarized: test ELBO -21.20 +- 0.25 nats (seed 0) given the class; accuracy 0.836 +- 0.020; 25 s on
     2 CPU cores with other work
 """
 

@@ -1,7 +1,7 @@
 """VAE with a VampPrior: posteriors of 100 learned pseudo-inputs (Tomczak and Welling, 2018, arXiv:1705.07120).
 
 python -m vae_jax.main --config=configs/vamp_prior.py
-    digits, dynamically binarised: test ELBO -23.08 +- 0.22 nats (seed 0); 33 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.08 +- 0.22 nats (seed 0); 33 s on 2 CPU cores with other work
 """
 
 from vae_jax.config import Config

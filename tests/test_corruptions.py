@@ -9,7 +9,9 @@ import pytest
 
 from vae_jax.corruptions import gaussian_noise, masking, salt_and_pepper
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 SHAPE = (64, 20, 20, 1)
 SIZE = 64 * 20 * 20
 ALL = {"gaussian_noise": gaussian_noise, "masking": masking, "salt_and_pepper": salt_and_pepper}
@@ -79,5 +81,9 @@ def test_the_key_decides(name):
 def test_the_gradient_is_that_of_the_entries_left_alone(name):
     corrupt, x = ALL[name](0.3), images()[:2]
     gradient = jit(jax.grad(lambda x: jnp.sum(corrupt(jax.random.key(1), x))))(x)
-    untouched = np.ones_like(x) if name == "gaussian_noise" else np.asarray(jit(corrupt)(jax.random.key(1), x) == x)
+    untouched = (
+        np.ones_like(x)
+        if name == "gaussian_noise"
+        else np.asarray(jit(corrupt)(jax.random.key(1), x) == x)
+    )
     np.testing.assert_array_equal(gradient, untouched)

@@ -9,7 +9,9 @@ import pytest
 
 from vae_jax import interpolation
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 KINDS = ("linear", "spherical")
 interpolate = jit(interpolation.interpolate, static_argnames=("num_points", "kind"))
 
@@ -18,7 +20,9 @@ def codes(shape, norm=None):
     start, end = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     if norm is None:
         return start, end
-    return tuple(np.float32(norm) * z / np.linalg.norm(z, axis=-1, keepdims=True) for z in (start, end))
+    return tuple(
+        np.float32(norm) * z / np.linalg.norm(z, axis=-1, keepdims=True) for z in (start, end)
+    )
 
 
 @pytest.mark.parametrize("shape", [(2,), (2, 3, 5)])
@@ -51,7 +55,9 @@ def test_spherical_keeps_the_norm_and_turns_at_a_constant_rate(norm):
     path = np.asarray(interpolate(start, end, 9, kind="spherical"), np.float64)
     np.testing.assert_allclose(np.linalg.norm(path, axis=-1), norm, rtol=1e-5)
     turns = np.arccos(np.sum(path[1:] * path[:-1], -1) / norm**2)
-    whole = np.arccos(np.sum(np.asarray(start, np.float64) * np.asarray(end, np.float64), -1) / norm**2)
+    whole = np.arccos(
+        np.sum(np.asarray(start, np.float64) * np.asarray(end, np.float64), -1) / norm**2
+    )
     np.testing.assert_allclose(turns, np.broadcast_to(whole / 8, turns.shape), rtol=1e-3)
 
 
@@ -65,7 +71,9 @@ def test_each_pair_of_a_batch_has_its_own_angle():
     start, end = codes((5, 4))
     end[2] = start[2]  # one degenerate pair must not turn the others into lines
     together = interpolate(start, end, 5, kind="spherical")
-    alone = np.stack([interpolate(a, b, 5, kind="spherical") for a, b in zip(start, end, strict=True)], 1)
+    alone = np.stack(
+        [interpolate(a, b, 5, kind="spherical") for a, b in zip(start, end, strict=True)], 1
+    )
     np.testing.assert_allclose(together, alone, atol=1e-6)
 
 
@@ -75,8 +83,26 @@ SIDE = np.array([2.0, 1.0, 2.0])  # orthogonal to A, of the same length
 
 @pytest.mark.parametrize(
     ("start", "end"),
-    [(A, A), (A, -A), (A, 3 * A), (0 * A, A), (A, 0 * A), (0 * A, 0 * A), (1e-20 * A, 1e-20 * SIDE), (A, A + 1e-6 * SIDE)],
-    ids=["same", "opposite", "parallel", "from zero", "to zero", "zeros", "tiny", "nearly the same"],
+    [
+        (A, A),
+        (A, -A),
+        (A, 3 * A),
+        (0 * A, A),
+        (A, 0 * A),
+        (0 * A, 0 * A),
+        (1e-20 * A, 1e-20 * SIDE),
+        (A, A + 1e-6 * SIDE),
+    ],
+    ids=[
+        "same",
+        "opposite",
+        "parallel",
+        "from zero",
+        "to zero",
+        "zeros",
+        "tiny",
+        "nearly the same",
+    ],
 )
 def test_degenerate_angles_are_finite_and_meet_both_ends(start, end):
     start, end = np.float32(start), np.float32(end)
@@ -86,14 +112,18 @@ def test_degenerate_angles_are_finite_and_meet_both_ends(start, end):
     np.testing.assert_array_equal(path[-1], end)
 
 
-@pytest.mark.parametrize(("start", "end"), [(A, A), (A, -A), (A, 3 * A)], ids=["same", "opposite", "parallel"])
+@pytest.mark.parametrize(
+    ("start", "end"), [(A, A), (A, -A), (A, 3 * A)], ids=["same", "opposite", "parallel"]
+)
 def test_without_a_plane_to_turn_in_the_path_is_straight(start, end):
     path = interpolate(np.float32(start), np.float32(end), 5, kind="spherical")
     np.testing.assert_allclose(path, np.linspace(start, end, 5), atol=1e-5)
 
 
 def test_from_the_origin_no_point_passes_the_end():
-    norms = np.linalg.norm(interpolate(np.zeros(3, np.float32), np.float32(A), 9, kind="spherical"), axis=-1)
+    norms = np.linalg.norm(
+        interpolate(np.zeros(3, np.float32), np.float32(A), 9, kind="spherical"), axis=-1
+    )
     assert np.all(np.diff(norms) > 0)
     assert norms[-1] == 3
 

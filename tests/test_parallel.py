@@ -13,9 +13,14 @@ from vae_jax import parallel
 @pytest.fixture(scope="module")
 def eight_devices():
     script = pathlib.Path(__file__).parent / "programs" / "eight_devices.py"
-    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+    }
     env["PYTHONPATH"] = os.pathsep.join([str(script.parents[2]), env.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)], env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -41,10 +46,17 @@ def test_eight_devices_evaluate_every_example_once(eight_devices):
 
 
 @pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
-def test_lanes_on_eight_devices_are_those_of_one(eight_devices):
-    assert eight_devices["lanes"] < 1e-5
-    assert eight_devices["lanes_are_split"] == 8
-    assert eight_devices["lanes_meshes"] == [0, 3, 4, 7, 3, 8]  # the largest number of devices that divides the lanes
+def test_trials_on_eight_devices_are_those_of_one(eight_devices):
+    assert eight_devices["trials"] < 1e-5
+    assert eight_devices["trials_are_split"] == 8
+    assert eight_devices["trials_meshes"] == [
+        0,
+        3,
+        4,
+        7,
+        3,
+        8,
+    ]  # the largest number of devices that divides the trials
 
 
 @pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite

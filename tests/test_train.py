@@ -28,7 +28,11 @@ def x():
 @pytest.fixture
 def setting(x):
     model, tx = tiny(), optax.adam(1e-2)
-    return make_loss_fn(model, elbo), tx, lambda **kwargs: train.init_state(jax.random.key(0), model, x[:1], tx, **kwargs)
+    return (
+        make_loss_fn(model, elbo),
+        tx,
+        lambda **kwargs: train.init_state(jax.random.key(0), model, x[:1], tx, **kwargs),
+    )
 
 
 def test_one_step_is_what_optax_would_do_by_hand(setting, x):
@@ -69,7 +73,9 @@ def test_an_epoch_equals_its_steps_one_by_one(setting, x):
     loss_fn, tx, init = setting
     source = data.ArraySource(x * 0.7, None, dynamic=True)
     order = functools.partial(data.order.batch_index, num_examples=len(x), batch_size=16, seed=5)
-    together, metrics = train.make_train_epoch(loss_fn, tx, order=order, num_steps=7)(init(), source)
+    together, metrics = train.make_train_epoch(loss_fn, tx, order=order, num_steps=7)(
+        init(), source
+    )
     state, losses = init(), []
     step = train.make_train_step(loss_fn, tx)
     for t in range(7):
@@ -124,7 +130,9 @@ def test_a_step_that_is_not_finite_changes_nothing_but_the_counts(setting, x, wh
     state, history = init(ema=True), []
     for _ in range(8):
         state, metrics = step(state, {"x": x})
-        history.append((jax.device_get(state), int(metrics["skipped"]), int(metrics["skipped_in_a_row"])))
+        history.append(
+            (jax.device_get(state), int(metrics["skipped"]), int(metrics["skipped_in_a_row"]))
+        )
     for t in (1, 2, 5):
         before, after = history[t - 1][0], history[t][0]
         for name in ("params", "opt_state", "ema_params"):

@@ -3,6 +3,8 @@
 Importing this touches no device and brings in no TensorFlow.
 """
 
+import os
+
 from vae_jax import (
     corruptions,
     data,
@@ -17,13 +19,23 @@ from vae_jax import (
     schedules,
     train,
 )
-from vae_jax.experiment.load import load
 from vae_jax.interpolation import interpolate
 from vae_jax.models import VAE
+from vae_jax.models.trained import TrainedModel
 from vae_jax.objectives import elbo, make_loss_fn, reconstruction
 from vae_jax.types import Outputs
 
 __version__ = "0.1.0"
+
+
+def load(
+    workdir: str | os.PathLike, *, trial: int | str | None = None, step: int | None = None
+) -> TrainedModel:
+    """Load a trained model from its run directory; see `vae_jax.experiment.load.load`."""
+    from vae_jax.experiment.load import load as load_run  # needs the config, Orbax and the builders
+
+    return load_run(workdir, trial=trial, step=step)
+
 
 __all__ = [
     "VAE",

@@ -24,7 +24,9 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
 
 def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
     """Strict JSON, indented; numbers that are not finite become null."""
-    write_atomically(path, (json.dumps(finite_or_none(values), indent=2, allow_nan=False) + "\n").encode())
+    write_atomically(
+        path, (json.dumps(finite_or_none(values), indent=2, allow_nan=False) + "\n").encode()
+    )
 
 
 def finite_or_none(value: Any) -> Any:

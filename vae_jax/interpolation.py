@@ -24,7 +24,9 @@ def interpolate(start: Array, end: Array, num_points: int, *, kind: Kind = "line
     line = (1 - t) * start + t * end
     if kind == "linear":
         return line
-    u, v = (z / jnp.maximum(jnp.linalg.norm(z, axis=-1, keepdims=True), 1e-12) for z in (start, end))
+    u, v = (
+        z / jnp.maximum(jnp.linalg.norm(z, axis=-1, keepdims=True), 1e-12) for z in (start, end)
+    )
     # The angle from |u - v| and |u + v|: the arccos of the cosine loses half the digits near 0 and pi.
     angle = 2 * jnp.arctan2(*(jnp.linalg.norm(w, axis=-1, keepdims=True) for w in (u - v, u + v)))
     sine = jnp.sin(angle)

@@ -22,18 +22,27 @@ from ml_collections import config_flags
 from vae_jax import config as config_lib
 from vae_jax import memory
 from vae_jax.config import Config
-from vae_jax.errors import InputError, RunStopped, check_choice, nearest, shortened
+from vae_jax.errors import InputError, RunStopped, check_choice, suggest, truncate
 from vae_jax.experiment import processes
 
 LONGEST_MESSAGE = 4000  # characters; all that is longer repeats a long value
 
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Path of a config file, such as configs/beta_vae.py or configs/vae.py:mnist.", lock_config=True
+    "config",
+    None,
+    "Path of a config file, such as configs/beta_vae.py or configs/vae.py:mnist.",
+    lock_config=True,
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Where the run is kept; runs/<config name> when it is left out.")
-_COORDINATOR = flags.DEFINE_string("coordinator", None, "Address and port of the first of several processes.")
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Where the run is kept; runs/<config name> when it is left out."
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", None, "Address and port of the first of several processes."
+)
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many processes train together.")
-_DISTRIBUTED = flags.DEFINE_bool("distributed", False, "Ask JAX for the other processes, on a cluster that it knows.")
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Ask JAX for the other processes, on a cluster that it knows."
+)
 _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Which of them this is, from 0.")
 _MODE = flags.DEFINE_string(
     "mode",
@@ -51,17 +60,27 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     if config is None and (mode == "train" or workdir is None):
         raise InputError(f"config: give one with --config=configs/NAME.py; {_configs_at_hand()}")
     if not isinstance(config, Config | None):
-        raise InputError(f"config: get_config() must return a vae_jax.config.Config, but returns a {type(config).__name__}")
+        raise InputError(
+            f"config: get_config() must return a vae_jax.config.Config, but returns a {type(config).__name__}"
+        )
     workdir = os.path.expanduser(workdir or f"runs/{config.name}")
-    from vae_jax.experiment import evaluate  # bring in Orbax and matplotlib, which --help can do without
+    from vae_jax.experiment import (
+        evaluate,  # bring in Orbax and matplotlib, which --help can do without
+    )
     from vae_jax.experiment.training import loop
 
     _show_own_messages()
     if not flags.FLAGS["verbosity"].present:
         logging.getLogger().setLevel(logging.WARNING)
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # where Orbax tells every step of a save, and tracebacks
-    with memory.explained():
-        numbers = loop.train_and_evaluate(config, workdir) if mode == "train" else evaluate.evaluate_workdir(workdir, config)
+        logging.getLogger("absl").setLevel(
+            logging.CRITICAL
+        )  # where Orbax tells every step of a save, and tracebacks
+    with memory.explain_memory_errors():
+        numbers = (
+            loop.train_and_evaluate(config, workdir)
+            if mode == "train"
+            else evaluate.evaluate_workdir(workdir, config)
+        )
     if processes.is_first():
         print(evaluate.describe(numbers))
         print(f"figures: {pathlib.Path(workdir) / 'figures'}")
@@ -70,16 +89,20 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
 def _report(config: Config | None, workdir: str | None) -> None:
     """Writes the page of one workdir, or one that compares several, and says where it is."""
     if workdir is None and config is None:
-        raise InputError("workdir: give that of a run, or several with commas between them, --workdir=runs/a,runs/b")
+        raise InputError(
+            "workdir: give that of a run, or several with commas between them, --workdir=runs/a,runs/b"
+        )
     from vae_jax.experiment import report  # brings in matplotlib
 
     given = workdir or f"runs/{config.name}"
-    is_one = os.path.isdir(os.path.expanduser(given))  # with commas in its name, as a lane's
+    is_one = os.path.isdir(os.path.expanduser(given))  # with commas in its name, as a trial's
     workdirs = [os.path.expanduser(part) for part in ([given] if is_one else given.split(","))]
     if len(workdirs) == 1:
         path = report.write_report(workdirs[0])
     else:
-        path = report.write_comparison(workdirs, pathlib.Path(workdirs[0]).parent / "comparison.html")
+        path = report.write_comparison(
+            workdirs, pathlib.Path(workdirs[0]).parent / "comparison.html"
+        )
     print(f"report: {path}")
 
 
@@ -102,16 +125,24 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     try:
         return flags.FLAGS(list(argv))
     except flags.Error as error:
-        lines = str(error).strip().splitlines()  # with a traceback between first and last, when it comes from a config file
-        raise InputError(lines[0] if len(lines) == 1 else f"{lines[0].strip()} {lines[-1].strip()}") from error
+        lines = (
+            str(error).strip().splitlines()
+        )  # with a traceback between first and last, when it comes from a config file
+        raise InputError(
+            lines[0] if len(lines) == 1 else f"{lines[0].strip()} {lines[-1].strip()}"
+        ) from error
     except Exception as error:  # a config file may raise anything
-        raise InputError(f"config: the file cannot be used, {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"config: the file cannot be used, {type(error).__name__}: {error}"
+        ) from error
 
 
 def _check_file(value: str) -> None:
     path = value.partition(":")[0]
     if not pathlib.Path(path).is_file():
-        near = nearest(pathlib.Path(path).name, [p.name for p in pathlib.Path("configs").glob("*.py")])
+        near = suggest(
+            pathlib.Path(path).name, [p.name for p in pathlib.Path("configs").glob("*.py")]
+        )
         raise InputError(f"config = {value!r}: no such file; {_configs_at_hand()}{near}")
 
 
@@ -124,7 +155,7 @@ def _parse(argv: Sequence[str]) -> list[str]:
     try:
         return parse_flags(argv)
     except InputError as error:
-        sys.exit(f"error: {shortened(str(error), LONGEST_MESSAGE)}")
+        sys.exit(f"error: {truncate(str(error), LONGEST_MESSAGE)}")
     except SystemExit as stop:
         if any(argument.lstrip("-").startswith(("help", "?")) for argument in argv[1:]):
             sys.exit(0)  # absl counts it as a failure
@@ -141,16 +172,25 @@ def _main(argv: Sequence[str]) -> None:
     sys.unraisablehook = _unraisable
     try:
         if len(argv) > 1:
-            raise InputError(f"unexpected argument {argv[1]!r}; every argument is a flag, as in --config=configs/vae.py")
+            raise InputError(
+                f"unexpected argument {argv[1]!r}; every argument is a flag, as in --config=configs/vae.py"
+            )
         joined = (_COORDINATOR.value, _NUM_PROCESSES.value, _PROCESS_INDEX.value)
         processes.start(*joined, distributed=_DISTRIBUTED.value)
         run(_MODE.value, _CONFIG.value, _WORKDIR.value)
-    except (InputError, RunStopped, OSError) as error:  # OSError: a disk that is full, a folder that can't be written
-        processes.leave(error, f"error: {shortened(str(error), LONGEST_MESSAGE)}")
+    except (
+        InputError,
+        RunStopped,
+        OSError,
+    ) as error:  # OSError: a disk that is full, a folder that can't be written
+        processes.leave(error, f"error: {truncate(str(error), LONGEST_MESSAGE)}")
     except jax.errors.JaxRuntimeError as error:
         if not jax.distributed.is_initialized():
             raise
-        processes.leave(error, f"error: another process of this run ended, or can't be reached ({shortened(str(error), 200)})")
+        processes.leave(
+            error,
+            f"error: another process of this run ended, or can't be reached ({truncate(str(error), 200)})",
+        )
     except KeyboardInterrupt:
         sys.exit(130)  # as a shell has it
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import jax
 
-from vae_jax.errors import RunStopped, shortened
+from vae_jax.errors import RunStopped, truncate
 
 FIELDS = (
     "train.batch_size, train.log_every, objective.num_samples, evaluation.batch_size, evaluation.num_samples, model.hidden, "
@@ -31,12 +31,18 @@ def in_gigabytes(num_bytes: float) -> str:
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
+def explain_memory_errors() -> Iterator[None]:
     """RunStopped with the fields to lower, where memory runs out in the context."""
     try:
         yield
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
         reason = str(error) or type(error).__name__
-        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in reason or "Out of memory" in reason:
-            raise RunStopped(f"out of memory ({shortened(reason, 300)}); lower some of config.: {FIELDS}") from error
+        if (
+            isinstance(error, MemoryError)
+            or "RESOURCE_EXHAUSTED" in reason
+            or "Out of memory" in reason
+        ):
+            raise RunStopped(
+                f"out of memory ({truncate(reason, 300)}); lower some of config.: {FIELDS}"
+            ) from error
         raise

@@ -1,4 +1,4 @@
-"""Meshes and placement: batches, or lanes of a sweep, over devices."""
+"""Meshes and placement: batches, or trials of a sweep, over devices."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -16,10 +16,12 @@ def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
     devices = jax.devices() if devices is None else list(devices)
     if len(devices) == 1:
         return None
-    auto = (AxisType.Auto,)  # not the default Explicit, under which merging the axes K and B is a sharding error
+    auto = (
+        AxisType.Auto,
+    )  # not the default Explicit, under which merging the axes K and B is a sharding error
     if jax.process_count() == 1:
         return jax.make_mesh((len(devices),), ("data",), axis_types=auto, devices=devices)
-    # Those of a process side by side, whatever the network between them: it then reads neighbouring rows of a batch.
+    # Those of a process side by side, whatever the network between them: it then reads neighboring rows of a batch.
     devices.sort(key=lambda device: (device.process_index, device.id))
     return Mesh(np.asarray(devices), ("data",), axis_types=auto)
 
@@ -47,7 +49,7 @@ def _replicate_leaf(sharding: NamedSharding, x: Any) -> jax.Array:
 
 
 def own_rows(num_rows: int, mesh: Mesh | None) -> slice:
-    """Those of the rows of a batch that are split over the mesh which lie on devices of this process: neighbours."""
+    """Those of the rows of a batch that are split over the mesh which lie on devices of this process: neighbors."""
     if mesh is None:
         return slice(0, num_rows)
     shares = NamedSharding(mesh, P("data")).addressable_devices_indices_map((num_rows,)).values()
@@ -63,40 +65,42 @@ def split_batches(tree: Any, mesh: Mesh | None) -> Any:
     return jax.tree.map(lambda x: jax.make_array_from_process_local_data(sharding, x), tree)
 
 
-def lanes_mesh(num_lanes: int) -> Mesh | None:
-    """A mesh with the one axis "data" over the largest number of devices that divides the lanes; None when that is one."""
+def trials_mesh(num_trials: int) -> Mesh | None:
+    """A mesh with the one axis "data" over the largest number of devices that divides the trials; None when that is one."""
     devices = jax.devices()
-    size = max(n for n in range(1, min(len(devices), num_lanes) + 1) if num_lanes % n == 0)
+    size = max(n for n in range(1, min(len(devices), num_trials) + 1) if num_trials % n == 0)
     return data_mesh(devices[:size])
 
 
-def map_lanes(
-    one_lane: Callable[[Any, Any, Any], Any],
+def map_trials(
+    one_trial: Callable[[Any, Any, Any], Any],
     *,
     chunk: int,
     mesh: Mesh | None,
     compiler_options: dict[str, Any] | None = None,
 ) -> Callable[[Any, Any, Any], Any]:
-    """(states, values, shared) -> ``one_lane(state, values, shared)`` for each lane, jitted.
+    """(states, values, shared) -> ``one_trial(state, values, shared)`` for each trial, jitted.
 
-    All but `shared` have a leading axis of lanes; the states are donated.
+    All but `shared` have a leading axis of trials; the states are donated.
 
     Args:
-      one_lane: pure.
-      chunk: lanes under one `vmap` at a time, of those on a device; chunks follow each other in a loop.
-      mesh: lanes are split over its "data" axis, which must divide their number; each device works on its own.
+      one_trial: pure.
+      chunk: trials under one `vmap` at a time, of those on a device; chunks follow each other in a loop.
+      mesh: trials are split over its "data" axis, which must divide their number; each device works on its own.
     """
 
     def local(states: Any, values: Any, shared: Any) -> Any:
-        def one(lane: tuple[Any, Any]) -> Any:
-            return one_lane(*lane, shared)
+        def one(trial: tuple[Any, Any]) -> Any:
+            return one_trial(*trial, shared)
 
-        lanes = (states, values)
-        if chunk >= jax.tree.leaves(lanes)[0].shape[0]:
-            return jax.vmap(one)(lanes)
-        return jax.lax.map(one, lanes, batch_size=chunk if chunk > 1 else None)
+        trials = (states, values)
+        if chunk >= jax.tree.leaves(trials)[0].shape[0]:
+            return jax.vmap(one)(trials)
+        return jax.lax.map(one, trials, batch_size=chunk if chunk > 1 else None)
 
     if mesh is not None:
         specs = (P("data"), P("data"), P())
-        local = jax.shard_map(local, mesh=mesh, in_specs=specs, out_specs=P("data"), check_vma=False)
+        local = jax.shard_map(
+            local, mesh=mesh, in_specs=specs, out_specs=P("data"), check_vma=False
+        )
     return jax.jit(local, donate_argnums=0, compiler_options=compiler_options)

@@ -47,14 +47,18 @@ def sigmoid(start: Scalar, end: Scalar, num_steps: Scalar, *, steepness: float =
     return schedule
 
 
-def cyclical(start: Scalar, end: Scalar, num_steps: Scalar, *, num_cycles: int = 4, ramp: float = 0.5) -> Schedule:
+def cyclical(
+    start: Scalar, end: Scalar, num_steps: Scalar, *, num_cycles: int = 4, ramp: float = 0.5
+) -> Schedule:
     """`num_cycles` equal cycles, each a linear rise over its first part `ramp` and then `end`; `end` from `num_steps` on.
 
     Fu et al., 2019, arXiv:1903.10145.
     """
 
     def schedule(step: Array) -> Array:
-        position = jnp.mod(step * num_cycles, num_steps) / num_steps  # in whole numbers, or a cycle may start a step late
+        position = (
+            jnp.mod(step * num_cycles, num_steps) / num_steps
+        )  # in whole numbers, or a cycle may start a step late
         rise = jnp.where(step < num_steps, jnp.minimum(position / ramp, 1.0), 1.0)
         return start + (end - start) * rise
 

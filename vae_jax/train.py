@@ -39,7 +39,9 @@ class TrainState:
         return self.params if self.ema_params is None else self.ema_params
 
 
-def init_state(key: Array, model: Any, x: Array, tx: optax.GradientTransformation, *, ema: bool = False) -> TrainState:
+def init_state(
+    key: Array, model: Any, x: Array, tx: optax.GradientTransformation, *, ema: bool = False
+) -> TrainState:
     """The state at step 0, with parameters drawn for inputs like x [B, *E]; `model.init` takes (key, x, key)."""
     key_params, key_z, key_base = jax.random.split(key, 3)
     params = jax.jit(model.init)(key_params, x, key_z)
@@ -55,7 +57,7 @@ def init_state(key: Array, model: Any, x: Array, tx: optax.GradientTransformatio
 
 
 def step_keys(state: TrainState) -> tuple[Array, Array]:
-    """The keys of this step: one for the data (binarisation), one for the loss."""
+    """The keys of this step: one for the data (binarization), one for the loss."""
     key_data, key_loss = jax.random.split(jax.random.fold_in(state.key, state.step))
     return key_data, key_loss
 
@@ -87,12 +89,16 @@ def train_step(
       The state after the step and the metrics of the loss, with `grad_norm` and the counts of skipped steps.
     """
     if (ema_decay is None) != (state.ema_params is None):
-        raise ValueError(f"ema_decay = {ema_decay}: must be given with a state made with ema=True, and only then")
+        raise ValueError(
+            f"ema_decay = {ema_decay}: must be given with a state made with ema=True, and only then"
+        )
     _, key = step_keys(state)
     if axis_name is not None:
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
     key, key_post = jax.random.split(key) if post_update is not None else (key, None)
-    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params, batch, key, state.step)
+    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(
+        state.params, batch, key, state.step
+    )
     if axis_name is not None:
         loss, metrics, grads = jax.lax.pmean((loss, metrics, grads), axis_name)
     grad_norm = optax.tree.norm(grads)
@@ -106,7 +112,9 @@ def train_step(
         params = post_update(params, state.params, statistics, key_post, state.step)
     ema_params = state.ema_params
     if ema_decay is not None:
-        step_size = 1 - jnp.asarray(ema_decay, jnp.float32)  # in one precision, whether it is a number or traced
+        step_size = 1 - jnp.asarray(
+            ema_decay, jnp.float32
+        )  # in one precision, whether it is a number or traced
         ema_params = optax.incremental_update(params, ema_params, step_size)
 
     new, old = (params, opt_state, ema_params), (state.params, state.opt_state, state.ema_params)
@@ -137,11 +145,15 @@ def make_train_step(
     With a mesh the batch is split over its "data" axis, everything else is on all devices, and the numbers are those of
     one device. B must be a multiple of the number of devices.
     """
-    step = functools.partial(train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update)
+    step = functools.partial(
+        train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update
+    )
     if mesh is None:
         return jax.jit(step, donate_argnums=0)
     everywhere, split = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
-    return jax.jit(step, donate_argnums=0, in_shardings=(everywhere, split), out_shardings=everywhere)
+    return jax.jit(
+        step, donate_argnums=0, in_shardings=(everywhere, split), out_shardings=everywhere
+    )
 
 
 def train_epoch(
@@ -156,7 +168,7 @@ def train_epoch(
     post_update: PostUpdate | None = None,
     sharding: NamedSharding | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """S = `num_steps` steps, scanned, pure; gather and binarisation included. Returns the state and the metrics, each [S].
+    """S = `num_steps` steps, scanned, pure; gather and binarization included. Returns the state and the metrics, each [S].
 
     Args:
       state, loss_fn, tx, ema_decay, post_update: as for `train_step`.
@@ -174,7 +186,9 @@ def train_epoch(
     def body(state: TrainState, index: Array) -> tuple[TrainState, Metrics]:
         key_data, _ = step_keys(state)
         batch = data.take(index, key_data)
-        return train_step(state, batch, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update)
+        return train_step(
+            state, batch, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update
+        )
 
     return jax.lax.scan(body, state, index)
 
@@ -229,6 +243,11 @@ def make_pmap_train_step(
     depend on the number of devices; prefer that one in new code.
     """
     step = functools.partial(
-        train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update, axis_name=axis_name
+        train_step,
+        loss_fn=loss_fn,
+        tx=tx,
+        ema_decay=ema_decay,
+        post_update=post_update,
+        axis_name=axis_name,
     )
     return jax.pmap(step, axis_name=axis_name, donate_argnums=0)

@@ -12,7 +12,9 @@ from flax import struct
 Array: TypeAlias = jax.Array
 Scalar: TypeAlias = float | jax.Array
 Params: TypeAlias = Any  # the tree that `model.init` returns
-Batch: TypeAlias = Mapping[str, Array]  # "x" [B, *E]; optional "y" [B] or [B, C], "mask" [B], "index" [B]
+Batch: TypeAlias = Mapping[
+    str, Array
+]  # "x" [B, *E]; optional "y" [B] or [B, C], "mask" [B], "index" [B]
 Metrics: TypeAlias = dict[str, Array]
 Schedule: TypeAlias = Callable[[Array], Array]  # step [] -> value []
 LossFn: TypeAlias = Callable[[Params, Batch, Array, Array], tuple[Array, Metrics]]
@@ -39,4 +41,6 @@ class Outputs:
     z: Array  # [K, B, D]
     posterior: Any  # distribution over [B, D] or [K, B, D]
     prior: Any  # distribution over [D], [B, D] or [K, B, D]
-    layers: tuple[int, ...] = struct.field(pytree_node=False, default=())  # sizes of the stochastic layers, sum D
+    layers: tuple[int, ...] = struct.field(
+        pytree_node=False, default=()
+    )  # sizes of the stochastic layers, sum D

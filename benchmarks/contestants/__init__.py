@@ -48,7 +48,9 @@ class Contestant:
 
     def prepare(self, task: str, dtype: str) -> Callable[[], Workload]:
         """Imports what the contestant needs and makes its data; what it returns builds the rest."""
-        return importlib.import_module(f"benchmarks.contestants.{self.module}").prepare(task, dtype, self.variant)
+        return importlib.import_module(f"benchmarks.contestants.{self.module}").prepare(
+            task, dtype, self.variant
+        )
 
 
 CONTESTANTS = {

@@ -25,8 +25,12 @@ class Network(NamedTuple):
     """Shapes of the kernels by name, input axes first, and the two halves as functions of the parameters."""
 
     shapes: dict[str, tuple[int, ...]]
-    encode: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]]  # x [B, H, W, C] -> mean, logvar [B, D]
-    decode: Callable[[Params, jax.Array], jax.Array]  # z [B, D] -> logits, in any shape of the size of x
+    encode: Callable[
+        [Params, jax.Array], tuple[jax.Array, jax.Array]
+    ]  # x [B, H, W, C] -> mean, logvar [B, D]
+    decode: Callable[
+        [Params, jax.Array], jax.Array
+    ]  # z [B, D] -> logits, in any shape of the size of x
 
 
 def dense(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
@@ -36,7 +40,9 @@ def dense(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
 
 def conv(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
     """XLA's convolution with stride 2."""
-    return jax.lax.conv_general_dilated(x, p["w"], (2, 2), "SAME", dimension_numbers=LAYOUT) + p["b"]
+    return (
+        jax.lax.conv_general_dilated(x, p["w"], (2, 2), "SAME", dimension_numbers=LAYOUT) + p["b"]
+    )
 
 
 def conv_transpose(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
@@ -61,7 +67,9 @@ def _burgess_encode(params: Params, x: jax.Array) -> tuple[jax.Array, jax.Array]
 
 
 def _burgess_decode(params: Params, z: jax.Array) -> jax.Array:
-    h = jax.nn.relu(dense(params["grid"], jax.nn.relu(dense(params["dhidden"], z)))).reshape(-1, 4, 4, 64)
+    h = jax.nn.relu(dense(params["grid"], jax.nn.relu(dense(params["dhidden"], z)))).reshape(
+        -1, 4, 4, 64
+    )
     for name in ("up0", "up1", "up2"):
         h = jax.nn.relu(conv_transpose(params[name], h))
     return conv_transpose(params["out"], h)
@@ -69,13 +77,30 @@ def _burgess_decode(params: Params, z: jax.Array) -> jax.Array:
 
 NETWORKS = {
     "mlp": Network(
-        {"hidden": (784, 400), "posterior": (400, 40), "dhidden": (20, 400), "out": (400, 784)}, _mlp_encode, _mlp_decode
+        {"hidden": (784, 400), "posterior": (400, 40), "dhidden": (20, 400), "out": (400, 784)},
+        _mlp_encode,
+        _mlp_decode,
     ),
     "burgess": Network(
         {
-            **{"conv0": (4, 4, 1, 32), "conv1": (4, 4, 32, 32), "conv2": (4, 4, 32, 64), "conv3": (4, 4, 64, 64)},
-            **{"hidden": (1024, 256), "posterior": (256, 20), "dhidden": (10, 256), "grid": (256, 1024)},
-            **{"up0": (4, 4, 64, 64), "up1": (4, 4, 64, 32), "up2": (4, 4, 32, 32), "out": (4, 4, 32, 1)},
+            **{
+                "conv0": (4, 4, 1, 32),
+                "conv1": (4, 4, 32, 32),
+                "conv2": (4, 4, 32, 64),
+                "conv3": (4, 4, 64, 64),
+            },
+            **{
+                "hidden": (1024, 256),
+                "posterior": (256, 20),
+                "dhidden": (10, 256),
+                "grid": (256, 1024),
+            },
+            **{
+                "up0": (4, 4, 64, 64),
+                "up1": (4, 4, 64, 32),
+                "up2": (4, 4, 32, 32),
+                "out": (4, 4, 32, 1),
+            },
         },
         _burgess_encode,
         _burgess_decode,
@@ -88,14 +113,18 @@ def init(network: Network, seed: int = 0) -> Params:
     rng = np.random.default_rng(seed)
     return {
         name: {
-            "w": jnp.asarray(rng.normal(0, 1 / math.sqrt(math.prod(shape[:-1])), shape), jnp.float32),
+            "w": jnp.asarray(
+                rng.normal(0, 1 / math.sqrt(math.prod(shape[:-1])), shape), jnp.float32
+            ),
             "b": jnp.zeros(shape[-1]),
         }
         for name, shape in network.shapes.items()
     }
 
 
-def loss(network: Network, beta: float, params: Params, x: jax.Array, noise: jax.Array) -> jax.Array:
+def loss(
+    network: Network, beta: float, params: Params, x: jax.Array, noise: jax.Array
+) -> jax.Array:
     """Distortion + beta rate, nats per example, for the Bernoulli likelihood of x [B, H, W, C]; noise is standard normal."""
     mean, logvar = network.encode(params, x)
     logits = network.decode(params, mean + jnp.exp(0.5 * logvar) * noise).reshape(x.shape)
@@ -104,17 +133,21 @@ def loss(network: Network, beta: float, params: Params, x: jax.Array, noise: jax
     return (distortion + beta * rate) / x.shape[0]
 
 
-def adam(params: Any, grads: Any, moments: tuple[Any, Any], t: jax.Array, rate: float) -> tuple[Any, tuple[Any, Any]]:
+def adam(
+    params: Any, grads: Any, moments: tuple[Any, Any], t: jax.Array, rate: float
+) -> tuple[Any, tuple[Any, Any]]:
     """One step of Adam with its usual constants; t counts from 1."""
     m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, moments[0], grads)
     v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, moments[1], grads)
     scale, correction = rate / (1 - 0.9**t), 1 / (1 - 0.999**t)
-    return jax.tree.map(lambda p, m, v: p - scale * m / (jnp.sqrt(v * correction) + 1e-8), params, m, v), (m, v)
+    return jax.tree.map(
+        lambda p, m, v: p - scale * m / (jnp.sqrt(v * correction) + 1e-8), params, m, v
+    ), (m, v)
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
 def epoch(task: Task, state: Any, images: jax.Array, index: jax.Array) -> tuple[Any, jax.Array]:
-    """Steps on the examples at index [S, B]: gather, binarisation, gradient, Adam; returns the losses [S], [] for one step."""
+    """Steps on the examples at index [S, B]: gather, binarization, gradient, Adam; returns the losses [S], [] for one step."""
     network = NETWORKS[task.network]
 
     def step(state: Any, index: jax.Array) -> tuple[Any, jax.Array]:
@@ -124,7 +157,9 @@ def epoch(task: Task, state: Any, images: jax.Array, index: jax.Array) -> tuple[
         if task.dynamic:
             x = jax.random.bernoulli(key_data, x).astype(jnp.float32)
         noise = jax.random.normal(key_noise, (len(x), network.shapes["posterior"][-1] // 2))
-        value, grads = jax.value_and_grad(functools.partial(loss, network, task.beta))(params, x, noise)
+        value, grads = jax.value_and_grad(functools.partial(loss, network, task.beta))(
+            params, x, noise
+        )
         params, moments = adam(params, grads, moments, t, task.learning_rate)
         return (params, moments, t + 1, key), value
 
@@ -153,7 +188,11 @@ class Bare:
         self._batches = batches(len(images), num_steps, task.batch_size)
         self.units_per_call = num_steps * task.batch_size
         num_parameters = sum(leaf.size for leaf in jax.tree.leaves(params))
-        self.info = {"parameters": num_parameters, "device": jax.devices()[0].device_kind, "steps_per_call": num_steps}
+        self.info = {
+            "parameters": num_parameters,
+            "device": jax.devices()[0].device_kind,
+            "steps_per_call": num_steps,
+        }
 
     def call(self) -> None:
         """The next steps."""

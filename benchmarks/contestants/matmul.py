@@ -12,7 +12,9 @@ CHAIN = 4  # products in one call, each of the result before it
 class Matmul:
     """``x <- x w``, `CHAIN` times a call; w is orthogonal, so x stays as it is in size."""
 
-    def __init__(self, size: int, run: Callable[[Any], Any], x: Any, ready: Callable[[Any], Any], device: str) -> None:
+    def __init__(
+        self, size: int, run: Callable[[Any], Any], x: Any, ready: Callable[[Any], Any], device: str
+    ) -> None:
         self._run, self._x, self._ready = run, x, ready
         self.units_per_call = CHAIN * 2 * size**3
         self.info = {"device": device}
@@ -43,7 +45,9 @@ def _xla(size: int, dtype: str) -> Callable[[], Matmul]:
 
     x, w = (jax.device_put(a).astype(dtype) for a in _operands(size))
     run = jax.jit(lambda x, w: functools.reduce(lambda x, _: x @ w, range(CHAIN), x))
-    return lambda: Matmul(size, lambda x: run(x, w), x, jax.block_until_ready, jax.devices()[0].device_kind)
+    return lambda: Matmul(
+        size, lambda x: run(x, w), x, jax.block_until_ready, jax.devices()[0].device_kind
+    )
 
 
 def _torch(size: int, dtype: str) -> Callable[[], Matmul]:

@@ -23,7 +23,10 @@ class Ours:
         c, mesh = config.train, parallel.data_mesh()
         model, tx = builders.build_model(config, source.shape), builders.build_optimizer(config)
         indices = functools.partial(
-            order.batch_index, num_examples=source.num_examples, batch_size=c.batch_size, seed=config.seed
+            order.batch_index,
+            num_examples=source.num_examples,
+            batch_size=c.batch_size,
+            seed=config.seed,
         )
         self._epoch = train.make_train_epoch(
             builders.build_loss(config, model, source.num_examples),
@@ -39,7 +42,11 @@ class Ours:
         self._pending: Any = None
         self.units_per_call = c.log_every * c.batch_size
         num_parameters = sum(leaf.size for leaf in jax.tree.leaves(self._state.params["params"]))
-        self.info = {"parameters": num_parameters, "device": jax.devices()[0].device_kind, "steps_per_call": c.log_every}
+        self.info = {
+            "parameters": num_parameters,
+            "device": jax.devices()[0].device_kind,
+            "steps_per_call": c.log_every,
+        }
 
     def call(self) -> None:
         """`log_every` steps."""
@@ -69,5 +76,7 @@ def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], Ours]:
         config.model.dtype = dtype
     elif dtype != "float32":
         raise Unavailable(f"config.model.dtype does not exist, so no {dtype}")
-    source = ArraySource(jax.device_put(task.images(task.num_images)), scale=1 / 255, dynamic=task.dynamic)
+    source = ArraySource(
+        jax.device_put(task.images(task.num_images)), scale=1 / 255, dynamic=task.dynamic
+    )
     return functools.partial(Ours, config, source)

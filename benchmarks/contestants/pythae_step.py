@@ -2,7 +2,7 @@
 
 As there: a `DataLoader` over a `BaseDataset` of float32 images (collated one by one in the main process, its default), the
 model's own forward pass and loss, a plain `torch.optim.Adam`, and the loss read after every step. The trainer's progress bar
-and callbacks are left out. It cannot binarise anew at each reading; where the task does, the images are binarised once.
+and callbacks are left out. It cannot binarize anew at each reading; where the task does, the images are binarized once.
 """
 
 import functools
@@ -57,13 +57,22 @@ class PythaeSteps:
         encoder, decoder = NETWORKS[task.network]()
         latent_dim = next(p for p in decoder.parameters()).shape[1]
         config = BetaVAEConfig(
-            input_dim=tuple(dataset.data.shape[1:]), latent_dim=latent_dim, reconstruction_loss="bce", beta=task.beta
+            input_dim=tuple(dataset.data.shape[1:]),
+            latent_dim=latent_dim,
+            reconstruction_loss="bce",
+            beta=task.beta,
         )
         self._where = where
-        self._model = BetaVAE(config, encoder=Encoder(encoder), decoder=Decoder(decoder)).to(where).train()
+        self._model = (
+            BetaVAE(config, encoder=Encoder(encoder), decoder=Decoder(decoder)).to(where).train()
+        )
         self._optimizer = torch.optim.Adam(self._model.parameters(), lr=task.learning_rate)
         self._loader = torch.utils.data.DataLoader(
-            dataset, batch_size=task.batch_size, shuffle=True, collate_fn=collate_dataset_output, drop_last=True
+            dataset,
+            batch_size=task.batch_size,
+            shuffle=True,
+            collate_fn=collate_dataset_output,
+            drop_last=True,
         )
         self._batches, self._loss = self._endless(), 0.0
         self.units_per_call = task.batch_size

@@ -18,13 +18,21 @@ class TorchSteps:
         torch.manual_seed(0)
         model = torch_train.make_model(task.network, task.beta, images.device)
         self._step = torch_train.make_step(
-            *(model, images), dynamic=task.dynamic, learning_rate=task.learning_rate, compiled=compiled, autocast=autocast
+            *(model, images),
+            dynamic=task.dynamic,
+            learning_rate=task.learning_rate,
+            compiled=compiled,
+            autocast=autocast,
         )
         self._batches = torch_train.batches(len(images), task.batch_size, images.device)
         self._cuda, self._loss, self._count = images.is_cuda, torch.zeros(()), 0
         self.units_per_call = task.batch_size
         name = torch.cuda.get_device_name() if self._cuda else "cpu"
-        self.info = {"parameters": sum(p.numel() for p in model.parameters()), "device": name, "steps_per_call": 1}
+        self.info = {
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "device": name,
+            "steps_per_call": 1,
+        }
 
     def call(self) -> None:
         """One step."""
@@ -46,5 +54,12 @@ class TorchSteps:
 def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], TorchSteps]:
     """PyTorch on that task; bfloat16 is autocast."""
     task = TASKS[task_name]
-    images = torch.from_numpy(task.images(task.num_images)).permute(0, 3, 1, 2).contiguous().to(torch_train.device())
-    return functools.partial(TorchSteps, task, images, compiled=variant == "compile", autocast=dtype == "bfloat16")
+    images = (
+        torch.from_numpy(task.images(task.num_images))
+        .permute(0, 3, 1, 2)
+        .contiguous()
+        .to(torch_train.device())
+    )
+    return functools.partial(
+        TorchSteps, task, images, compiled=variant == "compile", autocast=dtype == "bfloat16"
+    )

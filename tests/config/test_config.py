@@ -11,7 +11,7 @@ import pytest
 from vae_jax.config import Config, check_field, differences, flatten, from_dict
 from vae_jax.config.validation import check
 from vae_jax.data import EMBEDDED
-from vae_jax.errors import InputError, check_choice, check_range, nearest
+from vae_jax.errors import InputError, check_choice, check_range, suggest
 from vae_jax.experiment import builders
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.py"))
@@ -52,7 +52,13 @@ AT_LEAST_ONE = [
     "evaluation.batch_size",
     "evaluation.num_samples",
 ]
-AT_LEAST_ZERO = ["seed", "objective.beta_steps", "objective.capacity_steps", "optimizer.warmup_steps", "evaluation.seed"]
+AT_LEAST_ZERO = [
+    "seed",
+    "objective.beta_steps",
+    "objective.capacity_steps",
+    "optimizer.warmup_steps",
+    "evaluation.seed",
+]
 NOT_NEGATIVE = [
     "objective.beta",
     "objective.beta_start",
@@ -65,14 +71,21 @@ NOT_NEGATIVE = [
 OUT_OF_BOUNDS = [
     *((field, value, "must be at least 1") for field in AT_LEAST_ONE for value in (0, -1)),
     *((field, -1, "must be at least 0") for field in AT_LEAST_ZERO),
-    *((field, value, "must be at least 0") for field in NOT_NEGATIVE for value in (-1e-6, NAN, math.inf)),
+    *(
+        (field, value, "must be at least 0")
+        for field in NOT_NEGATIVE
+        for value in (-1e-6, NAN, math.inf)
+    ),
     *((field, 2**31, "at most 2147483647") for field in ("seed", "evaluation.seed")),
     *(
         (field, value, "must be greater than 0")
         for field in ("optimizer.learning_rate", "model.init_sigma")
         for value in (0.0, -1.0, NAN, math.inf)
     ),
-    *(("optimizer.ema_decay", value, "must be at least 0 and at most 1") for value in (-0.1, 1.0, 2.0, NAN)),
+    *(
+        ("optimizer.ema_decay", value, "must be at least 0 and at most 1")
+        for value in (-0.1, 1.0, 2.0, NAN)
+    ),
 ]
 
 
@@ -84,17 +97,23 @@ def test_out_of_bounds(field, value, allowed) -> None:
 
 
 def test_every_number_has_a_bound() -> None:
-    checked_later = {"data.valid_fraction", "sweep.chunk"}  # with the data, with the lanes
+    checked_later = {"data.valid_fraction", "sweep.chunk"}  # with the data, with the trials
     for field, value in flatten(Config()).items():
         if isinstance(value, int | float) and field not in checked_later:
-            bad = {"data.leave_out": -2, "objective.info_alpha": -1e31}.get(field, -1)  # of these, -1 can be meant
-            assert refusal(changed(**{field.replace(".", "__"): bad})).startswith(f"config.{field} = {bad}: must be "), field
+            bad = {"data.leave_out": -2, "objective.info_alpha": -1e31}.get(
+                field, -1
+            )  # of these, -1 can be meant
+            assert refusal(changed(**{field.replace(".", "__"): bad})).startswith(
+                f"config.{field} = {bad}: must be "
+            ), field
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *((field, 1) for field in AT_LEAST_ONE if field != "objective.beta_cycles"),  # which needs a schedule with cycles
+        *(
+            (field, 1) for field in AT_LEAST_ONE if field != "objective.beta_cycles"
+        ),  # which needs a schedule with cycles
         *((field, 0) for field in AT_LEAST_ZERO),
         *((field, 0) for field in NOT_NEGATIVE),
         ("seed", 2**31 - 1),
@@ -134,7 +153,10 @@ def test_widths(field, value) -> None:
             {"objective__corruption": "salt_and_pepper", "objective__corruption_level": 1.5},
             ["config.objective.corruption_level = 1.5", "at most 1"],
         ),
-        ({"model__network": "conv", "model__channels": ()}, ["config.model.channels = ()", "at least one", "'conv'"]),
+        (
+            {"model__network": "conv", "model__channels": ()},
+            ["config.model.channels = ()", "at least one", "'conv'"],
+        ),
     ],
 )
 def test_fields_that_do_not_fit_each_other(fields, parts) -> None:
@@ -166,7 +188,10 @@ def test_fields_that_fit_each_other() -> None:
     ],
 )
 def test_wrong_type(field, value, kind) -> None:
-    assert refusal(changed(**{field.replace(".", "__"): value})) == f"config.{field} = {value!r}: must be {kind}"
+    assert (
+        refusal(changed(**{field.replace(".", "__"): value}))
+        == f"config.{field} = {value!r}: must be {kind}"
+    )
 
 
 def test_a_group_that_is_no_group() -> None:
@@ -176,7 +201,10 @@ def test_a_group_that_is_no_group() -> None:
 def test_a_misspelt_field_in_a_config_file_is_found() -> None:
     config = Config()
     config.model.latnet_dim = 3
-    assert refusal(config) == "config.model.latnet_dim: no such field; did you mean 'model.latent_dim'?"
+    assert (
+        refusal(config)
+        == "config.model.latnet_dim: no such field; did you mean 'model.latent_dim'?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -218,8 +246,12 @@ def unlike_the_default(field, value):
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_round_trip(as_json) -> None:
-    config = from_dict({field: unlike_the_default(field, value) for field, value in flatten(Config()).items()})
-    assert all(a != b for a, b in zip(flatten(config).values(), flatten(Config()).values(), strict=True))
+    config = from_dict(
+        {field: unlike_the_default(field, value) for field, value in flatten(Config()).items()}
+    )
+    assert all(
+        a != b for a, b in zip(flatten(config).values(), flatten(Config()).values(), strict=True)
+    )
     values = dataclasses.asdict(config)
     again = from_dict(json.loads(json.dumps(values)) if as_json else values)
     assert again == config
@@ -243,7 +275,10 @@ def test_fields_that_are_left_out_have_their_defaults() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": {"latnet_dim": 3}}, "config.model.latnet_dim: no such field; did you mean 'model.latent_dim'?"),
+        (
+            {"model": {"latnet_dim": 3}},
+            "config.model.latnet_dim: no such field; did you mean 'model.latent_dim'?",
+        ),
         ({"sed": 3}, "config.sed: no such field; did you mean 'seed'?"),
         ({"seed": {"a": 1}}, "config.seed.a: no such field"),
         ([1, 2], "config: must be a mapping of fields to values, not [1, 2]"),
@@ -264,7 +299,10 @@ def test_differences_lists_the_fields_in_both() -> None:
         "config.evaluation.batch_size: 7 here, 256 there",
     ]
     assert differences(ours, Config()) == expected
-    assert differences(ours, Config(), ["data.dir", "evaluation.batch_size"]) == [expected[0], expected[2]]
+    assert differences(ours, Config(), ["data.dir", "evaluation.batch_size"]) == [
+        expected[0],
+        expected[2],
+    ]
     assert differences(ours, ours) == []
 
 
@@ -301,9 +339,9 @@ def test_config_file(path) -> None:
 
 
 def test_nearest() -> None:
-    assert nearest("mpl", ["mlp", "conv"]) == "; did you mean 'mlp'?"
-    assert nearest("xyz", ["mlp", "conv"]) == ""
-    assert nearest("mlp", []) == ""
+    assert suggest("mpl", ["mlp", "conv"]) == "; did you mean 'mlp'?"
+    assert suggest("xyz", ["mlp", "conv"]) == ""
+    assert suggest("mlp", []) == ""
 
 
 def test_check_choice_returns_the_value() -> None:
@@ -358,5 +396,7 @@ def test_a_name_that_is_no_folder_is_refused(name) -> None:
 
 
 def test_a_corruption_needs_a_level() -> None:
-    with pytest.raises(InputError, match=r"corruption_level = 0\.0: corruption 'masking' needs one above 0"):
+    with pytest.raises(
+        InputError, match=r"corruption_level = 0\.0: corruption 'masking' needs one above 0"
+    ):
         check(changed(objective__corruption="masking"))

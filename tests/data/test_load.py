@@ -60,7 +60,9 @@ def test_digits_are_the_1797_of_scikit_learn() -> None:
     values = stored(dataset)
     assert set(np.unique(values * 16)) == set(range(17))
     # Each image with its label, as often as in the source: all there, and none in two splits.
-    labels = np.concatenate([np.asarray(s.labels) for s in (dataset.train, dataset.valid, dataset.test)])
+    labels = np.concatenate(
+        [np.asarray(s.labels) for s in (dataset.train, dataset.valid, dataset.test)]
+    )
     bunch = datasets.load_digits()
     ours = np.column_stack([values * 16, labels]).astype(int)
     theirs = np.column_stack([bunch.data, bunch.target]).astype(int)
@@ -68,12 +70,16 @@ def test_digits_are_the_1797_of_scikit_learn() -> None:
 
 
 def test_sprites_are_all_there_and_in_one_split_each(monkeypatch) -> None:
-    monkeypatch.setattr(sprites, "render", lambda classes: jnp.zeros((len(classes), 1)))  # only the factors are looked at
+    monkeypatch.setattr(
+        sprites, "render", lambda classes: jnp.zeros((len(classes), 1))
+    )  # only the factors are looked at
     dataset = load("sprites")
     assert sizes(dataset) == (730_280, 2_000, 5_000)
     rows = []
     for source in (dataset.train, dataset.valid, dataset.test):
-        classes = jax.jit(lambda index, source=source: source.take(index, KEY)["y"])(jnp.arange(source.num_examples))
+        classes = jax.jit(lambda index, source=source: source.take(index, KEY)["y"])(
+            jnp.arange(source.num_examples)
+        )
         rows.append(np.asarray(sprites.classes_to_index(classes)))
     np.testing.assert_array_equal(np.sort(np.concatenate(rows)), np.arange(sprites.NUM_IMAGES))
     for row in rows:  # mixed: each split has near a third of each shape
@@ -92,14 +98,18 @@ def test_sprites_are_rendered_from_their_factors_in_compiled_code() -> None:
     np.testing.assert_array_equal(batch["x"], sprites.render(batch["y"]))
     np.testing.assert_array_equal(batch["x"][2], batch["x"][3])
     np.testing.assert_array_equal(batch["index"], index)
-    rows = order.permute(index, sprites.NUM_IMAGES, jnp.uint32(0))  # validation comes first in the shuffle
+    rows = order.permute(
+        index, sprites.NUM_IMAGES, jnp.uint32(0)
+    )  # validation comes first in the shuffle
     np.testing.assert_array_equal(batch["y"], sprites.index_to_classes(rows))
 
 
 @pytest.mark.parametrize("name", ["sprites", "digits"])
 def test_unknown_binarization_of_any_set(name) -> None:
     message = refusal(name, binarization="statik")
-    assert_parts(message, "config.data.binarization = 'statik'", "threshold", "did you mean 'static'?")
+    assert_parts(
+        message, "config.data.binarization = 'statik'", "threshold", "did you mean 'static'?"
+    )
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -117,8 +127,16 @@ def test_npz(tmp_path, save) -> None:
 
 def test_npz_with_validation_and_labels(tmp_path) -> None:
     path = tmp_path / "set.npz"
-    given = {f"{split}_images": images(n, n) for split, n in (("train", 30), ("valid", 20), ("test", 10))}
-    np.savez(path, **given, train_labels=np.arange(30), valid_labels=np.arange(20) + 100, test_labels=np.arange(10) + 200)
+    given = {
+        f"{split}_images": images(n, n) for split, n in (("train", 30), ("valid", 20), ("test", 10))
+    }
+    np.savez(
+        path,
+        **given,
+        train_labels=np.arange(30),
+        valid_labels=np.arange(20) + 100,
+        test_labels=np.arange(10) + 200,
+    )
     dataset = load("npz", path=os.fspath(path))
     for split, first in (("train", 0), ("valid", 100), ("test", 200)):
         source = getattr(dataset, split)
@@ -129,7 +147,12 @@ def test_npz_with_validation_and_labels(tmp_path) -> None:
 def test_npz_without_a_key_says_what_there_is(tmp_path) -> None:
     path = tmp_path / "set.npz"
     np.savez(path, images=images(5), train_images=images(5))
-    assert_parts(refusal("npz", path=os.fspath(path)), os.fspath(path), "'test_images'", "['images', 'train_images']")
+    assert_parts(
+        refusal("npz", path=os.fspath(path)),
+        os.fspath(path),
+        "'test_images'",
+        "['images', 'train_images']",
+    )
 
 
 def damaged(kind: str, path: pathlib.Path) -> None:
@@ -200,7 +223,9 @@ def test_pickled_objects_are_refused_and_do_not_run(tmp_path) -> None:
     path, mark = tmp_path / "set.npz", tmp_path / "mark"
     np.savez(path, train_images=np.array([Trap(mark)], object), test_images=images(5))
     assert_parts(
-        refusal("npz", path=os.fspath(path)), f"config.data.path = {os.fspath(path)!r}", "not a readable .npz of plain"
+        refusal("npz", path=os.fspath(path)),
+        f"config.data.path = {os.fspath(path)!r}",
+        "not a readable .npz of plain",
     )
     assert not mark.exists()
     with np.load(path, allow_pickle=True) as file:  # the trap works
@@ -209,20 +234,29 @@ def test_pickled_objects_are_refused_and_do_not_run(tmp_path) -> None:
 
 
 def test_npz_path_of_a_folder_without_arrays(tmp_path) -> None:
-    assert_parts(refusal("npz", path=os.fspath(tmp_path)), "no array 'train_images'", "it needs train_images and test_images")
+    assert_parts(
+        refusal("npz", path=os.fspath(tmp_path)),
+        "no array 'train_images'",
+        "it needs train_images and test_images",
+    )
 
 
 @pytest.mark.parametrize("kind", ["missing", "none"])
 def test_npz_path_that_is_no_file(tmp_path, kind) -> None:
     path = {"missing": os.fspath(tmp_path / "a.npz"), "none": ""}[kind]
     assert_parts(
-        refusal("npz", path=path), f"config.data.path = {path!r}", "needs the path" if kind == "none" else "no such file"
+        refusal("npz", path=path),
+        f"config.data.path = {path!r}",
+        "needs the path" if kind == "none" else "no such file",
     )
 
 
 # Files of `real_data/raw`: sizes of the splits, and means of the pixels of train with validation, and of test.
 REAL = {
-    "binarized_mnist": ((50_000, 10_000, 10_000), (0.13056227 * 5 / 6 + 0.13112704 / 6, 0.13251225)),
+    "binarized_mnist": (
+        (50_000, 10_000, 10_000),
+        (0.13056227 * 5 / 6 + 0.13112704 / 6, 0.13251225),
+    ),
     "fashion_mnist": ((54_000, 6_000, 10_000), (0.28604060, None)),
     "omniglot_28x28": ((17_352, 1_928, 13_180), (None, None)),
 }
@@ -245,7 +279,9 @@ def test_real_npz(real_data, name) -> None:
         assert part.min() == 0
         if mean is not None:
             assert part.mean() * scale == pytest.approx(mean, abs=1e-6)
-    assert dataset.preparation["validation"].startswith("as in" if name == "binarized_mnist" else "first")
+    assert dataset.preparation["validation"].startswith(
+        "as in" if name == "binarized_mnist" else "first"
+    )
     if name == "fashion_mnist":
         counts = sum(np.bincount(source.labels) for source in (dataset.train, dataset.valid))
         np.testing.assert_array_equal(counts, 6000)
@@ -260,14 +296,19 @@ def test_mnist_of_tensorflow_datasets(real_data) -> None:
     assert sizes(dataset) == (54_000, 6_000, 10_000)
     assert dataset.shape == (28, 28, 1)
     learned = (dataset.train, dataset.valid)
-    assert sum(np.asarray(source.images).sum() for source in learned) / 60_000 / 784 / 255 == pytest.approx(
-        0.13066048, abs=1e-6
+    assert sum(
+        np.asarray(source.images).sum() for source in learned
+    ) / 60_000 / 784 / 255 == pytest.approx(0.13066048, abs=1e-6)
+    np.testing.assert_array_equal(
+        sum(np.bincount(source.labels) for source in learned), MNIST_LABELS["train"]
     )
-    np.testing.assert_array_equal(sum(np.bincount(source.labels) for source in learned), MNIST_LABELS["train"])
     np.testing.assert_array_equal(np.bincount(dataset.test.labels), MNIST_LABELS["test"])
     # Labels belong to their images: a one is the digit with the least ink.
     ink = np.asarray(dataset.test.images).mean((1, 2, 3))
-    assert np.argmin([ink[np.asarray(dataset.test.labels) == digit].mean() for digit in range(10)]) == 1
+    assert (
+        np.argmin([ink[np.asarray(dataset.test.labels) == digit].mean() for digit in range(10)])
+        == 1
+    )
 
 
 def no_network(*args, **kwargs):
@@ -288,11 +329,17 @@ def no_network(*args, **kwargs):
 def test_unknown_name(tmp_path, monkeypatch, name, hint) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
     message = refusal(name, dir=os.fspath(tmp_path))
-    assert_parts(message, f"config.data.name = {name!r}", "sprites, digits, npz, and the names of tensorflow-datasets")
+    assert_parts(
+        message,
+        f"config.data.name = {name!r}",
+        "sprites, digits, npz, and the names of tensorflow-datasets",
+    )
     assert message.endswith(f"did you mean {hint!r}?") if hint else "did you mean" not in message
 
 
-@pytest.mark.parametrize("name", ["", "../x", "mnist:9.9.9", "mnist/letters", "mnist:", "no such set"])
+@pytest.mark.parametrize(
+    "name", ["", "../x", "mnist:9.9.9", "mnist/letters", "mnist:", "no such set"]
+)
 def test_name_that_does_not_parse(tmp_path, monkeypatch, name) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", no_network)
     message = refusal(name, dir=os.fspath(tmp_path))
@@ -302,7 +349,13 @@ def test_name_that_does_not_parse(tmp_path, monkeypatch, name) -> None:
 
 def test_data_dir_that_does_not_exist(tmp_path) -> None:
     path = os.fspath(tmp_path / "nowhere")
-    assert_parts(refusal("mnist", dir=path), f"config.data.dir = {path!r}", "no such directory", "'mnist'", "'digits'")
+    assert_parts(
+        refusal("mnist", dir=path),
+        f"config.data.dir = {path!r}",
+        "no such directory",
+        "'mnist'",
+        "'digits'",
+    )
     assert not os.path.exists(path)
 
 
@@ -311,7 +364,12 @@ def test_set_that_is_absent_without_a_network(tmp_path, monkeypatch) -> None:
     began = time.monotonic()
     message = refusal("mnist", dir=os.fspath(tmp_path))
     assert time.monotonic() - began < 10
-    assert_parts(message, "config.data.name = 'mnist'", f"config.data.dir = {os.fspath(tmp_path)!r}", "no network")
+    assert_parts(
+        message,
+        "config.data.name = 'mnist'",
+        f"config.data.dir = {os.fspath(tmp_path)!r}",
+        "no network",
+    )
     assert_parts(message, "--config.data.dir=DIR", "'sprites' and 'digits'")
     assert not list(tmp_path.iterdir())
 
@@ -323,16 +381,37 @@ def test_download_that_fails(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [])
     monkeypatch.setattr(tfds_sets.tfds.core.DatasetBuilder, "download_and_prepare", fails)
     message = refusal("mnist", dir=os.fspath(tmp_path))
-    assert_parts(message, "config.data.name = 'mnist'", "download failed: checksum mismatch", "--config.data.dir=DIR")
+    assert_parts(
+        message,
+        "config.data.name = 'mnist'",
+        "download failed: checksum mismatch",
+        "--config.data.dir=DIR",
+    )
 
 
 @pytest.fixture
 def prepared(tmp_path):
     """Writes the metadata of a prepared set as its files on disk say it, and returns the folder for config.data.dir."""
 
-    def write(name="mnist", *, file_format="array_record", image="image", shape=(28, 28, 1), splits=("train", "test")) -> str:
-        shard = {"filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}", "numBytes": "1", "shardLengths": ["3"]}
-        info = {"name": name, "version": "3.0.1", "fileFormat": file_format, "splits": [shard | {"name": s} for s in splits]}
+    def write(
+        name="mnist",
+        *,
+        file_format="array_record",
+        image="image",
+        shape=(28, 28, 1),
+        splits=("train", "test"),
+    ) -> str:
+        shard = {
+            "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+            "numBytes": "1",
+            "shardLengths": ["3"],
+        }
+        info = {
+            "name": name,
+            "version": "3.0.1",
+            "fileFormat": file_format,
+            "splits": [shard | {"name": s} for s in splits],
+        }
         image_type = {
             "image": {"dtype": "uint8", "shape": {"dimensions": [str(size) for size in shape]}},
             "pythonClassName": "tensorflow_datasets.core.features.image_feature.Image",
@@ -352,15 +431,24 @@ def prepared(tmp_path):
 
 def without_tensorflow(monkeypatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "tensorflow" else find(name, *rest))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *rest: None if name == "tensorflow" else find(name, *rest),
+    )
 
 
 def test_tfrecord_without_tensorflow_says_how_to_prepare_it(prepared, monkeypatch) -> None:
     without_tensorflow(monkeypatch)
     path = prepared(file_format="tfrecord")
     message = refusal("mnist", dir=path)
-    assert_parts(message, f"config.data.dir = {path!r}", "as tfrecord", "TensorFlow", "not installed")
-    assert_parts(message, "tfds.builder('mnist', data_dir='DIR').download_and_prepare(file_format='array_record')")
+    assert_parts(
+        message, f"config.data.dir = {path!r}", "as tfrecord", "TensorFlow", "not installed"
+    )
+    assert_parts(
+        message,
+        "tfds.builder('mnist', data_dir='DIR').download_and_prepare(file_format='array_record')",
+    )
 
 
 def test_real_metadata_with_another_file_format(real_data, tmp_path, monkeypatch) -> None:
@@ -373,7 +461,11 @@ def test_real_metadata_with_another_file_format(real_data, tmp_path, monkeypatch
     info = json.loads((source / "dataset_info.json").read_text())
     (folder / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))
     shutil.copy(source / "features.json", folder)
-    assert_parts(refusal("mnist", dir=os.fspath(tmp_path)), "holds 'mnist' as tfrecord", "file_format='array_record'")
+    assert_parts(
+        refusal("mnist", dir=os.fspath(tmp_path)),
+        "holds 'mnist' as tfrecord",
+        "file_format='array_record'",
+    )
 
 
 @pytest.mark.parametrize(
@@ -386,15 +478,25 @@ def test_real_metadata_with_another_file_format(real_data, tmp_path, monkeypatch
     ids=["no image", "images of many shapes", "no train"],
 )
 def test_sets_that_do_not_serve(prepared, options, parts) -> None:
-    assert_parts(refusal("my_set", dir=prepared("my_set", **options)), "config.data.name = 'my_set'", *parts)
+    assert_parts(
+        refusal("my_set", dir=prepared("my_set", **options)), "config.data.name = 'my_set'", *parts
+    )
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a record" * 10_000], ids=["missing", "empty", "damaged"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"not a record" * 10_000], ids=["missing", "empty", "damaged"]
+)
 def test_unreadable_records(prepared, content) -> None:
     path = prepared()
     if content is not None:
-        (pathlib.Path(path) / "mnist" / "3.0.1" / "mnist-train.array_record-00000-of-00001").write_bytes(content)
-    assert_parts(refusal("mnist", dir=path), f"config.data.dir = {path!r}", "records of mnist/3.0.1 cannot be read")
+        (
+            pathlib.Path(path) / "mnist" / "3.0.1" / "mnist-train.array_record-00000-of-00001"
+        ).write_bytes(content)
+    assert_parts(
+        refusal("mnist", dir=path),
+        f"config.data.dir = {path!r}",
+        "records of mnist/3.0.1 cannot be read",
+    )
 
 
 def test_damaged_dataset_info(prepared) -> None:
@@ -406,7 +508,10 @@ def test_damaged_dataset_info(prepared) -> None:
 @pytest.mark.parametrize(
     ("splits", "expected"),
     [
-        (("train", "test", "validation"), {"train": "train", "test": "test", "valid": "validation"}),
+        (
+            ("train", "test", "validation"),
+            {"train": "train", "test": "test", "valid": "validation"},
+        ),
         (("train", "test", "extra"), {"train": "train", "test": "test"}),
         (("train", "validation"), {"train": "train", "test": "validation"}),
         (("train",), None),
@@ -416,17 +521,28 @@ def test_which_splits_are_read(monkeypatch, splits, expected) -> None:
     size = {"train": 50, "test": 20, "validation": 10, "extra": 5}
 
     def read(builder, split, prefix, data_dir):
-        return {f"{prefix}_images": images(size[split])[..., None], f"{prefix}_labels": np.arange(size[split])}
+        return {
+            f"{prefix}_images": images(size[split])[..., None],
+            f"{prefix}_labels": np.arange(size[split]),
+        }
 
     features = {"image": types.SimpleNamespace(shape=(8, 8, 1))}
     info = types.SimpleNamespace(splits=dict.fromkeys(splits), features=features)
-    monkeypatch.setattr(tfds_sets, "_builder", lambda name, data_dir: types.SimpleNamespace(info=info))
+    monkeypatch.setattr(
+        tfds_sets, "_builder", lambda name, data_dir: types.SimpleNamespace(info=info)
+    )
     monkeypatch.setattr(tfds_sets, "_read", read)
     dataset = load("my_set", valid_fraction=0.1)
     if expected is None:  # a fifth for test, then a tenth of the rest for validation
         assert sizes(dataset) == (36, 4, 10)
-        labels = np.concatenate([np.asarray(source.labels) for source in (dataset.train, dataset.valid, dataset.test)])
+        labels = np.concatenate(
+            [np.asarray(source.labels) for source in (dataset.train, dataset.valid, dataset.test)]
+        )
         assert sorted(labels) == list(range(50))
     else:
         held_out = size[expected["valid"]] if "valid" in expected else 5
-        assert sizes(dataset) == (50 if "valid" in expected else 45, held_out, size[expected["test"]])
+        assert sizes(dataset) == (
+            50 if "valid" in expected else 45,
+            held_out,
+            size[expected["test"]],
+        )

@@ -10,7 +10,9 @@ from scipy import stats
 
 from vae_jax.data.order import ROUNDS, batch_index, padded_batches, permute
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 MASK = 2**32 - 1
 permutations = jit(  # [S] seeds -> [S, n]
     lambda seeds, n: permute(jnp.arange(n), n, seeds[:, None]), static_argnums=1
@@ -40,7 +42,10 @@ def exact_permute(x, n, seed):
 
 def exact_batch(step, num_examples, batch_size, seed):
     places = [divmod(step * batch_size + i, num_examples) for i in range(batch_size)]
-    return [exact_permute(place, num_examples, exact_hash(exact_hash(seed) ^ (epoch & MASK))) for epoch, place in places]
+    return [
+        exact_permute(place, num_examples, exact_hash(exact_hash(seed) ^ (epoch & MASK)))
+        for epoch, place in places
+    ]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 64, 1000, 60_001])
@@ -56,10 +61,14 @@ def test_permute_is_that_of_exact_integers(n):
     assert actual.tolist() == [[exact_permute(x, n, seed) for x in positions] for seed in seeds]
 
 
-@pytest.mark.parametrize(("n", "batch_size"), [(1, 1), (7, 3), (10, 4), (10, 10), (5, 8), (64, 16), (1000, 96)])
+@pytest.mark.parametrize(
+    ("n", "batch_size"), [(1, 1), (7, 3), (10, 4), (10, 10), (5, 8), (64, 16), (1000, 96)]
+)
 def test_every_example_comes_once_per_epoch(n, batch_size):
     num_epochs = 3 * batch_size  # so that epochs begin at every place in a batch that they can
-    flat = np.asarray(indices(jnp.arange(3 * n), num_examples=n, batch_size=batch_size)).reshape(num_epochs, n)
+    flat = np.asarray(indices(jnp.arange(3 * n), num_examples=n, batch_size=batch_size)).reshape(
+        num_epochs, n
+    )
     np.testing.assert_array_equal(np.sort(flat, axis=1), np.broadcast_to(np.arange(n), flat.shape))
 
 
@@ -77,7 +86,16 @@ def test_one_step_is_a_row_of_many():
 @pytest.mark.parametrize("seed", [0, 1, 2**31 - 1])
 @pytest.mark.parametrize(
     ("n", "batch_size"),
-    [(1, 3), (2, 5), (7, 3), (1000, 96), (60_000, 128), (50_000, 50_000), (1_281_167, 3351), (2**31 - 1, 1)],
+    [
+        (1, 3),
+        (2, 5),
+        (7, 3),
+        (1000, 96),
+        (60_000, 128),
+        (50_000, 50_000),
+        (1_281_167, 3351),
+        (2**31 - 1, 1),
+    ],
 )
 def test_big_steps_are_those_of_exact_integers(n, batch_size, seed):
     steps = [0, 1, n - 1, n, 10**6 + 7, 2**31 - 2, 2**31 - 1]
@@ -93,7 +111,9 @@ def test_big_steps_are_those_of_exact_integers(n, batch_size, seed):
 def test_a_whole_batch_over_the_end_of_an_epoch():
     step = 10**9 + 10  # 96 does not divide 1000: this batch spans two epochs
     assert step * 96 // 1000 != (step * 96 + 95) // 1000
-    assert indices(jnp.array(step), 5, num_examples=1000, batch_size=96).tolist() == exact_batch(step, 1000, 96, 5)
+    assert indices(jnp.array(step), 5, num_examples=1000, batch_size=96).tolist() == exact_batch(
+        step, 1000, 96, 5
+    )
 
 
 def test_steps_up_to_uint32():
@@ -101,13 +121,19 @@ def test_steps_up_to_uint32():
     assert indices(step, num_examples=1000, batch_size=4).tolist() == exact_batch(MASK, 1000, 4, 0)
 
 
-@pytest.mark.parametrize(("n", "batch_size"), [(65_536, 65_536), (1_281_167, 4096), (2**31 - 1, 3), (7, 20)])
+@pytest.mark.parametrize(
+    ("n", "batch_size"), [(65_536, 65_536), (1_281_167, 4096), (2**31 - 1, 3), (7, 20)]
+)
 def test_products_beyond_32_bits_are_exact(n, batch_size):
     for step in (0, n - 1, n, 1_000_003, 2**32 - 1):
-        row = batch_index(jnp.array(step, jnp.uint32), num_examples=n, batch_size=batch_size, seed=3)
+        row = batch_index(
+            jnp.array(step, jnp.uint32), num_examples=n, batch_size=batch_size, seed=3
+        )
         for column in (0, batch_size - 1):
             epoch, place = divmod(step * batch_size + column, n)
-            assert row[column] == exact_permute(place, n, exact_hash(exact_hash(3) ^ (epoch & MASK))), (step, column)
+            assert row[column] == exact_permute(
+                place, n, exact_hash(exact_hash(3) ^ (epoch & MASK))
+            ), (step, column)
 
 
 @pytest.mark.parametrize("n", [0, 2**31, 2**32])
@@ -124,7 +150,11 @@ def test_seeds_and_epochs_differ():
     """Two random orders of n agree in one place on average; 12 or more has probability below 1e-9."""
     n = 500
     step = jnp.array(0)
-    orders = [indices(step + epoch, seed, num_examples=n, batch_size=n) for seed in (0, 1, 2, 2**31 - 1) for epoch in range(4)]
+    orders = [
+        indices(step + epoch, seed, num_examples=n, batch_size=n)
+        for seed in (0, 1, 2, 2**31 - 1)
+        for epoch in range(4)
+    ]
     assert max(agreement(a, b) for i, a in enumerate(orders) for b in orders[:i]) < 12 / n
     assert max(agreement(a, np.arange(n)) for a in orders) < 12 / n
 
@@ -140,7 +170,11 @@ def of_epochs(num):
 
 def of_run_seeds(num):
     """The first epoch under each seed a run can have."""
-    return np.asarray(jax.vmap(lambda seed: indices(jnp.array(0), seed, num_examples=6, batch_size=6))(jnp.arange(num)))
+    return np.asarray(
+        jax.vmap(lambda seed: indices(jnp.array(0), seed, num_examples=6, batch_size=6))(
+            jnp.arange(num)
+        )
+    )
 
 
 def p_value(cells, num_cells):
@@ -169,7 +203,8 @@ def test_one_epoch_says_nothing_of_the_next():
 
 
 @pytest.mark.parametrize(
-    ("n", "batch_size", "num_batches"), [(1, 1, 1), (1, 4, 1), (7, 3, 3), (9, 3, 3), (10, 4, 3), (5, 8, 1), (1000, 250, 4)]
+    ("n", "batch_size", "num_batches"),
+    [(1, 1, 1), (1, 4, 1), (7, 3, 3), (9, 3, 3), (10, 4, 3), (5, 8, 1), (1000, 250, 4)],
 )
 def test_padded_batches_visit_each_example_once_in_order(n, batch_size, num_batches):
     index, mask = map(np.asarray, padded_batches(n, batch_size))

@@ -1,4 +1,4 @@
-"""From arrays to a data set: scale, shapes, splits, binarisation, and what is refused."""
+"""From arrays to a data set: scale, shapes, splits, binarization, and what is refused."""
 
 import hashlib
 
@@ -43,7 +43,12 @@ def read(source, key=KEY) -> np.ndarray:
         (gray(20), gray(10), 1 / 255, (0, 1)),
         (gray(20).astype(np.int64), gray(10).astype(np.int16), 1 / 255, (0, 1)),
         (gray(20) // 128, gray(10) // 128, 1, (0, 1)),
-        (gray(20) // 128, gray(10), 1 / 255, (0, 1)),  # one value above 1 anywhere, and all splits are bytes
+        (
+            gray(20) // 128,
+            gray(10),
+            1 / 255,
+            (0, 1),
+        ),  # one value above 1 anywhere, and all splits are bytes
         (gray(20) > 127, gray(10) > 127, 1, (0, 1)),
         (unit(20), unit(10), 1, (0, 1)),
         (unit(20).astype(np.float64) * 300 - 100, unit(10).astype(np.float16), 1, (-100, 200)),
@@ -52,19 +57,28 @@ def read(source, key=KEY) -> np.ndarray:
 )
 def test_scale(train, test, factor, value_range) -> None:
     dataset = from_arrays(arrays(train_images=train, test_images=test, valid_images=train[:3]))
-    for source, images in ((dataset.train, train), (dataset.test, test), (dataset.valid, train[:3])):
+    for source, images in (
+        (dataset.train, train),
+        (dataset.test, test),
+        (dataset.valid, train[:3]),
+    ):
         x = read(source)
         assert x.dtype == np.float32
-        np.testing.assert_allclose(x[..., 0], images.astype(np.float32) * np.float32(factor), rtol=1e-6)
+        np.testing.assert_allclose(
+            x[..., 0], images.astype(np.float32) * np.float32(factor), rtol=1e-6
+        )
         assert source.value_range == pytest.approx(value_range)
     assert dataset.preparation["scale"] == pytest.approx(factor)
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [((4, 3), (4, 3, 1)), ((4, 3, 1), (4, 3, 1)), ((4, 3, 2), (4, 3, 2)), ((12,), (12,))]
+    ("shape", "expected"),
+    [((4, 3), (4, 3, 1)), ((4, 3, 1), (4, 3, 1)), ((4, 3, 2), (4, 3, 2)), ((12,), (12,))],
 )
 def test_channel_axis(shape, expected) -> None:
-    dataset = from_arrays({"train_images": np.ones((20, *shape)), "test_images": np.ones((5, *shape))})
+    dataset = from_arrays(
+        {"train_images": np.ones((20, *shape)), "test_images": np.ones((5, *shape))}
+    )
     assert dataset.shape == expected
     assert dataset.num_dims == np.prod(expected)
     for source in (dataset.train, dataset.valid, dataset.test):
@@ -99,7 +113,9 @@ def test_validation_is_cut_by_the_fixed_rule() -> None:
 
 def test_the_fixed_rule_never_changes() -> None:
     # Published numbers depend on it.
-    assert hashlib.sha256(fixed_permutation(1000).astype("<i4").tobytes()).hexdigest() == RULE_SHA256
+    assert (
+        hashlib.sha256(fixed_permutation(1000).astype("<i4").tobytes()).hexdigest() == RULE_SHA256
+    )
 
 
 def test_given_validation_is_kept() -> None:
@@ -164,13 +180,18 @@ def test_binarization(binarization) -> None:
         x = read(one.test)
         assert len(np.unique(x, axis=0)) > 1  # and so has each example
     assert one.preparation["binarization"] == binarization
-    assert one.preparation.get("binarization_seed") == (777 if binarization in ("static", "dynamic") else None)
+    assert one.preparation.get("binarization_seed") == (
+        777 if binarization in ("static", "dynamic") else None
+    )
 
 
 def test_static_draw_of_an_example_does_not_depend_on_how_many_follow() -> None:
     images = np.full((5000, 12), 127, np.uint8)  # more than one chunk
     few = {"train_images": images[:4], "valid_images": images[:4]}
-    long, short = (from_arrays(few | {"test_images": images[:n]}, binarization="static").test for n in (5000, 4100))
+    long, short = (
+        from_arrays(few | {"test_images": images[:n]}, binarization="static").test
+        for n in (5000, 4100)
+    )
     np.testing.assert_array_equal(read(long)[:4100], read(short))
 
 
@@ -188,14 +209,16 @@ def test_dynamic_draws_have_their_probabilities_and_are_independent(num_pixels) 
     levels = np.arange(256, dtype=np.uint8)
     source = ArraySource(np.repeat(levels[:, None], num_pixels, 1), scale=1 / 255, dynamic=True)
     keys, count = jax.random.split(jax.random.key(0), 4096), 4096
-    draws = np.asarray(jax.vmap(lambda key: source.take(np.arange(256), key)["x"])(keys), np.float64)
+    draws = np.asarray(
+        jax.vmap(lambda key: source.take(np.arange(256), key)["x"])(keys), np.float64
+    )
     p = levels[:, None] / 255
     error = np.abs(draws.mean(0) - p) / np.sqrt(np.maximum(p * (1 - p), 1e-9) / count)
     assert error.max() < 5  # of 256 to 1,792 frequencies; black stays black, and white white
-    if num_pixels > 1:  # those of one word of random bits, and neighbours
-        centred = (draws - p)[:, 1:-1]
+    if num_pixels > 1:  # those of one word of random bits, and neighbors
+        centerd = (draws - p)[:, 1:-1]
         for other in {1, -(-num_pixels // 2)}:
-            products = (centred[..., 0] * centred[..., other]) / (p * (1 - p))[1:-1, 0]
+            products = (centerd[..., 0] * centerd[..., other]) / (p * (1 - p))[1:-1, 0]
             assert abs(products.mean()) < 5 / np.sqrt(products.size)
 
 
@@ -209,14 +232,21 @@ def test_dynamic_binarization_in_compiled_code_equals_that_outside() -> None:
 @pytest.mark.parametrize("binarization", ["none", "threshold", "static", "dynamic"])
 def test_the_hash_of_the_test_images_is_recorded(binarization) -> None:
     dataset = from_arrays(arrays(), binarization=binarization)
-    expected = gray(10, seed=1)[..., None] if binarization == "none" else read(dataset.test).astype(np.uint8)
+    expected = (
+        gray(10, seed=1)[..., None]
+        if binarization == "none"
+        else read(dataset.test).astype(np.uint8)
+    )
     assert dataset.preparation["test_sha256"] == hashlib.sha256(expected.tobytes()).hexdigest()
 
 
 def test_the_hash_changes_with_one_pixel() -> None:
     changed = gray(10, seed=1)
     changed[4, 2, 2] ^= 1
-    hashes = [from_arrays(arrays(**extra)).preparation["test_sha256"] for extra in ({}, {"test_images": changed})]
+    hashes = [
+        from_arrays(arrays(**extra)).preparation["test_sha256"]
+        for extra in ({}, {"test_images": changed})
+    ]
     assert hashes[0] != hashes[1]
 
 
@@ -228,30 +258,66 @@ def with_value(value: float) -> np.ndarray:
 
 REFUSED = {
     "no train": ({"train_images": None}, ["train_images", "['test_images']"]),
-    "no test": ({"test_images": None, "images": gray(3)}, ["test_images", "['images', 'train_images']"]),
+    "no test": (
+        {"test_images": None, "images": gray(3)},
+        ["test_images", "['images', 'train_images']"],
+    ),
     "empty train": ({"train_images": gray(0)}, ["train_images", "empty", "(0, 4, 3"]),
     "empty test": ({"test_images": gray(0)}, ["test_images", "empty", "(0, 4, 3"]),
     "empty valid": ({"valid_images": gray(0)}, ["valid_images", "empty", "(0, 4, 3"]),
     "empty list": ({"test_images": []}, ["test_images", "(0,)", "[N, H, W]"]),
     "a number": ({"test_images": 3}, ["test_images", "()", "[N, H, W]"]),
-    "test shape": ({"test_images": np.ones((5, 4, 4), np.uint8)}, ["(4, 3, 1)", "'test': (4, 4, 1)", "alike"]),
-    "valid shape": ({"valid_images": np.ones((5, 4, 3, 2), np.uint8)}, ["(4, 3, 1)", "'valid': (4, 3, 2)", "alike"]),
-    "ragged": ({"train_images": [[[1, 2], [3, 4]], [[1, 2]]]}, ["train_images", "unequal shapes", "alike"]),
-    "objects": ({"train_images": np.array([[None, 1]] * 5)}, ["train_images", "objects", "numbers"]),
-    "text": ({"train_images": np.array([["a", "b"]] * 5)}, ["train_images", "<U1", "integers, floats and booleans"]),
-    "complex": ({"train_images": gray(5) * 1j}, ["train_images", "complex128", "integers, floats and booleans"]),
+    "test shape": (
+        {"test_images": np.ones((5, 4, 4), np.uint8)},
+        ["(4, 3, 1)", "'test': (4, 4, 1)", "alike"],
+    ),
+    "valid shape": (
+        {"valid_images": np.ones((5, 4, 3, 2), np.uint8)},
+        ["(4, 3, 1)", "'valid': (4, 3, 2)", "alike"],
+    ),
+    "ragged": (
+        {"train_images": [[[1, 2], [3, 4]], [[1, 2]]]},
+        ["train_images", "unequal shapes", "alike"],
+    ),
+    "objects": (
+        {"train_images": np.array([[None, 1]] * 5)},
+        ["train_images", "objects", "numbers"],
+    ),
+    "text": (
+        {"train_images": np.array([["a", "b"]] * 5)},
+        ["train_images", "<U1", "integers, floats and booleans"],
+    ),
+    "complex": (
+        {"train_images": gray(5) * 1j},
+        ["train_images", "complex128", "integers, floats and booleans"],
+    ),
     "NaN": ({"test_images": with_value(np.nan)}, ["test_images", "1 values", "NaN", "finite"]),
     "inf": ({"test_images": with_value(np.inf)}, ["test_images", "1 values", "infinite", "finite"]),
-    "-inf": ({"test_images": with_value(-np.inf)}, ["test_images", "1 values", "infinite", "finite"]),
-    "inf as float32": ({"test_images": with_value(1e39)}, ["test_images", "1 values", "infinite", "finite"]),
-    "negative": ({"train_images": gray(5).astype(int) - 1}, ["train_images", "from -1 to", "0 to 255"]),
-    "above 255": ({"test_images": np.full((5, 4, 3), 256)}, ["test_images", "256 to 256", "0 to 255"]),
+    "-inf": (
+        {"test_images": with_value(-np.inf)},
+        ["test_images", "1 values", "infinite", "finite"],
+    ),
+    "inf as float32": (
+        {"test_images": with_value(1e39)},
+        ["test_images", "1 values", "infinite", "finite"],
+    ),
+    "negative": (
+        {"train_images": gray(5).astype(int) - 1},
+        ["train_images", "from -1 to", "0 to 255"],
+    ),
+    "above 255": (
+        {"test_images": np.full((5, 4, 3), 256)},
+        ["test_images", "256 to 256", "0 to 255"],
+    ),
     "mixed": ({"test_images": unit(10)}, ["some splits hold integers and some floats", "one kind"]),
     "few labels": ({"train_labels": np.arange(19)}, ["train_labels", "(19,)", "20 images", "[20]"]),
     "many labels": ({"test_labels": np.arange(11)}, ["test_labels", "(11,)", "10 images", "[10]"]),
     "one label": ({"test_labels": 3}, ["test_labels", "()", "10 images", "[10]"]),
     "label images": ({"test_labels": gray(10)}, ["test_labels", "(10, 4, 3)", "[10, C]"]),
-    "ragged labels": ({"test_labels": [[1], [1, 2]] * 5}, ["test_labels", "unequal lengths", "alike"]),
+    "ragged labels": (
+        {"test_labels": [[1], [1, 2]] * 5},
+        ["test_labels", "unequal lengths", "alike"],
+    ),
     "text labels": ({"test_labels": ["a"] * 10}, ["test_labels", "<U1", "numbers"]),
 }
 
@@ -265,10 +331,16 @@ def test_refused_arrays(changes, parts) -> None:
 
 
 @pytest.mark.parametrize("binarization", ["threshold", "static", "dynamic"])
-@pytest.mark.parametrize(("value", "span"), [(-0.25, "-0.25 to 1"), (1.5, "0 to 1.5"), (255, "0 to 255")])
+@pytest.mark.parametrize(
+    ("value", "span"), [(-0.25, "-0.25 to 1"), (1.5, "0 to 1.5"), (255, "0 to 255")]
+)
 def test_floats_outside_the_unit_interval_cannot_be_binarized(binarization, value, span) -> None:
     with pytest.raises(InputError) as error:
-        from_arrays(arrays(train_images=with_value(value), test_images=unit(10)), binarization=binarization, name="my set")
+        from_arrays(
+            arrays(train_images=with_value(value), test_images=unit(10)),
+            binarization=binarization,
+            name="my set",
+        )
     for part in (f"config.data.binarization = {binarization!r}", "[0, 1]", "my set", span):
         assert part in str(error.value)
 
@@ -276,14 +348,21 @@ def test_floats_outside_the_unit_interval_cannot_be_binarized(binarization, valu
 def test_unknown_binarization_names_the_nearest() -> None:
     with pytest.raises(InputError) as error:
         from_arrays(arrays(), binarization="dinamic")
-    for part in ("config.data.binarization = 'dinamic'", "none, static, dynamic, threshold", "did you mean 'dynamic'?"):
+    for part in (
+        "config.data.binarization = 'dinamic'",
+        "none, static, dynamic, threshold",
+        "did you mean 'dynamic'?",
+    ):
         assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("fraction", "parts"),
     [
-        *((value, ["greater than 0 and at most 0.9"]) for value in (0, -0.1, 0.91, 1, 2, float("nan"), float("inf"))),
+        *(
+            (value, ["greater than 0 and at most 0.9"])
+            for value in (0, -0.1, 0.91, 1, 2, float("nan"), float("inf"))
+        ),
         (0.01, ["leaves 0 of 20", "both must have some"]),
     ],
 )
@@ -295,7 +374,9 @@ def test_refused_valid_fraction(fraction, parts) -> None:
 
 
 def test_one_training_image_cannot_be_split() -> None:
-    with pytest.raises(InputError, match=r"valid_fraction = 0.9: leaves 1 of 1 .* both must have some"):
+    with pytest.raises(
+        InputError, match=r"valid_fraction = 0.9: leaves 1 of 1 .* both must have some"
+    ):
         from_arrays(arrays(train_images=gray(1)), valid_fraction=0.9)
 
 

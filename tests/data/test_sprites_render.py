@@ -18,7 +18,9 @@ render = jax.jit(sprites.render)
 
 def genuine_grid() -> dict[str, np.ndarray]:
     """The factorial sub-grid of the published images; skips the test where it is absent."""
-    root = Path(os.environ.get("VAE_JAX_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
+    root = Path(
+        os.environ.get("VAE_JAX_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
+    )
     path = root / "raw" / "dsprites_subset" / "dsprites_grid.npz"
     if not path.is_file():
         pytest.skip(f"no genuine images at {path}")
@@ -31,12 +33,14 @@ def random_classes(n: int, seed: int = 0) -> np.ndarray:
 
 
 def draw(*rows: tuple[int, ...]) -> np.ndarray:
-    classes = np.zeros((BATCH, 5), np.int32)  # one batch size for all tests, so that one program is compiled
+    classes = np.zeros(
+        (BATCH, 5), np.int32
+    )  # one batch size for all tests, so that one program is compiled
     classes[: len(rows)] = rows
     return np.asarray(render(classes))[: len(rows), ..., 0]
 
 
-def centre_of_mass(images: np.ndarray) -> np.ndarray:
+def center_of_mass(images: np.ndarray) -> np.ndarray:
     """(column, row) of each image [N, 2]."""
     grid = np.arange(64.0)
     moments = np.stack([images.sum(1) @ grid, images.sum(2) @ grid], axis=-1)
@@ -68,7 +72,9 @@ def test_index_and_classes_are_inverse() -> None:
     index = np.arange(sprites.NUM_IMAGES, dtype=np.int32)
     classes = sprites.index_to_classes(index)
     assert classes.dtype == jnp.int32
-    np.testing.assert_array_equal(classes, np.stack(np.unravel_index(index, sprites.FACTOR_SIZES), axis=-1))
+    np.testing.assert_array_equal(
+        classes, np.stack(np.unravel_index(index, sprites.FACTOR_SIZES), axis=-1)
+    )
     np.testing.assert_array_equal(sprites.classes_to_index(classes), index)
 
 
@@ -84,37 +90,41 @@ def test_areas_grow_with_the_square_of_the_scale() -> None:
         for scale in range(6):
             poses = random_classes(300, seed=scale)
             poses[:, 0], poses[:, 1] = shape, scale
-            assert draw(*poses).sum((1, 2)).mean() == pytest.approx(area * (0.5 + 0.1 * scale) ** 2, rel=0.01)
+            assert draw(*poses).sum((1, 2)).mean() == pytest.approx(
+                area * (0.5 + 0.1 * scale) ** 2, rel=0.01
+            )
 
 
 @pytest.mark.parametrize("shape", [0, 1, 2])
 def test_x_moves_along_columns_and_y_along_rows(shape: int) -> None:
     corners = draw((shape, LARGE, 7, 0, 0), (shape, LARGE, 7, 31, 0), (shape, LARGE, 7, 0, 31))
-    origin, along_x, along_y = centre_of_mass(corners)
+    origin, along_x, along_y = center_of_mass(corners)
     np.testing.assert_allclose(along_x - origin, [32.0, 0.0], atol=1e-3)
     np.testing.assert_allclose(along_y - origin, [0.0, 32.0], atol=1e-3)
-    step = np.diff(centre_of_mass(draw(*[(shape, LARGE, 7, x, 11) for x in range(32)]))[:, 0])
+    step = np.diff(center_of_mass(draw(*[(shape, LARGE, 7, x, 11) for x in range(32)]))[:, 0])
     assert step.mean() == pytest.approx(32 / 31, abs=1e-3)
     np.testing.assert_allclose(step, 32 / 31, atol=0.3)
 
 
 def test_symmetries() -> None:
-    # Positions 0 and 31 are centred on half pixels, so that mirroring an image maps pixel centres to pixel centres.
-    def centred(shape: int, orientation: int) -> np.ndarray:
+    # Positions 0 and 31 are centerd on half pixels, so that mirroring an image maps pixel centers to pixel centers.
+    def centerd(shape: int, orientation: int) -> np.ndarray:
         return draw((shape, LARGE, orientation, 0, 0))[0, :32, :32]
 
     for shape in range(3):
-        np.testing.assert_array_equal(centred(shape, 0), centred(shape, 0)[:, ::-1])
-        np.testing.assert_array_equal(centred(shape, 5), centred(shape, 34)[:, ::-1])
-        np.testing.assert_array_equal(centred(shape, 0), centred(shape, 39))
-    square = centred(0, 13)  # a turn by 120 degrees, for a square the same as by 30
+        np.testing.assert_array_equal(centerd(shape, 0), centerd(shape, 0)[:, ::-1])
+        np.testing.assert_array_equal(centerd(shape, 5), centerd(shape, 34)[:, ::-1])
+        np.testing.assert_array_equal(centerd(shape, 0), centerd(shape, 39))
+    square = centerd(0, 13)  # a turn by 120 degrees, for a square the same as by 30
     np.testing.assert_array_equal(square, np.rot90(square))
-    ellipse = centred(1, 13)
+    ellipse = centerd(1, 13)
     np.testing.assert_array_equal(ellipse, np.rot90(ellipse, 2))
 
 
 def test_a_positive_orientation_turns_counter_clockwise() -> None:
-    upright, turned = draw((1, LARGE, 0, 16, 16), (1, LARGE, 5, 16, 16))  # 46 degrees; rows grow downwards
+    upright, turned = draw(
+        (1, LARGE, 0, 16, 16), (1, LARGE, 5, 16, 16)
+    )  # 46 degrees; rows grow downwards
     row, column = np.mgrid[:64, :64] - 32.0
     assert abs((upright * row * column).sum()) < 0.02 * upright.sum()
     assert (turned * row * column).sum() < -10 * turned.sum()
@@ -135,7 +145,9 @@ def test_compiled_scanned_and_mapped_renders_equal_the_eager_one() -> None:
     assert eager.dtype == np.float32
     assert set(np.unique(eager)) == {0.0, 1.0}
     stacked = jnp.asarray(classes).reshape(4, 6, 5)
-    scanned = jax.jit(lambda c: jax.lax.scan(lambda carry, row: (carry, sprites.render(row)), None, c)[1])(stacked)
+    scanned = jax.jit(
+        lambda c: jax.lax.scan(lambda carry, row: (carry, sprites.render(row)), None, c)[1]
+    )(stacked)
     for other in (render(classes), jax.vmap(sprites.render)(stacked), scanned):
         # Fused multiply-adds may round a pixel on the very edge the other way.
         assert np.mean(np.asarray(other).reshape(eager.shape) != eager) < 2e-5

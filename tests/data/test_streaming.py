@@ -16,12 +16,21 @@ from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import run
 from vae_jax.experiment.training import loop, trainers
 
-READ = {"batch_size": 7, "seed": 5, "rows": slice(0, 7), "place": functools.partial(parallel.split_batches, mesh=None)}
+READ = {
+    "batch_size": 7,
+    "seed": 5,
+    "rows": slice(0, 7),
+    "place": functools.partial(parallel.split_batches, mesh=None),
+}
 
 
 def arrays(dtype=np.uint8, n=50):
     rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (n + 10, 4, 4)) if np.issubdtype(dtype, np.integer) else rng.random((n + 10, 4, 4))
+    images = (
+        rng.integers(0, 256, (n + 10, 4, 4))
+        if np.issubdtype(dtype, np.integer)
+        else rng.random((n + 10, 4, 4))
+    )
     labels = rng.integers(0, 10, n + 10)
     images = images.astype(dtype)
     return {
@@ -43,17 +52,22 @@ def folder(tmp_path):
 def small(**data):
     config = Config(name="small", seed=3)
     config.model.hidden, config.model.latent_dim = (16,), 2
-    config.train.num_steps, config.train.batch_size, config.train.log_every, config.train.eval_every = 40, 64, 10, 20
+    (
+        config.train.num_steps,
+        config.train.batch_size,
+        config.train.log_every,
+        config.train.eval_every,
+    ) = 40, 64, 10, 20
     config.data.binarization = "dynamic"
     for name, value in data.items():
         setattr(config.data, name, value)
     return config
 
 
-def trained(config, directory):
+def train_run(config, directory):
     """The state after the last step, and the metrics of all calls."""
     current = run.make_run(config, directory)
-    streamed = trainers.program_of([current])
+    streamed = trainers.make_trainer([current])
     state, metrics = streamed.initial(), []
     calls = list(loop.calls(0, config))
     with streamed.reading(calls) as data:
@@ -65,7 +79,9 @@ def trained(config, directory):
 
 def test_calls_in_several_blocks_end_in_the_bits_of_data_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "BLOCK_BYTES", 64 * 64 * 4 * 4)  # 10 steps in 3 blocks
-    (state, metrics), (ours, our_metrics) = (trained(small(streaming=streams), tmp_path) for streams in (False, True))
+    (state, metrics), (ours, our_metrics) = (
+        train_run(small(streaming=streams), tmp_path) for streams in (False, True)
+    )
     chex.assert_trees_all_equal(state.params, ours.params)
     chex.assert_trees_all_equal(metrics, our_metrics)
 
@@ -81,7 +97,9 @@ def test_a_streamed_run_resumes_and_is_evaluated_as_one_in_memory(tmp_path, monk
         return real(*args)
 
     monkeypatch.setattr(streaming, "_read", breaks)
-    with pytest.raises(RunStopped, match=r"images\.npy: went away; the last good checkpoint is step 20"):
+    with pytest.raises(
+        RunStopped, match=r"images\.npy: went away; the last good checkpoint is step 20"
+    ):
         loop.train_and_evaluate(small(streaming=True), tmp_path / "streamed")
     again = loop.train_and_evaluate(small(streaming=True), tmp_path / "streamed")
     assert [tuple(span) for span in reads[4:]] == [(20, 30), (30, 40)]
@@ -92,21 +110,33 @@ def test_a_streamed_run_resumes_and_is_evaluated_as_one_in_memory(tmp_path, monk
 
 @pytest.mark.parametrize(
     ("dtype", "binarization"),
-    [(np.uint8, "dynamic"), (np.uint8, "static"), (np.int64, "threshold"), (np.float64, "none"), (bool, "none")],
+    [
+        (np.uint8, "dynamic"),
+        (np.uint8, "static"),
+        (np.int64, "threshold"),
+        (np.float64, "none"),
+        (bool, "none"),
+    ],
 )
 def test_what_is_read_from_a_file_is_what_is_in_memory(tmp_path, dtype, binarization):
     given = arrays(np.uint8 if dtype is bool else dtype)
     if dtype is bool:
         given |= {key: given[key] > 127 for key in ("train_images", "test_images")}
     np.savez(tmp_path / "set.npz", **given)
-    options = {"path": os.fspath(tmp_path / "set.npz"), "binarization": binarization, "valid_fraction": 0.2}
+    options = {
+        "path": os.fspath(tmp_path / "set.npz"),
+        "binarization": binarization,
+        "valid_fraction": 0.2,
+    }
     memory, streamed = load("npz", **options), load("npz", streaming=True, **options)
     assert isinstance(streamed.train, HostSource)
     assert streamed.preparation == memory.preparation
     assert (streamed.train.num_examples, streamed.shape) == (40, (4, 4, 1))
     chex.assert_trees_all_equal(streamed.valid, memory.valid)
     index, key = np.array([39, 0, 7, 7]), jax.random.key(1)
-    chex.assert_trees_all_equal(streamed.train.at(index).take(np.arange(4), key)["x"], memory.train.take(index, key)["x"])
+    chex.assert_trees_all_equal(
+        streamed.train.at(index).take(np.arange(4), key)["x"], memory.train.take(index, key)["x"]
+    )
     np.testing.assert_array_equal(streamed.train.at(index).labels, memory.train.labels[index])
     spans = [(3, 5), (5, 9)]  # 7 examples a step: the first epoch ends in step 5
     batches, steps = [], np.arange(3, 9)
@@ -137,7 +167,9 @@ def test_a_process_reads_its_rows_of_each_batch(folder):
     assert parallel.own_rows(6, None) == slice(0, 6)
 
 
-@pytest.mark.parametrize(("span", "most", "lengths"), [((0, 9), 9, [9]), ((5, 15), 4, [3, 3, 4]), ((0, 3), 1, [1, 1, 1])])
+@pytest.mark.parametrize(
+    ("span", "most", "lengths"), [((0, 9), 9, [9]), ((5, 15), 4, [3, 3, 4]), ((0, 3), 1, [1, 1, 1])]
+)
 def test_parts_follow_each_other(span, most, lengths):
     parts = streaming.parts(span, most)
     assert sorted(stop - start for start, stop in parts) == lengths
@@ -150,7 +182,10 @@ def test_a_file_that_goes_while_it_is_read_is_named(folder, harm):
     source = load("npz", path=os.fspath(folder), streaming=True).train
     path = folder / "train_images.npy"
     os.truncate(path, 300) if harm == "cut" else path.unlink()
-    with streaming.stream(source, [(0, 4)], **READ) as blocks, pytest.raises(OSError, match=r"train_images\.npy"):
+    with (
+        streaming.stream(source, [(0, 4)], **READ) as blocks,
+        pytest.raises(OSError, match=r"train_images\.npy"),
+    ):
         next(blocks)
 
 
@@ -195,10 +230,14 @@ def test_what_cannot_be_streamed_is_refused(folder, kind, message):
 def test_configs_that_make_no_sense_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"config\.data\.streaming = True: sprites are rendered"):
         load("sprites", streaming=True)
-    with pytest.raises(InputError, match=r"config\.data\.workers = 2: does nothing without data\.streaming"):
+    with pytest.raises(
+        InputError, match=r"config\.data\.workers = 2: does nothing without data\.streaming"
+    ):
         run.make_run(small(workers=2), tmp_path)
     for value in (1, 0, "yes"):
-        with pytest.raises(InputError, match=r"config\.data\.streaming = .*: must be true or false"):
+        with pytest.raises(
+            InputError, match=r"config\.data\.streaming = .*: must be true or false"
+        ):
             run.make_run(small(streaming=value), tmp_path)
     swept = small(streaming=True)
     swept.sweep.seed = (0, 1)
@@ -215,6 +254,8 @@ def test_optimal_sigma_is_that_of_data_in_memory(tmp_path):
     for streams in (False, True):
         config.data.streaming = streams
         current = run.make_run(config, tmp_path)
-        params = trainers.program_of([current]).initial().params
-        settled.append(sigma.settle(current.model, params, current.dataset.train, jax.random.key(0)))
+        params = trainers.make_trainer([current]).initial().params
+        settled.append(
+            sigma.fit_sigma(current.model, params, current.dataset.train, jax.random.key(0))
+        )
     chex.assert_trees_all_equal(*settled)

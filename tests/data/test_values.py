@@ -40,7 +40,20 @@ def prepared(x, **options):
         (2 * whole(1) - 1, 0),
         (whole(16), 0),
     ],
-    ids=["bits", "bool", "black and white", "3", "17", "256", "bytes", "small bytes", "301", "continuous", "-1", "unscaled"],
+    ids=[
+        "bits",
+        "bool",
+        "black and white",
+        "3",
+        "17",
+        "256",
+        "bytes",
+        "small bytes",
+        "301",
+        "continuous",
+        "-1",
+        "unscaled",
+    ],
 )
 def test_levels(x, levels, streaming) -> None:
     preparation = prepared(x, streaming=streaming).preparation
@@ -58,14 +71,19 @@ def test_one_value_off_the_grid_is_found_in_any_split() -> None:
     assert survey(x).levels == tuple(range(17, 257, 16))
     quarters = whole(4) / 4
     assert from_arrays({"train_images": quarters, "test_images": x}).preparation["levels"] == 17
-    assert from_arrays({"train_images": quarters, "test_images": whole(2) / 2}).preparation["levels"] == 5
+    assert (
+        from_arrays({"train_images": quarters, "test_images": whole(2) / 2}).preparation["levels"]
+        == 5
+    )
 
 
 def test_binarized_data_have_two_levels() -> None:
     assert prepared(whole(16) / 16, binarization="threshold").preparation["levels"] == 2
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.uint32, np.float16, np.float32, np.float64, bool])
+@pytest.mark.parametrize(
+    "dtype", [np.uint8, np.int64, np.uint32, np.float16, np.float32, np.float64, bool]
+)
 @pytest.mark.parametrize("streaming", [False, True])
 def test_counts(dtype, streaming) -> None:
     high = {np.uint8: 255, np.float16: 2000, bool: 1}.get(dtype, 2**24)
@@ -75,7 +93,9 @@ def test_counts(dtype, streaming) -> None:
     source = dataset.train.at(index) if streaming else dataset.train
     read = np.asarray(source.take(jnp.asarray(index), KEY)["x"])
     assert read.dtype == np.float32
-    assert sorted(map(tuple, read)) == sorted(map(tuple, np.delete(x.astype(np.float32), valid_rows(dataset, x), axis=0)))
+    assert sorted(map(tuple, read)) == sorted(
+        map(tuple, np.delete(x.astype(np.float32), valid_rows(dataset, x), axis=0))
+    )
     assert dataset.train.value_range == (0, high)
     assert dataset.preparation["values"] == "counts"
     assert dataset.preparation["levels"] == 0
@@ -84,7 +104,9 @@ def test_counts(dtype, streaming) -> None:
 
 def valid_rows(dataset, x) -> list[int]:
     valid = np.asarray(dataset.valid.images)
-    return [i for i, row in enumerate(x.astype(np.float32)) if (valid == row).all(1).any()][: len(valid)]
+    return [i for i, row in enumerate(x.astype(np.float32)) if (valid == row).all(1).any()][
+        : len(valid)
+    ]
 
 
 @pytest.mark.parametrize("streaming", [False, True])

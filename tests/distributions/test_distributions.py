@@ -22,7 +22,9 @@ from vae_jax.distributions import (
 )
 from vae_jax.posteriors import bounded_logvar, softplus_logvar
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 NORMALS = [  # mean and logvar of q, mean and logvar of p
     (0.3, -0.4, 0.0, 0.0),
     (-1.0, 1.2, 0.5, -0.7),
@@ -82,7 +84,9 @@ def test_diag_gaussian_integrates_to_one(mean, logvar):
     q = DiagGaussian(jnp.full((1,), mean), jnp.full((1,), logvar))
     density = np.exp(np.float64(log_prob(q, jnp.float32(x)[:, None])))
     assert integrate.simpson(density, x=x) == pytest.approx(1, abs=1e-5)
-    assert integrate.simpson(density * (x - mean) ** 2, x=x) == pytest.approx(math.exp(logvar), rel=1e-5)
+    assert integrate.simpson(density * (x - mean) ** 2, x=x) == pytest.approx(
+        math.exp(logvar), rel=1e-5
+    )
 
 
 def test_bernoulli_sums_to_one_over_all_binary_vectors():
@@ -90,7 +94,9 @@ def test_bernoulli_sums_to_one_over_all_binary_vectors():
     x = jnp.float32(list(itertools.product((0, 1), repeat=6)))
     mass = np.exp(np.float64(p.log_prob(x[:, None])))
     np.testing.assert_allclose(mass.sum(0), 1, rtol=1e-5)
-    np.testing.assert_allclose(mass.T @ np.asarray(x), special.expit(np.float64(p.logits)), rtol=1e-5)
+    np.testing.assert_allclose(
+        mass.T @ np.asarray(x), special.expit(np.float64(p.logits)), rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("event_ndims", EVENTS)
@@ -102,10 +108,12 @@ def test_bernoulli_is_scipys(event_ndims):
     np.testing.assert_allclose(p.mean, special.expit(np.float64(p.logits)), rtol=1e-5)
 
 
-def test_bernoulli_of_grey_values_is_the_cross_entropy():
+def test_bernoulli_of_gray_values_is_the_cross_entropy():
     logits, x = np.linspace(-30, 30, 13), np.linspace(0, 1, 13)
     exact = x * special.log_expit(logits) + (1 - x) * special.log_expit(-logits)
-    np.testing.assert_allclose(Bernoulli(jnp.float32(logits)).log_prob_terms(jnp.float32(x)), exact, rtol=1e-5, atol=1e-12)
+    np.testing.assert_allclose(
+        Bernoulli(jnp.float32(logits)).log_prob_terms(jnp.float32(x)), exact, rtol=1e-5, atol=1e-12
+    )
 
 
 # Gaussian pixels: what each head makes of its parameters
@@ -134,7 +142,9 @@ def test_fixed_sigma(sigma):
     np.testing.assert_allclose(log_prob(p, x), exact, rtol=1e-5)
 
 
-@pytest.mark.parametrize("sigma_shape", [(), PIXELS[-1:], PIXELS], ids=["scalar", "channel", "pixel"])
+@pytest.mark.parametrize(
+    "sigma_shape", [(), PIXELS[-1:], PIXELS], ids=["scalar", "channel", "pixel"]
+)
 def test_learned_sigma(sigma_shape):
     logvar = np.random.default_rng(1).uniform(-4, 2, sigma_shape)
     p, x, mean = head_density(likelihoods.LearnedGaussian(PIXELS, sigma_shape), logvar)
@@ -156,13 +166,17 @@ def test_predicted_sigma():
     p, x, out = head_density(likelihoods.PredictedGaussian(PIXELS))
     mean, raw = np.moveaxis(out.reshape(2, 3, *PIXELS, 2), -1, 0)
     sigma = np.exp(np_soft_clip(raw, -14, 8) / 2)
-    np.testing.assert_allclose(log_prob(p, x), stats.norm.logpdf(np.float64(x), mean, sigma).sum((2, 3, 4)), rtol=1e-5)
+    np.testing.assert_allclose(
+        log_prob(p, x), stats.norm.logpdf(np.float64(x), mean, sigma).sum((2, 3, 4)), rtol=1e-5
+    )
 
 
 def test_bernoulli_head():
     p, x, logits = head_density(likelihoods.Bernoulli(PIXELS))
     x = jnp.float32(x > 0)
-    exact = stats.bernoulli.logpmf(np.int64(x), special.expit(logits.reshape(2, 3, *PIXELS))).sum((2, 3, 4))
+    exact = stats.bernoulli.logpmf(np.int64(x), special.expit(logits.reshape(2, 3, *PIXELS))).sum(
+        (2, 3, 4)
+    )
     np.testing.assert_allclose(log_prob(p, x), exact, rtol=1e-5)
 
 
@@ -227,8 +241,15 @@ def test_optimal_gaussian_cannot_be_sampled():
 def test_kl_of_gaussians_is_the_integral(mean, logvar, p_mean, p_logvar):
     q, p = stats.norm(mean, math.exp(logvar / 2)), stats.norm(p_mean, math.exp(p_logvar / 2))
     low, high = q.interval(1 - 1e-14)
-    exact, _ = integrate.quad(lambda x: q.pdf(x) * (q.logpdf(x) - p.logpdf(x)), low, high, epsabs=1e-10)
-    kl = kl_divergence(*(DiagGaussian(jnp.array([m]), jnp.array([v])) for m, v in ((mean, logvar), (p_mean, p_logvar))))
+    exact, _ = integrate.quad(
+        lambda x: q.pdf(x) * (q.logpdf(x) - p.logpdf(x)), low, high, epsabs=1e-10
+    )
+    kl = kl_divergence(
+        *(
+            DiagGaussian(jnp.array([m]), jnp.array([v]))
+            for m, v in ((mean, logvar), (p_mean, p_logvar))
+        )
+    )
     assert float(kl) == pytest.approx(exact, rel=1e-4)
 
 
@@ -237,9 +258,13 @@ def test_kl_of_gaussians_is_exactly_zero_at_equality_and_accurate_near_it():
     np.testing.assert_array_equal(kl_terms(p, p), 0)
     standard = DiagGaussian(jnp.zeros(1), jnp.zeros(1))
     for shift in (1e-4, 1e-2):
-        assert float(kl_divergence(DiagGaussian(jnp.array([shift]), jnp.zeros(1)), standard)) == pytest.approx(shift**2 / 2)
+        assert float(
+            kl_divergence(DiagGaussian(jnp.array([shift]), jnp.zeros(1)), standard)
+        ) == pytest.approx(shift**2 / 2)
         near = DiagGaussian(jnp.zeros(1), jnp.array([shift]))
-        assert float(kl_divergence(near, standard)) == pytest.approx(0.5 * (math.expm1(shift) - shift), abs=1e-9, rel=1e-3)
+        assert float(kl_divergence(near, standard)) == pytest.approx(
+            0.5 * (math.expm1(shift) - shift), abs=1e-9, rel=1e-3
+        )
 
 
 LOGITS = [-100.0, -15.0, -2.0, 0.0, 0.7, 5.0, 15.0, 100.0]
@@ -269,23 +294,37 @@ def test_kl_agrees_with_monte_carlo(family, event_ndims):
 
 
 def test_the_standard_error_of_monte_carlo_kl_is_the_spread_of_its_estimates():
-    q, p = DiagGaussian(jnp.array([0.5, -1.0]), jnp.array([-0.5, 0.3])), DiagGaussian(jnp.zeros(2), jnp.zeros(2))
-    means, stderrs = jit(jax.vmap(lambda key: monte_carlo_kl(key, q, p, 50)))(jax.random.split(jax.random.key(0), 2000))
-    assert np.std(means) == pytest.approx(np.sqrt(np.mean(np.square(stderrs))), rel=4 * np.sqrt(2 / 2000))
+    q, p = (
+        DiagGaussian(jnp.array([0.5, -1.0]), jnp.array([-0.5, 0.3])),
+        DiagGaussian(jnp.zeros(2), jnp.zeros(2)),
+    )
+    means, stderrs = jit(jax.vmap(lambda key: monte_carlo_kl(key, q, p, 50)))(
+        jax.random.split(jax.random.key(0), 2000)
+    )
+    assert np.std(means) == pytest.approx(
+        np.sqrt(np.mean(np.square(stderrs))), rel=4 * np.sqrt(2 / 2000)
+    )
 
 
 def test_a_prior_without_a_batch_meets_a_posterior_with_one():
     q, _ = example(DiagGaussian, 1)
     p = DiagGaussian(jnp.zeros(4), jnp.zeros(4))
     mean, var = np.float64(q.mean), np.exp(np.float64(q.logvar))
-    np.testing.assert_allclose(kl_divergence(q, p), 0.5 * (var + mean**2 - 1 - np.log(var)).sum(1), rtol=1e-5)
+    np.testing.assert_allclose(
+        kl_divergence(q, p), 0.5 * (var + mean**2 - 1 - np.log(var)).sum(1), rtol=1e-5
+    )
 
 
-@pytest.mark.parametrize("pair", [(Bernoulli, DiagGaussian), (DiagGaussian, Bernoulli), (OptimalGaussian, DiagGaussian)])
+@pytest.mark.parametrize(
+    "pair", [(Bernoulli, DiagGaussian), (DiagGaussian, Bernoulli), (OptimalGaussian, DiagGaussian)]
+)
 def test_kl_without_a_closed_form_is_refused(pair):
     q, p = (example(family, 1)[0] for family in pair)
     assert not has_closed_form_kl(q, p)
-    with pytest.raises(TypeError, match=rf"no closed form for KL\({pair[0].__name__} \|\| {pair[1].__name__}\).*Monte Carlo"):
+    with pytest.raises(
+        TypeError,
+        match=rf"no closed form for KL\({pair[0].__name__} \|\| {pair[1].__name__}\).*Monte Carlo",
+    ):
         kl_divergence(q, p)
 
 
@@ -299,17 +338,23 @@ bernoulli_and_gradient = jit(jax.value_and_grad(lambda logits, x: Bernoulli(logi
 @pytest.mark.parametrize("x", [0.0, 0.25, 1.0])
 def test_bernoulli_at_extreme_logits(logit, x):
     value, gradient = bernoulli_and_gradient(np.float32([logit]), np.float32([x]))
-    assert float(value) == pytest.approx(x * special.log_expit(logit) + (1 - x) * special.log_expit(-logit), rel=1e-6)
+    assert float(value) == pytest.approx(
+        x * special.log_expit(logit) + (1 - x) * special.log_expit(-logit), rel=1e-6
+    )
     assert float(gradient[0]) == pytest.approx(x - special.expit(logit), abs=1e-7)
 
 
 def test_bernoulli_has_its_curvature_at_logit_zero():
-    curvature = jit(jax.grad(jax.grad(lambda logit: Bernoulli(logit[None]).log_prob(jnp.ones(1)))))(0.0)
+    curvature = jit(jax.grad(jax.grad(lambda logit: Bernoulli(logit[None]).log_prob(jnp.ones(1)))))(
+        0.0
+    )
     assert float(curvature) == pytest.approx(-0.25)
 
 
 def test_gradients_of_the_kl_of_bernoullis_are_finite():
-    gradients = jit(jax.grad(lambda q, p: distributions.kl_divergence(Bernoulli(q), Bernoulli(p)), (0, 1)))
+    gradients = jit(
+        jax.grad(lambda q, p: distributions.kl_divergence(Bernoulli(q), Bernoulli(p)), (0, 1))
+    )
     for q, p in itertools.product((-1e4, 0.0, 1e4), repeat=2):
         assert np.all(np.isfinite(gradients(np.float32([q]), np.float32([p]))))
 
@@ -321,7 +366,9 @@ def test_scales_at_extreme_features(logvar_fn):
     def terms(mean, raw):
         q = DiagGaussian(mean, logvar_fn(raw))
         z = q.sample(jax.random.key(0))
-        numbers = jnp.stack([q.log_prob(z), q.log_prob(mean + 1), distributions.kl_divergence(q, prior), z.sum()])
+        numbers = jnp.stack(
+            [q.log_prob(z), q.log_prob(mean + 1), distributions.kl_divergence(q, prior), z.sum()]
+        )
         return numbers, q.logvar
 
     derivatives = jit(jax.jacrev(terms, (0, 1), has_aux=True))
@@ -330,7 +377,11 @@ def test_scales_at_extreme_features(logvar_fn):
         arguments = np.float32([-1, 0, 2]), np.full(3, raw, np.float32)
         jacobians, logvar = derivatives(*arguments)
         assert all(np.all(np.isfinite(leaf)) for leaf in (*jacobians, values(*arguments)[0]))
-        exact = np_soft_clip(raw, -14, 8) if logvar_fn is bounded_logvar else 2 * np.log(np.logaddexp(0, raw) + 1e-3)
+        exact = (
+            np_soft_clip(raw, -14, 8)
+            if logvar_fn is bounded_logvar
+            else 2 * np.log(np.logaddexp(0, raw) + 1e-3)
+        )
         np.testing.assert_allclose(logvar, exact, rtol=1e-5, atol=2e-6)
 
 
@@ -375,7 +426,10 @@ def test_terms_sum_to_log_prob(family, event_ndims):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_value_of_another_event_shape_is_refused(family):
-    for event_ndims, wrong in ((1, [(5, 3), (5, 1), (4, 5), ()]), (3, [(5, 3, 2, 1), (5, 2, 3, 2), (2, 2), (3, 2, 2, 1)])):
+    for event_ndims, wrong in (
+        (1, [(5, 3), (5, 1), (4, 5), ()]),
+        (3, [(5, 3, 2, 1), (5, 2, 3, 2), (2, 2), (3, 2, 2, 1)]),
+    ):
         p, x = example(family, event_ndims)
         for shape in wrong:
             with pytest.raises(AssertionError):
@@ -390,7 +444,10 @@ def test_samples_and_their_log_prob(family, event_ndims):
     key = jax.random.key(0)
     for shape in ((), (2,), (2, 3)):
         draw = jax.eval_shape(lambda p, shape=shape: p.sample_and_log_prob(key, shape), p)
-        assert [leaf.shape for leaf in draw] == [(*shape, *BATCH, *EVENTS[event_ndims]), (*shape, *BATCH)]
+        assert [leaf.shape for leaf in draw] == [
+            (*shape, *BATCH, *EVENTS[event_ndims]),
+            (*shape, *BATCH),
+        ]
     value, log_q = jit(lambda p: p.sample_and_log_prob(key, (2, 3)))(p)
     np.testing.assert_array_equal(value, sample(p, key, (2, 3)))
     np.testing.assert_allclose(log_q, log_prob(p, value), rtol=1e-5)
@@ -421,7 +478,9 @@ def test_samples_of_a_bernoulli_have_its_mean():
 
 def test_the_gradient_through_a_gaussian_sample_is_reparameterised():
     mean, logvar, key = jnp.array([1.0, -2.0]), jnp.array([0.5, -1.0]), jax.random.key(0)
-    by_mean, by_logvar = jax.jacrev(lambda m, v: DiagGaussian(m, v).sample(key), (0, 1))(mean, logvar)
+    by_mean, by_logvar = jax.jacrev(lambda m, v: DiagGaussian(m, v).sample(key), (0, 1))(
+        mean, logvar
+    )
     z = DiagGaussian(mean, logvar).sample(key)
     np.testing.assert_allclose(by_mean, np.eye(2))
     np.testing.assert_allclose(by_logvar, np.diag((z - mean) / 2), rtol=1e-5)
@@ -429,9 +488,14 @@ def test_the_gradient_through_a_gaussian_sample_is_reparameterised():
 
 def test_one_scale_for_all_broadcasts():
     mean, x = normal((2, 5, *PIXELS))
-    one, many = DiagGaussian(mean, jnp.array(-0.8), 3), DiagGaussian(mean, jnp.full(mean.shape, -0.8), 3)
+    one, many = (
+        DiagGaussian(mean, jnp.array(-0.8), 3),
+        DiagGaussian(mean, jnp.full(mean.shape, -0.8), 3),
+    )
     np.testing.assert_allclose(one.log_prob(x), many.log_prob(x), rtol=1e-6)
-    np.testing.assert_allclose(one.sample(jax.random.key(0)), many.sample(jax.random.key(0)), rtol=1e-6)
+    np.testing.assert_allclose(
+        one.sample(jax.random.key(0)), many.sample(jax.random.key(0)), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("event_ndims", EVENTS)
@@ -450,12 +514,18 @@ def test_a_distribution_is_a_pytree(family, event_ndims):
 
 def test_a_point_mass():
     q, _ = example(Deterministic, 1)
-    np.testing.assert_array_equal(sample(q, jax.random.key(0), (3,)), np.broadcast_to(q.mean, (3, 5, 4)))
+    np.testing.assert_array_equal(
+        sample(q, jax.random.key(0), (3,)), np.broadcast_to(q.mean, (3, 5, 4))
+    )
     assert np.all(np.isposinf(log_prob(q, q.mean)))
     assert np.all(np.isneginf(log_prob(q, q.mean + 1)))
-    assert np.all(np.isneginf(log_prob(q, q.mean + np.float32([0, 0, 1, 0]))))  # one coordinate off is off
+    assert np.all(
+        np.isneginf(log_prob(q, q.mean + np.float32([0, 0, 1, 0])))
+    )  # one coordinate off is off
     kl = kl_divergence(q, DiagGaussian(jnp.zeros(4), jnp.zeros(4)))
     assert kl.shape == BATCH
     assert np.all(np.isposinf(kl))
-    gradient = jax.grad(lambda mean: jnp.sum(Deterministic(mean).sample(jax.random.key(0), (3,)) ** 2))(q.mean)
+    gradient = jax.grad(
+        lambda mean: jnp.sum(Deterministic(mean).sample(jax.random.key(0), (3,)) ** 2)
+    )(q.mean)
     np.testing.assert_allclose(gradient, 6 * q.mean, rtol=1e-5)

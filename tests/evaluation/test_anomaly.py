@@ -44,14 +44,18 @@ def test_auroc_is_the_share_of_pairs_and_scikit_learns(step):
 
 def test_delongs_error_is_the_spread_of_the_area():
     many = [auroc(*draws(seed=seed, step=0.3)) for seed in range(400)]
-    assert np.std([e.value for e in many]) == pytest.approx(np.mean([e.stderr for e in many]), rel=0.12)
+    assert np.std([e.value for e in many]) == pytest.approx(
+        np.mean([e.stderr for e in many]), rel=0.12
+    )
 
 
 def test_delongs_error_by_hand():
     # Of the anomalous 1 and 2, (1 + 1/2) / 3 and 2 / 3 of the normal are below; above the normal 0, 1 and 3 are 1, 3/4 and 0.
     estimate = auroc([0.0, 1.0, 3.0], [1.0, 2.0])
     assert estimate.value == pytest.approx(3.5 / 6)
-    assert estimate.stderr == pytest.approx(math.sqrt(np.var([1 / 2, 2 / 3], ddof=1) / 2 + np.var([1, 0.75, 0], ddof=1) / 3))
+    assert estimate.stderr == pytest.approx(
+        math.sqrt(np.var([1 / 2, 2 / 3], ddof=1) / 2 + np.var([1, 0.75, 0], ddof=1) / 3)
+    )
     assert auroc([0.0, 1.0], [2.0, 3.0]) == (1.0, 0.0)
     assert math.isnan(auroc([0.0], [1.0]).stderr)
 
@@ -71,12 +75,19 @@ def test_average_precision_is_that_of_loops_over_thresholds(step):
         flagged = (anomalous >= t).sum() + (normal >= t).sum()
         total += (recall - before) * (anomalous >= t).sum() / flagged
         before = recall
-    assert average_precision(normal, anomalous, num_resamples=2).value == pytest.approx(total, rel=1e-12)
+    assert average_precision(normal, anomalous, num_resamples=2).value == pytest.approx(
+        total, rel=1e-12
+    )
 
 
 def test_the_bootstraps_error_is_the_spread_of_average_precision():
-    many = [average_precision(*draws(200, 100, seed=seed), num_resamples=50, seed=seed) for seed in range(60)]
-    assert np.std([e.value for e in many]) == pytest.approx(np.mean([e.stderr for e in many]), rel=0.3)
+    many = [
+        average_precision(*draws(200, 100, seed=seed), num_resamples=50, seed=seed)
+        for seed in range(60)
+    ]
+    assert np.std([e.value for e in many]) == pytest.approx(
+        np.mean([e.stderr for e in many]), rel=0.3
+    )
 
 
 def test_scores_that_tell_nothing():
@@ -93,7 +104,9 @@ def test_threshold_and_what_it_flags():
     assert rates.true_positive.value == 0.5
     assert rates.false_positive.stderr == pytest.approx(math.sqrt(0.05 * 0.95 / 100))
     assert rates.true_positive.stderr == pytest.approx(0.25)
-    assert detection_rates(normal, normal, threshold(normal, quantile=1.0)).false_positive.value == 0.0
+    assert (
+        detection_rates(normal, normal, threshold(normal, quantile=1.0)).false_positive.value == 0.0
+    )
 
 
 def images(n=4, channels=1):
@@ -109,7 +122,9 @@ def test_complexity_is_the_length_of_a_png_that_can_be_read_back(channels):
     bits = input_complexity(whole / 255)
     for image, number in zip(whole, bits, strict=True):
         content = io.BytesIO()
-        Image.fromarray(image[..., 0] if channels == 1 else image).save(content, "png", optimize=True)
+        Image.fromarray(image[..., 0] if channels == 1 else image).save(
+            content, "png", optimize=True
+        )
         assert number == 8 * len(content.getvalue()) / image.size
     assert bits[0] < 0.8 * bits[1:].min()  # a constant image
     assert np.all(bits[1:] > 8)  # noise has 8 bits, and there is a header
@@ -119,17 +134,27 @@ def test_complexity_by_zlib_is_of_any_event():
     whole = images().reshape(4, -1)
     expected = [8 * len(zlib.compress(row.tobytes(), 9)) / row.size for row in whole]
     np.testing.assert_array_equal(input_complexity(whole / 255, compressor="zlib"), expected)
-    np.testing.assert_array_equal(input_complexity(whole, value_range=(0, 255), compressor="zlib"), expected)
-    np.testing.assert_array_equal(input_complexity(whole / 127.5 - 1, value_range=(-1, 1), compressor="zlib"), expected)
+    np.testing.assert_array_equal(
+        input_complexity(whole, value_range=(0, 255), compressor="zlib"), expected
+    )
+    np.testing.assert_array_equal(
+        input_complexity(whole / 127.5 - 1, value_range=(-1, 1), compressor="zlib"), expected
+    )
 
 
 def test_reconstruction_probability_is_the_mean_of_logarithms():
-    np.testing.assert_allclose(reconstruction_probability([[-1.0, -5.0], [-3.0, -6.0]]), [-2.0, -5.5])
+    np.testing.assert_allclose(
+        reconstruction_probability([[-1.0, -5.0], [-3.0, -6.0]]), [-2.0, -5.5]
+    )
 
 
 def test_scores_by_hand():
     x = images() / 255
-    log_px_z, elbo, log_px = [[-1.0, -2.0, -3.0, -4.0], [-3.0, -2.0, -1.0, 0.0]], [-10.0, -20, -30, -40], [-9.0, -19, -29, -39]
+    log_px_z, elbo, log_px = (
+        [[-1.0, -2.0, -3.0, -4.0], [-3.0, -2.0, -1.0, 0.0]],
+        [-10.0, -20, -30, -40],
+        [-9.0, -19, -29, -39],
+    )
     table = scores(log_px_z, elbo, log_px, x)
     np.testing.assert_allclose(table["reconstruction"], 2.0)
     np.testing.assert_allclose(table["elbo"], [10, 20, 30, 40])
@@ -137,19 +162,27 @@ def test_scores_by_hand():
     expected = np.array([9, 19, 29, 39]) / 120 / math.log(2) - input_complexity(x)
     np.testing.assert_allclose(table["likelihood_less_[png]"], expected)
     bound = scores(log_px_z, elbo, None, x, compressor="zlib")
-    expected = np.array([10, 20, 30, 40]) / 120 / math.log(2) - input_complexity(x, compressor="zlib")
+    expected = np.array([10, 20, 30, 40]) / 120 / math.log(2) - input_complexity(
+        x, compressor="zlib"
+    )
     np.testing.assert_allclose(bound["elbo_less_[zlib]"], expected)
     assert set(bound) == {"reconstruction", "elbo", "elbo_less_[zlib]"}
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match=r"anomalous: is nan at \[1\], one of 1 such; must not be NaN"):
+    with pytest.raises(
+        InputError, match=r"anomalous: is nan at \[1\], one of 1 such; must not be NaN"
+    ):
         auroc([0.0], [1.0, np.nan])
-    with pytest.raises(InputError, match=r"normal: has shape \(0,\); must be \[N\] with N at least 1"):
+    with pytest.raises(
+        InputError, match=r"normal: has shape \(0,\); must be \[N\] with N at least 1"
+    ):
         auroc([], [1.0])
     with pytest.raises(InputError, match=r"quantile = 1\.5: must be at least 0 and at most 1"):
         threshold([1.0], quantile=1.5)
-    with pytest.raises(InputError, match=r"compressor = 'pngs': unknown; allowed are png, zlib; did you mean 'png'"):
+    with pytest.raises(
+        InputError, match=r"compressor = 'pngs': unknown; allowed are png, zlib; did you mean 'png'"
+    ):
         input_complexity(images() / 255, compressor="pngs")
     with pytest.raises(InputError, match="x: has values from 1 to 255; must be in value_range"):
         input_complexity(images())
@@ -157,7 +190,9 @@ def test_bad_input():
         input_complexity(np.full((1, 2, 2), np.nan))
     with pytest.raises(InputError, match="compressor = 'zlib' any"):
         input_complexity(np.zeros((2, 7)))
-    with pytest.raises(InputError, match="the number of examples of elbo = 3: must be that of x, 4"):
+    with pytest.raises(
+        InputError, match="the number of examples of elbo = 3: must be that of x, 4"
+    ):
         scores(np.zeros((1, 4)), np.zeros(3), None, images() / 255)
     with pytest.raises(InputError, match=r"must be \[K, N\]"):
         reconstruction_probability(np.zeros(3))

@@ -41,11 +41,13 @@ def test_the_last_symbol_pushed_is_the_first_popped_and_all_is_left_as_it_was():
     bins, mean, stddev = GaussianBins(10, 24), rng.normal(size=7), rng.uniform(0.01, 2, size=7)
     script = []
     for _ in range(200):
-        script.append((rng.integers(5, size=7), rng.integers(2**12, size=4), rng.integers(2**10, size=7)))
+        script.append(
+            (rng.integers(5, size=7), rng.integers(2**12, size=4), rng.integers(2**10, size=7))
+        )
         categories, uniform, bin_ = script[-1]
         for table, bits in zip(tables, (8, 20, 28), strict=True):
             push_categorical(message, categories, table, bits)
-        push_uniform(message, uniform, 12)  # on the first four lanes only
+        push_uniform(message, uniform, 12)  # on the first four trials only
         bins.push(message, bin_, mean, stddev)
         assert message.head.min() >= LEAST
     assert message.num_clean_bits == 64 * 7  # pushing needs none
@@ -106,20 +108,26 @@ def test_frequencies_fill_the_range_and_none_is_empty():
 def test_bins_have_equal_mass_under_the_prior_and_gaussian_mass_under_another():
     bins = GaussianBins(6, 24)
     np.testing.assert_allclose(np.diff(stats.norm.cdf(bins.edges)), 1 / 64, rtol=1e-9)
-    np.testing.assert_allclose(stats.norm.cdf(bins.centres), (np.arange(64) + 0.5) / 64, rtol=1e-9)
+    np.testing.assert_allclose(stats.norm.cdf(bins.centers), (np.arange(64) + 0.5) / 64, rtol=1e-9)
     mean, stddev = np.full(64, 0.7), np.full(64, 0.3)
     symbols = np.arange(64)
     start, end = bins._start(symbols, mean, stddev), bins._start(symbols + 1, mean, stddev)
     assert start[0] == 0
     assert end[-1] == 2**24
-    np.testing.assert_allclose((end - start) / 2**24, np.diff(stats.norm.cdf(bins.edges, 0.7, 0.3)), atol=130 / 2**24)
+    np.testing.assert_allclose(
+        (end - start) / 2**24, np.diff(stats.norm.cdf(bins.edges, 0.7, 0.3)), atol=130 / 2**24
+    )
 
 
-@pytest.mark.parametrize(("mean", "stddev"), [(0.0, 1.0), (8.0, 1e-6), (-40.0, 1.0), (0.0, 1e6), (1.5, 1e-3)])
+@pytest.mark.parametrize(
+    ("mean", "stddev"), [(0.0, 1.0), (8.0, 1e-6), (-40.0, 1.0), (0.0, 1e6), (1.5, 1e-3)]
+)
 def test_any_bin_can_be_coded_under_any_gaussian(mean, stddev):
     bins, symbols = GaussianBins(12, 24), np.arange(2**12)
     means, stddevs = np.full(2**12, mean), np.full(2**12, stddev)
-    assert (bins._start(symbols + 1, means, stddevs) - bins._start(symbols, means, stddevs)).min() >= 1
+    assert (
+        bins._start(symbols + 1, means, stddevs) - bins._start(symbols, means, stddevs)
+    ).min() >= 1
     message = Message(2**12)
     bins.push(message, symbols, means, stddevs)
     np.testing.assert_array_equal(bins.pop(message, means, stddevs), symbols)
@@ -128,8 +136,13 @@ def test_any_bin_can_be_coded_under_any_gaussian(mean, stddev):
 def test_what_is_popped_from_random_bits_has_the_distribution():
     n = 20_000
     bins = GaussianBins(8, 24)
-    z = bins.centres[bins.pop(Message(n), np.full(n, 0.5), np.full(n, 0.4))]
-    assert stats.kstest(z + 1e-3 * np.random.default_rng(0).normal(size=n), stats.norm(0.5, 0.4).cdf).statistic < 0.015
+    z = bins.centers[bins.pop(Message(n), np.full(n, 0.5), np.full(n, 0.4))]
+    assert (
+        stats.kstest(
+            z + 1e-3 * np.random.default_rng(0).normal(size=n), stats.norm(0.5, 0.4).cdf
+        ).statistic
+        < 0.015
+    )
     table = cumulative(np.tile([0.2, 0.5, 0.3], (n, 1)), 16)
     counts = np.bincount(pop_categorical(Message(n, seed=1), table, 16))
     assert stats.chisquare(counts, [0.2 * n, 0.5 * n, 0.3 * n]).pvalue > 1e-3
@@ -140,7 +153,7 @@ def test_what_is_popped_does_not_follow_from_what_was_pushed_last():
     message, bins = Message(n), GaussianBins(12, 24)
     for _ in range(2):
         push_uniform(message, rng.integers(1000, 2000, size=n), 12)  # all in one quarter
-    z = bins.centres[bins.pop(message, np.full(n, 0.5), np.full(n, 0.4))]
+    z = bins.centers[bins.pop(message, np.full(n, 0.5), np.full(n, 0.4))]
     assert stats.kstest(z, stats.norm(0.5, 0.4).cdf).statistic < 0.015
 
 
@@ -161,7 +174,7 @@ def test_bytes_hold_the_whole_message():
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="lanes = 0: must be at least 1"):
+    with pytest.raises(InputError, match="trials = 0: must be at least 1"):
         Message(0)
     with pytest.raises(InputError, match="must be at least 0 and sum to 1"):
         cumulative(np.array([[0.5, 0.2]]), 16)

@@ -23,7 +23,9 @@ FEW, MANY, TEST = blobs(12, 0), blobs(600, 1), blobs(1000, 2)
 def test_more_examples_of_the_true_distribution_help_and_wrong_labels_harm():
     good = augmentation_gain(*FEW, *MANY, *TEST, seeds=(0, 1), num_updates=150)
     assert good.gain.value > 0.03
-    wrong = augmentation_gain(*FEW, MANY[0], (MANY[1] + 1) % 3, *TEST, seeds=(0, 1), num_updates=150)
+    wrong = augmentation_gain(
+        *FEW, MANY[0], (MANY[1] + 1) % 3, *TEST, seeds=(0, 1), num_updates=150
+    )
     assert wrong.gain.value < -0.1
     assert wrong.without == good.without  # the generated ones have no part in it
 
@@ -34,9 +36,14 @@ def test_the_gain_is_the_mean_over_seeds_of_the_difference():
     both = np.concatenate([FEW[0], MANY[0]]), np.concatenate([FEW[1], MANY[1]])
 
     def accuracy(x, y, seed):
-        return np.mean(train_classifier(x, y, seed=seed, **options).predict(TEST[0].reshape(1000, -1)) == TEST[1])
+        return np.mean(
+            train_classifier(x, y, seed=seed, **options).predict(TEST[0].reshape(1000, -1))
+            == TEST[1]
+        )
 
-    without, augmented = (np.array([accuracy(*data, seed) for seed in seeds]) for data in (FEW, both))
+    without, augmented = (
+        np.array([accuracy(*data, seed) for seed in seeds]) for data in (FEW, both)
+    )
     assert gain.without == mean_estimate(without)
     assert gain.augmented == mean_estimate(augmented)
     assert gain.gain.value == pytest.approx(np.mean(augmented - without))
@@ -54,7 +61,10 @@ def test_both_trainings_take_the_same_number_of_updates(monkeypatch):
             return super().partial_fit(x, y, **options)
 
     monkeypatch.setattr(sklearn.neural_network, "MLPClassifier", Counted)
-    small, large = train_classifier(*FEW, seed=0, num_updates=30), train_classifier(*MANY, seed=0, num_updates=30)
+    small, large = (
+        train_classifier(*FEW, seed=0, num_updates=30),
+        train_classifier(*MANY, seed=0, num_updates=30),
+    )
     assert taken == [128] * 60
     assert small.t_ == large.t_ == 30 * 128  # examples seen, one step of Adam for each batch
     assert small._optimizer.t == large._optimizer.t == 30
@@ -81,7 +91,9 @@ def test_one_seed_has_no_standard_error():
 def test_bad_input():
     with pytest.raises(InputError, match=r"generated_y: has shape \(12,\); must be \[600\]"):
         augmentation_gain(*FEW, MANY[0], FEW[1], *TEST)
-    with pytest.raises(InputError, match="the dimensions of test_x = 5: must be that of real_x, 10"):
+    with pytest.raises(
+        InputError, match="the dimensions of test_x = 5: must be that of real_x, 10"
+    ):
         augmentation_gain(*FEW, *MANY, TEST[0][:, 0], TEST[1])
     with pytest.raises(InputError, match=r"len\(seeds\) = 0: must be at least 1"):
         augmentation_gain(*FEW, *MANY, *TEST, seeds=())

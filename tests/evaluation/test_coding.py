@@ -48,8 +48,8 @@ def posterior(x):
 
 def categorical(z, values=7):
     """Probabilities of seven values, Gaussian weights around six times the Bernoulli one."""
-    centre = (values - 1) * decode(z)[..., None]
-    weights = np.exp(-0.2 * (np.arange(values) - centre) ** 2)
+    center = (values - 1) * decode(z)[..., None]
+    weights = np.exp(-0.2 * (np.arange(values) - center) ** 2)
     return weights / weights.sum(-1, keepdims=True)
 
 
@@ -71,7 +71,10 @@ def bound(x, decode, num_samples=200):
     mean, stddev = posterior(x)
     kl = 0.5 * (mean**2 + stddev**2 - 1 - 2 * np.log(stddev)).sum(1)
     draws = np.random.default_rng(9)
-    terms = [log_likelihood(x, decode(mean + stddev * draws.normal(size=mean.shape))) for _ in range(num_samples)]
+    terms = [
+        log_likelihood(x, decode(mean + stddev * draws.normal(size=mean.shape)))
+        for _ in range(num_samples)
+    ]
     return (kl - np.mean(terms, axis=0)).mean() / math.prod(SHAPE) / math.log(2)
 
 
@@ -114,7 +117,9 @@ def test_the_random_bits_are_counted():
         compressed.bits_per_dim * x.size + compressed.num_clean_bits, abs=33 * 10
     )
     # A posterior that is the prior gives 12 bits a latent and takes them back: what is left is p(x | z).
-    prior = bits_back_encode(x, lambda x: (np.zeros((len(x), 40)), np.ones((len(x), 40))), lambda z: decode(z[:, :D]))
+    prior = bits_back_encode(
+        x, lambda x: (np.zeros((len(x), 40)), np.ones((len(x), 40))), lambda z: decode(z[:, :D])
+    )
     assert prior.num_clean_bits > 40 * 12 * 100
 
 
@@ -140,9 +145,13 @@ def test_bad_input():
     x = examples(4)
     with pytest.raises(InputError, match="x: of type float64; must hold whole numbers from 0"):
         bits_back_encode(x + 0.5, posterior, decode)
-    with pytest.raises(InputError, match="x: has a value of 2; decode gives probabilities for 0 to 1"):
+    with pytest.raises(
+        InputError, match="x: has a value of 2; decode gives probabilities for 0 to 1"
+    ):
         bits_back_encode(2 * x, posterior, decode)
-    with pytest.raises(InputError, match=r"decode: gives probabilities of shape \(4, 30\); must be \(4, 6, 5, 1\)"):
+    with pytest.raises(
+        InputError, match=r"decode: gives probabilities of shape \(4, 30\); must be \(4, 6, 5, 1\)"
+    ):
         bits_back_encode(x, posterior, lambda z: decode(z).reshape(4, 30))
     with pytest.raises(InputError, match="a standard deviation that is not above 0"):
         bits_back_encode(x, lambda x: (posterior(x)[0], np.zeros((4, D))), decode)

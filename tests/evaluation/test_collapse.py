@@ -12,16 +12,26 @@ N, D = 400, 10
 def terms(active, *, rate=None, kl=True):
     """Codes of which the first `active` follow the data and the others are the prior's mean."""
     rng = np.random.default_rng(0)
-    code = np.concatenate([rng.normal(size=(N, active)), 0.01 * rng.normal(size=(N, D - active))], axis=1)
+    code = np.concatenate(
+        [rng.normal(size=(N, active)), 0.01 * rng.normal(size=(N, D - active))], axis=1
+    )
     kls = np.where(np.arange(D) < active, 1.5, 1e-3) * np.ones((N, 1))
     total = kls.sum(1) if rate is None else np.full(N, rate)
     return Terms(
-        distortion=np.full(N, 90.0), rate=total, code=code, mse=None, kl=kls if kl else None, y=None, denoising_mse=None
+        distortion=np.full(N, 90.0),
+        rate=total,
+        code=code,
+        mse=None,
+        kl=kls if kl else None,
+        y=None,
+        denoising_mse=None,
     )
 
 
 @pytest.mark.parametrize("kl", [True, False])
-@pytest.mark.parametrize(("active", "name"), [(10, "healthy"), (6, "healthy"), (3, "partly collapsed"), (0, "collapsed")])
+@pytest.mark.parametrize(
+    ("active", "name"), [(10, "healthy"), (6, "healthy"), (3, "partly collapsed"), (0, "collapsed")]
+)
 def test_the_verdict_goes_by_the_active_latents(active, name, kl):
     found = verdict(terms(active, kl=kl))
     assert found.name == name

@@ -30,7 +30,9 @@ FEW = {"num_train": 800, "num_eval": 400}
 
 
 def grid(sizes, copies=1):
-    cells = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), axis=-1).reshape(-1, len(sizes))
+    cells = np.stack(np.meshgrid(*map(np.arange, sizes), indexing="ij"), axis=-1).reshape(
+        -1, len(sizes)
+    )
     return np.tile(cells, (copies, 1))
 
 
@@ -64,7 +66,9 @@ def perfect(factors):
 
 
 def test_codes_that_are_the_factors_are_perfect(perfect):
-    exact = dict.fromkeys(("factor_vae", "disentanglement", "completeness", "informativeness", "irs"), 1.0)
+    exact = dict.fromkeys(
+        ("factor_vae", "disentanglement", "completeness", "informativeness", "irs"), 1.0
+    )
     exact |= {"mig": 1.0, "modularity": 1.0}
     assert {name: perfect[name] for name in exact} == pytest.approx(exact, abs=1e-12)
     assert perfect["beta_vae"] > 0.995
@@ -73,7 +77,10 @@ def test_codes_that_are_the_factors_are_perfect(perfect):
     assert perfect["sap"] > 0.2
 
 
-@pytest.mark.parametrize(("order", "signs"), [((2, 0, 1), (1, 1, 1)), ((0, 1, 2), (-1, 1, -1)), ((1, 2, 0), (-1, -1, -1))])
+@pytest.mark.parametrize(
+    ("order", "signs"),
+    [((2, 0, 1), (1, 1, 1)), ((0, 1, 2), (-1, 1, -1)), ((1, 2, 0), (-1, -1, -1))],
+)
 def test_order_and_sign_of_the_codes_do_not_matter(factors, perfect, order, signs):
     assert scores(factors[:, order] * np.array(signs), factors) == pytest.approx(perfect, abs=5e-3)
 
@@ -81,18 +88,24 @@ def test_order_and_sign_of_the_codes_do_not_matter(factors, perfect, order, sign
 def test_a_factor_in_two_codes_is_incomplete_and_still_disentangled(factors, perfect):
     doubled = scores(np.concatenate([factors, 2 - 3 * factors], axis=1), factors)
     assert doubled["mig"] == pytest.approx(0, abs=1e-12)
-    assert doubled["sap"] < 0.05 < 0.2 < perfect["sap"]  # not 0: the machine's penalty is of a scale
+    assert (
+        doubled["sap"] < 0.05 < 0.2 < perfect["sap"]
+    )  # not 0: the machine's penalty is of a scale
     assert doubled["disentanglement"] == pytest.approx(1)
     assert doubled["completeness"] == pytest.approx(1 - np.log(2) / np.log(6), abs=0.05)
     assert doubled["modularity"] == pytest.approx(1)
     assert dis.sap(np.concatenate([factors, factors], axis=1), factors, **FEW) == 0
     # With one factor doubled, its gap alone falls.
-    assert dis.mig_locatello(np.concatenate([factors, factors[:, :1]], axis=1), factors) == pytest.approx(2 / 3)
+    assert dis.mig_locatello(
+        np.concatenate([factors, factors[:, :1]], axis=1), factors
+    ) == pytest.approx(2 / 3)
 
 
 def test_constant_codes_score_as_chance_does(factors):
     constant = scores(np.full((len(factors), 3), 1.7), factors)
-    zero = dict.fromkeys(("factor_vae", "mig", "disentanglement", "completeness", "sap", "modularity", "irs"), 0.0)
+    zero = dict.fromkeys(
+        ("factor_vae", "mig", "disentanglement", "completeness", "sap", "modularity", "irs"), 0.0
+    )
     assert {name: constant[name] for name in zero} == zero
     assert constant["explicitness"] == 0.5
     assert constant["beta_vae"] == pytest.approx(1 / 3, abs=0.07)
@@ -113,7 +126,9 @@ def test_noise_scores_as_chance_does(factors):
 def test_codes_turned_by_45_degrees_are_not_disentangled():
     factors = grid((10, 10), copies=15)
     turned = factors @ np.array([[1, 1], [1, -1]]) / np.sqrt(2)
-    straight, turned = (dis.dci(codes, factors, num_train=1000, num_eval=500) for codes in (factors, turned))
+    straight, turned = (
+        dis.dci(codes, factors, num_train=1000, num_eval=500) for codes in (factors, turned)
+    )
     assert straight["disentanglement"] == pytest.approx(1)
     assert turned["disentanglement"] < 0.05
     assert turned["completeness"] < 0.05
@@ -152,12 +167,19 @@ def test_mutual_information_and_its_bins_are_those_of_scikit_learn_and_numpy():
     binned = [np.digitize(code, np.histogram(code, 20)[1][:-1]) for code in codes.T]
     expected = [[mutual_info_score(factor, code) for factor in factors.T] for code in binned]
     np.testing.assert_allclose(dis.mutual_information(codes, factors), expected, rtol=1e-10)
-    np.testing.assert_allclose(entropies(factors), [mutual_info_score(factor, factor) for factor in factors.T])
+    np.testing.assert_allclose(
+        entropies(factors), [mutual_info_score(factor, factor) for factor in factors.T]
+    )
 
 
 @pytest.mark.parametrize(
     ("codes", "sizes"),
-    [([7.0, 7, 7], [3]), ([1.0, 1, 1 + 2e-16], [2, 1]), ([-1e308, 0, 1e308], [1, 1, 1]), ([0, 1e-300, 1e-300], [1, 2])],
+    [
+        ([7.0, 7, 7], [3]),
+        ([1.0, 1, 1 + 2e-16], [2, 1]),
+        ([-1e308, 0, 1e308], [1, 1, 1]),
+        ([0, 1e-300, 1e-300], [1, 2]),
+    ],
 )
 def test_any_range_can_be_binned(codes, sizes):
     information = dis.mutual_information(np.array(codes)[:, None], np.array([[0], [1], [2]]))
@@ -168,7 +190,9 @@ def test_any_range_can_be_binned(codes, sizes):
 def test_golden_information(golden):
     numbers, arrays = golden
     codes, factors = arrays["codes"], arrays["factors"]
-    np.testing.assert_allclose(dis.mutual_information(codes, factors), numbers["mutual_information"], rtol=1e-9)
+    np.testing.assert_allclose(
+        dis.mutual_information(codes, factors), numbers["mutual_information"], rtol=1e-9
+    )
     assert dis.mig_locatello(codes, factors) == pytest.approx(numbers["mig_locatello"], rel=1e-9)
     assert dis.modularity(codes, factors) == pytest.approx(numbers["modularity"], rel=1e-9)
     assert dis.irs(codes, factors) == pytest.approx(numbers["irs"], rel=1e-9)
@@ -200,7 +224,9 @@ def test_golden_predictors(golden):
     numbers, arrays = golden
     codes, factors = arrays["codes"], arrays["factors"]
     assert dis.sap(codes, factors, **FEW) == pytest.approx(numbers["sap"], abs=1e-12)
-    assert dis.explicitness(codes, factors, **FEW) == pytest.approx(numbers["explicitness"], abs=1e-3)
+    assert dis.explicitness(codes, factors, **FEW) == pytest.approx(
+        numbers["explicitness"], abs=1e-3
+    )
     importance = np.array(numbers["importance"])
     assert concentration(importance) == pytest.approx(numbers["disentanglement"], rel=1e-9)
     assert concentration(importance.T) == pytest.approx(numbers["completeness"], rel=1e-9)
@@ -209,7 +235,9 @@ def test_golden_predictors(golden):
 @pytest.mark.parametrize("method", ["lasso", "spearman"])
 def test_golden_udr(golden, method):
     numbers, arrays = golden
-    np.testing.assert_allclose(dis.udr(arrays["models"], arrays["kls"], method=method), numbers[f"udr_{method}"], rtol=1e-3)
+    np.testing.assert_allclose(
+        dis.udr(arrays["models"], arrays["kls"], method=method), numbers[f"udr_{method}"], rtol=1e-3
+    )
 
 
 def test_dci_with_a_given_classifier(factors):
@@ -234,7 +262,9 @@ def test_dci_with_a_given_classifier(factors):
 
 
 def test_dci_with_boosted_trees(factors):
-    boosted = dis.dci(factors[:, :2], factors[:, :2], classifier=dis.boosted_trees, num_train=100, num_eval=100)
+    boosted = dis.dci(
+        factors[:, :2], factors[:, :2], classifier=dis.boosted_trees, num_train=100, num_eval=100
+    )
     assert boosted == pytest.approx({"disentanglement": 1, "completeness": 1, "informativeness": 1})
 
 
@@ -252,7 +282,10 @@ def test_examples_are_drawn_alike(factors):
     example, factor = rng.integers(len(factors), size=2000), rng.integers(3, size=2000)
     other = ByValue.of(factors).alike(example, factor, rng)
     np.testing.assert_array_equal(factors[example, factor], factors[other, factor])
-    assert len(np.unique(ByValue.of(factors).alike(np.zeros(20_000, int), np.zeros(20_000, int), rng))) == len(factors) / 4
+    assert (
+        len(np.unique(ByValue.of(factors).alike(np.zeros(20_000, int), np.zeros(20_000, int), rng)))
+        == len(factors) / 4
+    )
 
 
 def test_irs_of_a_small_table():
@@ -271,13 +304,19 @@ def test_mig_of_chen_at_its_two_ends(factors):
     # Noise of the posterior, which `mig_locatello` doesn't see, costs information.
     assert dis.mig_locatello(factors, factors) == 1
     assert dis.mig_chen(factors, flat, factors) < 0.6
-    assert dis.mig_chen(factors[:, :1], sharp[:, :1], factors, which=[0]) == pytest.approx(1, abs=0.02)
-    assert dis.mig_chen(factors[:, :1], sharp[:, :1], factors, which=[1]) == pytest.approx(0, abs=0.01)
+    assert dis.mig_chen(factors[:, :1], sharp[:, :1], factors, which=[0]) == pytest.approx(
+        1, abs=0.02
+    )
+    assert dis.mig_chen(factors[:, :1], sharp[:, :1], factors, which=[1]) == pytest.approx(
+        0, abs=0.01
+    )
 
 
 def test_udr_of_models_that_agree_and_of_such_that_do_not():
     rng = np.random.default_rng(0)
-    z = np.linalg.qr(np.pad(rng.standard_normal((400, 3)), ((0, 0), (1, 0)), constant_values=1))[0][:, 1:]
+    z = np.linalg.qr(np.pad(rng.standard_normal((400, 3)), ((0, 0), (1, 0)), constant_values=1))[0][
+        :, 1:
+    ]
     agreeing, kl = [z, -z[:, [1, 2, 0]], 5 * z[:, [2, 1, 0]] + 1], np.ones(3)
     # Codes are uncorrelated: the only coefficient is 1 less the penalty.
     np.testing.assert_allclose(dis.udr(agreeing, [kl] * 3), 0.9)
@@ -307,9 +346,18 @@ def test_all_metrics_are_those_of_the_functions_and_repeat(factors):
     logvar = 0 * codes - 2
     together = dis.all_metrics(codes, factors, logvar=logvar, which=(1, 2), seed=5)
     assert all(isinstance(value, float) for value in together.values())
-    alone = {metric.__name__.removesuffix("_score"): metric(codes, factors, seed=5) for metric in METRICS if metric != dis.dci}
-    alone |= {f"dci_{name}": value for name, value in dis.dci(codes, factors, seed=np.random.default_rng(5)).items()}
-    assert together == alone | {"mig_chen": dis.mig_chen(codes, logvar, factors, which=(1, 2), seed=5)}
+    alone = {
+        metric.__name__.removesuffix("_score"): metric(codes, factors, seed=5)
+        for metric in METRICS
+        if metric != dis.dci
+    }
+    alone |= {
+        f"dci_{name}": value
+        for name, value in dis.dci(codes, factors, seed=np.random.default_rng(5)).items()
+    }
+    assert together == alone | {
+        "mig_chen": dis.mig_chen(codes, logvar, factors, which=(1, 2), seed=5)
+    }
 
 
 @pytest.mark.parametrize("metric", [dis.dci, dis.sap, dis.explicitness])
@@ -322,7 +370,9 @@ def test_draws_follow_the_seed(factors, metric):
 def test_all_metrics_take_less_than_a_minute_of_one_core():
     rng = np.random.default_rng(0)
     factors = rng.integers(0, SPRITES, size=(20_000, 5))
-    codes = np.concatenate([factors / SPRITES, np.zeros(factors.shape)], axis=1) + 0.1 * rng.standard_normal((20_000, 10))
+    codes = np.concatenate(
+        [factors / SPRITES, np.zeros(factors.shape)], axis=1
+    ) + 0.1 * rng.standard_normal((20_000, 10))
     begin = time.process_time()
     assert "mig_chen" not in dis.all_metrics(codes, factors)
     assert time.process_time() - begin < 60

@@ -21,7 +21,7 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def trained(digits):
+def features_of(digits):
     images, classes = digits
     return train_features(images[:1200], classes[:1200], data="digits", num_steps=150)
 
@@ -35,7 +35,9 @@ def tiny():
 
 
 def train_tiny(tiny, **options):
-    return train_features(*tiny, **({"data": "dots", "num_steps": 20, "num_features": 16} | options))
+    return train_features(
+        *tiny, **({"data": "dots", "num_steps": 20, "num_features": 16} | options)
+    )
 
 
 def test_it_learns_to_tell_the_digits(trained, digits):
@@ -46,7 +48,7 @@ def test_it_learns_to_tell_the_digits(trained, digits):
 
 def test_features_are_the_rectified_layer_below_the_logits_at_unit_scale(trained, digits):
     images, _ = digits
-    features = trained(images[:1200])
+    features = features_of(images[:1200])
     assert features.shape == (1200, 128)
     assert features.min() == 0
     assert np.mean(features**2) == pytest.approx(1, rel=1e-5)
@@ -57,7 +59,9 @@ def test_features_are_the_rectified_layer_below_the_logits_at_unit_scale(trained
 
 def test_features_do_not_depend_on_the_other_images(trained, digits):
     images, _ = digits
-    np.testing.assert_allclose(trained(images[:300])[290:], trained(images[290:300]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        features_of(images[:300])[290:], features_of(images[290:300]), rtol=1e-5, atol=1e-6
+    )
     assert features_lib.BATCH == 256
 
 
@@ -68,24 +72,38 @@ def test_a_class_of_each_factor(tiny):
     assert features.classify(images).shape == (400, 2)
     assert np.mean(features.classify(images) == factors) > 0.95
     assert features.name == "conv6x5-dots-seed0"
-    np.testing.assert_allclose(features(images), features(images / np.float32(255)), rtol=1e-5, atol=1e-6)  # bytes are scaled
+    np.testing.assert_allclose(
+        features(images), features(images / np.float32(255)), rtol=1e-5, atol=1e-6
+    )  # bytes are scaled
 
 
 @pytest.mark.slow
 def test_the_loss_is_the_sum_of_cross_entropies():
     model = Classifier((3, 2), (4, 4, 1), 8)
-    x, y = jax.random.normal(jax.random.key(0), (5, 4, 4, 1)), jnp.array([[0, 1], [2, 0], [1, 1], [1, 0], [0, 0]])
+    x, y = (
+        jax.random.normal(jax.random.key(0), (5, 4, 4, 1)),
+        jnp.array([[0, 1], [2, 0], [1, 1], [1, 0], [0, 0]]),
+    )
     params = model.init(jax.random.key(1), x)
     loss, _ = features_lib._loss(model)(params, {"x": x, "y": y}, jax.random.key(2), 0)
     p = np.exp(np.asarray(model.apply(params, x), np.float64))
-    first, second = p[:, :3] / p[:, :3].sum(1, keepdims=True), p[:, 3:] / p[:, 3:].sum(1, keepdims=True)
-    expected = -np.mean([np.log(first[i, a] * second[i, b]) for i, (a, b) in enumerate(np.asarray(y))])
+    first, second = (
+        p[:, :3] / p[:, :3].sum(1, keepdims=True),
+        p[:, 3:] / p[:, 3:].sum(1, keepdims=True),
+    )
+    expected = -np.mean(
+        [np.log(first[i, a] * second[i, b]) for i, (a, b) in enumerate(np.asarray(y))]
+    )
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize(("size", "grid"), [(28, 7), (64, 4), (8, 4), (7, 7), (20, 5), (32, 4), (224, 7)])
+@pytest.mark.parametrize(
+    ("size", "grid"), [(28, 7), (64, 4), (8, 4), (7, 7), (20, 5), (32, 4), (224, 7)]
+)
 def test_images_are_halved_to_seven_or_below(size, grid):
-    params = jax.eval_shape(Classifier((10,), (size, size, 1)).init, jax.random.key(0), jnp.zeros((1, size, size, 1)))
+    params = jax.eval_shape(
+        Classifier((10,), (size, size, 1)).init, jax.random.key(0), jnp.zeros((1, size, size, 1))
+    )
     flat = params["params"]["features"]["Dense_0"]["kernel"].shape[0]
     assert flat % grid**2 == 0
     assert flat // grid**2 in (1, 32, 64)
@@ -104,7 +122,11 @@ def test_it_comes_back_from_its_file(tiny, tmp_path):
     features.save(path)
     assert os.listdir(tmp_path) == ["features.npz"]  # nothing half-written is left beside it
     again = load_features(path)
-    assert (again.name, again.model, again.fingerprint) == (features.name, features.model, features.fingerprint)
+    assert (again.name, again.model, again.fingerprint) == (
+        features.name,
+        features.model,
+        features.fingerprint,
+    )
     np.testing.assert_array_equal(again(tiny[0]), features(tiny[0]))
 
 
@@ -129,9 +151,13 @@ def test_bad_input(tiny):
     images, factors = tiny
     with pytest.raises(InputError, match=r"images: has shape \(400,\); must be \[N, H, W\]"):
         train_features(images[:, 0, 0], factors, data="dots")
-    with pytest.raises(InputError, match="images: of type float64; must be bytes, or floats that are all finite"):
+    with pytest.raises(
+        InputError, match="images: of type float64; must be bytes, or floats that are all finite"
+    ):
         train_features(images * np.nan, factors, data="dots")
-    with pytest.raises(InputError, match=r"labels: of shape \(399, 2\) and type int64; must be \[400\]"):
+    with pytest.raises(
+        InputError, match=r"labels: of shape \(399, 2\) and type int64; must be \[400\]"
+    ):
         train_features(images, factors[1:], data="dots")
     with pytest.raises(InputError, match=r"labels: of shape .* and type float64"):
         train_features(images, factors + 0.5, data="dots")
@@ -139,5 +165,8 @@ def test_bad_input(tiny):
         train_features(images, factors, data="a b")
     with pytest.raises(InputError, match="num_steps = 0: must be at least 1"):
         train_features(images, factors, data="dots", num_steps=0)
-    with pytest.raises(InputError, match=r"images: has shape \(400, 5, 5, 1\); conv6x5-dots-seed0 takes \[N, 6, 5, 1\]"):
+    with pytest.raises(
+        InputError,
+        match=r"images: has shape \(400, 5, 5, 1\); conv6x5-dots-seed0 takes \[N, 6, 5, 1\]",
+    ):
         train_tiny(tiny)(images[:, :5])

@@ -18,7 +18,11 @@ def test_the_running_mean_is_that_of_all_weights_at_once():
     blocks = jnp.asarray(log_w).reshape(4, 3, 5)
     got = linear.jit(
         lambda: likelihood.running_log_mean(
-            lambda key, number: blocks[number], jax.random.key(0), num_samples=10, chunk=3, num_examples=5
+            lambda key, number: blocks[number],
+            jax.random.key(0),
+            num_samples=10,
+            chunk=3,
+            num_examples=5,
         )
     )()
     used = np.float64(log_w[:10])
@@ -52,10 +56,14 @@ def test_another_chunk_of_draws_changes_the_noise_alone():
     params, (w, b) = linear.parameters()
     x = linear.examples(4, w=w, b=b)
     (a, ess_a, _), (b, ess_b, _) = (
-        likelihood.log_likelihood(linear.model(), params, {"x": x}, jax.random.key(0), num_samples=1_000, chunk=chunk)
+        likelihood.log_likelihood(
+            linear.model(), params, {"x": x}, jax.random.key(0), num_samples=1_000, chunk=chunk
+        )
         for chunk in (7, 300)
     )
-    variance = sum((1_000 / np.asarray(ess) - 1) / 1_000 for ess in (ess_a, ess_b))  # of log mean w, by the delta method
+    variance = sum(
+        (1_000 / np.asarray(ess) - 1) / 1_000 for ess in (ess_a, ess_b)
+    )  # of log mean w, by the delta method
     assert np.all(np.abs(a - b) < 4 * np.sqrt(variance))
     assert np.all(a != b)
 
@@ -66,10 +74,12 @@ def test_annealing_encloses_the_evidence():
     x, z = ais.simulate(model, params, key, 24)
     exact = linear.log_px(x, w=w, b=b)
     options = {"num_chains": 8, "num_temperatures": 60, "num_leapfrog": 5}
-    below = ais.annealed(model, params, x, jax.random.key(5), **options)
-    above = ais.annealed(model, params, x, jax.random.key(6), posterior_z=z, **options)
+    below = ais.run_ais(model, params, x, jax.random.key(5), **options)
+    above = ais.run_ais(model, params, x, jax.random.key(6), posterior_z=z, **options)
     for estimate, sign in ((below, 1), (above, -1)):
-        ratio = np.exp(sign * (estimate.log_px - exact))  # of p(x), or of 1 / p(x): these are without bias, their logs are not
+        ratio = np.exp(
+            sign * (estimate.log_px - exact)
+        )  # of p(x), or of 1 / p(x): these are without bias, their logs are not
         assert abs(ratio.mean() - 1) < 4 * ratio.std(ddof=1) / np.sqrt(len(ratio)), ratio
         assert ratio.std() < 0.5
         assert 0.4 < estimate.acceptance < 0.9
@@ -82,8 +92,8 @@ def test_a_ladder_of_few_rungs_is_loose_on_both_sides():
     x, z = ais.simulate(model, params, jax.random.key(4), 24)
     exact = linear.log_px(x, w=w, b=b)
     options = {"num_chains": 8, "num_temperatures": 4, "num_leapfrog": 5}
-    below = ais.annealed(model, params, x, jax.random.key(5), **options)
-    above = ais.annealed(model, params, x, jax.random.key(6), posterior_z=z, **options)
+    below = ais.run_ais(model, params, x, jax.random.key(5), **options)
+    above = ais.run_ais(model, params, x, jax.random.key(6), posterior_z=z, **options)
     assert below.log_px.mean() < exact.mean() < above.log_px.mean()
 
 

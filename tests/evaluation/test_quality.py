@@ -40,7 +40,9 @@ def test_frechet_of_any_gaussians_is_that_of_the_matrix_root():
     c1, c2 = covariance(0), covariance(1)
     root = scipy.linalg.sqrtm(c1 @ c2)
     expected = 6 * 4 + np.trace(c1 + c2 - 2 * root.real)
-    assert gaussian_frechet(np.zeros(6), c1, np.full(6, 2.0), c2) == pytest.approx(expected, rel=1e-9)
+    assert gaussian_frechet(np.zeros(6), c1, np.full(6, 2.0), c2) == pytest.approx(
+        expected, rel=1e-9
+    )
 
 
 def test_frechet_of_features_is_that_of_their_moments():
@@ -52,7 +54,9 @@ def test_frechet_of_features_is_that_of_their_moments():
     assert frechet_distance(x, y) == pytest.approx(frechet_distance(y, x), rel=1e-9)
 
 
-@pytest.mark.parametrize(("n", "f"), [(200, 4), (20, 64), (30, 1)])  # the second has singular covariances
+@pytest.mark.parametrize(
+    ("n", "f"), [(200, 4), (20, 64), (30, 1)]
+)  # the second has singular covariances
 def test_frechet_of_a_set_and_itself_is_zero(n, f):
     x = normal(n, f)
     assert frechet_distance(x, x[::-1]) == pytest.approx(0, abs=1e-6)
@@ -80,7 +84,12 @@ def test_kernel_distance_is_that_of_three_moments():
     """In one dimension (xy + 1)^3 = sum_j C(3, j) x^j y^j, so MMD^2 = sum_j C(3, j) (E x^j - E y^j)^2."""
     expected = 3 * 0.5**2 + 3 * (1 - (0.25 + 2.25)) ** 2 + (0 - (0.125 + 3 * 0.5 * 2.25)) ** 2
     many = [
-        kernel_distance(normal(4000, 1, seed), normal(4000, 1, seed + 99, mean=0.5, scale=1.5), num_blocks=20, seed=seed)
+        kernel_distance(
+            normal(4000, 1, seed),
+            normal(4000, 1, seed + 99, mean=0.5, scale=1.5),
+            num_blocks=20,
+            seed=seed,
+        )
         for seed in range(12)
     ]
     errors = [(estimate.value - expected) / estimate.stderr for estimate in many]
@@ -99,7 +108,9 @@ def test_kernel_distance_of_one_distribution_is_zero_and_of_a_shift_is_not():
 def test_kernel_distance_does_not_depend_on_the_order_of_the_examples():
     x, y = normal(1000, 1), normal(1000, 1, seed=1)
     as_drawn, by_class = kernel_distance(x, y), kernel_distance(np.sort(x, axis=0), y)
-    assert by_class.stderr < 2 * as_drawn.stderr  # without the shuffle it would be 40 times as large
+    assert (
+        by_class.stderr < 2 * as_drawn.stderr
+    )  # without the shuffle it would be 40 times as large
     assert abs(by_class.value) < 4 * by_class.stderr
 
 
@@ -120,32 +131,39 @@ def slow_prdc(x, y, k):
 
 @pytest.mark.parametrize("k", [1, 3, 5])
 @pytest.mark.parametrize(("mean", "scale"), [(0.0, 1.0), (1.0, 0.3), (100.0, 2.0)])
-def test_neighbours_are_those_of_loops(k, mean, scale, monkeypatch):
+def test_neighbors_are_those_of_loops(k, mean, scale, monkeypatch):
     monkeypatch.setattr(quality, "BLOCK", 16)
     x, y = normal(70, 3), normal(40, 3, seed=1, mean=mean, scale=scale)
-    np.testing.assert_allclose(precision_recall_density_coverage(x, y, num_neighbours=k), slow_prdc(x, y, k), rtol=1e-12)
+    np.testing.assert_allclose(
+        precision_recall_density_coverage(x, y, num_neighbors=k), slow_prdc(x, y, k), rtol=1e-12
+    )
 
 
-def test_neighbours_by_hand():
+def test_neighbors_by_hand():
     x = np.array([[0.0], [1.0], [3.0], [10.0]])  # radii for k = 1: 1, 1, 2, 7
     y = np.array([[0.5], [4.0], [20.0]])  # radii 3.5, 3.5, 16
-    precision, recall, density, coverage = precision_recall_density_coverage(x, y, num_neighbours=1)
+    precision, recall, density, coverage = precision_recall_density_coverage(x, y, num_neighbors=1)
     assert precision == pytest.approx(2 / 3)  # 20 is in no ball
     assert recall == 1.0  # 0, 1, 3 by 0.5; 10 by 20
     assert density == pytest.approx((2 + 2) / 3)  # 0.5 in those of 0, 1; 4 in those of 3 and 10
     assert coverage == 1.0
 
 
-def test_neighbours_of_one_distribution_are_as_expected():
+def test_neighbors_of_one_distribution_are_as_expected():
     """Density has expectation 1, and coverage 1 - prod_{i=1..k} (N - i) / (N + M - i) (Naeem et al., 2020)."""
     n, m, k = 1000, 800, 5
-    many = np.array([precision_recall_density_coverage(normal(n, 2, 2 * s), normal(m, 2, 2 * s + 1)) for s in range(6)])
+    many = np.array(
+        [
+            precision_recall_density_coverage(normal(n, 2, 2 * s), normal(m, 2, 2 * s + 1))
+            for s in range(6)
+        ]
+    )
     expected = 1 - np.prod([(n - i) / (n + m - i) for i in range(1, k + 1)])
     assert many[:, 2].mean() == pytest.approx(1, abs=0.03)
     assert many[:, 3].mean() == pytest.approx(expected, abs=0.01)
 
 
-def test_neighbours_tell_poor_samples_from_few_kinds():
+def test_neighbors_tell_poor_samples_from_few_kinds():
     modes = np.repeat([-20.0, 20.0], 500)[:, None]
     x = modes + normal(1000, 2)
     one_mode = precision_recall_density_coverage(x, x[:500] + 0.1 * normal(500, 2, seed=1))
@@ -162,7 +180,12 @@ def test_copies_lie_in_the_balls_of_what_they_copy():
     copies = precision_recall_density_coverage(x, np.repeat(x[:1], 20, axis=0))
     assert copies.precision == 1.0
     assert copies.recall == 1 / 50
-    assert precision_recall_density_coverage(x, x) == (1.0, 1.0, pytest.approx(1.2), 1.0)  # k neighbours and itself, over k
+    assert precision_recall_density_coverage(x, x) == (
+        1.0,
+        1.0,
+        pytest.approx(1.2),
+        1.0,
+    )  # k neighbors and itself, over k
 
 
 class Pixels:
@@ -187,15 +210,21 @@ def test_bad_input():
         frechet_distance(x, normal(30, 3))
     broken = x.copy()
     broken[2, 1] = np.nan
-    with pytest.raises(InputError, match=r"real: is nan at \[2, 1\], one of 1 such; must be finite"):
+    with pytest.raises(
+        InputError, match=r"real: is nan at \[2, 1\], one of 1 such; must be finite"
+    ):
         frechet_distance(broken, x)
     with pytest.raises(InputError, match=r"generated: has shape \(30,\); must be \[N, F\]"):
         frechet_distance(x, x[:, 0])
-    with pytest.raises(InputError, match=r"real: has shape \(30, 4\); must be \[N, F\] with N at least 40"):
+    with pytest.raises(
+        InputError, match=r"real: has shape \(30, 4\); must be \[N, F\] with N at least 40"
+    ):
         kernel_distance(x, x, num_blocks=20)
-    with pytest.raises(InputError, match=r"generated: has shape \(5, 4\); must be \[N, F\] with N at least 6"):
+    with pytest.raises(
+        InputError, match=r"generated: has shape \(5, 4\); must be \[N, F\] with N at least 6"
+    ):
         precision_recall_density_coverage(x, x[:5])
-    with pytest.raises(InputError, match="num_neighbours = 0: must be at least 1"):
-        precision_recall_density_coverage(x, x, num_neighbours=0)
+    with pytest.raises(InputError, match="num_neighbors = 0: must be at least 1"):
+        precision_recall_density_coverage(x, x, num_neighbors=0)
     with pytest.raises(InputError, match="must be an array of numbers"):
         frechet_distance([["a"]], x)

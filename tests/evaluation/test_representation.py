@@ -1,4 +1,4 @@
-"""Probes, neighbours and clusters against closed forms, loops and codes whose answer is known."""
+"""Probes, neighbors and clusters against closed forms, loops and codes whose answer is known."""
 
 import math
 from collections import Counter
@@ -42,13 +42,15 @@ def test_a_probe_is_the_minimum_of_its_formula(num_classes, strength):
         return (codes @ v[:3] + v[3])[:, None] * [0, 1]
 
     def loss(v):
-        out, penalised = logits(v, s), 3 * (1 if num_classes == 2 else 3)
+        out, penalized = logits(v, s), 3 * (1 if num_classes == 2 else 3)
         log_likelihood = out[np.arange(150), y] - np.log(np.exp(out).sum(1))
-        return -log_likelihood.sum() + np.sum(v[:penalised] ** 2) / (2 * strength)
+        return -log_likelihood.sum() + np.sum(v[:penalized] ** 2) / (2 * strength)
 
     v = optimize.minimize(loss, np.zeros(4 if num_classes == 2 else 12)).x
     expected = np.mean(logits(v, t).argmax(1) == test_y)
-    assert linear_probe(z, y, test, test_y, strength=strength).value == pytest.approx(expected, abs=2 / 4000)
+    assert linear_probe(z, y, test, test_y, strength=strength).value == pytest.approx(
+        expected, abs=2 / 4000
+    )
 
 
 def test_probes_do_not_depend_on_the_scale_of_the_codes():
@@ -81,8 +83,12 @@ def test_ridge_is_its_closed_form(penalty):
     w = np.linalg.solve(s.T @ s + penalty * np.eye(4), s.T @ (y - y.mean(0)))
     residual = test_y - t @ w - y.mean(0)
     expected = 1 - (residual**2).sum(0) / ((test_y - test_y.mean(0)) ** 2).sum(0)
-    np.testing.assert_allclose(ridge_probe(z, y, test, test_y, penalty=penalty), expected, rtol=1e-9)
-    np.testing.assert_allclose(ridge_probe(z, y[:, 0], test, test_y[:, 0], penalty=penalty), expected[:1], rtol=1e-9)
+    np.testing.assert_allclose(
+        ridge_probe(z, y, test, test_y, penalty=penalty), expected, rtol=1e-9
+    )
+    np.testing.assert_allclose(
+        ridge_probe(z, y[:, 0], test, test_y[:, 0], penalty=penalty), expected[:1], rtol=1e-9
+    )
 
 
 def test_a_target_that_does_not_vary_has_no_r_squared():
@@ -93,19 +99,19 @@ def test_a_target_that_does_not_vary_has_no_r_squared():
 
 
 @pytest.mark.parametrize("k", [1, 4])
-def test_neighbours_are_those_of_loops(k):
+def test_neighbors_are_those_of_loops(k):
     (z, y), (test, test_y) = blobs(60, distance=1.5), blobs(40, distance=1.5, seed=1)
     right = []
     for code, label in zip(test, test_y, strict=True):
         nearest = sorted(range(len(z)), key=lambda i: math.dist(z[i], code))[:k]
         votes = Counter(y[i] for i in nearest)
         right.append(min(votes, key=lambda c: (-votes[c], c)) == label)
-    estimate = knn_accuracy(z, y, test, test_y, num_neighbours=k)
+    estimate = knn_accuracy(z, y, test, test_y, num_neighbors=k)
     assert estimate.value == pytest.approx(np.mean(right))
     assert estimate.stderr == pytest.approx(math.sqrt(np.mean(right) * (1 - np.mean(right)) / 40))
 
 
-def test_neighbours_and_clusters_are_standardised_only_when_asked():
+def test_neighbors_and_clusters_are_standardized_only_when_asked():
     z, y = blobs()
     z[:, 2] *= 1e3
     assert knn_accuracy(z[:100], y[:100], z[100:], y[100:]).value < 0.7
@@ -117,14 +123,23 @@ def test_neighbours_and_clusters_are_standardised_only_when_asked():
 
 def agreement(clusters, classes):
     """NMI and ARI from the table of counts, by their formulas."""
-    table = np.array([[np.sum((clusters == c) & (classes == y)) for y in np.unique(classes)] for c in np.unique(clusters)])
+    table = np.array(
+        [
+            [np.sum((clusters == c) & (classes == y)) for y in np.unique(classes)]
+            for c in np.unique(clusters)
+        ]
+    )
     n = table.sum()
     p, pc, py = table / n, table.sum(1) / n, table.sum(0) / n
-    information = sum(p[i, j] * math.log(p[i, j] / (pc[i] * py[j])) for i, j in zip(*np.nonzero(p), strict=True))
+    information = sum(
+        p[i, j] * math.log(p[i, j] / (pc[i] * py[j])) for i, j in zip(*np.nonzero(p), strict=True)
+    )
     entropies = -sum(q * math.log(q) for q in pc) - sum(q * math.log(q) for q in py)
     a, b = (sum(math.comb(int(m), 2) for m in table.sum(axis)) for axis in (1, 0))
     e = a * b / math.comb(int(n), 2)
-    return 2 * information / entropies, (sum(math.comb(int(m), 2) for m in table.flat) - e) / ((a + b) / 2 - e)
+    return 2 * information / entropies, (sum(math.comb(int(m), 2) for m in table.flat) - e) / (
+        (a + b) / 2 - e
+    )
 
 
 def test_agreement_of_clusters_is_that_of_the_table_of_counts():
@@ -134,13 +149,17 @@ def test_agreement_of_clusters_is_that_of_the_table_of_counts():
     classes = np.where(rng.uniform(size=120) < 0.3, rng.integers(3, size=120), clusters)
     np.testing.assert_allclose(clustering(z, z, classes), agreement(clusters, classes), rtol=1e-9)
     halves = np.minimum(classes, 1)
-    np.testing.assert_allclose(clustering(z, z, halves, num_clusters=3), agreement(clusters, halves), rtol=1e-9)
+    np.testing.assert_allclose(
+        clustering(z, z, halves, num_clusters=3), agreement(clusters, halves), rtol=1e-9
+    )
     assert clustering(z, z, clusters) == (pytest.approx(1), pytest.approx(1))
 
 
-def test_centres_are_those_of_the_training_codes():
+def test_centers_are_those_of_the_training_codes():
     train = np.array([[0.0], [0.1], [10.0], [10.1]])
-    test = np.array([[1.0], [2.0], [3.0], [4.0]])  # all near the first centre, though they have two halves
+    test = np.array(
+        [[1.0], [2.0], [3.0], [4.0]]
+    )  # all near the first center, though they have two halves
     assert clustering(train, test, [0, 0, 1, 1]) == (0.0, 0.0)
 
 
@@ -148,17 +167,21 @@ def test_bad_input():
     z, y = blobs(20)
     with pytest.raises(InputError, match=r"train_labels: has shape \(19,\); must be \[20\]"):
         linear_probe(z, y[1:], z, y)
-    with pytest.raises(InputError, match=r"test_labels: holds \d\.5; classes must be whole numbers or names"):
+    with pytest.raises(
+        InputError, match=r"test_labels: holds \d\.5; classes must be whole numbers or names"
+    ):
         knn_accuracy(z, y, z, y + 0.5)
     with pytest.raises(InputError, match=r"test.shape\[1\] = 2: must be that of train, 3"):
         linear_probe(z, y, z[:, 1:], y)
-    with pytest.raises(InputError, match="num_neighbours = 21: must be at least 1 and at most 20"):
-        knn_accuracy(z, y, z, y, num_neighbours=21)
+    with pytest.raises(InputError, match="num_neighbors = 21: must be at least 1 and at most 20"):
+        knn_accuracy(z, y, z, y, num_neighbors=21)
     with pytest.raises(InputError, match="train_labels: has a single class"):
         linear_probe(z, 0 * y, z, y)
     with pytest.raises(InputError, match="num_clusters = 0: must be at least 1 and at most 20"):
         clustering(z, z, y, num_clusters=0)
-    with pytest.raises(InputError, match=r"test_targets.shape = \(20, 1\): must be that of test, \(20, 2\)"):
+    with pytest.raises(
+        InputError, match=r"test_targets.shape = \(20, 1\): must be that of test, \(20, 2\)"
+    ):
         ridge_probe(z, z[:, :2], z, z[:, :1])
     with pytest.raises(InputError, match="penalty = -1: must be at least 0"):
         ridge_probe(z, z, z, z, penalty=-1)

@@ -5,7 +5,7 @@ import pytest
 
 from vae_jax import VAE, data, likelihoods, nets, posteriors, priors
 from vae_jax.evaluation import make_evaluator
-from vae_jax.evaluation.sigma import settle, settled
+from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
 
 
 def linear(likelihood, posterior=posteriors.DeterministicHead):
@@ -20,42 +20,53 @@ def source():
 def test_the_settled_sigma_is_the_most_likely_one_on_the_training_set(source):
     model = linear(likelihoods.OptimalGaussian((5,)))
     params = model.init(jax.random.key(1), source.images, jax.random.key(2))
-    twin, settled_params = settled(model), settle(model, params, source, jax.random.key(3))
+    twin, settled_params = (
+        with_fixed_sigma(model),
+        fit_sigma(model, params, source, jax.random.key(3)),
+    )
 
     def distortion(factor):
         logvar = settled_params["params"]["likelihood"]["logvar"] + 2 * np.log(factor)
         changed = {
-            "params": settled_params["params"] | {"likelihood": settled_params["params"]["likelihood"] | {"logvar": logvar}}
+            "params": settled_params["params"]
+            | {"likelihood": settled_params["params"]["likelihood"] | {"logvar": logvar}}
         }
-        return make_evaluator(twin, batch_size=100)(changed, source, jax.random.key(4)).distortion.mean(dtype=np.float64)
+        return make_evaluator(twin, batch_size=100)(
+            changed, source, jax.random.key(4)
+        ).distortion.mean(dtype=np.float64)
 
     # A point posterior leaves no noise, so the minimum is exact; at it the likelihood is that of the residual's entropy.
     assert distortion(1.0) < min(distortion(0.98), distortion(1.02))
     x = np.asarray(source.images, np.float64)
     kernels = jax.tree.map(np.float64, params["params"])
     out = kernels["likelihood"]["EventLayer_0"]["out"]
-    variance = np.mean((x @ kernels["posterior"]["mean"]["kernel"] @ out["kernel"] + out["bias"] - x) ** 2)
+    variance = np.mean(
+        (x @ kernels["posterior"]["mean"]["kernel"] @ out["kernel"] + out["bias"] - x) ** 2
+    )
     assert distortion(1.0) == pytest.approx(2.5 * (np.log(2 * np.pi * variance) + 1), rel=1e-5)
 
 
 def test_a_settled_model_scores_an_example_alike_in_any_batch(source):
     model = linear(likelihoods.OptimalGaussian((5,)))
     params = model.init(jax.random.key(1), source.images, jax.random.key(2))
-    one = settle(model, params, source, jax.random.key(3))
-    small, large = (make_evaluator(settled(model), batch_size=b)(one, source, jax.random.key(4)) for b in (7, 300))
+    one = fit_sigma(model, params, source, jax.random.key(3))
+    small, large = (
+        make_evaluator(with_fixed_sigma(model), batch_size=b)(one, source, jax.random.key(4))
+        for b in (7, 300)
+    )
     np.testing.assert_allclose(small.distortion, large.distortion, rtol=1e-5)
 
 
 def test_a_settled_model_can_be_sampled(source):
     model = linear(likelihoods.OptimalGaussian((5,)), posteriors.DiagGaussianHead)
     params = model.init(jax.random.key(1), source.images, jax.random.key(2))
-    one = settle(model, params, source, jax.random.key(3))
-    p = settled(model).apply(one, jnp.zeros((4, 2)), method="decode")
+    one = fit_sigma(model, params, source, jax.random.key(3))
+    p = with_fixed_sigma(model).apply(one, jnp.zeros((4, 2)), method="decode")
     assert p.sample(jax.random.key(5)).shape == (4, 5)
 
 
 def test_other_models_come_back_as_they_are(source):
     model = linear(likelihoods.Gaussian((5,)))
     params = model.init(jax.random.key(1), source.images, jax.random.key(2))
-    assert settled(model) is model
-    assert settle(model, params, source, jax.random.key(3)) is params
+    assert with_fixed_sigma(model) is model
+    assert fit_sigma(model, params, source, jax.random.key(3)) is params

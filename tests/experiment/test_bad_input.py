@@ -67,7 +67,9 @@ def figures():
 
 
 def numbers_of_inputs(default: int, slow: int):
-    return pytest.mark.parametrize("num_inputs", [default, pytest.param(slow, marks=pytest.mark.slow)])
+    return pytest.mark.parametrize(
+        "num_inputs", [default, pytest.param(slow, marks=pytest.mark.slow)]
+    )
 
 
 # ---------------------------------------------------------------------------------------------- the entry point
@@ -130,7 +132,7 @@ def time_limit():
         signal.signal(signal.SIGALRM, before)
 
 
-def trace(runs, trained_by: trainers.Program) -> None:
+def trace(runs, trained_by: trainers.Trainer) -> None:
     """In place of training: everything up to the compiler, which would find shapes and types that don't fit."""
     c, dataset = runs[0].config, runs[0].dataset
     if c.data.streaming:
@@ -139,7 +141,12 @@ def trace(runs, trained_by: trainers.Program) -> None:
     num_steps = next(stop - start for start, stop in loop.calls(0, c))
     jax.eval_shape(trained_by.epoch(num_steps), state, dataset.train)
     x = jax.ShapeDtypeStruct((1, *dataset.shape), np.float32)
-    jax.eval_shape(functools.partial(runs[0].model.init_with_output, num_samples=c.evaluation.num_samples), KEY, x, KEY)
+    jax.eval_shape(
+        functools.partial(runs[0].model.init_with_output, num_samples=c.evaluation.num_samples),
+        KEY,
+        x,
+        KEY,
+    )
 
 
 load = builders.data.data_lib.load
@@ -159,11 +166,13 @@ def cheap():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        patch.setattr(memory, "device_memory", lambda: 16 * 10**9)  # the same sizes are too large on every machine
+        patch.setattr(
+            memory, "device_memory", lambda: 16 * 10**9
+        )  # the same sizes are too large on every machine
         patch.setattr(builders.data.data_lib, "load", load_embedded_once)
         patch.setattr(loop, "train_to_end", trace)
         patch.setattr(loop, "evaluate_run", lambda run: numbers)
-        patch.setattr(loop, "evaluate_lanes", lambda *_: numbers)
+        patch.setattr(loop, "evaluate_trials", lambda *_: numbers)
         patch.setattr(trainers, "_run_once", lambda: None)  # only the compiler reads its options
         patch.setattr(evaluate, "describe", str)
         patch.setattr(socket, "getaddrinfo", no_network)
@@ -175,8 +184,13 @@ def cheap():
 FIELDS = list(config.flatten(Config()))
 KINDS = {
     f"{prefix}{field.name}": kind
-    for prefix, group in [("", Config), *[(f"{g.name}.", g.default_factory) for g in dataclasses.fields(Config)[2:]]]
-    for field, kind in zip(dataclasses.fields(group), typing.get_type_hints(group).values(), strict=True)
+    for prefix, group in [
+        ("", Config),
+        *[(f"{g.name}.", g.default_factory) for g in dataclasses.fields(Config)[2:]],
+    ]
+    for field, kind in zip(
+        dataclasses.fields(group), typing.get_type_hints(group).values(), strict=True
+    )
     if not dataclasses.is_dataclass(kind)
 }
 NAMES = {
@@ -209,10 +223,48 @@ INTEGERS = [
     "4294967296",
     "9223372036854775807",
 ]
-INTEGERS += ["9223372036854775808", "-9223372036854775809", "1" + 30 * "0", 5000 * "9", "1000000000", "100000", "nan", "inf"]
+INTEGERS += [
+    "9223372036854775808",
+    "-9223372036854775809",
+    "1" + 30 * "0",
+    5000 * "9",
+    "1000000000",
+    "100000",
+    "nan",
+    "inf",
+]
 INTEGERS += ["", " ", "abc", "２", "1_000", " 3 ", "0x10", "True", "None", "1,2", "[1]", "٣"]
-NUMBERS = ["0", "-0.0", "0.5", "1", "3", "-1", "1e-320", "1e-45", "1e30", "1.1e30", "1e308", "1e309", "-1e309", "nan", "-nan"]
-NUMBERS += ["inf", "-inf", "infinity", "", "abc", "1_0", "1" + 400 * "0", 5000 * "9", "0.9999999999", "None", "１.５", "1,2"]
+NUMBERS = [
+    "0",
+    "-0.0",
+    "0.5",
+    "1",
+    "3",
+    "-1",
+    "1e-320",
+    "1e-45",
+    "1e30",
+    "1.1e30",
+    "1e308",
+    "1e309",
+    "-1e309",
+    "nan",
+    "-nan",
+]
+NUMBERS += [
+    "inf",
+    "-inf",
+    "infinity",
+    "",
+    "abc",
+    "1_0",
+    "1" + 400 * "0",
+    5000 * "9",
+    "0.9999999999",
+    "None",
+    "１.５",
+    "1,2",
+]
 STRINGS = [
     "",
     " ",
@@ -232,8 +284,41 @@ STRINGS = [
     "a" * 300,
     "a" * 100_000,
 ]
-STRINGS += ["\udc80\udcff", "-", "--", "a=b", "\x1b[2J", "nan", "0", "mlp", "\\", "$(touch x)", "*", "con", ".", ".."]
-TUPLES = ["", "()", "(1,)", "[1]", "1", "3,5", "(3,5)", "0", "-1", "4,0", "1,,2", ",", "1.5", "1.0", "abc", "1000000000", "nan"]
+STRINGS += [
+    "\udc80\udcff",
+    "-",
+    "--",
+    "a=b",
+    "\x1b[2J",
+    "nan",
+    "0",
+    "mlp",
+    "\\",
+    "$(touch x)",
+    "*",
+    "con",
+    ".",
+    "..",
+]
+TUPLES = [
+    "",
+    "()",
+    "(1,)",
+    "[1]",
+    "1",
+    "3,5",
+    "(3,5)",
+    "0",
+    "-1",
+    "4,0",
+    "1,,2",
+    ",",
+    "1.5",
+    "1.0",
+    "abc",
+    "1000000000",
+    "nan",
+]
 TUPLES += [
     "10" + 30 * "0",
     "((1,),)",
@@ -248,7 +333,16 @@ TUPLES += [
     "((((((((1",
     99 * "(",
 ]
-TUPLES += [",".join(30 * "1"), ",".join(map(str, range(40))), "0.1,0.2", "1,1", "1,1.0", "1e-9,2e-9", "__import__('os')", "1+1"]
+TUPLES += [
+    ",".join(30 * "1"),
+    ",".join(map(str, range(40))),
+    "0.1,0.2",
+    "1,1",
+    "1,1.0",
+    "1e-9,2e-9",
+    "__import__('os')",
+    "1+1",
+]
 TUPLES += [
     "4",
     "8,4",
@@ -272,30 +366,52 @@ def values_of(field: str) -> st.SearchStrategy[str]:
     elif kind is float:
         ways += [st.floats(0, 10).map(repr), st.floats().map(repr)]
     elif kind is not str:
-        ways += [st.lists(st.integers(1, 50), min_size=1, max_size=3).map(lambda row: ",".join(map(str, row)))]
+        ways += [
+            st.lists(st.integers(1, 50), min_size=1, max_size=3).map(
+                lambda row: ",".join(map(str, row))
+            )
+        ]
     return st.one_of(ways).filter(lambda text: "\0" not in text)  # which no command line holds
 
 
 def misspelt(field: str) -> st.SearchStrategy[str]:
     drop = st.integers(0, len(field) - 1).map(lambda i: field[:i] + field[i + 1 :])
     return st.one_of(
-        drop, st.sampled_from([field + ".x", "x." + field, field + "[0]", field.upper(), field + "s", f".{field}"])
+        drop,
+        st.sampled_from(
+            [field + ".x", "x." + field, field + "[0]", field.upper(), field + "s", f".{field}"]
+        ),
     )
 
 
 def assignments() -> st.SearchStrategy[str]:
     known = st.sampled_from(FIELDS).flatmap(lambda f: st.tuples(st.just(f), values_of(f)))
     wrong = st.sampled_from(FIELDS).flatmap(lambda f: st.tuples(misspelt(f), values_of(f)))
-    groups = st.tuples(st.sampled_from(["", "data", "model", "sweep"]), st.sampled_from(["", "None", "{}", "x"]))
+    groups = st.tuples(
+        st.sampled_from(["", "data", "model", "sweep"]), st.sampled_from(["", "None", "{}", "x"])
+    )
     return st.one_of(*[known] * 12, wrong, groups).map(lambda pair: f"--config.{pair[0]}={pair[1]}")
 
 
-FEW = [f"--config.{field}={name}" for field, names in NAMES.items() if field != "data.name" for name in names]
+FEW = [
+    f"--config.{field}={name}"
+    for field, names in NAMES.items()
+    if field != "data.name"
+    for name in names
+]
 
 
 def command_lines() -> st.SearchStrategy[list[str]]:
     """A config file, some choices that are good, and one to three fields of anything."""
-    files = st.sampled_from([*(f"--config=configs/{p.name}" for p in (ROOT / "configs").glob("*.py") if "beta" not in p.name)])
+    files = st.sampled_from(
+        [
+            *(
+                f"--config=configs/{p.name}"
+                for p in (ROOT / "configs").glob("*.py")
+                if "beta" not in p.name
+            )
+        ]
+    )
     good = st.lists(st.sampled_from(FEW), max_size=2)
     return st.tuples(files, good, st.lists(assignments(), min_size=1, max_size=3)).map(
         lambda parts: [parts[0], *parts[1], *parts[2]]
@@ -343,11 +459,11 @@ GROUPS = {  # in which a config file may write what no flag can
     "a zero byte in a folder": "config.data.name, config.data.dir = 'mnist', 'a\\0b'",
     "a deep tuple": "config.model.hidden = ((((1,),),),)",
     "a list of itself": "config.model.hidden = []; config.model.hidden.append(config.model.hidden)",
-    "a million lanes": "config.sweep.seed = tuple(range(10**6))",
-    "a billion lanes": "config.sweep.seed = tuple(range(1000)); config.sweep.beta = config.sweep.free_bits = config.sweep.seed",
-    "lanes that are not told apart": "config.sweep.beta = (1.0, 1.0000000000000002)",
-    "lanes of text": "config.sweep.seed = '12'",
-    "lanes that are no numbers": "config.sweep.beta = (float('nan'), 1.0)",
+    "a million trials": "config.sweep.seed = tuple(range(10**6))",
+    "a billion trials": "config.sweep.seed = tuple(range(1000)); config.sweep.beta = config.sweep.free_bits = config.sweep.seed",
+    "trials that are not told apart": "config.sweep.beta = (1.0, 1.0000000000000002)",
+    "trials of text": "config.sweep.seed = '12'",
+    "trials that are no numbers": "config.sweep.beta = (float('nan'), 1.0)",
     "a text that shows badly": "config.name = chr(0xDC80)",
     "a long text": "config.model.network = 'x' * 10**6",
     "a new field": "config.model.depth = 3",
@@ -369,7 +485,9 @@ CONFIG_FILES |= {name: FILE.format(line) for name, line in GROUPS.items()}
 @pytest.mark.parametrize("name", CONFIG_FILES)
 def test_config_files(tmp_path, name) -> None:
     (tmp_path / "file.py").write_text(CONFIG_FILES[name], errors="surrogateescape")
-    end, message = enter_and_read(f"--config={tmp_path / 'file.py'}", f"--workdir={tmp_path / 'run'}")
+    end, message = enter_and_read(
+        f"--config={tmp_path / 'file.py'}", f"--workdir={tmp_path / 'run'}"
+    )
     ENDS["config files"][end] += 1
     assert end == "message", message
     assert "config" in message
@@ -378,7 +496,11 @@ def test_config_files(tmp_path, name) -> None:
 
 @pytest.mark.usefixtures("cheap")
 @pytest.mark.parametrize(
-    "error", [MemoryError(), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")]
+    "error",
+    [
+        MemoryError(),
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."),
+    ],
 )
 def test_memory_that_runs_out(tmp_path, monkeypatch, error) -> None:
     def no_memory(*_) -> None:
@@ -394,24 +516,36 @@ def test_memory_that_runs_out(tmp_path, monkeypatch, error) -> None:
 @pytest.mark.usefixtures("cheap")
 def test_memory_that_a_device_does_not_have(tmp_path) -> None:
     arguments = ("--config=configs/vae.py", f"--workdir={tmp_path / 'run'}")
-    with pytest.raises(RunStopped, match="out of memory"), memory.explained():
-        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 40000000000000 bytes.")
+    with pytest.raises(RunStopped, match="out of memory"), memory.explain_memory_errors():
+        raise jax.errors.JaxRuntimeError(
+            "RESOURCE_EXHAUSTED: Out of memory allocating 40000000000000 bytes."
+        )
     end, message = enter_and_read(*arguments, "--config.model.hidden=400,1000000000")
     assert end == "message"
-    for part in ("config.model.hidden = (400, 1000000000), config.model.channels", "too large", "the parameters", "GB"):
+    for part in (
+        "config.model.hidden = (400, 1000000000), config.model.channels",
+        "too large",
+        "the parameters",
+        "GB",
+    ):
         assert part in message
 
 
 @pytest.mark.usefixtures("cheap")
-def test_a_sweep_of_one_lane_is_a_run(tmp_path) -> None:
-    assert enter("--config=configs/vae.py", "--config.sweep.beta=2", f"--workdir={tmp_path / 'run'}") == "ran"
-    assert (tmp_path / "run" / "lanes" / "beta=2" / "config.json").exists()
+def test_a_sweep_of_one_trial_is_a_run(tmp_path) -> None:
+    assert (
+        enter("--config=configs/vae.py", "--config.sweep.beta=2", f"--workdir={tmp_path / 'run'}")
+        == "ran"
+    )
+    assert (tmp_path / "run" / "trials" / "beta=2" / "config.json").exists()
 
 
 @pytest.mark.usefixtures("cheap")
 def test_sets_that_bring_code_are_refused(tmp_path) -> None:
     for name in ("mlds:x", "huggingface:mnist", "kaggle:x"):
-        end, message = enter_and_read("--config=configs/vae.py", f"--config.data.name={name}", f"--workdir={tmp_path / 'run'}")
+        end, message = enter_and_read(
+            "--config=configs/vae.py", f"--config.data.name={name}", f"--workdir={tmp_path / 'run'}"
+        )
         assert end == "message"
         assert f"config.data.name = {name!r}" in message
 
@@ -435,7 +569,12 @@ def test_processes(tmp_path, arguments) -> None:
 
 # ------------------------------------------------------------------------------------------------------- data
 
-NPZ = ["--config=configs/vae.py:npz", "--config.model.hidden=4", "--config.model.latent_dim=2", "--config.train.batch_size=2"]
+NPZ = [
+    "--config=configs/vae.py:npz",
+    "--config.model.hidden=4",
+    "--config.model.latent_dim=2",
+    "--config.train.batch_size=2",
+]
 NPZ += ["--config.train.num_steps=1", "--config.data.valid_fraction=0.2"]
 DTYPES = [
     "u1",
@@ -457,7 +596,19 @@ DTYPES = [
     "<m8[D]",
 ]
 DTYPES += ["V4", "<f4, <i2", "(2,)<f4", "<f4, O"]
-SHAPES = [(20, 8, 8), (20, 8, 8, 1), (20, 12), (20, 3, 2, 2), (), (20,), (0, 8, 8), (20, 0), (1, 12), (2, 12), (20, 2, 2, 2, 2)]
+SHAPES = [
+    (20, 8, 8),
+    (20, 8, 8, 1),
+    (20, 12),
+    (20, 3, 2, 2),
+    (),
+    (20,),
+    (0, 8, 8),
+    (20, 0),
+    (1, 12),
+    (2, 12),
+    (20, 2, 2, 2, 2),
+]
 SHAPES += [(20, 1), (20, 8, 8, 4)]
 VALUES = [0, 1, 255, 256, -1, 0.5, float("nan"), float("inf"), -float("inf"), 1e30, 2**40, 1e-40]
 
@@ -472,7 +623,9 @@ class Marker:
         return os.mkdir, (os.fspath(self.path),)
 
 
-def array_of(dtype: str, shape: tuple[int, ...], value: float, fortran: bool, seed: int) -> np.ndarray:
+def array_of(
+    dtype: str, shape: tuple[int, ...], value: float, fortran: bool, seed: int
+) -> np.ndarray:
     """Zeros and ones of that type, with the value in one place."""
     numbers = np.random.default_rng(seed).integers(0, 2, shape)
     try:
@@ -488,10 +641,20 @@ def array_of(dtype: str, shape: tuple[int, ...], value: float, fortran: bool, se
 def arrays_in_files() -> st.SearchStrategy[dict[str, np.ndarray]]:
     """Arrays under the names that are read: mostly good ones, with one or two of them bad."""
     wild = st.builds(
-        array_of, st.sampled_from(DTYPES), st.sampled_from(SHAPES), st.sampled_from(VALUES), st.booleans(), st.integers(0, 9)
+        array_of,
+        st.sampled_from(DTYPES),
+        st.sampled_from(SHAPES),
+        st.sampled_from(VALUES),
+        st.booleans(),
+        st.integers(0, 9),
     )
     tame = st.builds(
-        array_of, st.sampled_from(["u1", "<f4"]), st.just((20, 12)), st.sampled_from([0, 1]), st.just(False), st.just(0)
+        array_of,
+        st.sampled_from(["u1", "<f4"]),
+        st.just((20, 12)),
+        st.sampled_from([0, 1]),
+        st.just(False),
+        st.just(0),
     )
     images = st.one_of(tame, tame, wild)
     labels = st.one_of(st.builds(np.arange, st.sampled_from([20, 20, 0, 19])), wild)
@@ -509,7 +672,9 @@ def arrays_in_files() -> st.SearchStrategy[dict[str, np.ndarray]]:
             "train_images/..": tame,
         },
     )
-    one_bad = st.tuples(tame, mixed).map(lambda pair: {"train_images": pair[0], "test_images": pair[0]} | pair[1])
+    one_bad = st.tuples(tame, mixed).map(
+        lambda pair: {"train_images": pair[0], "test_images": pair[0]} | pair[1]
+    )
     return st.one_of(same, mixed, one_bad)
 
 
@@ -520,7 +685,11 @@ def npy(array: np.ndarray, **header: object) -> bytes:
         np.lib.format.write_array(content, array, allow_pickle=True)
         return content.getvalue()
     content = io.BytesIO()
-    told = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape} | header
+    told = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": array.shape,
+    } | header
     text = (repr(told).encode("latin1", "replace") + b"\n").ljust(118)
     content.write(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + array.tobytes())
     return content.getvalue()
@@ -582,20 +751,35 @@ def damaged(content: bytes, cut: float, flips: list[tuple[float, int]], lead: by
 
 def npz_files() -> st.SearchStrategy[bytes]:
     """The bytes of .npz files, good and bad."""
-    compressions = st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    compressions = st.sampled_from(
+        [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+    )
     good = [("train_images.npy", npy(GOOD)), ("test_images.npy", npy(GOOD))]
     lying = st.sampled_from(LIES).map(
         lambda lie: [("train_images.npy", npy(GOOD, **lie)), ("test_images.npy", npy(GOOD, **lie))]
     )
     twice = st.permutations(
-        [*good, ("train_images.npy", npy(GOOD[:5])), ("train_images", npy(GOOD)), ("test_images.npy", b"x")]
+        [
+            *good,
+            ("train_images.npy", npy(GOOD[:5])),
+            ("train_images", npy(GOOD)),
+            ("test_images.npy", b"x"),
+        ]
     )
-    written = arrays_in_files().map(lambda arrays: [(f"{name}.npy", npy(array)) for name, array in arrays.items()])
-    whole = st.builds(zip_of, st.one_of(written, written, written, lying, lying, twice), compressions)
+    written = arrays_in_files().map(
+        lambda arrays: [(f"{name}.npy", npy(array)) for name, array in arrays.items()]
+    )
+    whole = st.builds(
+        zip_of, st.one_of(written, written, written, lying, lying, twice), compressions
+    )
     flips = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4)
     cuts = st.one_of(st.just(1.0), st.just(1.0), st.floats(0, 1))
     broken = st.builds(
-        damaged, st.builds(zip_of, st.just(good), compressions), cuts, flips, st.sampled_from([*5 * [b""], b"#!"])
+        damaged,
+        st.builds(zip_of, st.just(good), compressions),
+        cuts,
+        flips,
+        st.sampled_from([*5 * [b""], b"#!"]),
     )
     return st.one_of(*4 * [whole], *2 * [broken], st.binary(max_size=200))
 
@@ -621,7 +805,9 @@ def test_npz(num_inputs, tmp_path) -> None:
     def end_of(content_and_options: tuple[bytes, list[str]]) -> str:
         shutil.rmtree(workdir, ignore_errors=True)
         path.write_bytes(content_and_options[0])
-        end = enter(*NPZ, *content_and_options[1], f"--config.data.path={path}", f"--workdir={workdir}")
+        end = enter(
+            *NPZ, *content_and_options[1], f"--config.data.path={path}", f"--workdir={workdir}"
+        )
         assert not marker.exists()
         assert end == "ran" or not workdir.exists()
         return end
@@ -630,7 +816,9 @@ def test_npz(num_inputs, tmp_path) -> None:
 
 
 @pytest.mark.usefixtures("cheap")
-@pytest.mark.parametrize("kind", ["folder", "pipe", "nothing", "picture", "empty", "device", "folder of pipes", "npy"])
+@pytest.mark.parametrize(
+    "kind", ["folder", "pipe", "nothing", "picture", "empty", "device", "folder of pipes", "npy"]
+)
 def test_what_is_no_npz_file(tmp_path, kind) -> None:
     path = tmp_path / "set.npz"
     if "folder" in kind:
@@ -642,7 +830,9 @@ def test_what_is_no_npz_file(tmp_path, kind) -> None:
         path = pathlib.Path("/dev/zero")
     elif kind != "nothing":
         path.write_bytes({"picture": b"\x89PNG\r\n\x1a\n", "empty": b"", "npy": npy(GOOD)}[kind])
-    end, message = enter_and_read(*NPZ, f"--config.data.path={path}", f"--workdir={tmp_path / 'run'}")
+    end, message = enter_and_read(
+        *NPZ, f"--config.data.path={path}", f"--workdir={tmp_path / 'run'}"
+    )
     assert end == "message"
     assert os.fspath(path) in message
     assert not (tmp_path / "run").exists()
@@ -660,7 +850,16 @@ def test_a_harmful_pickle_would_do_harm(tmp_path) -> None:
 @pytest.mark.usefixtures("cheap")
 @pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
-    "kind", ["object array", "label", "other", "pickle as member", "pickle as file", "pickle as npy", "field"]
+    "kind",
+    [
+        "object array",
+        "label",
+        "other",
+        "pickle as member",
+        "pickle as file",
+        "pickle as npy",
+        "field",
+    ],
 )
 def test_a_harmful_npz_is_refused(tmp_path, kind, streaming) -> None:
     path, marker = tmp_path / "set.npz", tmp_path / "marker"
@@ -669,7 +868,9 @@ def test_a_harmful_npz_is_refused(tmp_path, kind, streaming) -> None:
     if kind == "object array":
         np.savez(path, **good | {"train_images": bad}, allow_pickle=True)
     elif kind in ("label", "other"):
-        np.savez(path, **good, **{{"label": "train_labels"}.get(kind, kind): bad}, allow_pickle=True)
+        np.savez(
+            path, **good, **{{"label": "train_labels"}.get(kind, kind): bad}, allow_pickle=True
+        )
     elif kind == "field":
         rows = np.zeros(20, [("a", "f4"), ("b", "O")])
         rows["b"] = bad
@@ -678,13 +879,17 @@ def test_a_harmful_npz_is_refused(tmp_path, kind, streaming) -> None:
         members = [("train_images.npy", harmful(marker)), ("test_images.npy", npy(GOOD))]
         path.write_bytes(zip_of(members, zipfile.ZIP_STORED))
     elif kind == "pickle as file":
-        path.write_bytes(harmful(marker) + zip_of([("train_images.npy", harmful(marker))], zipfile.ZIP_STORED))
+        path.write_bytes(
+            harmful(marker) + zip_of([("train_images.npy", harmful(marker))], zipfile.ZIP_STORED)
+        )
     else:
         path.mkdir()
         (path / "train_images.npy").write_bytes(harmful(marker))
         (path / "test_images.npy").write_bytes(npy(bad))
     options = [f"--config.data.streaming={streaming}", "--config.data.binarization=none"]
-    end, message = enter_and_read(*NPZ, *options, f"--config.data.path={path}", f"--workdir={tmp_path / 'run'}")
+    end, message = enter_and_read(
+        *NPZ, *options, f"--config.data.path={path}", f"--workdir={tmp_path / 'run'}"
+    )
     assert end == "message"
     assert os.fspath(path) in message
     assert not marker.exists()
@@ -695,14 +900,21 @@ def test_an_npz_that_unpacks_to_more_than_there_is(tmp_path, cheap, monkeypatch)
     path = tmp_path / "set.npz"
     np.savez_compressed(path, train_images=np.zeros((1000, 64), np.uint8), test_images=GOOD)
     monkeypatch.setattr(sys.modules["vae_jax.data.load"], "machine_memory", lambda: 50_000)
-    end, message = enter_and_read(*NPZ, f"--config.data.path={path}", f"--workdir={tmp_path / 'run'}")
+    end, message = enter_and_read(
+        *NPZ, f"--config.data.path={path}", f"--workdir={tmp_path / 'run'}"
+    )
     assert end == "message"
     assert "unpacked, its arrays would take more than the 0.0 GB of this machine" in message
 
 
 # ------------------------------------------------------------------------------------------------- checkpoints
 
-TINY = ["--config=configs/vae.py", "--config.model.hidden=4", "--config.model.latent_dim=2", "--config.train.num_steps=2"]
+TINY = [
+    "--config=configs/vae.py",
+    "--config.model.hidden=4",
+    "--config.model.latent_dim=2",
+    "--config.train.num_steps=2",
+]
 TINY += ["--config.train.batch_size=4", "--config.data.binarization=threshold"]
 DEEP = functools.reduce(lambda inner, _: [inner], range(500), 1)
 HOSTILE = [
@@ -754,7 +966,13 @@ STRUCTURES = [
     "1" * 5000,
     '{"": {"": 1}}',
 ]
-STRUCTURES += ['{"__class__": {"__init__": 1}}', '{"model": {"hidden": {"x": 1}}}', '{"model": 3}', '{"seed": {}}', "\udc80"]
+STRUCTURES += [
+    '{"__class__": {"__init__": 1}}',
+    '{"model": {"hidden": {"x": 1}}}',
+    '{"model": 3}',
+    '{"seed": {}}',
+    "\udc80",
+]
 
 
 @pytest.fixture(scope="module")
@@ -808,7 +1026,10 @@ CHANGES = st.one_of(
     st.tuples(st.just("description"), JSON_CHANGES),
     st.tuples(PLACE, FILE_CHANGES),
     st.tuples(
-        st.just("more"), st.sampled_from(["checkpoints/9", "checkpoints/2/x.pkl", "checkpoints/2/state/x", "checkpoints/x"])
+        st.just("more"),
+        st.sampled_from(
+            ["checkpoints/9", "checkpoints/2/x.pkl", "checkpoints/2/state/x", "checkpoints/x"]
+        ),
     ),
 )
 
@@ -824,7 +1045,11 @@ def apply(run: pathlib.Path, where: str | float, change: object, marker: pathlib
     if isinstance(where, float):
         path = files[int(where * (len(files) - 1))]
     else:
-        path = run / "config.json" if where == "config.json" else run / "checkpoints" / "2" / "description" / "metadata"
+        path = (
+            run / "config.json"
+            if where == "config.json"
+            else run / "checkpoints" / "2" / "description" / "metadata"
+        )
     if isinstance(change, tuple) and isinstance(where, str):
         path.write_text(changed_json(path.read_text(), *change))
     elif isinstance(change, tuple):
@@ -836,7 +1061,11 @@ def apply(run: pathlib.Path, where: str | float, change: object, marker: pathlib
         if change == "a folder":
             path.mkdir()
         elif change != "gone":
-            path.write_bytes({"a pickle": harmful(marker), "empty": b"", "many zeros": bytes(100_000)}[str(change)])
+            path.write_bytes(
+                {"a pickle": harmful(marker), "empty": b"", "many zeros": bytes(100_000)}[
+                    str(change)
+                ]
+            )
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -854,4 +1083,9 @@ def test_checkpoints(num_inputs, finished_run, tmp_path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
         return end
 
-    throw("checkpoints", st.tuples(CHANGES, st.sampled_from([False, False, False, True])), num_inputs, end_of)
+    throw(
+        "checkpoints",
+        st.tuples(CHANGES, st.sampled_from([False, False, False, True])),
+        num_inputs,
+        end_of,
+    )

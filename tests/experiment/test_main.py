@@ -38,16 +38,31 @@ def python(*args: str, **environment: str) -> subprocess.CompletedProcess:
 COMMANDS = {
     "help": (["--help"], []),
     "nothing": ([], ["config: give one", "configs/vae.py"]),
-    "misspelt field": ([VAE, "--config.objective.beat=1"], ["config.objective.beat", "did you mean 'objective.beta'?"]),
-    "no number": ([VAE, "--config.objective.beta=abc"], ["--config.objective.beta=abc", "float", "'abc'"]),
-    "no tuple": ([VAE, "--config.model.hidden=abc"], ["config.model.hidden = ('abc',)", "a tuple of integers"]),
+    "misspelt field": (
+        [VAE, "--config.objective.beat=1"],
+        ["config.objective.beat", "did you mean 'objective.beta'?"],
+    ),
+    "no number": (
+        [VAE, "--config.objective.beta=abc"],
+        ["--config.objective.beta=abc", "float", "'abc'"],
+    ),
+    "no tuple": (
+        [VAE, "--config.model.hidden=abc"],
+        ["config.model.hidden = ('abc',)", "a tuple of integers"],
+    ),
     "no flag": ([VAE, "beta=3"], ["unexpected argument 'beta=3'", "--config=configs/vae.py"]),
-    "misspelt in the file": (["--config=WORK/typo.py"], ["config.model.latnet_dim", "did you mean 'model.latent_dim'?"]),
+    "misspelt in the file": (
+        ["--config=WORK/typo.py"],
+        ["config.model.latnet_dim", "did you mean 'model.latent_dim'?"],
+    ),
     "workdir below a file": (
         [VAE, "--workdir=WORK/file/run"],
         ["workdir = 'WORK/file/run'", "cannot be written", "Not a directory"],
     ),
-    "eval of no run": ([VAE, "--mode=eval", "--workdir=WORK/other"], ["workdir = 'WORK/other'", "no run there", "config.json"]),
+    "eval of no run": (
+        [VAE, "--mode=eval", "--workdir=WORK/other"],
+        ["workdir = 'WORK/other'", "no run there", "config.json"],
+    ),
 }
 FILES = {
     "file": "something",
@@ -71,7 +86,10 @@ def write_files(work: pathlib.Path) -> None:
 def contents(folder: pathlib.Path) -> dict[str, str]:
     """All files by path, the ones that Python writes apart."""
     paths = [path for path in folder.rglob("*") if "__pycache__" not in path.parts]
-    return {os.fspath(path.relative_to(folder)): path.read_text() if path.is_file() else "" for path in paths}
+    return {
+        os.fspath(path.relative_to(folder)): path.read_text() if path.is_file() else ""
+        for path in paths
+    }
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +144,14 @@ def refusal(call, *args) -> str:
             ["--config=configs/vea.py"],
             ["config = 'configs/vea.py'", "configs/beta_vae.py", "did you mean 'vae.py'?"],
         ),
-        (["--config", "configs/vea.py"], ["config = 'configs/vea.py'", "no such file", "did you mean 'vae.py'?"]),
-        (["--config=configs/vea.py:mnist"], ["config = 'configs/vea.py:mnist'", "no such file", "did you mean 'vae.py'?"]),
+        (
+            ["--config", "configs/vea.py"],
+            ["config = 'configs/vea.py'", "no such file", "did you mean 'vae.py'?"],
+        ),
+        (
+            ["--config=configs/vea.py:mnist"],
+            ["config = 'configs/vea.py:mnist'", "no such file", "did you mean 'vae.py'?"],
+        ),
         (["-config=configs"], ["config = 'configs'", "no such file", "configs/vae.py"]),
         (["--config="], ["config = ''", "no such file", "configs/vae.py"]),
         (["--config"], ["config = ''", "no such file", "configs/vae.py"]),
@@ -135,7 +159,10 @@ def refusal(call, *args) -> str:
             [VAE, "--config.modle.latent_dim=3"],
             ["config.modle.latent_dim", "did you mean 'model.latent_dim'?"],
         ),
-        ([VAE, "--config.objective.beat", "1"], ["config.objective.beat", "no such field", "did you mean 'objective.beta'?"]),
+        (
+            [VAE, "--config.objective.beat", "1"],
+            ["config.objective.beat", "no such field", "did you mean 'objective.beta'?"],
+        ),
         (["--config.sed=1", VAE], ["config.sed", "no such field", "did you mean 'seed'?"]),
     ],
 )
@@ -164,13 +191,25 @@ def restored_flags():
     [
         ([VAE, "--config.train.num_steps=1.5"], ["--config.train.num_steps=1.5", "int", "'1.5'"]),
         ([VAE, "--config.train.num_steps="], ["--config.train.num_steps=", "int", "''"]),
-        ([VAE, "--config.objective.beta", "abc"], ["--config.objective.beta=abc", "float", "'abc'"]),
+        (
+            [VAE, "--config.objective.beta", "abc"],
+            ["--config.objective.beta=abc", "float", "'abc'"],
+        ),
         ([VAE, "--config.model=abc"], ["--config.model=abc", "vae_jax.config.fields.Model"]),
         ([VAE, "--config.train.num_steps"], ["Missing value", "--config.train.num_steps"]),
         ([VAE, "--workdri=run"], ["'workdri'", "Did you mean: workdir"]),
-        (["--config=WORK/plain.py:mnist"], ["WORK/plain.py:mnist", "get_config() takes 0 positional arguments"]),
-        (["--config=WORK/empty.py"], ["config: the file cannot be used", "no attribute 'get_config'"]),
-        (["--config=WORK/broken.py"], ["config: the file cannot be used", "SyntaxError", "broken.py, line 1"]),
+        (
+            ["--config=WORK/plain.py:mnist"],
+            ["WORK/plain.py:mnist", "get_config() takes 0 positional arguments"],
+        ),
+        (
+            ["--config=WORK/empty.py"],
+            ["config: the file cannot be used", "no attribute 'get_config'"],
+        ),
+        (
+            ["--config=WORK/broken.py"],
+            ["config: the file cannot be used", "SyntaxError", "broken.py, line 1"],
+        ),
         (["--config=WORK/raises.py"], ["config: the file cannot be used", "KeyError: 'depth'"]),
         (["--config=WORK/refuses.py"], ["WORK/refuses.py", "data must be digits"]),
     ],
@@ -194,8 +233,16 @@ def test_config_file_where_there_is_no_folder_of_configs(monkeypatch, tmp_path) 
 
 BAD_FIELDS = [
     ("model.network", "mpl", ["mlp, conv, burgess", "did you mean 'mlp'?"]),
-    ("model.likelihood", "bernouli", ["bernoulli, gaussian, optimal_gaussian", "did you mean 'bernoulli'?"]),
-    ("model.posterior", "deterministic", ["deterministic posterior", "'reconstruction'", "'diag_gaussian'"]),
+    (
+        "model.likelihood",
+        "bernouli",
+        ["bernoulli, gaussian, optimal_gaussian", "did you mean 'bernoulli'?"],
+    ),
+    (
+        "model.posterior",
+        "deterministic",
+        ["deterministic posterior", "'reconstruction'", "'diag_gaussian'"],
+    ),
     ("objective.name", "elbow", ["elbo, reconstruction", "did you mean 'elbo'?"]),
     ("objective.corruption", "mask", ["none, gaussian, masking", "did you mean 'masking'?"]),
     ("objective.beta_schedule", "cosine", ["constant, linear, sigmoid, cyclical"]),
@@ -206,7 +253,11 @@ BAD_FIELDS = [
     ("optimizer.learning_rate", float("nan"), ["greater than 0"]),
     ("data.name", "digit", ["sprites, digits, npz", "did you mean 'digits'?"]),
     ("data.name", "npz", ["config.data.path = ''", "needs the path"]),
-    ("data.binarization", "dynamics", ["none, static, dynamic, threshold", "did you mean 'dynamic'?"]),
+    (
+        "data.binarization",
+        "dynamics",
+        ["none, static, dynamic, threshold", "did you mean 'dynamic'?"],
+    ),
     ("data.valid_fraction", 1.0, ["greater than 0 and at most 0.9"]),
     ("train.batch_size", 0, ["at least 1"]),
     ("train.batch_size", -8, ["at least 1"]),
@@ -223,7 +274,11 @@ BAD_FIELDS = [
 ]
 
 
-@pytest.mark.parametrize(("field", "value", "parts"), BAD_FIELDS, ids=[f"{field}={value}" for field, value, _ in BAD_FIELDS])
+@pytest.mark.parametrize(
+    ("field", "value", "parts"),
+    BAD_FIELDS,
+    ids=[f"{field}={value}" for field, value, _ in BAD_FIELDS],
+)
 def test_bad_config(tmp_path, field, value, parts) -> None:
     config = Config()
     *groups, name = field.split(".")
@@ -231,7 +286,11 @@ def test_bad_config(tmp_path, field, value, parts) -> None:
     message = refusal(main.run, "train", config, os.fspath(tmp_path / "run"))
     assert message.startswith("config.")
     assert "\n" not in message
-    named = [] if parts[0].startswith("config.") or value == "deterministic" else [f"config.{field} = {value!r}"]
+    named = (
+        []
+        if parts[0].startswith("config.") or value == "deterministic"
+        else [f"config.{field} = {value!r}"]
+    )
     for part in [*named, *parts]:
         assert part in message
     assert not list(tmp_path.iterdir())
@@ -283,7 +342,9 @@ def test_get_config_that_returns_something_else(tmp_path, returned) -> None:
 
 
 @pytest.mark.parametrize("config", [None, Config()], ids=["saved config", "own config"])
-@pytest.mark.parametrize("kind", ["missing", "empty", "other files", "broken config", "foreign config", "a file"])
+@pytest.mark.parametrize(
+    "kind", ["missing", "empty", "other files", "broken config", "foreign config", "a file"]
+)
 def test_eval_where_there_is_no_run(tmp_path, config, kind) -> None:
     workdir = tmp_path / "run"
     if kind == "a file":
@@ -317,14 +378,19 @@ def test_workdir_of_another_config(tmp_path, mode) -> None:
     assert contents(tmp_path) == before
 
 
-def test_a_lane_is_one_workdir_and_others_are_split_at_commas(tmp_path, monkeypatch) -> None:
-    lane, calls = tmp_path / "beta=4,seed=0", []
+def test_a_trial_is_one_workdir_and_others_are_split_at_commas(tmp_path, monkeypatch) -> None:
+    trial, calls = tmp_path / "beta=4,seed=0", []
     monkeypatch.setattr(report, "write_report", lambda workdir: calls.append([workdir]))
-    monkeypatch.setattr(report, "write_comparison", lambda workdirs, path: calls.append([*workdirs, path]))
-    lane.mkdir()
-    main.run("report", None, os.fspath(lane))
+    monkeypatch.setattr(
+        report, "write_comparison", lambda workdirs, path: calls.append([*workdirs, path])
+    )
+    trial.mkdir()
+    main.run("report", None, os.fspath(trial))
     main.run("report", None, f"{tmp_path}/a,{tmp_path}/b")
-    assert calls == [[os.fspath(lane)], [f"{tmp_path}/a", f"{tmp_path}/b", tmp_path / "comparison.html"]]
+    assert calls == [
+        [os.fspath(trial)],
+        [f"{tmp_path}/a", f"{tmp_path}/b", tmp_path / "comparison.html"],
+    ]
 
 
 # The check fails when a backend was made, since there is none of that name.
@@ -353,7 +419,10 @@ def test_import_makes_no_backend_and_brings_in_nothing_heavy() -> None:
 def test_every_field_can_be_given_as_a_flag() -> None:
     """In one command: the one that is wrong comes last, after all the others were taken."""
     values = {"data.name": "digits", "model.hidden": "3,4", "model.channels": "5,6"}
-    fields = [f"--config.{field}={values.get(field, value)}" for field, value in config_lib.flatten(Config()).items()]
+    fields = [
+        f"--config.{field}={values.get(field, value)}"
+        for field, value in config_lib.flatten(Config()).items()
+    ]
     process = python("-m", "vae_jax.main", VAE, *fields, "--config.train.batch_size=-7")
     assert process.stderr == "error: config.train.batch_size = -7: must be at least 1\n"
     assert process.returncode == 1

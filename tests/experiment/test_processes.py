@@ -26,9 +26,20 @@ SCRIPT = pathlib.Path(__file__).parents[1] / "programs" / "one_process.py"
 
 
 def start(workdir, num_devices, *several, fields=None):
-    env = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}", "JAX_PLATFORMS": "cpu"}
-    env["PYTHONPATH"] = os.pathsep.join([str(SCRIPT.parents[2]), str(SCRIPT.parent), env.get("PYTHONPATH", "")])
-    command = [sys.executable, str(SCRIPT), str(workdir), json.dumps(fields or {}), *map(str, several)]
+    env = os.environ | {
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}",
+        "JAX_PLATFORMS": "cpu",
+    }
+    env["PYTHONPATH"] = os.pathsep.join(
+        [str(SCRIPT.parents[2]), str(SCRIPT.parent), env.get("PYTHONPATH", "")]
+    )
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        str(workdir),
+        json.dumps(fields or {}),
+        *map(str, several),
+    ]
     with open(log_of(workdir, *several[2:]), "w") as log:
         return subprocess.Popen(command, env=env, stderr=log)
 
@@ -52,7 +63,7 @@ def start_two(workdir, fields=({}, {})):
     return [start(workdir, 4, port, 2, index, fields=fields[index]) for index in range(2)]
 
 
-def halved(workdir, copy):
+def copy_half(workdir, copy):
     """A copy of a run as it was at step 50, with the lines that it had written until it was stopped."""
     shutil.copytree(workdir, copy)
     shutil.rmtree(copy / "checkpoints" / "100")
@@ -69,17 +80,21 @@ def runs(tmp_path_factory):
         loop.train_and_evaluate(small(**CONFIG), root / "one")
         assert finish(*two) == [0, 0], log_of(root / "two").read_text()
         again = [
-            *start_two(halved(root / "one", root / "one_then_two")),
-            start(halved(root / "one", root / "one_then_eight"), 8),
+            *start_two(copy_half(root / "one", root / "one_then_two")),
+            start(copy_half(root / "one", root / "one_then_eight"), 8),
         ]
-        loop.train_and_evaluate(small(**CONFIG | STREAMED), halved(root / "two", root / "two_then_one"))
+        loop.train_and_evaluate(
+            small(**CONFIG | STREAMED), copy_half(root / "two", root / "two_then_one")
+        )
         assert finish(*again) == [0, 0, 0]
     return root
 
 
 def largest_difference(workdir, other):
     trees = [jax.tree.leaves(vae_jax.load(path, step=100).params) for path in (workdir, other)]
-    return max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(*trees, strict=True))
+    return max(
+        float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(*trees, strict=True)
+    )
 
 
 @pytest.mark.slow
@@ -90,7 +105,10 @@ def test_the_numbers_are_those_of_one_device(runs, how):
     assert [line["step"] for line in ours] == [line["step"] for line in theirs]
     for our, their in zip(ours, theirs, strict=True):
         assert our["elbo"] == pytest.approx(their["elbo"], rel=1e-4)
-    results = [json.loads((runs / path / "results.json").read_text())["test"]["elbo"] for path in (how, "one")]
+    results = [
+        json.loads((runs / path / "results.json").read_text())["test"]["elbo"]
+        for path in (how, "one")
+    ]
     assert results[0] == pytest.approx(results[1], rel=1e-4)
 
 
@@ -110,8 +128,14 @@ def test_an_error_of_one_process_ends_all(tmp_path):
     other = start_two(tmp_path / "other", ({}, {"data__name": "npz", "data__path": "/nowhere.npz"}))
     assert finish(*first, *other) == [1, 1, 1, 1]
     for index in range(2):
-        assert "no config.json, so not a run to go on with" in log_of(tmp_path / "run", index).read_text()
-        assert "error: process 1: config.data.path = '/nowhere.npz'" in log_of(tmp_path / "other", index).read_text()
+        assert (
+            "no config.json, so not a run to go on with"
+            in log_of(tmp_path / "run", index).read_text()
+        )
+        assert (
+            "error: process 1: config.data.path = '/nowhere.npz'"
+            in log_of(tmp_path / "other", index).read_text()
+        )
     assert not (tmp_path / "other").exists()
 
 
@@ -185,7 +209,10 @@ def test_a_coordinator_that_cannot_be_joined(monkeypatch):
         raise RuntimeError("DEADLINE_EXCEEDED: no answer\nmore")
 
     monkeypatch.setattr(jax.distributed, "initialize", refuses)
-    with pytest.raises(InputError, match=r"coordinator = 'host:1': can't be joined \(DEADLINE_EXCEEDED: no answer\)"):
+    with pytest.raises(
+        InputError,
+        match=r"coordinator = 'host:1': can't be joined \(DEADLINE_EXCEEDED: no answer\)",
+    ):
         processes.start("host:1", 2, 0)
 
 

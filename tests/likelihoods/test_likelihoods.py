@@ -14,7 +14,7 @@ from vae_jax.distributions import (
     Bernoulli,
     BetaBinomial,
     Categorical,
-    ColourLogisticMixture,
+    ColorLogisticMixture,
     ContinuousBernoulli,
     DiagGaussian,
     DiscretizedLogistic,
@@ -47,18 +47,28 @@ def random(*shape, scale=1.0) -> jax.Array:
 def grid_family(name: str, levels: int):
     """A distribution over [n], of ordinary parameters and of extreme ones."""
     if name == "logistic":
-        return DiscretizedLogistic(*pairs([-1e4, -3, 0, 0.31, 0.52, 1, 40], [-30, -8, -6, -3, -1, 3, 30]), levels)
+        return DiscretizedLogistic(
+            *pairs([-1e4, -3, 0, 0.31, 0.52, 1, 40], [-30, -8, -6, -3, -1, 3, 30]), levels
+        )
     if name == "mixture":
         loc, log_scale = pairs([-50, 0.2, 0.9], [-8, -2, 3])
         return DiscretizedLogisticMixture(
-            *(x.reshape(3, 3).T for x in (loc, log_scale)), jnp.array([[0, 1, -2], [80, 0, 0], [0, -1e30, 1]]), levels
+            *(x.reshape(3, 3).T for x in (loc, log_scale)),
+            jnp.array([[0, 1, -2], [80, 0, 0], [0, -1e30, 1]]),
+            levels,
         )
     if name == "categorical":
-        return GridCategorical(jnp.stack([random(levels), 50 * random(levels), 1e30 * jnp.eye(levels)[0]]))
+        return GridCategorical(
+            jnp.stack([random(levels), 50 * random(levels), 1e30 * jnp.eye(levels)[0]])
+        )
     return BetaBinomial(*pairs([-7, -1, 0, 2, 7], [-7, 0, 1, 7]), levels)
 
 
-GRIDS = [(name, levels) for name in ("logistic", "mixture", "categorical", "beta-binomial") for levels in (2, 256)]
+GRIDS = [
+    (name, levels)
+    for name in ("logistic", "mixture", "categorical", "beta-binomial")
+    for levels in (2, 256)
+]
 
 
 @pytest.mark.parametrize(("name", "levels"), GRIDS)
@@ -73,7 +83,9 @@ def test_masses_on_a_grid(name, levels) -> None:
     gradient = slope(p, jnp.broadcast_to(x, (levels, *p.event_shape)))
     assert all(np.isfinite(g).all() for g in jax.tree.leaves(gradient))
     moved = terms(p, jnp.broadcast_to(x + 0.3 / (levels - 1), (levels, *p.event_shape)))
-    np.testing.assert_array_equal(moved, terms(p, jnp.broadcast_to(x, (levels, *p.event_shape))))  # the nearest level counts
+    np.testing.assert_array_equal(
+        moved, terms(p, jnp.broadcast_to(x, (levels, *p.event_shape)))
+    )  # the nearest level counts
 
 
 @pytest.mark.parametrize("levels", [3, 256])
@@ -84,7 +96,11 @@ def test_discretized_logistic_is_the_difference_of_two_sigmoids(levels) -> None:
     upper = np.where(k == levels - 1, np.inf, ((k + 0.5) / (levels - 1) - loc) / scale)
     lower = np.where(k == 0, -np.inf, ((k - 0.5) / (levels - 1) - loc) / scale)
     # taken where both sigmoids are small, in float64
-    difference = np.where(lower > 0, special.expit(-lower) - special.expit(-upper), special.expit(upper) - special.expit(lower))
+    difference = np.where(
+        lower > 0,
+        special.expit(-lower) - special.expit(-upper),
+        special.expit(upper) - special.expit(lower),
+    )
     x = jnp.broadcast_to(jnp.float32(k / (levels - 1)), difference.shape)
     np.testing.assert_allclose(terms(p, x), np.log(difference), rtol=1e-5, atol=2e-5)
 
@@ -129,7 +145,11 @@ def test_beta_binomial_is_scipys() -> None:
 
 def test_negative_binomial_is_scipys() -> None:
     p = NegativeBinomial(*pairs([-10, -1, 2, 7, 14, 16.5], [-7, -1, 1, 5, 10]))
-    k = np.unique(np.round(np.concatenate([np.arange(20), np.geomspace(20, 2**24, 60), np.exp([7, 14, 16.5])])))[:, None]
+    k = np.unique(
+        np.round(
+            np.concatenate([np.arange(20), np.geomspace(20, 2**24, 60), np.exp([7, 14, 16.5])])
+        )
+    )[:, None]
     mu, r = np.exp(np.float64(p.log_mean)), np.exp(np.float64(p.log_inverse_dispersion))
     got = np.float64(terms(p, jnp.broadcast_to(jnp.float32(k), (len(k), len(r)))))
     np.testing.assert_allclose(got, stats.nbinom.logpmf(k, r, r / (r + mu)), rtol=1e-5, atol=1e-4)
@@ -149,18 +169,30 @@ def test_negative_binomial_sums_to_one_and_is_what_is_drawn() -> None:
 def test_laplace_is_scipys() -> None:
     p = Laplace(*pairs([-1, 0, 30], [-2, 0, 4]))
     x = random(5, 9, scale=3)
-    expected = stats.laplace.logpdf(np.float64(x), np.float64(p.mean), np.exp(np.float64(p.log_scale)))
+    expected = stats.laplace.logpdf(
+        np.float64(x), np.float64(p.mean), np.exp(np.float64(p.log_scale))
+    )
     np.testing.assert_allclose(terms(p, x), expected, rtol=1e-5)
     draws = np.float64(sample(p, KEY, DRAWS))
     scale = np.exp(np.float64(p.log_scale))
     assert (np.abs(draws.mean(0) - p.mean) < 4 * scale * np.sqrt(2 / DRAWS)).all()
     assert (np.abs(np.abs(draws - p.mean).mean(0) - scale) < 4 * scale / np.sqrt(DRAWS)).all()
-    np.testing.assert_allclose(p.tempered(0.5).log_scale, np.log(scale / 2), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        p.with_temperature(0.5).log_scale, np.log(scale / 2), rtol=1e-5, atol=1e-6
+    )
     assert (np.asarray(slope(p, jnp.broadcast_to(p.mean, (1, 9))).mean) == 0).all()
 
 
-LOGITS = jnp.array([-300, -20, -0.501, -0.499, -0.051, -0.049, -1e-4, -1e-20, 0, 1e-6, 0.05, 0.5, 3, 90], jnp.float32)
-CONSTANTS = [2, 3, 11, 12]  # where the formula of the paper is good in float64, on both sides of where the series begins
+LOGITS = jnp.array(
+    [-300, -20, -0.501, -0.499, -0.051, -0.049, -1e-4, -1e-20, 0, 1e-6, 0.05, 0.5, 3, 90],
+    jnp.float32,
+)
+CONSTANTS = [
+    2,
+    3,
+    11,
+    12,
+]  # where the formula of the paper is good in float64, on both sides of where the series begins
 
 
 def test_continuous_bernoulli() -> None:
@@ -188,7 +220,9 @@ def test_continuous_bernoulli_beyond_any_need() -> None:
         assert np.isfinite(terms(p, x)).all()
         assert np.isfinite(slope(p, x).logits).all()
     np.testing.assert_allclose(mean(p), [1e-30, 1e-4, 1 - 1e-4, 1], rtol=1e-5)
-    assert np.isfinite(jit(jax.grad(lambda p: p.mean.sum() + p.sample(KEY, (50,)).sum()))(p).logits).all()
+    assert np.isfinite(
+        jit(jax.grad(lambda p: p.mean.sum() + p.sample(KEY, (50,)).sum()))(p).logits
+    ).all()
 
 
 def inverse_cdf(u, logit) -> np.ndarray:
@@ -202,49 +236,70 @@ def test_continuous_bernoulli_draws() -> None:
     assert draws.min() >= 0
     assert draws.max() <= 1
     for logit, column in zip(np.float64(LOGITS), draws.T, strict=True):
-        cdf = (lambda x: x) if abs(logit) < 1e-9 else (lambda x, logit=logit: np.expm1(logit * x) / np.expm1(logit))
+        cdf = (
+            (lambda x: x)
+            if abs(logit) < 1e-9
+            else (lambda x, logit=logit: np.expm1(logit * x) / np.expm1(logit))
+        )
         assert stats.kstest(column, cdf).pvalue > 1e-4
     # dx / dl = (d/dl) F^-1(u): by finite differences in float64 on both sides of where the series begins
-    gradient = jit(jax.jacobian(lambda logits: ContinuousBernoulli(logits).sample(KEY, (4,)).sum(0)))(LOGITS).diagonal()
+    gradient = jit(
+        jax.jacobian(lambda logits: ContinuousBernoulli(logits).sample(KEY, (4,)).sum(0))
+    )(LOGITS).diagonal()
     u = np.float64(jax.random.uniform(KEY, (4, len(LOGITS)), jnp.float32))
     for i in (1, 2, 3, 4, 5, 10, 11, 12):
         logit = np.float64(LOGITS[i])
-        expected = (inverse_cdf(u[:, i], logit * (1 + 1e-4)) - inverse_cdf(u[:, i], logit * (1 - 1e-4))) / (2e-4 * logit)
+        expected = (
+            inverse_cdf(u[:, i], logit * (1 + 1e-4)) - inverse_cdf(u[:, i], logit * (1 - 1e-4))
+        ) / (2e-4 * logit)
         assert gradient[i] == pytest.approx(expected.sum(), rel=1e-3), logit
     np.testing.assert_allclose(gradient[8], (u[:, 8] * (1 - u[:, 8])).sum() / 2, rtol=1e-5)
 
 
-# Colours
+# Colors
 
 
-def colours(levels: int, *, coefficients=1.0, extreme=False) -> ColourLogisticMixture:
+def colors(levels: int, *, coefficients=1.0, extreme=False) -> ColorLogisticMixture:
     """Over a batch of two images of 1 x 2 pixels, of two components."""
     shape = (2, 1, 2, 3, 2)
     rng = np.random.default_rng(0)
     loc, log_scale, c = (jnp.float32(rng.normal(size=shape)) for _ in range(3))
     if extreme:
-        return ColourLogisticMixture(300 * loc, 12 * log_scale, jnp.sign(c), 90 * loc[..., 0, :], levels)
-    return ColourLogisticMixture(0.5 + 0.3 * loc, log_scale - 1, coefficients * jnp.tanh(c), log_scale[..., 0, :], levels)
+        return ColorLogisticMixture(
+            300 * loc, 12 * log_scale, jnp.sign(c), 90 * loc[..., 0, :], levels
+        )
+    return ColorLogisticMixture(
+        0.5 + 0.3 * loc, log_scale - 1, coefficients * jnp.tanh(c), log_scale[..., 0, :], levels
+    )
 
 
-def np_colour_mass(p: ColourLogisticMixture, pixel) -> np.ndarray:
+def np_color_mass(p: ColorLogisticMixture, pixel) -> np.ndarray:
     """P(pixel) of [2, 1, 2] pixels by the definition, in float64."""
     top = p.levels - 1
-    loc, log_scale, c, logits = (np.float64(x) for x in (p.loc, p.log_scale, p.coefficients, p.logits))
+    loc, log_scale, c, logits = (
+        np.float64(x) for x in (p.loc, p.log_scale, p.coefficients, p.logits)
+    )
     r, g, _ = (k / top - 0.5 for k in pixel)
-    locs = [loc[..., 0, :], loc[..., 1, :] + c[..., 0, :] * r, loc[..., 2, :] + c[..., 1, :] * r + c[..., 2, :] * g]
+    locs = [
+        loc[..., 0, :],
+        loc[..., 1, :] + c[..., 0, :] * r,
+        loc[..., 2, :] + c[..., 1, :] * r + c[..., 2, :] * g,
+    ]
     mass = special.softmax(logits, -1)
     for channel, k in enumerate(pixel):
-        cdf = lambda edge, i=channel: special.expit((edge / top - locs[i]) / np.exp(log_scale[..., i, :]))  # noqa: E731
+
+        def cdf(edge, i=channel):
+            return special.expit((edge / top - locs[i]) / np.exp(log_scale[..., i, :]))
+
         mass = mass * ((cdf(k + 0.5) if k < top else 1) - (cdf(k - 0.5) if k > 0 else 0))
     return mass.sum(-1)
 
 
-def test_colours_are_the_enumeration() -> None:
-    p = colours(3)
+def test_colors_are_the_enumeration() -> None:
+    p = colors(3)
     pixels = np.array(list(itertools.product(range(3), repeat=3)))
     x = jnp.broadcast_to(jnp.float32(pixels / 2)[:, None, None, None], (27, 2, 1, 2, 3))
-    expected = np.stack([np_colour_mass(p, pixel) for pixel in pixels])
+    expected = np.stack([np_color_mass(p, pixel) for pixel in pixels])
     by_channel = np.float64(terms(p, x))
     np.testing.assert_allclose(np.exp(by_channel.sum(-1)), expected, rtol=1e-5)
     np.testing.assert_allclose(expected.sum(0), 1, rtol=1e-10)
@@ -252,16 +307,22 @@ def test_colours_are_the_enumeration() -> None:
     assert total.shape == (27, 2)
     np.testing.assert_allclose(total, np.log(expected).sum((2, 3)), rtol=1e-5)
 
-    of_red = np.stack([expected[pixels[:, 0] == k].sum(0) for k in range(3)])  # p(r), and p(g | r) = p(r, g) / p(r)
+    of_red = np.stack(
+        [expected[pixels[:, 0] == k].sum(0) for k in range(3)]
+    )  # p(r), and p(g | r) = p(r, g) / p(r)
     np.testing.assert_allclose(np.exp(by_channel[..., 0]), of_red[pixels[:, 0]], rtol=1e-5)
     of_both = np.stack([expected[(pixels[:, :2] == pair[:2]).all(1)].sum(0) for pair in pixels])
-    np.testing.assert_allclose(np.exp(by_channel[..., 1]), of_both / of_red[pixels[:, 0]], rtol=1e-5)
+    np.testing.assert_allclose(
+        np.exp(by_channel[..., 1]), of_both / of_red[pixels[:, 0]], rtol=1e-5
+    )
 
     exact = np.einsum("nbhw,nc->bhwc", expected, pixels / 2)
     np.testing.assert_allclose(mean(p)[..., 0], exact[..., 0], atol=1e-5)
-    independent = colours(3, coefficients=0.0)
-    masses = np.stack([np_colour_mass(independent, pixel) for pixel in pixels])
-    np.testing.assert_allclose(mean(independent), np.einsum("nbhw,nc->bhwc", masses, pixels / 2), atol=1e-5)
+    independent = colors(3, coefficients=0.0)
+    masses = np.stack([np_color_mass(independent, pixel) for pixel in pixels])
+    np.testing.assert_allclose(
+        mean(independent), np.einsum("nbhw,nc->bhwc", masses, pixels / 2), atol=1e-5
+    )
 
     draws = np.asarray(sample(p, KEY, DRAWS))
     assert draws.shape == (DRAWS, 2, 1, 2, 3)
@@ -270,15 +331,17 @@ def test_colours_are_the_enumeration() -> None:
     assert (np.abs(frequency - expected) <= 4 * np.sqrt(expected * (1 - expected) / DRAWS)).all()
 
 
-def test_the_mean_colour_neglects_no_more_than_the_ends_cut_off() -> None:
-    p = colours(256)
-    p = ColourLogisticMixture(0.5 + 0.2 * (p.loc - 0.5), 0 * p.log_scale - 4, 0.3 * p.coefficients, p.logits, 256)
+def test_the_mean_color_neglects_no_more_than_the_ends_cut_off() -> None:
+    p = colors(256)
+    p = ColorLogisticMixture(
+        0.5 + 0.2 * (p.loc - 0.5), 0 * p.log_scale - 4, 0.3 * p.coefficients, p.logits, 256
+    )
     draws = np.float64(sample(p, KEY, DRAWS))
     assert (np.abs(draws.mean(0) - mean(p)) < 4 * draws.std(0) / np.sqrt(DRAWS)).all()
 
 
-def test_extreme_colours_are_finite() -> None:
-    p = colours(256, extreme=True)
+def test_extreme_colors_are_finite() -> None:
+    p = colors(256, extreme=True)
     x = jnp.stack([jnp.zeros((2, 1, 2, 3)), jnp.ones((2, 1, 2, 3)), jnp.full((2, 1, 2, 3), 0.5)])
     value, gradient = jit(jax.value_and_grad(lambda p: p.log_prob(x).sum()))(p)
     assert np.isfinite(value)
@@ -290,11 +353,18 @@ def test_extreme_colours_are_finite() -> None:
 
 def test_a_table_is_its_columns() -> None:
     logits, codes, more = random(4, 1), random(4, 2, 3), random(4, 2)
-    parts = (Bernoulli(logits), Categorical(codes), DiagGaussian(more, jnp.ones(2)), NegativeBinomial(more[:, :1], more[:, 1:]))
+    parts = (
+        Bernoulli(logits),
+        Categorical(codes),
+        DiagGaussian(more, jnp.ones(2)),
+        NegativeBinomial(more[:, :1], more[:, 1:]),
+    )
     p = Mixed(parts, ((2,), (0, 4), (5, 1), (3,)))
     assert p.event_shape == (6,)
     assert p.batch_shape == (4,)
-    x = jnp.float32([[0, -0.3, 1, 7, 2, 0.9], [2, 0.1, 0, 0, 1, -1], [1, 2, 1, 3, 0, 0.5], [0, 0, 0, 1, 1, 1]])
+    x = jnp.float32(
+        [[0, -0.3, 1, 7, 2, 0.9], [2, 0.1, 0, 0, 1, -1], [1, 2, 1, 3, 0, 0.5], [0, 0, 0, 1, 1, 1]]
+    )
     log_softmax = special.log_softmax(np.float64(codes), -1)
     rows, np_x, m = np.arange(4), np.asarray(x), np.float64(more)
     r, mu = np.exp(m[:, 1]), np.exp(m[:, 0])
@@ -309,14 +379,23 @@ def test_a_table_is_its_columns() -> None:
     np.testing.assert_allclose(terms(p, x), np.stack(columns, -1), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(jit(lambda p, x: p.log_prob(x))(p, x), np.sum(columns, 0), rtol=1e-5)
     likeliest = log_softmax.argmax(-1)
-    expected = [likeliest[:, 0], m[:, 1], special.expit(np.float64(logits[:, 0])), mu, likeliest[:, 1], m[:, 0]]
+    expected = [
+        likeliest[:, 0],
+        m[:, 1],
+        special.expit(np.float64(logits[:, 0])),
+        mu,
+        likeliest[:, 1],
+        m[:, 0],
+    ]
     np.testing.assert_allclose(mean(p), np.stack(expected, -1), rtol=1e-5)
     draws = np.asarray(sample(p, KEY, 4000))
     assert draws.shape == (4000, 4, 6)
     for code in range(3):
         probability = np.exp(log_softmax[:, :, code])
         frequency = (draws[..., [0, 4]] == code).mean(0)
-        assert (np.abs(frequency - probability) < 4 * np.sqrt(probability * (1 - probability) / 4000)).all()
+        assert (
+            np.abs(frequency - probability) < 4 * np.sqrt(probability * (1 - probability) / 4000)
+        ).all()
     with pytest.raises(TypeError, match="likeliest"):
         _ = parts[1].mean
 
@@ -367,7 +446,15 @@ def test_tables_that_do_not_fit_their_columns() -> None:
 
 # Heads
 
-TABLE = ("counts", "categorical:3", "gaussian", "bernoulli", "categorical:3", "categorical:2", "gaussian")
+TABLE = (
+    "counts",
+    "categorical:3",
+    "gaussian",
+    "bernoulli",
+    "categorical:3",
+    "categorical:2",
+    "gaussian",
+)
 HEADS = [
     likelihoods.ContinuousBernoulli((2, 3, 1)),
     likelihoods.Laplace((4,), 0.3),
@@ -391,7 +478,13 @@ def a_value(head) -> jax.Array:
     some = jnp.arange(np.prod(shape)).reshape(shape)
     if isinstance(head, likelihoods.Mixed):
         return jnp.float32(some % 2)
-    return some % head.levels / (head.levels - 1) if head.levels else jnp.float32(some % 7) if head.integers else some % 5 / 4
+    return (
+        some % head.levels / (head.levels - 1)
+        if head.levels
+        else jnp.float32(some % 7)
+        if head.integers
+        else some % 5 / 4
+    )
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: type(head).__name__)
@@ -439,6 +532,11 @@ def test_heads_say_what_they_are_for() -> None:
 def test_a_grid_head_starts_out_close_to_uniform() -> None:
     # Features of zeros give the masses before training: not all of them at the ends, where the first gradients would be lost.
     x = jnp.arange(256.0).reshape(256, 1, 1) / 255
-    for head in (likelihoods.DiscretizedLogistic((1, 1)), likelihoods.DiscretizedLogisticMixture((1, 1))):
-        log_px = jit(lambda head=head: head.init_with_output(KEY, jnp.zeros((1, 4)))[0].log_prob(x))()
+    for head in (
+        likelihoods.DiscretizedLogistic((1, 1)),
+        likelihoods.DiscretizedLogisticMixture((1, 1)),
+    ):
+        log_px = jit(
+            lambda head=head: head.init_with_output(KEY, jnp.zeros((1, 4)))[0].log_prob(x)
+        )()
         assert -np.asarray(log_px).mean() < np.log(256) + 0.5

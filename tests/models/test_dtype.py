@@ -16,7 +16,9 @@ from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.nets import MLP, Conv, ConvDecoder, ConvEncoder, ConvTranspose, Dense
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # compiling is most of the time
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+)  # compiling is most of the time
 
 NARROW, WIDE = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
 KEY = jax.random.key(0)
@@ -31,7 +33,12 @@ def make(name, dtype):
     config = Config()
     c = config.model
     c.network, c.likelihood, c.sigma, event = MODELS[name]
-    c.hidden, c.channels, c.latent_dim, c.dtype = (() if name == "linear" else (32,)), (8,), 3, dtype
+    c.hidden, c.channels, c.latent_dim, c.dtype = (
+        (() if name == "linear" else (32,)),
+        (8,),
+        3,
+        dtype,
+    )
     return builders.build_model(config, event), event
 
 
@@ -44,19 +51,28 @@ def images(event, num=64, seed=0):
 
 def distance(a, b):
     """The norm of the difference, relative to that of b."""
-    a, b = (np.concatenate([np.float64(leaf).ravel() for leaf in jax.tree.leaves(tree)]) for tree in (a, b))
+    a, b = (
+        np.concatenate([np.float64(leaf).ravel() for leaf in jax.tree.leaves(tree)])
+        for tree in (a, b)
+    )
     return np.linalg.norm(a - b) / np.linalg.norm(b)
 
 
 def dtypes(tree):
-    return {jnp.result_type(leaf) for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.inexact)}
+    return {
+        jnp.result_type(leaf)
+        for leaf in jax.tree.leaves(tree)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    }
 
 
 def equations(jaxpr):
     """Every equation, those of inner programs included."""
     for equation in jaxpr.eqns:
         yield equation
-        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")):
+        for inner in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda leaf: hasattr(leaf, "eqns")
+        ):
             if hasattr(inner, "eqns"):
                 yield from equations(getattr(inner, "jaxpr", inner))
 
@@ -106,7 +122,10 @@ def test_layers_sum_in_float32(layer, shape, wide):
         value, vjp = jax.vjp(layer.apply, params, x)
         return value, vjp(weights.astype(value.dtype))
 
-    (value, gradient), exact = value_and_gradient(layer, params, x), value_and_gradient(layer.copy(dtype=None), params, x)
+    (value, gradient), exact = (
+        value_and_gradient(layer, params, x),
+        value_and_gradient(layer.copy(dtype=None), params, x),
+    )
     assert value.dtype == (WIDE if wide else NARROW)
     assert dtypes(params) == dtypes(gradient) == {WIDE}
     assert distance(value, exact[0]) < 4e-3
@@ -128,7 +147,9 @@ def test_layers_sum_in_float32(layer, shape, wide):
 )
 def test_features_have_the_dtype_of_the_network(network, shape):
     for given, expected in ((None, WIDE), (jnp.float32, WIDE), (jnp.bfloat16, NARROW)):
-        h, params = jax.eval_shape(network.copy(dtype=given).init_with_output, KEY, jnp.zeros(shape))
+        h, params = jax.eval_shape(
+            network.copy(dtype=given).init_with_output, KEY, jnp.zeros(shape)
+        )
         assert h.dtype == expected
         assert dtypes(params) <= {WIDE}
 
@@ -141,7 +162,10 @@ def test_a_model_is_near_that_of_float32(name):
     (exact, event), (model, _) = make(name, "float32"), make(name, "bfloat16")
     x, rng = images(event), np.random.default_rng(1)
     shapes = jax.eval_shape(model.init, KEY, x, KEY)
-    params = jax.tree.map(lambda leaf: np.float32(rng.normal(size=leaf.shape) / np.sqrt(max(leaf.size, 4)) * 2), shapes)
+    params = jax.tree.map(
+        lambda leaf: np.float32(rng.normal(size=leaf.shape) / np.sqrt(max(leaf.size, 4)) * 2),
+        shapes,
+    )
     gradient, outputs = jit(jax.grad(loss_and_outputs(model, x), has_aux=True))(params)
     true_gradient, truth = jit(jax.grad(loss_and_outputs(exact, x), has_aux=True))(params)
     assert dtypes((shapes, gradient, outputs)) == {WIDE}
@@ -165,29 +189,46 @@ def test_products_are_narrow_and_all_the_rest_is_wide(name):
             on_narrow.add(equation.primitive.name)
     assert len(products) >= 5
     assert all(operands == {NARROW} for operands in products)
-    assert not on_narrow & {"exp", "exp2", "log", "log1p", "logistic", "integer_pow", "square", "div", "erf_inv"}
+    assert not on_narrow & {
+        "exp",
+        "exp2",
+        "log",
+        "log1p",
+        "logistic",
+        "integer_pow",
+        "square",
+        "div",
+        "erf_inv",
+    }
     assert not [primitive for primitive in on_narrow if primitive.startswith("reduce")]
 
 
-def trained(dtype, seeds, num_steps=200):
+def train_model(dtype, seeds, num_steps=200):
     """The ELBO of the last 40 steps for each seed, on its own images."""
     model, event = make("mlp", dtype)
     tx = optax.adam(3e-3)
     epoch = train.make_train_epoch(
-        make_loss_fn(model, elbo), tx, order=lambda steps: 128 * (steps % 4)[:, None] + jnp.arange(128), num_steps=num_steps
+        make_loss_fn(model, elbo),
+        tx,
+        order=lambda steps: 128 * (steps % 4)[:, None] + jnp.arange(128),
+        num_steps=num_steps,
     )
     for seed in seeds:
         x = images(event, 512, seed)
-        state, metrics = epoch(train.init_state(jax.random.key(seed), model, x[:1], tx), ArraySource(x))
+        state, metrics = epoch(
+            train.init_state(jax.random.key(seed), model, x[:1], tx), ArraySource(x)
+        )
         assert dtypes((state, metrics)) == {WIDE}
         yield float(metrics["elbo"][-40:].mean())
 
 
 def test_training_ends_where_that_of_float32_does():
     seeds = range(3)
-    exact, narrow = list(trained("float32", seeds)), list(trained("bfloat16", seeds))
+    exact, narrow = list(train_model("float32", seeds)), list(train_model("bfloat16", seeds))
     assert min(exact) > -64 * np.log(2) + 10  # nats of a fair coin for each pixel
-    np.testing.assert_allclose(narrow, exact, atol=0.1)  # of 29 nats; over 12 seeds the largest difference was 0.06
+    np.testing.assert_allclose(
+        narrow, exact, atol=0.1
+    )  # of 29 nats; over 12 seeds the largest difference was 0.06
 
 
 # By name
@@ -205,5 +246,7 @@ def test_the_dtype_of_the_config_reaches_both_networks(network, name, dtype):
 def test_an_unknown_dtype_is_refused_before_any_data_are_read():
     config = Config()
     config.model.dtype = "bfloat"
-    with pytest.raises(InputError, match=r"config\.model\.dtype = 'bfloat': unknown; .*did you mean 'bfloat16'"):
+    with pytest.raises(
+        InputError, match=r"config\.model\.dtype = 'bfloat': unknown; .*did you mean 'bfloat16'"
+    ):
         builders.check_names(config)

@@ -33,15 +33,25 @@ def fit(x, latent_dim, likelihood, *, num_steps, learning_rate, batch_size=200):
     """Adam with cosine decay; the parameters, and the terms of every example."""
     n = len(x)
     model = VAE(
-        nets.MLP(()), nets.MLP(()), posteriors.DiagGaussianHead(latent_dim), priors.StandardNormal(latent_dim), likelihood
+        nets.MLP(()),
+        nets.MLP(()),
+        posteriors.DiagGaussianHead(latent_dim),
+        priors.StandardNormal(latent_dim),
+        likelihood,
     )
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
     source = data.ArraySource(jnp.asarray(x, jnp.float32), None)
     state = train.init_state(jax.random.key(0), model, source.images[:1], tx)
-    indices = functools.partial(data.order.batch_index, num_examples=n, batch_size=batch_size, seed=0)
-    epoch = train.make_train_epoch(make_loss_fn(model, elbo), tx, order=indices, num_steps=num_steps)
+    indices = functools.partial(
+        data.order.batch_index, num_examples=n, batch_size=batch_size, seed=0
+    )
+    epoch = train.make_train_epoch(
+        make_loss_fn(model, elbo), tx, order=indices, num_steps=num_steps
+    )
     state, _ = epoch(state, source)
-    terms = make_evaluator(model, batch_size=n, num_samples=32)(state.params, source, jax.random.key(1))
+    terms = make_evaluator(model, batch_size=n, num_samples=32)(
+        state.params, source, jax.random.key(1)
+    )
     return state.params["params"], terms
 
 
@@ -70,7 +80,9 @@ def synthetic():
 
 def test_linear_vae_reaches_the_ppca_optimum():
     x = synthetic()
-    params, terms = fit(x, 5, likelihoods.LearnedGaussian((12,)), num_steps=10_000, learning_rate=1e-2)
+    params, terms = fit(
+        x, 5, likelihoods.LearnedGaussian((12,)), num_steps=10_000, learning_rate=1e-2
+    )
     check(x, 5, params, terms)
 
 
@@ -78,7 +90,9 @@ def test_linear_vae_reaches_the_ppca_optimum():
 def test_dimensions_below_the_noise_collapse():
     # sigma^2 = 4.2 lies between the third and the fourth eigenvalue: of eight latents three stay.
     x = synthetic()
-    params, terms = fit(x, 8, likelihoods.Gaussian((12,), np.sqrt(4.2)), num_steps=10_000, learning_rate=1e-2)
+    params, terms = fit(
+        x, 8, likelihoods.Gaussian((12,), np.sqrt(4.2)), num_steps=10_000, learning_rate=1e-2
+    )
     check(x, 8, params, terms, variance=4.2)
 
 
@@ -86,5 +100,7 @@ def test_dimensions_below_the_noise_collapse():
 def test_linear_vae_on_frey_faces(real_data):
     with np.load(real_data / "raw" / "frey_faces" / "frey_faces.npz") as file:
         x = file["images"].reshape(1965, 560).astype(np.float32) / 255
-    params, terms = fit(x, 4, likelihoods.LearnedGaussian((560,)), num_steps=20_000, learning_rate=1e-2)
+    params, terms = fit(
+        x, 4, likelihoods.LearnedGaussian((560,)), num_steps=20_000, learning_rate=1e-2
+    )
     check(x, 4, params, terms)

@@ -17,8 +17,15 @@ import pytest
 from flax import linen as nn
 
 from vae_jax import likelihoods, nets, objectives, priors, train
-from vae_jax.distributions import Distribution, EmbeddedCodes, Quantized, UniformCodes, distribution, static
-from vae_jax.distributions.codes import nearest
+from vae_jax.distributions import (
+    Distribution,
+    EmbeddedCodes,
+    Quantized,
+    UniformCodes,
+    distribution,
+    static,
+)
+from vae_jax.distributions.codes import nearest_codes
 from vae_jax.errors import InputError
 from vae_jax.evaluation.codes import code_usage
 from vae_jax.models import VQVAE
@@ -36,7 +43,9 @@ def make(*, ema=True, quantizer=None, prior=None, **options):
     """Vectors of 6 pixels, and two codes out of four."""
     quantizer = quantizer or quantizers.VectorQuantizer(M, DIM, ema=ema)
     prior = prior or priors.UniformCodes(GRID, quantizer.num_codes)
-    return VQVAE(nets.MLP((8,)), quantizer, nets.MLP((8,)), likelihoods.Gaussian((6,), 0.3), prior, **options)
+    return VQVAE(
+        nets.MLP((8,)), quantizer, nets.MLP((8,)), likelihoods.Gaussian((6,), 0.3), prior, **options
+    )
 
 
 @functools.cache
@@ -47,15 +56,21 @@ def initial(ema):
 def difference(a, b):
     """Paths of the leaves that differ between two trees, and by how much."""
     pairs = zip(jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True)
-    sizes = {jax.tree_util.keystr(path, simple=True, separator="/"): np.abs(np.asarray(p) - q).max() for (path, p), q in pairs}
+    sizes = {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.abs(np.asarray(p) - q).max()
+        for (path, p), q in pairs
+    }
     return {path: size for path, size in sizes.items() if size > 0}
 
 
 def test_the_nearest_code_is_the_nearest():
     rng = np.random.default_rng(1)
-    vectors, codebook = rng.normal(size=(2, 7, 3)).astype(np.float32), rng.normal(size=(11, 3)).astype(np.float32)
+    vectors, codebook = (
+        rng.normal(size=(2, 7, 3)).astype(np.float32),
+        rng.normal(size=(11, 3)).astype(np.float32),
+    )
     squared = np.square(vectors[..., None, :].astype(float) - codebook).sum(-1)
-    np.testing.assert_array_equal(nearest(vectors, codebook), squared.argmin(-1))
+    np.testing.assert_array_equal(nearest_codes(vectors, codebook), squared.argmin(-1))
 
 
 @pytest.mark.parametrize("kind", ["average", "gradient", "none"])
@@ -74,7 +89,9 @@ def test_gradients_pass_straight_through(kind):
     np.testing.assert_array_equal(q.z_q, codebook[q.codes].reshape(B, -1))  # to the last bit
     np.testing.assert_array_equal(q.embedding, q.z_q)
     gradient = jit(jax.grad(lambda h: jnp.sin(quantize(h).z_q).sum()))(h)
-    expected = jit(lambda h, cotangent: jax.vjp(lambda h: quantize(h).z_e, h)[1](cotangent)[0])(h, jnp.cos(q.z_q))
+    expected = jit(lambda h, cotangent: jax.vjp(lambda h: quantize(h).z_e, h)[1](cotangent)[0])(
+        h, jnp.cos(q.z_q)
+    )
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
     assert np.abs(gradient).min(axis=(0, 1, 2)).max() > 0
 
@@ -83,14 +100,22 @@ def gradients(ema, commitment, codebook_weight):
     model = make(ema=ema)
 
     def loss(params):
-        return objectives.vq(model.apply(params, X, KEY), commitment=commitment, codebook_weight=codebook_weight)[0]
+        return objectives.vq(
+            model.apply(params, X, KEY), commitment=commitment, codebook_weight=codebook_weight
+        )[0]
 
     return jax.device_get(jit(jax.grad(loss))(initial(ema)))
 
 
 def test_each_term_moves_its_own_part():
-    neither, codebook, commitment = gradients(False, 0.0, 0.0), gradients(False, 0.0, 1.5), gradients(False, 0.5, 0.0)
-    assert np.all(neither["params"]["quantizer"]["embedding"] == 0)  # the decoder's loss passes it by
+    neither, codebook, commitment = (
+        gradients(False, 0.0, 0.0),
+        gradients(False, 0.0, 1.5),
+        gradients(False, 0.5, 0.0),
+    )
+    assert np.all(
+        neither["params"]["quantizer"]["embedding"] == 0
+    )  # the decoder's loss passes it by
     assert neither["params"]["encoder"]["Dense_0"]["kernel"].any()
     assert difference(neither, codebook).keys() == {"params/quantizer/embedding"}
     moved = difference(neither, commitment)
@@ -104,7 +129,9 @@ def test_each_term_moves_its_own_part():
     by_hand = np.zeros_like(e)
     for code, vector in zip(codes, z_e, strict=True):
         by_hand[code] += 1.5 * 2 * (e[code] - vector) / B
-    np.testing.assert_allclose(codebook["params"]["quantizer"]["embedding"], by_hand, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        codebook["params"]["quantizer"]["embedding"], by_hand, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_an_average_has_no_gradient_and_no_term():
@@ -134,7 +161,9 @@ def outputs_of(codes, num_codes, z_e=None):
     codes = jnp.asarray(codes)
     z = jnp.zeros((len(codes), 2 * codes[0].size)) if z_e is None else jnp.asarray(z_e, jnp.float32)
     zeros = jnp.zeros((1, len(codes)))
-    return Outputs(zeros, zeros, zeros, zeros[0], z[None], Quantized(z, z, z, codes, num_codes), None)
+    return Outputs(
+        zeros, zeros, zeros, zeros[0], z[None], Quantized(z, z, z, codes, num_codes), None
+    )
 
 
 def test_perplexity_and_statistics_by_hand():
@@ -145,7 +174,13 @@ def test_perplexity_and_statistics_by_hand():
     np.testing.assert_allclose(metrics["perplexity"], math.exp(entropy), rtol=1e-6)
     np.testing.assert_allclose(metrics["codes_in_use"], 0.6)
     np.testing.assert_allclose(metrics["statistics"]["counts"], shares, rtol=1e-6)
-    sums = [z_e[0, :2] + z_e[1, :2], [0, 0], z_e[0, 2:4] + z_e[0, 4:] + z_e[1, 4:], z_e[1, 2:4], [0, 0]]
+    sums = [
+        z_e[0, :2] + z_e[1, :2],
+        [0, 0],
+        z_e[0, 2:4] + z_e[0, 4:] + z_e[1, 4:],
+        z_e[1, 2:4],
+        [0, 0],
+    ]
     np.testing.assert_allclose(metrics["statistics"]["sums"], np.divide(sums, 6), rtol=1e-6)
     assert "candidates" not in metrics["statistics"]
 
@@ -172,10 +207,16 @@ def test_candidates_are_outputs_of_the_encoder():
 def random_statistics(rng, candidates=True):
     counts = rng.dirichlet(np.full(M, 0.5)).astype(np.float32)
     counts[M - 1] = 0
-    statistics = {"counts": counts, "sums": rng.normal(size=(M, DIM)).astype(np.float32) * counts[:, None]}
+    statistics = {
+        "counts": counts,
+        "sums": rng.normal(size=(M, DIM)).astype(np.float32) * counts[:, None],
+    }
     if candidates:
         weights = rng.random(M).astype(np.float32) + 0.1
-        statistics["candidates"] = (rng.normal(size=(M, DIM)).astype(np.float32) * weights[:, None], weights)
+        statistics["candidates"] = (
+            rng.normal(size=(M, DIM)).astype(np.float32) * weights[:, None],
+            weights,
+        )
     return statistics
 
 
@@ -197,7 +238,9 @@ def test_the_averages_against_a_loop():
         for i in range(M):
             e[i] = m[i] / ((n[i] + epsilon / M * n.sum()) / (n.sum() + epsilon * n.sum()) * n.sum())
         for name, expected in {"counts": n, "sums": m, "embedding": e}.items():
-            np.testing.assert_allclose(new["codebook"]["quantizer"][name], expected, rtol=2e-5, atol=1e-7)
+            np.testing.assert_allclose(
+                new["codebook"]["quantizer"][name], expected, rtol=2e-5, atol=1e-7
+            )
         params = {"params": params["params"], "codebook": new["codebook"]}
 
 
@@ -219,7 +262,9 @@ def test_unused_codes_come_back(ema):
         np.testing.assert_allclose(fresh[dead], counts.mean(), rtol=1e-6)
         where = "codebook" if ema else "params"
         embedding = new[where]["quantizer"]["embedding"]
-        np.testing.assert_array_equal(embedding[~dead], expected[where]["quantizer"]["embedding"][~dead])
+        np.testing.assert_array_equal(
+            embedding[~dead], expected[where]["quantizer"]["embedding"][~dead]
+        )
         np.testing.assert_allclose(embedding[dead], vectors[dead], rtol=1e-5)
         if ema:
             np.testing.assert_allclose(book["sums"][dead], vectors[dead] * counts.mean(), rtol=1e-5)
@@ -235,17 +280,27 @@ def test_a_frozen_codebook_stays():
         params, statistics = initial(ema), random_statistics(np.random.default_rng(5))
         update = objectives.vq_post_update(frozen_from=3)
         drifted = jax.tree.map(lambda leaf: leaf * 0.5, params)
-        moved, held = (update(drifted, params, statistics, KEY, jnp.asarray(step)) for step in (2, 3))
+        moved, held = (
+            update(drifted, params, statistics, KEY, jnp.asarray(step)) for step in (2, 3)
+        )
         assert not difference(held["codebook"], params["codebook"])
         assert difference(moved["codebook"], params["codebook"])
         if not ema:
-            assert not difference(held["params"]["quantizer"]["embedding"], params["params"]["quantizer"]["embedding"])
+            assert not difference(
+                held["params"]["quantizer"]["embedding"], params["params"]["quantizer"]["embedding"]
+            )
 
 
 def test_updates_that_cannot_be_are_refused():
     update = objectives.vq_post_update()
     with pytest.raises(ValueError, match="give it one, or revive_below=None"):
-        update(initial(True), initial(True), random_statistics(np.random.default_rng(0), candidates=False), KEY, 0)
+        update(
+            initial(True),
+            initial(True),
+            random_statistics(np.random.default_rng(0), candidates=False),
+            KEY,
+            0,
+        )
     with pytest.raises(ValueError, match="no codebook to update"):
         update({"params": {}}, {"params": {}}, {}, KEY, 0)
     with pytest.raises(ValueError, match="Quantized, not a UniformCodes"):
@@ -264,9 +319,13 @@ def test_weight_decay_leaves_an_averaged_codebook():
     lost, _ = jit(step)(state, {"x": X})
     assert "statistics" not in metrics
     np.testing.assert_allclose(
-        kept.params["codebook"]["quantizer"]["embedding"], params["codebook"]["quantizer"]["embedding"], rtol=1e-6
+        kept.params["codebook"]["quantizer"]["embedding"],
+        params["codebook"]["quantizer"]["embedding"],
+        rtol=1e-6,
     )
-    assert difference(lost.params["codebook"], params["codebook"])  # so that there was something to be kept from
+    assert difference(
+        lost.params["codebook"], params["codebook"]
+    )  # so that there was something to be kept from
     assert difference(kept.params["params"]["encoder"], params["params"]["encoder"])
 
 
@@ -295,7 +354,9 @@ def test_finite_scalars(levels):
     z_q = np.asarray(q.z_q)
     np.testing.assert_array_equal(z_q[-1], zeros)
     for axis, level in enumerate(levels):
-        np.testing.assert_allclose(np.unique(z_q[:, axis]), (np.arange(level) - level // 2) / (level // 2), rtol=1e-6)
+        np.testing.assert_allclose(
+            np.unique(z_q[:, axis]), (np.arange(level) - level // 2) / (level // 2), rtol=1e-6
+        )
     assert np.all(np.diff(z_q[:-1], axis=0) >= 0)
     np.testing.assert_array_less(np.abs(q.z_e), 1)
     np.testing.assert_array_equal(q.codes[:, 0], quantizer.apply({}, q.z_q, method="codes_of"))
@@ -331,7 +392,9 @@ def test_the_elbo_bounds_the_likelihood_summed_over_all_codes(ema):
     flat = np.asarray(outputs.posterior.codes).reshape(B, 2) @ np.array([M, 1])
     log_exact = np.asarray(log_px_z + log_pz[:, None] - log_px)[flat, np.arange(B)]
     np.testing.assert_allclose(elbo - log_px, log_exact, rtol=1e-4, atol=1e-4)
-    assert np.exp(np.asarray(log_px_z + log_pz[:, None] - log_px)).sum(0) == pytest.approx(np.ones(B), rel=1e-5)
+    assert np.exp(np.asarray(log_px_z + log_pz[:, None] - log_px)).sum(0) == pytest.approx(
+        np.ones(B), rel=1e-5
+    )
 
 
 def test_distributions_of_codes():
@@ -342,7 +405,7 @@ def test_distributions_of_codes():
     np.testing.assert_allclose(uniform.log_prob(codes), -6 * math.log(5), rtol=1e-6)
     assert uniform.log_prob(codes.at[0, 0, 0].set(5))[0] == -np.inf
     assert uniform.log_prob(codes.at[0, 0, 0].set(-1))[0] == -np.inf
-    assert uniform.tempered(0.5) == uniform
+    assert uniform.with_temperature(0.5) == uniform
 
     codebook = jax.random.normal(KEY, (5, 2))
     p = EmbeddedCodes(uniform, codebook)
@@ -356,7 +419,7 @@ def test_distributions_of_codes():
     assert (z.shape, log_q.shape) == ((2, B, 2 * DIM), (2, B))
     np.testing.assert_array_equal(q.log_prob(z), log_q)
     assert np.all(q.log_prob(z + 1) == -np.inf)
-    np.testing.assert_array_equal(q.centre, q.z_q)
+    np.testing.assert_array_equal(q.center, q.z_q)
 
 
 def test_generate_decodes_codes_of_the_prior():
@@ -364,7 +427,9 @@ def test_generate_decodes_codes_of_the_prior():
     p = model.apply(params, KEY, 7, method="generate")
     assert p.mean.shape == (7, 6)
     everything = np.asarray(list(itertools.product(range(M), repeat=2))).reshape(-1, *GRID)
-    means = model.apply(params, model.apply(params, everything, method="embed"), method="decode").mean
+    means = model.apply(
+        params, model.apply(params, everything, method="embed"), method="decode"
+    ).mean
     distances = np.abs(np.asarray(p.mean)[:, None] - means).max(-1)
     assert distances.min(-1).max() < 1e-5
     assert len(set(distances.argmin(-1))) > 1
@@ -396,7 +461,9 @@ class TableCodes(nn.Module):
 
     @nn.compact
     def __call__(self, c=None, *, encode=None):
-        return Table(self.param("logits", nn.initializers.zeros_init(), (*self.grid, self.num_codes)))
+        return Table(
+            self.param("logits", nn.initializers.zeros_init(), (*self.grid, self.num_codes))
+        )
 
 
 @functools.cache
@@ -408,7 +475,9 @@ def two_phases():
     def scale(of_prior):
         return optax.scale_by_schedule(lambda t: jnp.where((t >= S) == of_prior, 1.0, 0.0))
 
-    labels = lambda tree: jax.tree_util.tree_map_with_path(lambda path, _: path[1].key == "prior", tree)  # noqa: E731
+    def labels(tree):
+        return jax.tree_util.tree_map_with_path(lambda path, _: path[1].key == "prior", tree)
+
     split = optax.partition({True: scale(True), False: scale(False)}, labels)
     tx = optax.chain(optax.adamw(0.05, weight_decay=0.1), split)
     state = train.init_state(KEY, model, X, tx)
@@ -426,7 +495,12 @@ def test_the_first_phase_leaves_the_prior_and_the_second_all_else():
     (start, middle, end), _ = two_phases()
     first, second = difference(start, middle), difference(middle, end)
     assert not any("prior" in path for path in first)
-    assert {path.split("/")[1] for path in first} == {"encoder", "decoder", "quantizer", "likelihood"}
+    assert {path.split("/")[1] for path in first} == {
+        "encoder",
+        "decoder",
+        "quantizer",
+        "likelihood",
+    }
     assert {path.split("/")[1] for path in second} == {"prior"}
 
 
@@ -435,18 +509,26 @@ def test_both_phases_learn_and_tell_the_same():
     assert all(m.keys() == metrics[0].keys() for m in metrics)
     losses = [float(m["loss"]) for m in metrics]
     assert losses[S - 1] < losses[0] - 1
-    np.testing.assert_allclose(metrics[0]["prior_bits_per_code"], 2, rtol=1e-6)  # uniform until it is trained
+    np.testing.assert_allclose(
+        metrics[0]["prior_bits_per_code"], 2, rtol=1e-6
+    )  # uniform until it is trained
     np.testing.assert_allclose(losses[S], 2 * math.log(M), rtol=1e-5)
     assert losses[-1] < losses[S] - 0.5
     last = metrics[-1]
-    np.testing.assert_allclose(last["prior_bits_per_code"], losses[-1] / (2 * math.log(2)), rtol=1e-5)
+    np.testing.assert_allclose(
+        last["prior_bits_per_code"], losses[-1] / (2 * math.log(2)), rtol=1e-5
+    )
     assert len({float(m["distortion"]) for m in metrics[S:]}) == 1
     assert last["elbo"] > metrics[S]["elbo"]
 
 
 def products(jaxpr):
     """How many matrix products a program holds, what it calls included."""
-    inner = [value for eqn in jaxpr.eqns for value in jax.tree.leaves(list(eqn.params.values()), is_leaf=is_program)]
+    inner = [
+        value
+        for eqn in jaxpr.eqns
+        for value in jax.tree.leaves(list(eqn.params.values()), is_leaf=is_program)
+    ]
     return sum(eqn.primitive.name == "dot_general" for eqn in jaxpr.eqns) + sum(
         products(getattr(value, "jaxpr", value)) for value in inner if is_program(value)
     )
@@ -461,7 +543,9 @@ def test_the_second_phase_pays_for_no_gradient_of_the_model():
     gradient = jax.grad(lambda params, step: loss_fn(params, {"x": X}, KEY, step)[0])
     program = jax.make_jaxpr(gradient)(initial(True), 0).jaxpr
     forward, backward = (
-        [products(b.jaxpr) for b in eqn.params["branches"]] for eqn in program.eqns if "branches" in eqn.params
+        [products(b.jaxpr) for b in eqn.params["branches"]]
+        for eqn in program.eqns
+        if "branches" in eqn.params
     )
     assert forward[0] == forward[1] > 3  # branch 1 is the first phase
     assert (backward[0], backward[1] > 4) == (0, True)
@@ -470,7 +554,12 @@ def test_the_second_phase_pays_for_no_gradient_of_the_model():
 def test_a_learned_prior_of_any_kind_begins_uniform_and_is_drawn_from():
     model = make(prior=priors.PixelCNNCodes(GRID, M, features=4, layers=1))
     params = jit(model.init)(KEY, X, KEY)
-    outputs, p = jit(lambda p: (model.apply(p, X, KEY), model.apply(p, KEY, 3, method="generate", temperature=0.5)))(params)
+    outputs, p = jit(
+        lambda p: (
+            model.apply(p, X, KEY),
+            model.apply(p, KEY, 3, method="generate", temperature=0.5),
+        )
+    )(params)
     np.testing.assert_allclose(outputs.kl, 2 * math.log(M), rtol=1e-5)
     assert p.mean.shape == (3, 6)
 
@@ -490,7 +579,9 @@ def test_sizes_that_halve_badly():
     outputs = jax.eval_shape(lambda: model.init_with_output(KEY, x, KEY, y=y)[0])
     assert outputs.posterior.codes.shape == (2, *grid)
     assert outputs.log_px_z.shape == (1, 2)
-    with pytest.raises(InputError, match="grid = \\(3, 3\\): must be that of the encoder's features, \\(2, 3\\)"):
+    with pytest.raises(
+        InputError, match="grid = \\(3, 3\\): must be that of the encoder's features, \\(2, 3\\)"
+    ):
         jax.eval_shape(model.clone(prior=priors.UniformCodes((3, 3), M)).init, KEY, x, KEY)
     with pytest.raises(InputError, match="num_codes = 5 of the prior: must be the quantizer's, 4"):
         jax.eval_shape(model.clone(prior=priors.UniformCodes(grid, 5)).init, KEY, x, KEY)
@@ -499,7 +590,10 @@ def test_sizes_that_halve_badly():
 @pytest.mark.parametrize("num_levels", [0, 1, 2, 3])
 def test_the_residual_decoder_mirrors_its_encoder(num_levels):
     event = (9, 12, 1)
-    encoder, decoder = nets.ResNetEncoder(8, 4, 1, num_levels), nets.ResNetDecoder(event, 8, 4, 1, num_levels)
+    encoder, decoder = (
+        nets.ResNetEncoder(8, 4, 1, num_levels),
+        nets.ResNetDecoder(event, 8, 4, 1, num_levels),
+    )
     head = likelihoods.Bernoulli(event)
 
     def forward(c):
@@ -511,7 +605,9 @@ def test_the_residual_decoder_mirrors_its_encoder(num_levels):
     h, logits, params = jax.eval_shape(forward, jnp.zeros((2, 3)))
     assert h.shape == (2, -(-9 // 2**num_levels), -(-12 // 2**num_levels), 8)
     assert logits.shape == (2, *event)
-    assert sum("condition" in str(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)) == 2 * (num_levels + 1)
+    assert sum(
+        "condition" in str(path) for path, _ in jax.tree_util.tree_leaves_with_path(params)
+    ) == 2 * (num_levels + 1)
 
 
 def test_the_published_network_has_its_size():
@@ -529,8 +625,14 @@ def test_use_of_codes_over_a_split():
     codes = np.array([[[0, 1]], [[1, 3]]])
     entropy = 0.5 * math.log(2) + 0.5 * math.log(4)
     use = code_usage(codes, 8)
-    assert use == pytest.approx({"perplexity": math.exp(entropy), "codes_in_use": 3 / 8, "bits_per_code": 1.5})
-    assert code_usage(np.zeros(3, int), 8) == {"perplexity": 1.0, "codes_in_use": 1 / 8, "bits_per_code": 0.0}
+    assert use == pytest.approx(
+        {"perplexity": math.exp(entropy), "codes_in_use": 3 / 8, "bits_per_code": 1.5}
+    )
+    assert code_usage(np.zeros(3, int), 8) == {
+        "perplexity": 1.0,
+        "codes_in_use": 1 / 8,
+        "bits_per_code": 0.0,
+    }
     assert code_usage(np.arange(8), 8)["perplexity"] == pytest.approx(8)
     for bad in (np.zeros(3), np.zeros(0, int), np.array([8]), np.array([-1])):
         with pytest.raises(InputError, match="codes: "):
@@ -544,7 +646,9 @@ def test_eight_devices_have_the_codebook_of_one():
         "JAX_PLATFORMS": "cpu",
     }
     env["PYTHONPATH"] = os.pathsep.join([str(script.parents[2]), env.get("PYTHONPATH", "")])
-    done = subprocess.run([sys.executable, str(script)], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)], env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads(done.stdout.splitlines()[-1])
     assert results["devices"] == 8

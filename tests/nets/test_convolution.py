@@ -37,7 +37,9 @@ def example(kind, kernel, stride, size, cin, cout, padding, batch=4):
     _, ours, theirs = KINDS[kind]
     pair = (kernel, kernel) if isinstance(kernel, int) else kernel
     ours = ours(cout, kernel, stride=stride, padding=padding, bias_init=nn.initializers.normal())
-    theirs = theirs(cout, pair, strides=(stride, stride), padding=padding, bias_init=nn.initializers.normal())
+    theirs = theirs(
+        cout, pair, strides=(stride, stride), padding=padding, bias_init=nn.initializers.normal()
+    )
     x = jax.random.normal(jax.random.key(1), (batch, *size, cin))
     return ours, theirs, theirs.init(jax.random.key(0), x), x
 
@@ -56,7 +58,9 @@ def loss_of(layer):
 def assert_trees_close(actual, expected, tolerance=1e-5):
     """Largest error relative to the largest entry, leaf by leaf."""
     jax.tree.map(
-        lambda a, e: np.testing.assert_allclose(a, e, rtol=0, atol=tolerance * (np.abs(e).max() + 1e-6)),
+        lambda a, e: np.testing.assert_allclose(
+            a, e, rtol=0, atol=tolerance * (np.abs(e).max() + 1e-6)
+        ),
         actual,
         expected,
     )
@@ -67,9 +71,14 @@ def assert_trees_close(actual, expected, tolerance=1e-5):
 def test_values_and_gradients_are_those_of_flax(kind, case):
     ours, theirs, params, x = example(kind, *case)
 
-    @functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # half the time to compile
+    @functools.partial(
+        jax.jit, compiler_options={"xla_backend_optimization_level": 0}
+    )  # half the time to compile
     def results(params, x):
-        return [(layer.apply(params, x), jax.grad(loss_of(layer), (0, 1))(params, x)) for layer in (ours, theirs)]
+        return [
+            (layer.apply(params, x), jax.grad(loss_of(layer), (0, 1))(params, x))
+            for layer in (ours, theirs)
+        ]
 
     actual, expected = results(params, x)
     assert jax.tree.map(jnp.shape, actual) == jax.tree.map(jnp.shape, expected)
@@ -81,7 +90,10 @@ def test_values_and_gradients_are_those_of_flax(kind, case):
 def test_the_same_key_gives_the_parameters_of_flax(kind, use_bias):
     _, ours, theirs = KINDS[kind]
     x = jnp.ones((1, 8, 8, 3))
-    names = nn.Sequential([ours(4, (3, 2), use_bias=use_bias)]), nn.Sequential([theirs(4, (3, 2), use_bias=use_bias)])
+    names = (
+        nn.Sequential([ours(4, (3, 2), use_bias=use_bias)]),
+        nn.Sequential([theirs(4, (3, 2), use_bias=use_bias)]),
+    )
     mine, flax = (model.init(jax.random.key(7), x) for model in names)
     assert jax.tree.structure(mine) == jax.tree.structure(flax)
     jax.tree.map(np.testing.assert_array_equal, mine, flax)
@@ -135,7 +147,9 @@ def test_gradient_penalty_differentiates_twice(kind, case):
         def score(params, x):
             return jnp.sum(jnp.tanh(layer.apply(params, x)))
 
-        return jax.jit(jax.grad(lambda params, x: jnp.sum(jax.grad(score, 1)(params, x) ** 2), (0, 1)))(params, x)
+        return jax.jit(
+            jax.grad(lambda params, x: jnp.sum(jax.grad(score, 1)(params, x) ** 2), (0, 1))
+        )(params, x)
 
     assert_trees_close(penalty(ours), penalty(theirs))
 
@@ -185,7 +199,9 @@ def test_each_platform_is_given_its_own_form(kind, platform, case, count, dilate
 @pytest.mark.parametrize("kind", KINDS)
 def test_on_the_cpu_the_weight_gradient_compiles_to_no_convolution(kind, case):
     *layers, params, x = example(kind, *case)
-    ours, theirs = (jax.jit(jax.grad(loss_of(layer))).lower(params, x).compile().as_text() for layer in layers)
+    ours, theirs = (
+        jax.jit(jax.grad(loss_of(layer))).lower(params, x).compile().as_text() for layer in layers
+    )
     assert "convolution(" in theirs  # or the search would prove nothing
     assert "convolution(" not in ours
     assert "conditional(" not in ours
@@ -198,7 +214,12 @@ def test_on_the_cpu_the_weight_gradient_compiles_to_no_convolution(kind, case):
         (conv, (1, 8, 8, 2), {"stride": 0}, "stride = 0.*at least 1"),
         (conv_transpose, (1, 8, 8, 2), {"stride": -1}, "stride = -1.*at least 1"),
         (conv_transpose, (8, 8, 2), {}, r"x has shape \(8, 8, 2\).*rank 4"),
-        (conv, (1, 2, 8, 2), {"padding": "VALID"}, r"x has shape \(1, 2, 8, 2\).*at least \(3, 3\)"),
+        (
+            conv,
+            (1, 2, 8, 2),
+            {"padding": "VALID"},
+            r"x has shape \(1, 2, 8, 2\).*at least \(3, 3\)",
+        ),
     ],
 )
 def test_refusals_name_the_field_the_value_and_what_is_allowed(function, shape, options, message):

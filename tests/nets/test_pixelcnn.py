@@ -19,7 +19,9 @@ from vae_jax.objectives import elbo, make_loss_fn
 from vae_jax.posteriors import DiagGaussianHead
 from vae_jax.priors import PixelCNNCodes, StandardNormal
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 EVENTS = {"binary": ((2, 3, 1), 2), "levels": ((2, 2, 1), 3), "channels": ((1, 2, 3), 2)}
 
 log_prob = jit(lambda p, x: p.log_prob(x))
@@ -33,12 +35,16 @@ def normal(*shape, seed=0):
 def shaken(params, seed=0):
     """Parameters like these with all of them, biases too, far from their initial values."""
     rng = np.random.default_rng(seed)
-    return jax.tree.map(lambda a: np.asarray(a) + np.float32(0.4 * rng.normal(size=a.shape)), params)
+    return jax.tree.map(
+        lambda a: np.asarray(a) + np.float32(0.4 * rng.normal(size=a.shape)), params
+    )
 
 
 def network_of(levels, channels, context_features=3, **kwargs):
     network = PixelCNN(levels, features=6, **kwargs)
-    return network, shaken(jit(lambda key: network.init_params(key, channels, context_features))(jax.random.key(0)))
+    return network, shaken(
+        jit(lambda key: network.init_params(key, channels, context_features))(jax.random.key(0))
+    )
 
 
 @functools.cache
@@ -46,7 +52,9 @@ def example(case, lead=()):
     """A distribution over images that are few enough to be enumerated, one for each context of `lead`."""
     event, levels = EVENTS[case]
     network, params = network_of(levels, event[2], layers=2)
-    return distributions.Autoregressive(normal(*lead, *event[:2], 3), params, network, event, levels)
+    return distributions.Autoregressive(
+        normal(*lead, *event[:2], 3), params, network, event, levels
+    )
 
 
 def all_images(event, levels):
@@ -76,11 +84,17 @@ def dependences(shape, *, num_images=24, **sizes):
 
     @jit
     def jacobian(images):
-        def chosen(x):  # one copy of each image for each value, of which the logits are taken
-            logits = network.apply({"params": params}, x, normal(1, *shape[:2], 3)).reshape(num_images, size, size, 3)
+        def chosen_logits(
+            x,
+        ):  # one copy of each image for each value, of which the logits are taken
+            logits = network.apply({"params": params}, x, normal(1, *shape[:2], 3)).reshape(
+                num_images, size, size, 3
+            )
             return jnp.einsum("niil,l->", logits, weights)
 
-        return jax.grad(chosen)(jnp.repeat(images, size, axis=0)).reshape(num_images, size, size)
+        return jax.grad(chosen_logits)(jnp.repeat(images, size, axis=0)).reshape(
+            num_images, size, size
+        )
 
     return np.abs(jacobian(jnp.abs(normal(num_images, *shape)))).max(0) > 0
 
@@ -106,7 +120,9 @@ def test_codes_are_seen_in_order():
 
     @jit
     def logits(codes):
-        return network.apply({"params": params}, codes.reshape(1, 3, 3, 1), normal(1, 3, 3, 3)).reshape(9, 4)
+        return network.apply(
+            {"params": params}, codes.reshape(1, 3, 3, 1), normal(1, 3, 3, 3)
+        ).reshape(9, 4)
 
     reference = logits(codes)
     for j in range(9):
@@ -128,7 +144,10 @@ def test_masses_sum_to_one_and_draws_have_them(case):
     assert np.std(np.log(mass)) > 0.5  # far from uniform
     draws = np.asarray(sample(p, jax.random.key(1), (num,)))
     assert draws.shape == (num, *event)
-    index = np.rint(draws.reshape(num, -1) * (levels - 1)).astype(int) @ levels ** np.arange(math.prod(event))[::-1]
+    index = (
+        np.rint(draws.reshape(num, -1) * (levels - 1)).astype(int)
+        @ levels ** np.arange(math.prod(event))[::-1]
+    )
     frequency = np.bincount(index, minlength=len(images)) / num
     assert np.all(np.abs(frequency - mass) < 4 * np.sqrt(mass * (1 - mass) / num) + 1 / num)
 
@@ -144,7 +163,12 @@ def test_the_factors_are_conditional_masses():
         for image in range(0, len(images), 7):
             alike = (flat[:, :i] == flat[image, :i]).all(1)
             longer = (flat[:, : i + 1] == flat[image, : i + 1]).all(1)
-            np.testing.assert_allclose(terms[image, i], np.log(mass[longer].sum() / mass[alike].sum()), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                terms[image, i],
+                np.log(mass[longer].sum() / mass[alike].sum()),
+                rtol=1e-4,
+                atol=1e-5,
+            )
 
 
 def test_samples_and_batches_broadcast():
@@ -155,7 +179,10 @@ def test_samples_and_batches_broadcast():
     draws, logs = jit(lambda p, key: p.sample_and_log_prob(key, (4,)))(p, jax.random.key(0))
     assert (draws.shape, logs.shape) == ((4, 2, 3, *event), (4, 2, 3))
     one = [[dataclasses.replace(p, context=p.context[k, b]) for b in range(3)] for k in range(2)]
-    expected = [[[log_prob(one[k][b], draws[s, k, b]) for b in range(3)] for k in range(2)] for s in range(4)]
+    expected = [
+        [[log_prob(one[k][b], draws[s, k, b]) for b in range(3)] for k in range(2)]
+        for s in range(4)
+    ]
     np.testing.assert_allclose(logs, expected, rtol=1e-5)
     x = draws[0, 0]
     np.testing.assert_allclose(log_prob(p, x)[1, 2], log_prob(one[1][2], x[2]), rtol=1e-5)
@@ -173,22 +200,27 @@ def test_is_a_pytree():
     x = all_images(*EVENTS["binary"])[:5]
     np.testing.assert_allclose(log_prob(through, x), log_prob(p, x), rtol=1e-5)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), p.params, shaken(p.params))
-    lanes = jit(jax.vmap(lambda params: dataclasses.replace(p, params=params).log_prob(x)))(stacked)
-    np.testing.assert_allclose(lanes[0], log_prob(p, x), rtol=1e-5)
-    assert np.abs(lanes[1] - lanes[0]).max() > 0.1
+    trials = jit(jax.vmap(lambda params: dataclasses.replace(p, params=params).log_prob(x)))(
+        stacked
+    )
+    np.testing.assert_allclose(trials[0], log_prob(p, x), rtol=1e-5)
+    assert np.abs(trials[1] - trials[0]).max() > 0.1
 
 
-def test_the_centre_is_greedy_and_there_is_no_mean():
+def test_the_center_is_greedy_and_there_is_no_mean():
     p = example("levels", (3,))
-    centre = jit(lambda p: p.centre)(p)
-    assert centre.shape == (3, 2, 2, 1)
-    flat = np.asarray(centre).reshape(3, 4)
+    center = jit(lambda p: p.center)(p)
+    assert center.shape == (3, 2, 2, 1)
+    flat = np.asarray(center).reshape(3, 4)
     terms = jit(lambda p, x: p.log_prob_terms(x))
-    best = np.asarray(terms(p, centre)).reshape(3, 4)
+    best = np.asarray(terms(p, center)).reshape(3, 4)
     for i, value in itertools.product(range(4), (0.0, 0.5, 1.0)):
         other = flat.copy()
         other[:, i] = value
-        assert np.all(np.asarray(terms(p, other.reshape(centre.shape))).reshape(3, 4)[:, i] <= best[:, i] + 1e-6)
+        assert np.all(
+            np.asarray(terms(p, other.reshape(center.shape))).reshape(3, 4)[:, i]
+            <= best[:, i] + 1e-6
+        )
     assert not p.has_mean
     with pytest.raises(TypeError, match="no mean"):
         p.mean
@@ -198,13 +230,15 @@ def test_temperature():
     """The first factor by hand; a cold one draws the greedy sequence."""
     event, levels = EVENTS["levels"]
     p, images = example("levels"), all_images(event, levels)
-    first = images[:: levels ** (math.prod(event) - 1)]  # one image for each value of the first pixel
-    hot = jit(lambda p, x, t: p.tempered(t).log_prob_terms(x))
+    first = images[
+        :: levels ** (math.prod(event) - 1)
+    ]  # one image for each value of the first pixel
+    hot = jit(lambda p, x, t: p.with_temperature(t).log_prob_terms(x))
     logs = np.float64([hot(p, first, t)[:, 0, 0, 0] for t in (1.0, 2.0)])
     expected = np.exp(logs[0] / 2) / np.exp(logs[0] / 2).sum()
     np.testing.assert_allclose(np.exp(logs[1]), expected, rtol=1e-5)
-    cold = sample(p.tempered(1e-4), jax.random.key(0), (5,))
-    np.testing.assert_array_equal(cold, np.broadcast_to(jit(lambda p: p.centre)(p), cold.shape))
+    cold = sample(p.with_temperature(1e-4), jax.random.key(0), (5,))
+    np.testing.assert_array_equal(cold, np.broadcast_to(jit(lambda p: p.center)(p), cold.shape))
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 3)])
@@ -220,9 +254,16 @@ def test_the_condition_reaches_every_pixel(shape):
     moved = np.abs(jacobian).max(-1).reshape(4, -1) > 0
     if shape == (3,):
         assert moved.all()
-        np.testing.assert_allclose(jit(logits)(normal(3)), jit(logits)(jnp.tile(normal(3), (2, 2, 1))), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            jit(logits)(normal(3)),
+            jit(logits)(jnp.tile(normal(3), (2, 2, 1))),
+            rtol=1e-5,
+            atol=1e-6,
+        )
     else:
-        np.testing.assert_array_equal(moved, [[j // 2 <= i // 2 for j in range(4)] for i in range(4)])
+        np.testing.assert_array_equal(
+            moved, [[j // 2 <= i // 2 for j in range(4)] for i in range(4)]
+        )
 
 
 def test_impossible_networks_are_refused():
@@ -265,7 +306,9 @@ def test_the_prior_of_codes_learns_its_parameters():
     init = jit(prior.init)(jax.random.key(0), normal(2, 3))
     codes = np.random.default_rng(0).integers(0, 4, (7, 2, 3, 3))
     grads = jit(jax.grad(lambda params: prior.apply(params, normal(2, 3)).log_prob(codes).sum()))
-    assert np.abs(grads(init)["params"]["pixelcnn"]["out_0"]["kernel"]).max() > 0  # what starts at zero moves
+    assert (
+        np.abs(grads(init)["params"]["pixelcnn"]["out_0"]["kernel"]).max() > 0
+    )  # what starts at zero moves
     for path, leaf in jax.tree_util.tree_leaves_with_path(grads(shaken(init))):
         assert np.isfinite(leaf).all(), path
         assert np.abs(leaf).max() > 0, path
@@ -298,16 +341,22 @@ def test_every_parameter_of_a_model_has_a_gradient():
 
 
 @pytest.mark.slow
-def test_a_vae_learns_a_dependence_between_neighbours():
+def test_a_vae_learns_a_dependence_between_neighbors():
     """Each row is one coin and its copy, so 3 log 2 nats an image; where pixels are independent, 6 log 2."""
     x = np.float32(np.repeat(np.random.default_rng(0).random((64, 3, 1, 1)) < 0.5, 2, axis=2))
     model, tx = vae((3, 2, 1), layers=1), optax.adam(2e-2)
     assert model.likelihood.binary
     state = train.init_state(jax.random.key(0), model, x[:1], tx)
     step = functools.partial(train.train_step, loss_fn=make_loss_fn(model, elbo), tx=tx)
-    state, metrics = jit(lambda state: jax.lax.scan(lambda state, _: step(state, {"x": x}), state, length=200))(state)
+    state, metrics = jit(
+        lambda state: jax.lax.scan(lambda state, _: step(state, {"x": x}), state, length=200)
+    )(state)
     assert metrics["elbo"][-1] > -1.2 * 3 * np.log(2)
-    draw = jit(lambda params: model.apply(params, jax.random.key(3), 50, method="generate").sample(jax.random.key(4)))
+    draw = jit(
+        lambda params: model.apply(params, jax.random.key(3), 50, method="generate").sample(
+            jax.random.key(4)
+        )
+    )
     assert np.mean(np.ptp(draw(state.params), axis=2) == 0) > 0.9  # rows that are whole
 
 
@@ -316,7 +365,9 @@ def test_bfloat16_features_make_float32_masses():
     head = likelihoods.Autoregressive(event, levels, features=6, layers=1)
     h = normal(2, 5)
     params = shaken(jit(head.init)(jax.random.key(0), h))
-    apply = jit(lambda params, h: head.apply(params, h).log_prob(all_images(event, levels)[:, None]))
+    apply = jit(
+        lambda params, h: head.apply(params, h).log_prob(all_images(event, levels)[:, None])
+    )
     wide, narrow = apply(params, h), apply(params, h.astype(jnp.bfloat16))
     assert narrow.dtype == jnp.float32
     np.testing.assert_allclose(np.exp(np.float64(narrow)).sum(0), 1, rtol=1e-5)

@@ -19,11 +19,20 @@ from vae_jax.posteriors import DiagGaussianHead
 from vae_jax.priors import StandardNormal
 from vae_jax.schedules import linear
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 B, D, K = 6, 3, 2
 X = np.float32(np.random.default_rng(0).normal(size=(B, 4)))
 KEY = jax.random.key(5)
-MODEL = VAE(MLP((8,)), MLP((8,)), DiagGaussianHead(D), StandardNormal(D), Gaussian((4,)), critic=Critic((8, 8)))
+MODEL = VAE(
+    MLP((8,)),
+    MLP((8,)),
+    DiagGaussianHead(D),
+    StandardNormal(D),
+    Gaussian((4,)),
+    critic=Critic((8, 8)),
+)
 PARAMS = jit(MODEL.init)(jax.random.key(0), X, jax.random.key(1))
 
 
@@ -36,7 +45,11 @@ def graded(**options):
 def parts(params):
     """Terms of the bound, z [K B, D], and the same with each dimension permuted over the batch, as the loss draws them."""
     terms = MODEL.apply(params, X, jax.random.split(KEY)[0], num_samples=K)
-    return terms, terms.z.reshape(-1, D), permute_dimensions(objective_key(KEY), terms.z).reshape(-1, D)
+    return (
+        terms,
+        terms.z.reshape(-1, D),
+        permute_dimensions(objective_key(KEY), terms.z).reshape(-1, D),
+    )
 
 
 def model_loss(params):
@@ -76,27 +89,45 @@ def test_the_weight_of_the_total_correlation_reaches_the_encoder_alone():
     (on, _), at_6 = graded(tc_weight=6.0)
     np.testing.assert_allclose(on - off, 6 * metrics["tc"], rtol=1e-3, atol=1e-5)
     for name in ("critic", "decoder", "likelihood"):
-        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), at_0["params"][name], at_6["params"][name])
-    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), at_0["params"]["posterior"], at_6["params"]["posterior"])
+        jax.tree.map(
+            functools.partial(np.testing.assert_allclose, rtol=1e-5),
+            at_0["params"][name],
+            at_6["params"][name],
+        )
+    moved = jax.tree.map(
+        lambda a, b: np.abs(a - b).max(), at_0["params"]["posterior"], at_6["params"]["posterior"]
+    )
     assert min(jax.tree.leaves(moved)) > 1e-4
 
 
 def test_without_the_weight_the_model_has_the_gradient_of_the_elbo():
     (loss, metrics), gradient = graded(tc_weight=0.0)
     loss_fn = make_loss_fn(MODEL, elbo, num_samples=K)
-    (expected, plain), expected_gradient = jit(jax.value_and_grad(loss_fn, has_aux=True))(PARAMS, {"x": X}, KEY, 3)
+    (expected, plain), expected_gradient = jit(jax.value_and_grad(loss_fn, has_aux=True))(
+        PARAMS, {"x": X}, KEY, 3
+    )
     np.testing.assert_allclose(loss - metrics["critic_loss"], expected, rtol=1e-5)
     np.testing.assert_allclose(metrics["elbo"], plain["elbo"], rtol=1e-6)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
     jax.tree.map(close, without(gradient, "critic"), without(expected_gradient, "critic"))
-    assert metrics.keys() == {"loss", "elbo", "distortion", "rate", "tc", "critic_loss", "critic_accuracy"}
+    assert metrics.keys() == {
+        "loss",
+        "elbo",
+        "distortion",
+        "rate",
+        "tc",
+        "critic_loss",
+        "critic_accuracy",
+    }
 
 
 @pytest.mark.slow
 def test_each_dimension_is_permuted_on_its_own_over_the_batch():
     z = np.arange(K * 50 * D, dtype=np.float32).reshape(K, 50, D)
     permuted = np.asarray(permute_dimensions(KEY, z))
-    np.testing.assert_array_equal(np.sort(permuted, 1), z)  # z rises over the batch: the same values, of the same k and d
+    np.testing.assert_array_equal(
+        np.sort(permuted, 1), z
+    )  # z rises over the batch: the same values, of the same k and d
     orders = np.argsort(permuted, 1).transpose(0, 2, 1).reshape(-1, 50)
     assert len(np.unique(orders, axis=0)) == K * D
     assert np.all((orders != np.arange(50)).any(1))
@@ -121,7 +152,9 @@ def test_the_optimal_critic_gives_the_total_correlation():
     log_ratio = np.float64(critic(jnp.float32(z))[:, 0])
     exact = -0.5 * np.log(1 - rho**2)
     assert abs(metrics["tc"] - exact) < 4 * log_ratio.std() / np.sqrt(n)
-    assert metrics["critic_loss"] < np.log(2) - 0.1  # it tells them apart, and more often right than wrong
+    assert (
+        metrics["critic_loss"] < np.log(2) - 0.1
+    )  # it tells them apart, and more often right than wrong
     assert metrics["critic_accuracy"] > 0.6
 
 
@@ -139,12 +172,18 @@ def test_a_critic_that_cannot_tell_has_loss_log_2_and_sees_no_total_correlation(
 
 def test_traced_and_scheduled_weights():
     def loss(weight):
-        return make_factor_loss_fn(MODEL, num_samples=K, tc_weight=weight)(PARAMS, {"x": X}, KEY, 3)[0]
+        return make_factor_loss_fn(MODEL, num_samples=K, tc_weight=weight)(
+            PARAMS, {"x": X}, KEY, 3
+        )[0]
 
     losses = jit(jax.vmap(loss))(jnp.array([0.0, 6.0]))
-    np.testing.assert_allclose(losses, [graded(tc_weight=0.0)[0][0], graded(tc_weight=6.0)[0][0]], rtol=1e-5)
+    np.testing.assert_allclose(
+        losses, [graded(tc_weight=0.0)[0][0], graded(tc_weight=6.0)[0][0]], rtol=1e-5
+    )
     scheduled = make_factor_loss_fn(MODEL, num_samples=K, tc_weight=linear(0.0, 12.0, 6))
-    np.testing.assert_allclose(jit(scheduled)(PARAMS, {"x": X}, KEY, jnp.array(3))[0], losses[1], rtol=1e-5)
+    np.testing.assert_allclose(
+        jit(scheduled)(PARAMS, {"x": X}, KEY, jnp.array(3))[0], losses[1], rtol=1e-5
+    )
 
 
 def test_what_is_refused():

@@ -29,14 +29,21 @@ from vae_jax.objectives.importance import power_mean
 from vae_jax.posteriors import DeterministicHead, DiagGaussianHead, softplus_logvar
 from vae_jax.priors import StandardNormal, VampPrior
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 SIGMA = 0.7
 W, BIAS = np.array([1.0, -0.5, 2.0]), np.array([0.3, 0.0, -1.0])
 EVIDENCE = stats.multivariate_normal(BIAS, np.outer(W, W) + SIGMA**2 * np.eye(3))
 VARIANCE = 1 / (1 + W @ W / SIGMA**2)  # of the exact posterior
 X = np.float32(EVIDENCE.rvs(3, random_state=1))
-SHIFT, SCALE = 0.3, 1.5  # of the posterior that isn't exact: its mean is off, its standard deviation too large
-MODEL = VAE(MLP(()), MLP(()), DiagGaussianHead(1, softplus_logvar), StandardNormal(1), Gaussian((3,), SIGMA))
+SHIFT, SCALE = (
+    0.3,
+    1.5,
+)  # of the posterior that isn't exact: its mean is off, its standard deviation too large
+MODEL = VAE(
+    MLP(()), MLP(()), DiagGaussianHead(1, softplus_logvar), StandardNormal(1), Gaussian((3,), SIGMA)
+)
 
 
 def parameters(shift=SHIFT, scale=SCALE):
@@ -46,7 +53,10 @@ def parameters(shift=SHIFT, scale=SCALE):
     mean = {"kernel": gain[:, None], "bias": np.array([shift - gain @ BIAS])}
     logvar = {"kernel": np.zeros((3, 1)), "bias": np.array([raw])}
     out = {"kernel": W[None], "bias": BIAS}
-    params = {"posterior": {"mean": mean, "logvar": logvar}, "likelihood": {"EventLayer_0": {"out": out}}}
+    params = {
+        "posterior": {"mean": mean, "logvar": logvar},
+        "likelihood": {"EventLayer_0": {"out": out}},
+    }
     return jax.tree.map(jnp.float32, {"params": params})
 
 
@@ -68,7 +78,11 @@ def log_mean_exp(values, axis=0):
 
 def gradients(loss_fn, params, keys):
     """The loss and its gradient for each of the keys."""
-    return jit(jax.vmap(jax.value_and_grad(lambda params, key: loss_fn(params, {"x": X}, key, 0)[0]), (None, 0)))(params, keys)
+    return jit(
+        jax.vmap(
+            jax.value_and_grad(lambda params, key: loss_fn(params, {"x": X}, key, 0)[0]), (None, 0)
+        )
+    )(params, keys)
 
 
 def posterior_gradients(gradient):
@@ -104,7 +118,9 @@ def test_one_sample_gives_the_elbo(objective):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     np.testing.assert_allclose(metrics["bound"], -expected, rtol=1e-5)
     _, plain = elbo(terms)
-    np.testing.assert_allclose(metrics["elbo"], plain["elbo"], rtol=1e-6)  # with the rate in closed form
+    np.testing.assert_allclose(
+        metrics["elbo"], plain["elbo"], rtol=1e-6
+    )  # with the rate in closed form
     assert metrics.keys() == {"loss", "elbo", "distortion", "rate", "bound"}
 
 
@@ -112,7 +128,18 @@ def test_values_by_hand():
     weights = log_w(outputs())
     iwae_6, mean = log_mean_exp(weights).mean(), weights.mean()
     iwae_2 = np.mean([log_mean_exp(weights[i : i + 2]) for i in (0, 2, 4)])
-    expected = [iwae_6, iwae_6, iwae_6, iwae_2, iwae_6, mean, iwae_6, 0.25 * mean + 0.75 * iwae_6, iwae_6, mean]
+    expected = [
+        iwae_6,
+        iwae_6,
+        iwae_6,
+        iwae_2,
+        iwae_6,
+        mean,
+        iwae_6,
+        0.25 * mean + 0.75 * iwae_6,
+        iwae_6,
+        mean,
+    ]
 
     @jit
     def bounds(terms):
@@ -139,10 +166,14 @@ def test_the_bound_grows_with_the_samples_and_stays_below_the_evidence():
     terms = apply(parameters(), np.repeat(X, repeats, 0), jax.random.key(2), num_samples=64)
     bounds = {}
     for num_samples in (1, 4, 64):
-        first = jax.tree.map(lambda array, n=num_samples: array[:n], (terms.log_px_z, terms.log_pz, terms.log_qz_x))
+        first = jax.tree.map(
+            lambda array, n=num_samples: array[:n], (terms.log_px_z, terms.log_pz, terms.log_qz_x)
+        )
         few = terms.replace(**dict(zip(("log_px_z", "log_pz", "log_qz_x"), first, strict=True)))
         bounds[num_samples] = log_mean_exp(log_w(few)).reshape(3, repeats).mean(0)
-        np.testing.assert_allclose(jit(iwae)(few)[1]["bound"], bounds[num_samples].mean(), rtol=1e-4)
+        np.testing.assert_allclose(
+            jit(iwae)(few)[1]["bound"], bounds[num_samples].mean(), rtol=1e-4
+        )
     for fewer, more in ((1, 4), (4, 64)):
         difference = bounds[more] - bounds[fewer]
         assert difference.mean() > 4 * difference.std(ddof=1) / np.sqrt(repeats)
@@ -150,14 +181,21 @@ def test_the_bound_grows_with_the_samples_and_stays_below_the_evidence():
     gaps = [log_px - bound.mean() for bound in bounds.values()]
     stderr = bounds[64].std(ddof=1) / np.sqrt(repeats)
     assert gaps[-1] > -4 * stderr - 1e-4
-    assert abs(gaps[0] - 0.5 * (SCALE**2 + SHIFT**2 / VARIANCE - 1 - np.log(SCALE**2))) < 4 * bounds[1].std() / np.sqrt(repeats)
+    assert abs(
+        gaps[0] - 0.5 * (SCALE**2 + SHIFT**2 / VARIANCE - 1 - np.log(SCALE**2))
+    ) < 4 * bounds[1].std() / np.sqrt(repeats)
     assert gaps[-1] < 0.05 * gaps[0]
 
 
 def test_with_the_exact_posterior_every_bound_is_the_evidence():
     terms = apply(parameters(0.0, 1.0), X, jax.random.key(0), num_samples=6)
     log_px = EVIDENCE.logpdf(np.float64(X)).mean()
-    for loss, _ in (iwae(terms), miwae(terms, groups=2), ciwae(terms, elbo_weight=0.5), renyi(terms, alpha=-1.0)):
+    for loss, _ in (
+        iwae(terms),
+        miwae(terms, groups=2),
+        ciwae(terms, elbo_weight=0.5),
+        renyi(terms, alpha=-1.0),
+    ):
         np.testing.assert_allclose(-loss, log_px, rtol=1e-4)
 
 
@@ -182,9 +220,14 @@ def test_renyi_has_its_limits():
     far = jnp.array([[-1000.0], [0.0], [500.0]])
     powers = jnp.array([-2.0, -1e-3, 0.0, 1e-3, 1.0])
     values = jit(jax.vmap(power_mean, (None, 0)))(far, powers)[:, 0]
-    expected = [log_mean_exp(t * np.float64(far[:, 0])) / t if t else far.mean() for t in (-2, -1e-3, 0, 1e-3, 1)]
+    expected = [
+        log_mean_exp(t * np.float64(far[:, 0])) / t if t else far.mean()
+        for t in (-2, -1e-3, 0, 1e-3, 1)
+    ]
     np.testing.assert_allclose(values, expected, rtol=1e-5)
-    one_of_many = jnp.full((5001, 1), -30.0).at[7].set(0.0)  # where expm1 loses what a sum of exp keeps
+    one_of_many = (
+        jnp.full((5001, 1), -30.0).at[7].set(0.0)
+    )  # where expm1 loses what a sum of exp keeps
     np.testing.assert_allclose(power_mean(one_of_many, 1.0), [-np.log(5001)], rtol=1e-6)
     slope = jit(jax.vmap(jax.grad(lambda w, t: power_mean(w, t)[0]), (None, 0)))
     slopes = slope(far, jnp.array([-2.0, 0.0, 1e-20, 1.0]))
@@ -204,7 +247,10 @@ def test_the_best_sample_weighs_most():
         (functools.partial(renyi, alpha=0.5), special.softmax(0.5 * log_w(terms), 0)),
         (functools.partial(renyi, alpha=3.0), special.softmax(-2 * log_w(terms), 0)),
         (functools.partial(renyi, alpha=1.0), np.full((6, 3), 1 / 6)),
-        (functools.partial(miwae, groups=3), special.softmax(log_w(terms).reshape(3, 2, 3), 1).reshape(6, 3) / 3),
+        (
+            functools.partial(miwae, groups=3),
+            special.softmax(log_w(terms).reshape(3, 2, 3), 1).reshape(6, 3) / 3,
+        ),
         (functools.partial(ciwae, elbo_weight=0.25), 0.25 / 6 + 0.75 * weights),
     ]
     for objective, expected in cases:
@@ -260,19 +306,36 @@ def test_dreg_is_unbiased_with_less_variance():
 
 def test_dreg_by_hand():
     key = jax.random.key(11)
-    _, gradient = gradients(make_two_player_loss_fn(MODEL, dreg, num_samples=5), parameters(), key[None])
-    terms = apply(parameters(), X, jax.random.split(key)[0], num_samples=5)  # the loss draws z with the first of its keys
-    z, mean, variance = (np.float64(a)[..., 0] for a in (terms.z, terms.posterior.mean, jnp.exp(terms.posterior.logvar)))
+    _, gradient = gradients(
+        make_two_player_loss_fn(MODEL, dreg, num_samples=5), parameters(), key[None]
+    )
+    terms = apply(
+        parameters(), X, jax.random.split(key)[0], num_samples=5
+    )  # the loss draws z with the first of its keys
+    z, mean, variance = (
+        np.float64(a)[..., 0]
+        for a in (terms.z, terms.posterior.mean, jnp.exp(terms.posterior.logvar))
+    )
     v = special.softmax(log_w(terms), 0)
-    slope = (X - BIAS - z[..., None] * W) @ W / SIGMA**2 - z + (z - mean) / variance  # d log w / d z, [K, B]
+    slope = (
+        (X - BIAS - z[..., None] * W) @ W / SIGMA**2 - z + (z - mean) / variance
+    )  # d log w / d z, [K, B]
     expected = -(v**2 * slope).sum(0).mean()  # d z / d mean = 1
-    np.testing.assert_allclose(gradient["params"]["posterior"]["mean"]["bias"][0, 0], expected, rtol=1e-4)
+    np.testing.assert_allclose(
+        gradient["params"]["posterior"]["mean"]["bias"][0, 0], expected, rtol=1e-4
+    )
 
 
 def test_piwae_gives_each_player_the_gradient_of_its_own_bound():
-    (value, both), (other, generative), (_, inference) = many(piwae, 6, groups=3), many(iwae, 6), many(miwae, 6, groups=3)
+    (value, both), (other, generative), (_, inference) = (
+        many(piwae, 6, groups=3),
+        many(iwae, 6),
+        many(miwae, 6, groups=3),
+    )
     np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(posterior_gradients(both), posterior_gradients(inference), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        posterior_gradients(both), posterior_gradients(inference), rtol=1e-3, atol=1e-3
+    )
     assert_same_decoder(both, generative)
     assert np.abs(posterior_gradients(both) - posterior_gradients(generative)).max() > 0.1
 
@@ -280,7 +343,9 @@ def test_piwae_gives_each_player_the_gradient_of_its_own_bound():
 def test_piwae_of_one_group_is_iwae():
     (value, one), (other, plain) = many(piwae, 6, groups=1), many(iwae, 6)
     np.testing.assert_allclose(value, other, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(posterior_gradients(one), posterior_gradients(plain), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        posterior_gradients(one), posterior_gradients(plain), rtol=1e-3, atol=1e-3
+    )
     assert_same_decoder(one, plain)
 
 
@@ -294,7 +359,9 @@ def test_the_two_passes_are_one_program():
 
     def flops(make, objective):
         loss_fn = make(model, objective, num_samples=8)
-        lowered = jit(lambda params, key: loss_fn(params, {"x": x}, key, 0)[0]).lower(params, jax.random.key(0))
+        lowered = jit(lambda params, key: loss_fn(params, {"x": x}, key, 0)[0]).lower(
+            params, jax.random.key(0)
+        )
         return lowered.compile().cost_analysis()["flops"]
 
     one = flops(make_loss_fn, iwae)
@@ -314,7 +381,9 @@ def test_traced_hyper_parameters():
     terms, values = outputs(), jnp.array([0.0, 0.4, 1.0])
     for objective, name in ((ciwae, "elbo_weight"), (renyi, "alpha")):
         losses = jit(jax.vmap(lambda v, f=objective, n=name: f(terms, **{n: v})[0]))(values)
-        np.testing.assert_allclose(losses, [objective(terms, **{name: float(v)})[0] for v in values], rtol=1e-6)
+        np.testing.assert_allclose(
+            losses, [objective(terms, **{name: float(v)})[0] for v in values], rtol=1e-6
+        )
 
 
 # What is refused
@@ -325,7 +394,15 @@ def test_deterministic_posteriors_are_refused():
     params = jit(model.init)(jax.random.key(0), X, jax.random.key(0))
     terms = model.apply(params, X, jax.random.key(0))
     pairs = functools.partial(piwae, terms, groups=1), functools.partial(dreg, terms)
-    one = (f for f in (iwae, stl, functools.partial(miwae, groups=1), functools.partial(ciwae, elbo_weight=0.5)))
+    one = (
+        f
+        for f in (
+            iwae,
+            stl,
+            functools.partial(miwae, groups=1),
+            functools.partial(ciwae, elbo_weight=0.5),
+        )
+    )
     for objective in (*pairs, *one, functools.partial(renyi, alpha=0.5)):
         with pytest.raises(ValueError, match="deterministic posterior has no density"):
             objective(terms)
@@ -334,7 +411,11 @@ def test_deterministic_posteriors_are_refused():
 def test_posteriors_that_depend_on_the_draws_are_refused_where_they_are_held():
     terms = outputs()
     hierarchical = terms.replace(posterior=DiagGaussian(terms.z, terms.z), layers=(1,))
-    for objective in (stl, lambda terms: dreg(terms, terms), lambda terms: piwae(terms, terms, groups=1)):
+    for objective in (
+        stl,
+        lambda terms: dreg(terms, terms),
+        lambda terms: piwae(terms, terms, groups=1),
+    ):
         with pytest.raises(ValueError, match=r"needs a posterior over \[B, D\]"):
             objective(hierarchical)
     iwae(hierarchical)
@@ -342,10 +423,12 @@ def test_posteriors_that_depend_on_the_draws_are_refused_where_they_are_held():
 
 def test_discrete_posteriors_are_refused():
     codes = jnp.zeros((3, 1))
-    quantised = outputs().replace(posterior=Quantized(codes, codes, codes, jnp.zeros((3, 1), jnp.int32), num_codes=2))
+    quantized = outputs().replace(
+        posterior=Quantized(codes, codes, codes, jnp.zeros((3, 1), jnp.int32), num_codes=2)
+    )
     categorical = outputs().replace(posterior=OneHotCategorical(codes, num_classes=1))
     with pytest.raises(ValueError, match="codes aren't drawn; take `vq`"):
-        iwae(quantised)
+        iwae(quantized)
     for objective in (stl, lambda terms: dreg(terms, terms)):
         with pytest.raises(ValueError, match="draws of a categorical posterior are not smooth"):
             objective(categorical)

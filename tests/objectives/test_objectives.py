@@ -18,10 +18,14 @@ from vae_jax.posteriors import DeterministicHead, DiagGaussianHead, softplus_log
 from vae_jax.priors import StandardNormal
 from vae_jax.types import Outputs
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 K, B, D = 3, 4, 2
 RNG = np.random.default_rng(0)
-LOG_PX_Z, LOG_PZ, LOG_QZ_X = RNG.normal([[[-90.0]], [[-3.0]], [[2.0]]], [[[9.0]], [[1.0]], [[1.0]]], (3, K, B))
+LOG_PX_Z, LOG_PZ, LOG_QZ_X = RNG.normal(
+    [[[-90.0]], [[-3.0]], [[2.0]]], [[[9.0]], [[1.0]], [[1.0]]], (3, K, B)
+)
 # Dimension 0 is busy for some examples and idle for others; dimension 1 is idle for all.
 MEAN = np.array([[2.0, 0.1], [0.0, 0.2], [-1.5, 0.0], [0.1, -0.1]])
 LOGVAR = np.array([[-2.0, 0.0], [0.0, 0.1], [-1.0, 0.0], [0.1, -0.1]])
@@ -39,7 +43,9 @@ def outputs(kl=KL, posterior=None):
         log_qz_x=jnp.float32(LOG_QZ_X),
         kl=None if kl is None else jnp.float32(kl),
         z=jnp.zeros((K, B, D)),
-        posterior=DiagGaussian(jnp.float32(MEAN), jnp.float32(LOGVAR)) if posterior is None else posterior,
+        posterior=DiagGaussian(jnp.float32(MEAN), jnp.float32(LOGVAR))
+        if posterior is None
+        else posterior,
         prior=DiagGaussian(zeros, zeros),
     )
 
@@ -63,14 +69,23 @@ def close(actual, expected):
         ({"free_bits": 0.3}, DISTORTION + KL_TERMS[:, 0].mean() + 0.3),
         ({"free_bits": 5.0}, DISTORTION + 10.0),
         ({"free_bits": 0.3, "beta": 2.0}, DISTORTION + 2 * (KL_TERMS[:, 0].mean() + 0.3)),
-        ({"free_bits": 0.3, "capacity": 4.0, "beta": 3.0}, DISTORTION + 3 * abs(KL_TERMS[:, 0].mean() + 0.3 - 4)),
+        (
+            {"free_bits": 0.3, "capacity": 4.0, "beta": 3.0},
+            DISTORTION + 3 * abs(KL_TERMS[:, 0].mean() + 0.3 - 4),
+        ),
     ],
     ids=str,
 )
 def test_elbo_by_hand(options, loss):
     actual, metrics = jit(lambda outputs: elbo(outputs, **options))(outputs())
     close(actual, loss)
-    expected = {"loss": loss, "elbo": ELBO, "distortion": DISTORTION, "rate": KL.mean(), "beta": options.get("beta", 1.0)}
+    expected = {
+        "loss": loss,
+        "elbo": ELBO,
+        "distortion": DISTORTION,
+        "rate": KL.mean(),
+        "beta": options.get("beta", 1.0),
+    }
     expected |= {"capacity": options["capacity"]} if "capacity" in options else {}
     assert metrics.keys() == expected.keys()
     for name, value in expected.items():
@@ -102,7 +117,9 @@ def test_free_bits_pass_no_gradient_below_the_allowance():
 
 def test_free_bits_without_a_closed_form_are_refused():
     bits = outputs(kl=None, posterior=Bernoulli(jnp.zeros((B, D))))
-    with pytest.raises(ValueError, match=r"free bits need the KL of each dimension.*Bernoulli and DiagGaussian"):
+    with pytest.raises(
+        ValueError, match=r"free bits need the KL of each dimension.*Bernoulli and DiagGaussian"
+    ):
         elbo(bits, free_bits=0.1)
 
 
@@ -119,7 +136,12 @@ def test_without_a_closed_form_the_rate_is_monte_carlo(beta):
 def test_reconstruction_is_the_distortion():
     loss, metrics = reconstruction(outputs())
     close(loss, DISTORTION)
-    for name, value in {"loss": DISTORTION, "elbo": ELBO, "distortion": DISTORTION, "rate": KL.mean()}.items():
+    for name, value in {
+        "loss": DISTORTION,
+        "elbo": ELBO,
+        "distortion": DISTORTION,
+        "rate": KL.mean(),
+    }.items():
         close(metrics[name], value)
 
 
@@ -162,7 +184,10 @@ def linear_params(shift=0.0, scale=1.0):
     mean = {"kernel": gain[:, None], "bias": np.array([shift - gain @ BIAS])}
     logvar = {"kernel": np.zeros((3, 1)), "bias": np.array([raw])}
     out = {"kernel": W[None], "bias": BIAS}
-    params = {"posterior": {"mean": mean, "logvar": logvar}, "likelihood": {"EventLayer_0": {"out": out}}}
+    params = {
+        "posterior": {"mean": mean, "logvar": logvar},
+        "likelihood": {"EventLayer_0": {"out": out}},
+    }
     return jax.tree.map(jnp.float32, {"params": params})
 
 
@@ -181,7 +206,9 @@ def test_with_the_exact_posterior_every_sample_gives_the_evidence():
 
 
 @pytest.mark.parametrize("rate", ["closed form", "Monte Carlo"])
-@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.2, 1.0), (-0.5, 2.0), (0.0, 0.4), (0.0, 3.0)])
+@pytest.mark.parametrize(
+    ("shift", "scale"), [(0.0, 1.0), (0.2, 1.0), (-0.5, 2.0), (0.0, 0.4), (0.0, 3.0)]
+)
 def test_the_bound_is_below_the_evidence_by_the_gap(shift, scale, rate):
     num_samples = 4000
     terms = apply(linear_params(shift, scale), X, jax.random.key(1), num_samples=num_samples)
@@ -223,11 +250,16 @@ def compiled(**options):
 
 
 def run(key=0, step=0, **options):
-    return compiled(**options)(linear_params(0.2, 2.0), {"x": X}, jax.random.key(key), jnp.array(step))[1]
+    return compiled(**options)(
+        linear_params(0.2, 2.0), {"x": X}, jax.random.key(key), jnp.array(step)
+    )[1]
 
 
 def test_hyper_parameters_may_be_numbers_and_schedules():
-    options = {"beta": schedules.linear(0.0, 4.0, 10), "capacity": schedules.cyclical(0.0, 25.0, 100, num_cycles=1)}
+    options = {
+        "beta": schedules.linear(0.0, 4.0, 10),
+        "capacity": schedules.cyclical(0.0, 25.0, 100, num_cycles=1),
+    }
     loss_fn = jit(make_loss_fn(linear_vae(), elbo, **options))
     for step, beta, capacity in ((0, 0.0, 0.0), (5, 2.0, 2.5), (10, 4.0, 5.0), (1000, 4.0, 25.0)):
         loss, metrics = loss_fn(linear_params(), {"x": X}, jax.random.key(0), jnp.array(step))
@@ -242,7 +274,9 @@ def test_hyper_parameters_may_be_numbers_and_schedules():
 def test_num_samples_and_the_shapes_of_outputs():
     for num_samples in (1, 3):
         terms = run(num_samples=num_samples)["outputs"]
-        assert terms.log_px_z.shape == terms.log_pz.shape == terms.log_qz_x.shape == (num_samples, 5)
+        assert (
+            terms.log_px_z.shape == terms.log_pz.shape == terms.log_qz_x.shape == (num_samples, 5)
+        )
         assert terms.z.shape == (num_samples, 5, 1)
         assert terms.kl.shape == (5,)
     assert len(np.unique(terms.z)) == 15
@@ -257,7 +291,9 @@ def test_the_encoder_sees_the_corrupted_and_the_likelihood_scores_the_clean():
     exact = stats.norm.logpdf(np.float64(X), np.float64(corrupted.z) * W + BIAS, SIGMA).sum(-1)
     np.testing.assert_allclose(corrupted.log_px_z, exact, rtol=1e-4)
     zeros = run(corruption=lambda key, x: jnp.zeros_like(x))["outputs"].posterior.mean
-    np.testing.assert_allclose(zeros, np.broadcast_to(0.2 - VARIANCE / SIGMA**2 * W @ BIAS, (5, 1)), rtol=1e-5)
+    np.testing.assert_allclose(
+        zeros, np.broadcast_to(0.2 - VARIANCE / SIGMA**2 * W @ BIAS, (5, 1)), rtol=1e-5
+    )
 
 
 def test_the_corruption_and_the_code_have_keys_of_their_own():
@@ -271,7 +307,10 @@ def test_the_corruption_and_the_code_have_keys_of_their_own():
         return loss_fn({}, {"x": X}, jax.random.key(3), 0)[1]
 
     key_z, key_corruption = keys(lambda key, x: key)
-    words = [tuple(jax.random.key_data(key).tolist()) for key in (key_z, key_corruption, jax.random.key(3))]
+    words = [
+        tuple(jax.random.key_data(key).tolist())
+        for key in (key_z, key_corruption, jax.random.key(3))
+    ]
     assert len(set(words)) == 3
     without, inputs = keys(None)
     assert inputs is None
@@ -289,7 +328,9 @@ def test_a_deterministic_posterior_is_an_autoencoder():
     params = linear_params()
     del params["params"]["posterior"]["logvar"]
     loss_fn = make_loss_fn(model, reconstruction)
-    (loss, metrics), gradient = jit(jax.value_and_grad(loss_fn, has_aux=True))(params, {"x": X}, jax.random.key(0), 0)
+    (loss, metrics), gradient = jit(jax.value_and_grad(loss_fn, has_aux=True))(
+        params, {"x": X}, jax.random.key(0), 0
+    )
     z = (X - BIAS) @ W * VARIANCE / SIGMA**2
     close(loss, -stats.norm.logpdf(np.float64(X), z[:, None] * W + BIAS, SIGMA).sum(1).mean())
     assert np.isposinf(metrics["rate"])

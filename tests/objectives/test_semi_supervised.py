@@ -15,7 +15,9 @@ from vae_jax.objectives import elbo, make_loss_fn, make_semi_supervised_loss_fn,
 from vae_jax.posteriors import DiagGaussianHead
 from vae_jax.priors import StandardNormal
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 B, C, D, K = 5, 3, 2, 2
 RNG = np.random.default_rng(0)
 X = np.float32(RNG.normal(size=(B, 4)))
@@ -35,8 +37,15 @@ MODEL = VAE(
 def initial():
     params = jit(MODEL.init)(jax.random.key(0), X, KEY)
     leaves, tree = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))  # moved, so that no bias is zero and the classes differ
-    return tree.unflatten([leaf + 0.5 * jax.random.normal(key, leaf.shape) for leaf, key in zip(leaves, keys, strict=True)])
+    keys = jax.random.split(
+        jax.random.key(1), len(leaves)
+    )  # moved, so that no bias is zero and the classes differ
+    return tree.unflatten(
+        [
+            leaf + 0.5 * jax.random.normal(key, leaf.shape)
+            for leaf, key in zip(leaves, keys, strict=True)
+        ]
+    )
 
 
 PARAMS = initial()
@@ -89,25 +98,40 @@ def by_enumeration(labels, alpha):
 def test_the_loss_by_enumeration(labels, alpha):
     (loss, metrics), _ = graded(alpha, labels)
     np.testing.assert_allclose(loss, by_enumeration(labels, alpha), rtol=1e-5)
-    np.testing.assert_allclose(metrics["elbo"], -by_enumeration(labels, 0.0), rtol=1e-5)  # whatever alpha
-    np.testing.assert_allclose(metrics["elbo"], -(metrics["distortion"] + metrics["rate"]), rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["elbo"], -by_enumeration(labels, 0.0), rtol=1e-5
+    )  # whatever alpha
+    np.testing.assert_allclose(
+        metrics["elbo"], -(metrics["distortion"] + metrics["rate"]), rtol=1e-5
+    )
     known = np.array([y >= 0 for y in labels])
     assert metrics["labelled"] == pytest.approx(known.mean())
     right = log_q().argmax(1)[known] == np.array(labels)[known]
-    np.testing.assert_allclose(metrics["accuracy"], right.mean() if known.any() else np.nan, rtol=1e-6)
+    np.testing.assert_allclose(
+        metrics["accuracy"], right.mean() if known.any() else np.nan, rtol=1e-6
+    )
 
 
 def test_the_classes_differ():
-    assert np.ptp(elbos(), axis=0).min() > 0.1  # or an estimate with the classes in another order would pass
+    assert (
+        np.ptp(elbos(), axis=0).min() > 0.1
+    )  # or an estimate with the classes in another order would pass
 
 
 def test_the_classifier_learns_from_both():
     weights = {}
-    for labels, alpha in ((tuple(Y), 0.0), (tuple(Y), 3.0), ((0, 1, 2, 2, 1), 0.0), ((-1,) * B, 3.0)):
+    for labels, alpha in (
+        (tuple(Y), 0.0),
+        (tuple(Y), 3.0),
+        ((0, 1, 2, 2, 1), 0.0),
+        ((-1,) * B, 3.0),
+    ):
         _, gradient = graded(alpha, labels)
         leaves = jax.tree.leaves(gradient["params"]["classifier"])
         weights[labels, alpha] = np.concatenate([np.ravel(leaf) for leaf in leaves])
-    np.testing.assert_array_equal(weights[(0, 1, 2, 2, 1), 0.0], 0)  # labels known, and no weight on them
+    np.testing.assert_array_equal(
+        weights[(0, 1, 2, 2, 1), 0.0], 0
+    )  # labels known, and no weight on them
     assert np.abs(weights[(-1,) * B, 3.0]).max() > 1e-3  # from the bound itself
     assert np.abs(weights[tuple(Y), 3.0] - weights[tuple(Y), 0.0]).max() > 1e-3
 
@@ -117,7 +141,9 @@ def test_the_gradient_of_the_logits_by_hand():
     key_z, _ = jax.random.split(KEY)
     tiled, classes = jnp.tile(X, (C, 1)), jnp.repeat(jnp.arange(C), B)
     terms = MODEL.apply(PARAMS, tiled, key_z, y=classes, num_samples=K)
-    gradient = jax.grad(lambda logits: semi_supervised(terms, logits=logits, y=y, alpha=3.0)[0])(jnp.float32(log_q()))
+    gradient = jax.grad(lambda logits: semi_supervised(terms, logits=logits, y=y, alpha=3.0)[0])(
+        jnp.float32(log_q())
+    )
     q = np.exp(log_q())
     for b, label in enumerate(Y):
         if label >= 0:
@@ -146,7 +172,9 @@ def test_one_class_is_the_elbo():
     params = jit(model.init)(jax.random.key(0), X, KEY)
     batch = {"x": X, "y": jnp.array([0, -1, 0, -1, 0])}
     loss, metrics = jit(make_semi_supervised_loss_fn(model))(params, batch, KEY, 0)
-    expected, plain = jit(make_loss_fn(model, elbo))(params, {"x": X, "y": jnp.zeros(B, jnp.int32)}, KEY, 0)
+    expected, plain = jit(make_loss_fn(model, elbo))(
+        params, {"x": X, "y": jnp.zeros(B, jnp.int32)}, KEY, 0
+    )
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     for name in ("elbo", "distortion", "rate"):
         np.testing.assert_allclose(metrics[name], plain[name], rtol=1e-5)
@@ -169,4 +197,8 @@ def test_what_is_refused():
     with pytest.raises(ValueError, match="outputs of 5 rows and y of shape"):
         semi_supervised(terms, logits=jnp.zeros((B, C)), y=jnp.array(Y))
     with pytest.raises(ValueError, match="deterministic posterior has no density"):
-        semi_supervised(terms.replace(posterior=Deterministic(jnp.zeros((B, D)))), logits=jnp.zeros((B, C)), y=jnp.array(Y))
+        semi_supervised(
+            terms.replace(posterior=Deterministic(jnp.zeros((B, D)))),
+            logits=jnp.zeros((B, C)),
+            y=jnp.array(Y),
+        )

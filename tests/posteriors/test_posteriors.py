@@ -10,15 +10,26 @@ import pytest
 from scipy import special, stats
 
 from vae_jax import distributions, posteriors
-from vae_jax.distributions import DiagGaussian, Flowed, FullGaussian, OneHotCategorical, has_kl_terms, monte_carlo_kl
+from vae_jax.distributions import (
+    DiagGaussian,
+    Flowed,
+    FullGaussian,
+    OneHotCategorical,
+    has_kl_terms,
+    monte_carlo_kl,
+)
 from vae_jax.errors import InputError
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 
 B, F, D = 3, 5, 4
 log_prob = jit(lambda p, x: p.log_prob(x))
 sample = jit(lambda p, key, shape=(): p.sample(key, shape), static_argnums=2)
-sample_and_log_prob = jit(lambda p, key, shape=(): p.sample_and_log_prob(key, shape), static_argnums=2)
+sample_and_log_prob = jit(
+    lambda p, key, shape=(): p.sample_and_log_prob(key, shape), static_argnums=2
+)
 kl_divergence = jit(distributions.kl_divergence)
 kl_terms = jit(distributions.kl_terms)
 estimate = jit(monte_carlo_kl, static_argnums=3)
@@ -42,7 +53,9 @@ def apply(name, scale, h=None, dtype=jnp.float32):
 
     def params(key):
         first = head.init(key, h)
-        return first if scale is None else jax.tree.map(lambda leaf: normal(leaf.shape, scale), first)
+        return (
+            first if scale is None else jax.tree.map(lambda leaf: normal(leaf.shape, scale), first)
+        )
 
     return jit(lambda key, h: head.apply(params(key), h))(jax.random.key(0), jnp.asarray(h, dtype))
 
@@ -52,11 +65,19 @@ def test_a_head_gives_float32_of_any_features(name):
     q = apply(name, 1.0, dtype=jnp.bfloat16)
     z, log_q = sample_and_log_prob(q, jax.random.key(1), (2,))
     assert (q.batch_shape, q.event_shape) == ((B,), (D,))
-    assert (z.shape, log_q.shape, z.dtype, log_q.dtype) == ((2, B, D), (2, B), jnp.float32, jnp.float32)
-    assert q.centre.shape == (B, D)
+    assert (z.shape, log_q.shape, z.dtype, log_q.dtype) == (
+        (2, B, D),
+        (2, B),
+        jnp.float32,
+        jnp.float32,
+    )
+    assert q.center.shape == (B, D)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(q))
     np.testing.assert_allclose(log_prob(q, z), log_q, rtol=1e-3, atol=1e-2)
-    assert log_prob(q, z[:, :1]).shape == (2, B)  # the same values under the posterior of each example
+    assert log_prob(q, z[:, :1]).shape == (
+        2,
+        B,
+    )  # the same values under the posterior of each example
 
 
 @pytest.mark.parametrize("name", ["planar", "sylvester", "iaf"])
@@ -73,7 +94,11 @@ def test_flows_start_near_their_gaussian(name):
 @pytest.mark.parametrize("name", ["full_gaussian", "planar", "sylvester", "iaf"])
 def test_scales_stay_in_bounds(name):
     q = apply(name, 1.0, normal((B, F), 1e4))
-    scale = np.diagonal(q.scale_tril, axis1=1, axis2=2) if isinstance(q, FullGaussian) else q.base.stddev
+    scale = (
+        np.diagonal(q.scale_tril, axis1=1, axis2=2)
+        if isinstance(q, FullGaussian)
+        else q.base.stddev
+    )
     assert np.all((scale > 9e-4) & (scale < 55))
     assert np.all(np.isfinite(sample_and_log_prob(q, jax.random.key(0))[1]))
 
@@ -87,7 +112,9 @@ def test_sylvester_needs_at_most_as_many_columns_as_dimensions():
 
 
 def full(batch=(B,)):
-    lower = np.tril(normal((*batch, D, D), 0.7), -1) + np.eye(D) * np.exp(normal((*batch, D, 1), 0.5))
+    lower = np.tril(normal((*batch, D, D), 0.7), -1) + np.eye(D) * np.exp(
+        normal((*batch, D, 1), 0.5)
+    )
     return FullGaussian(jnp.asarray(normal((*batch, D))), jnp.float32(lower))
 
 
@@ -102,8 +129,12 @@ def test_full_gaussian_is_scipys():
     pairs = log_prob(q, x[:, :1])  # the same values for all
     for b in range(B):
         exact = stats.multivariate_normal(np.float64(q.mean[b]), covariance(q)[b])
-        np.testing.assert_allclose(values[:, b], exact.logpdf(np.float64(x[:, b])), rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(pairs[:, b], exact.logpdf(np.float64(x[:, 0])), rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            values[:, b], exact.logpdf(np.float64(x[:, b])), rtol=1e-4, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            pairs[:, b], exact.logpdf(np.float64(x[:, 0])), rtol=1e-4, atol=1e-4
+        )
     one = jax.tree.map(lambda leaf: leaf[0], q)
     np.testing.assert_allclose(log_prob(one, x[:, 0]), values[:, 0], rtol=1e-5)
     np.testing.assert_allclose(log_prob(one, x[0, 0]), values[0, 0], rtol=1e-5)
@@ -117,18 +148,22 @@ def test_full_gaussian_draws_have_its_moments_and_density():
     exact = covariance(q)
     variance = np.diagonal(exact, axis1=1, axis2=2)
     np.testing.assert_array_less(np.abs(np.float64(z).mean(0) - q.mean), 4 * np.sqrt(variance / n))
-    centred = np.float64(z) - np.float64(q.mean)
-    products = np.einsum("nbi,nbj->bij", centred, centred) / n
+    centerd = np.float64(z) - np.float64(q.mean)
+    products = np.einsum("nbi,nbj->bij", centerd, centerd) / n
     stderr = np.sqrt((exact**2 + variance[:, :, None] * variance[:, None, :]) / n)  # Isserlis
     np.testing.assert_array_less(np.abs(products - exact), 4 * stderr)
-    np.testing.assert_allclose(covariance(q.tempered(0.3)), 0.09 * exact, rtol=1e-5)
+    np.testing.assert_allclose(covariance(q.with_temperature(0.3)), 0.09 * exact, rtol=1e-5)
 
 
 @pytest.mark.parametrize("standard", [True, False])
 def test_full_gaussian_has_its_kl(standard):
     q = full()
     zeros = np.zeros(D, np.float32)
-    p = DiagGaussian(zeros, zeros) if standard else DiagGaussian(normal((B, D)), normal((B, D), 0.5, seed=1))
+    p = (
+        DiagGaussian(zeros, zeros)
+        if standard
+        else DiagGaussian(normal((B, D)), normal((B, D), 0.5, seed=1))
+    )
     kl = kl_divergence(q, p)
     inverse = np.exp(-np.float64(p.logvar))
     trace = (np.diagonal(covariance(q), axis1=1, axis2=2) * inverse).sum(-1)
@@ -142,7 +177,10 @@ def test_full_gaussian_has_its_kl(standard):
 
 def test_full_gaussian_without_covariance_is_the_diagonal_one():
     mean, logvar = normal((2, B, D))
-    q, diagonal = FullGaussian(mean, np.exp(logvar / 2)[..., None] * np.eye(D, dtype=np.float32)), DiagGaussian(mean, logvar)
+    q, diagonal = (
+        FullGaussian(mean, np.exp(logvar / 2)[..., None] * np.eye(D, dtype=np.float32)),
+        DiagGaussian(mean, logvar),
+    )
     x, p = normal((B, D), seed=2), DiagGaussian(normal((D,)), normal((D,), seed=1))
     np.testing.assert_allclose(log_prob(q, x), log_prob(diagonal, x), rtol=1e-5)
     np.testing.assert_allclose(kl_divergence(q, p), kl_divergence(diagonal, p), rtol=1e-5)
@@ -154,7 +192,9 @@ def test_full_gaussian_head_is_affine_below_the_diagonal():
     below = np.float64(h) @ normal((F, 6)) + normal((6,))
     sigma = np.diagonal(q.scale_tril, axis1=1, axis2=2)
     rows, columns = np.tril_indices(D, -1)
-    np.testing.assert_allclose(np.asarray(q.scale_tril)[:, rows, columns] / sigma[:, rows], below, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(q.scale_tril)[:, rows, columns] / sigma[:, rows], below, rtol=1e-4, atol=1e-5
+    )
     assert np.all(np.triu(q.scale_tril, 1) == 0)
 
 
@@ -181,9 +221,11 @@ def test_draws_are_exactly_one_hot_with_the_right_frequencies(temperature):
     assert np.all((by_variable == 0) | (by_variable == 1))
     assert np.all(by_variable.sum(-1) == 1)
     exact = probabilities(p)
-    np.testing.assert_array_less(np.abs(by_variable.mean(0, dtype=np.float64) - exact), 4 * np.sqrt(exact * (1 - exact) / n))
+    np.testing.assert_array_less(
+        np.abs(by_variable.mean(0, dtype=np.float64) - exact), 4 * np.sqrt(exact * (1 - exact) / n)
+    )
     np.testing.assert_allclose(np.reshape(p.mean, exact.shape), exact, rtol=1e-5)
-    np.testing.assert_allclose(p.centre, p.mean)
+    np.testing.assert_allclose(p.center, p.mean)
 
 
 def test_the_mass_is_that_of_the_discrete_variables():
@@ -228,13 +270,19 @@ def test_the_gradient_of_a_draw_is_that_of_the_relaxation(temperature):
         moved = np.zeros_like(logits)
         moved[place] = step
         exact = (relaxed(logits + moved) - relaxed(logits - moved)) / (2 * step)
-        assert float(np.reshape(gradient, logits.shape)[place]) == pytest.approx(exact, rel=1e-3, abs=1e-5)
+        assert float(np.reshape(gradient, logits.shape)[place]) == pytest.approx(
+            exact, rel=1e-3, abs=1e-5
+        )
     assert np.all(gradient != 0)
 
 
 def test_temperature_sharpens_what_is_drawn():
     p = categorical()
-    np.testing.assert_allclose(probabilities(p.tempered(0.5)), special.softmax(2 * np.log(probabilities(p)), -1), rtol=1e-4)
+    np.testing.assert_allclose(
+        probabilities(p.with_temperature(0.5)),
+        special.softmax(2 * np.log(probabilities(p)), -1),
+        rtol=1e-4,
+    )
     head = HEADS["gumbel_softmax"]
     assert head.latent_dim == D
     assert np.all(apply("gumbel_softmax", 1.0).temperature == 0.5)

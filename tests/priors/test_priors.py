@@ -9,13 +9,21 @@ import pytest
 from scipy import integrate, special, stats
 
 from vae_jax import likelihoods, nets, posteriors, priors
-from vae_jax.distributions import DiagGaussian, Flowed, MixtureOfGaussians, OneHotCategorical, monte_carlo_kl
+from vae_jax.distributions import (
+    DiagGaussian,
+    Flowed,
+    MixtureOfGaussians,
+    OneHotCategorical,
+    monte_carlo_kl,
+)
 from vae_jax.distributions.mixture import squared_distances
 from vae_jax.errors import InputError
 from vae_jax.models import VAE
 from vae_jax.objectives import elbo
 
-jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})  # a quarter of the time to compile
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 
 K, B, D, C, EVENT = 2, 5, 4, 3, (6,)
 log_prob = jit(lambda p, x: p.log_prob(x))
@@ -26,7 +34,7 @@ def normal(shape, scale=1.0, seed=0):
     return np.float32(scale * np.random.default_rng([seed, *shape]).normal(size=shape))
 
 
-def drawn(module, *args, scale=0.5):
+def random_params(module, *args, scale=0.5):
     """Parameters of the module's shapes, none of them zero, and no time to compile."""
     shapes = jax.eval_shape(functools.partial(module.init), jax.random.key(0), *args)
     return jax.tree.map(lambda leaf: normal(leaf.shape, scale), shapes)
@@ -38,7 +46,9 @@ def drawn(module, *args, scale=0.5):
 def mixture(batch=(), components=3, seed=0):
     shape = (*batch, components, D)
     return MixtureOfGaussians(
-        jnp.asarray(normal(shape, 1.0, seed)), normal(shape, 0.5, seed + 1), normal(shape[:-1], 1.0, seed + 2)
+        jnp.asarray(normal(shape, 1.0, seed)),
+        normal(shape, 0.5, seed + 1),
+        normal(shape[:-1], 1.0, seed + 2),
     )
 
 
@@ -55,7 +65,9 @@ def test_a_mixture_is_its_definition(batch):
     np.testing.assert_allclose(log_prob(p, z), np_log_prob(p, z), rtol=1e-5, atol=1e-5)
     assert (p.batch_shape, p.event_shape) == (batch, (D,))
     if batch:
-        np.testing.assert_allclose(log_prob(p, z[:, :1]), np_log_prob(p, z[:, :1]), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            log_prob(p, z[:, :1]), np_log_prob(p, z[:, :1]), rtol=1e-5, atol=1e-5
+        )
 
 
 def test_a_mixture_of_one_is_a_gaussian():
@@ -65,7 +77,9 @@ def test_a_mixture_of_one_is_a_gaussian():
     np.testing.assert_allclose(log_prob(p, z), log_prob(exact, z), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("sigma", "offset"), [(0.001, 0.0), (0.05, 0.0), (0.05, 100.0), (1.0, 0.0)])
+@pytest.mark.parametrize(
+    ("sigma", "offset"), [(0.001, 0.0), (0.05, 0.0), (0.05, 100.0), (1.0, 0.0)]
+)
 def test_narrow_components_far_from_the_origin_lose_nothing(sigma, offset):
     """500 components in 40 dimensions, scored at draws of theirs, against the definition in float64."""
     means = normal((500, 40)) + np.float32(offset)
@@ -108,7 +122,7 @@ def test_draws_of_a_mixture_have_its_moments(batch):
     np.testing.assert_allclose(p.mean, mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_array_less(np.abs(z.mean(0) - mean), 4 * z.std(0) / np.sqrt(n))
     np.testing.assert_array_less(np.abs((z**2).mean(0) - second), 4 * (z**2).std(0) / np.sqrt(n))
-    cold = np.float64(sample(p.tempered(1e-3), jax.random.key(0), (50,)))
+    cold = np.float64(sample(p.with_temperature(1e-3), jax.random.key(0), (50,)))
     distance = np.abs(cold[..., None, :] - np.float64(p.means)).max(-1).min(-1)
     assert distance.max() < 0.05  # at the mean of one component each
 
@@ -127,12 +141,14 @@ def test_a_learned_diagonal_starts_as_the_standard_normal():
 def test_a_conditional_normal_is_affine_in_c():
     c = normal((B, C))
     module = priors.ConditionalNormal(D)
-    params = drawn(module, c)
+    params = random_params(module, c)
     p = jit(module.apply)(params, c)
     kernel, bias = (params["params"]["mean"][name] for name in ("kernel", "bias"))
     np.testing.assert_allclose(p.mean, c @ kernel + bias, rtol=1e-5, atol=1e-6)
     logvar = params["params"]["logvar"]
-    np.testing.assert_allclose(p.logvar, c @ logvar["kernel"] + logvar["bias"], atol=0.05)  # far inside its bounds
+    np.testing.assert_allclose(
+        p.logvar, c @ logvar["kernel"] + logvar["bias"], atol=0.05
+    )  # far inside its bounds
 
 
 @pytest.mark.parametrize("kind", ["mixture", "coupling", "autoregressive"])
@@ -143,7 +159,7 @@ def test_a_prior_given_c_is_a_density_for_each_c(kind):
         "autoregressive": priors.AutoregressivePrior(D, 2, 7),
     }[kind]
     c, z = normal((B, C)), normal((K, B, D))
-    params = drawn(module, c)
+    params = random_params(module, c)
     p = jit(module.apply)(params, c)
     assert (p.batch_shape, p.event_shape) == ((B,), (D,))
     assert sample(p, jax.random.key(0)).shape == (B, D)
@@ -155,10 +171,12 @@ def test_a_prior_given_c_is_a_density_for_each_c(kind):
     assert np.all(np.abs(moved - values) > 1e-4)
 
 
-@pytest.mark.parametrize("module", [priors.CouplingPrior(2, 2, 8), priors.AutoregressivePrior(2, 2, 8)])
+@pytest.mark.parametrize(
+    "module", [priors.CouplingPrior(2, 2, 8), priors.AutoregressivePrior(2, 2, 8)]
+)
 def test_a_flow_prior_draws_from_its_density(module):
     """The share of draws in a quadrant is the integral of the density over it."""
-    n, p = 20_000, jit(module.apply)(drawn(module, scale=0.4))
+    n, p = 20_000, jit(module.apply)(random_params(module, scale=0.4))
     assert isinstance(p, Flowed)
     z = np.float64(sample(p, jax.random.key(0), (n,)))
     axes = [np.linspace(0, 3 * column.max(), 400) for column in z.T]
@@ -173,7 +191,9 @@ def test_a_flow_prior_starts_near_the_standard_normal():
     for module in (priors.CouplingPrior(D, 1), priors.AutoregressivePrior(D, 1)):
         p = jit(lambda key, module=module: module.apply(module.init(key)))(jax.random.key(0))
         zeros = np.zeros(D, np.float32)
-        mean, _ = jit(monte_carlo_kl, static_argnums=3)(jax.random.key(1), DiagGaussian(zeros, zeros), p, 1000)
+        mean, _ = jit(monte_carlo_kl, static_argnums=3)(
+            jax.random.key(1), DiagGaussian(zeros, zeros), p, 1000
+        )
         assert abs(mean) < 0.01
 
 
@@ -189,22 +209,27 @@ def test_uniform_categories():
 
 def vae(posterior, prior, **options):
     """A linear VAE of vectors."""
-    return VAE(nets.MLP((7,)), nets.MLP((7,)), posterior, prior, likelihoods.Gaussian(EVENT), **options)
+    return VAE(
+        nets.MLP((7,)), nets.MLP((7,)), posterior, prior, likelihoods.Gaussian(EVENT), **options
+    )
 
 
 def test_vamp_with_all_data_is_the_aggregate_posterior():
     x = np.random.default_rng(0).uniform(-1.9, 2.9, (30, *EVENT)).astype(np.float32)
     prior = priors.VampPrior(EVENT, 30, low=-2.0, high=3.0)
     model = vae(posteriors.DiagGaussianHead(D), prior)
-    params = drawn(model, x[:B], jax.random.key(0))
+    params = random_params(model, x[:B], jax.random.key(0))
     params["params"]["prior"]["raw_inputs"] = prior.to_raw(x)
     outputs = jit(model.apply)(params, x[:B], jax.random.key(0))
     assert outputs.kl is None
 
     w = params["params"]
-    h = np.maximum(np.float64(x) @ w["encoder"]["Dense_0"]["kernel"] + w["encoder"]["Dense_0"]["bias"], 0)
+    h = np.maximum(
+        np.float64(x) @ w["encoder"]["Dense_0"]["kernel"] + w["encoder"]["Dense_0"]["bias"], 0
+    )
     mean, logvar = (
-        h @ np.float64(w["posterior"][name]["kernel"]) + w["posterior"][name]["bias"] for name in ("mean", "logvar")
+        h @ np.float64(w["posterior"][name]["kernel"]) + w["posterior"][name]["bias"]
+        for name in ("mean", "logvar")
     )
     low, high = -14.0, 8.0
     logvar = low + np.logaddexp(0, logvar - low)
@@ -250,7 +275,9 @@ def test_vamp_refuses_what_it_is_not_made_for():
         return DiagGaussian(u, u)
 
     def init(c=None, encode=None, **bounds):
-        jax.eval_shape(lambda: priors.VampPrior(EVENT, 3, **bounds).init(jax.random.key(0), c, encode=encode))
+        jax.eval_shape(
+            lambda: priors.VampPrior(EVENT, 3, **bounds).init(jax.random.key(0), c, encode=encode)
+        )
 
     with pytest.raises(InputError, match="not conditional"):
         init(normal((B, C)), encode=encode)
@@ -293,14 +320,23 @@ TABLE = [  # posterior, prior, whether model and prior are given y, whether the 
 ]
 
 
-@pytest.mark.parametrize(("posterior", "prior", "given", "closed"), TABLE, ids=[f"{row[0]}-{row[1]}" for row in TABLE])
+@pytest.mark.parametrize(
+    ("posterior", "prior", "given", "closed"), TABLE, ids=[f"{row[0]}-{row[1]}" for row in TABLE]
+)
 def test_a_vae(posterior, prior, given, closed):
     """Finite terms of the right shapes, and a gradient to every parameter."""
     conditional, condition_prior = given
     conditioning = nets.OneHot(C) if conditional else None
-    model = vae(POSTERIORS[posterior], PRIORS[prior], conditioning=conditioning, condition_prior=condition_prior)
+    model = vae(
+        POSTERIORS[posterior],
+        PRIORS[prior],
+        conditioning=conditioning,
+        condition_prior=condition_prior,
+    )
     x, y = normal((B, *EVENT), seed=9), {"y": np.arange(B) % C} if conditional else {}
-    shapes = jax.eval_shape(functools.partial(model.init, **y), jax.random.key(0), x, jax.random.key(0))
+    shapes = jax.eval_shape(
+        functools.partial(model.init, **y), jax.random.key(0), x, jax.random.key(0)
+    )
 
     def loss(params):
         outputs = model.apply(params, x, jax.random.key(0), num_samples=K, **y)

@@ -8,7 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vae_jax import VAE, data, elbo, likelihoods, make_loss_fn, nets, parallel, posteriors, priors, reconstruction, train
+from vae_jax import (
+    VAE,
+    data,
+    elbo,
+    likelihoods,
+    make_loss_fn,
+    nets,
+    parallel,
+    posteriors,
+    priors,
+    reconstruction,
+    train,
+)
 from vae_jax.evaluation import make_evaluator
 
 STEPS, FEW, BATCH = 100, 30, 32
@@ -32,7 +44,13 @@ def initial():
     return train.init_state(jax.random.key(0), model, x[:1], tx)
 
 
-autoencoder = VAE(nets.MLP((16,)), nets.MLP((16,)), posteriors.DeterministicHead(3), priors.StandardNormal(3), model.likelihood)
+autoencoder = VAE(
+    nets.MLP((16,)),
+    nets.MLP((16,)),
+    posteriors.DeterministicHead(3),
+    priors.StandardNormal(3),
+    model.likelihood,
+)
 flat = autoencoder.clone(posterior=posteriors.DiagGaussianHead(3))
 noise_free_loss = make_loss_fn(autoencoder, reconstruction)
 
@@ -78,16 +96,20 @@ def run_pmap(initial, loss_fn, num_steps):
     return state, losses
 
 
-def run_lanes(mesh):
-    """Sixteen lanes that differ in seed and beta, two for each device."""
+def run_trials(mesh):
+    """Sixteen trials that differ in seed and beta, two for each device."""
 
-    def one_lane(state, beta, source):
+    def one_trial(state, beta, source):
         loss = make_loss_fn(flat, elbo, beta=beta)
         return train.train_epoch(state, source, loss_fn=loss, tx=tx, order=order, num_steps=10)
 
-    states = jax.vmap(lambda key: train.init_state(key, flat, x[:1], tx))(jax.random.split(jax.random.key(0), 16))
-    lanes = parallel.map_lanes(one_lane, chunk=1, mesh=mesh)
-    return lanes(states, np.linspace(0.5, 4.0, 16, dtype=np.float32), parallel.replicate(source, mesh))
+    states = jax.vmap(lambda key: train.init_state(key, flat, x[:1], tx))(
+        jax.random.split(jax.random.key(0), 16)
+    )
+    trials = parallel.map_trials(one_trial, chunk=1, mesh=mesh)
+    return trials(
+        states, np.linspace(0.5, 4.0, 16, dtype=np.float32), parallel.replicate(source, mesh)
+    )
 
 
 def rows_differ(state):
@@ -98,7 +120,7 @@ one_step, eight_step = run_steps(None), run_steps(mesh)
 one_epoch, eight_epoch = run_epoch(None), run_epoch(mesh)
 pmap_state, pmap_losses = run_pmap(initial, loss_fn, FEW)
 noise_free, _ = run_pmap(noise_free_initial, noise_free_loss, STEPS)
-one_lanes, eight_lanes = run_lanes(None), run_lanes(parallel.lanes_mesh(16))
+one_trials, eight_trials = run_trials(None), run_trials(parallel.trials_mesh(16))
 key = jax.random.key(0)
 params = one_step[0].params
 one_terms = make_evaluator(model, batch_size=64)(params, plain, key)
@@ -107,18 +129,26 @@ eight_terms = make_evaluator(model, batch_size=64, mesh=mesh)(
 )
 results = {
     "devices": jax.device_count(),
-    "batch_is_split": len(eight_step[0].params["params"]["posterior"]["mean"]["kernel"].sharding.device_set),
+    "batch_is_split": len(
+        eight_step[0].params["params"]["posterior"]["mean"]["kernel"].sharding.device_set
+    ),
     "step": distance(eight_step[0].params, one_step[0].params),
     "moved": distance(one_step[0].params, initial().params),
     "epoch": distance(eight_epoch[0].params, one_epoch[0].params),
-    "epoch_losses": float(np.abs(np.asarray(eight_epoch[1]["loss"]) / np.asarray(one_epoch[1]["loss"]) - 1).max()),
-    "lanes": distance(eight_lanes[0].params, one_lanes[0].params),
-    "lanes_are_split": len(eight_lanes[0].step.sharding.device_set),
-    "lanes_meshes": [0 if mesh is None else mesh.size for mesh in map(parallel.lanes_mesh, (1, 3, 4, 7, 9, 16))],
+    "epoch_losses": float(
+        np.abs(np.asarray(eight_epoch[1]["loss"]) / np.asarray(one_epoch[1]["loss"]) - 1).max()
+    ),
+    "trials": distance(eight_trials[0].params, one_trials[0].params),
+    "trials_are_split": len(eight_trials[0].step.sharding.device_set),
+    "trials_meshes": [
+        0 if mesh is None else mesh.size for mesh in map(parallel.trials_mesh, (1, 3, 4, 7, 9, 16))
+    ],
     "evaluation": [float(one_terms.elbo.mean()), float(eight_terms.elbo.mean())],
     "evaluated": [len(one_terms.elbo), len(eight_terms.elbo)],
     "pmap_losses": [np.mean(pmap_losses[:5]), np.mean(pmap_losses[-5:])],
-    "pmap_noise_free": distance(jax.tree.map(lambda leaf: leaf[0], noise_free.params), run_steps_without_noise().params),
+    "pmap_noise_free": distance(
+        jax.tree.map(lambda leaf: leaf[0], noise_free.params), run_steps_without_noise().params
+    ),
     "pmap_replicas_differ": rows_differ(pmap_state),
 }
 print(json.dumps(results))

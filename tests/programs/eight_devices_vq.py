@@ -15,7 +15,11 @@ from vae_jax.posteriors import quantizers
 STEPS, M = 12, 16
 x = jax.random.uniform(jax.random.key(1), (32, 6))
 model = VQVAE(
-    nets.MLP((8,)), quantizers.VectorQuantizer(M, 3), nets.MLP((8,)), likelihoods.Gaussian((6,)), priors.UniformCodes((2, 2), M)
+    nets.MLP((8,)),
+    quantizers.VectorQuantizer(M, 3),
+    nets.MLP((8,)),
+    likelihoods.Gaussian((6,)),
+    priors.UniformCodes((2, 2), M),
 )
 loss_fn, tx = objectives.make_vq_loss_fn(model), optax.sgd(1e-2)
 average = functools.partial(objectives.vq_post_update, decay=0.7)
@@ -56,7 +60,12 @@ mesh = parallel.data_mesh()
 one, eight = (run(where, average()) for where in (None, mesh))
 plain = run(None, average(revive_below=None))
 mapped = run_pmap(average(revive_below=None))
-moved = np.abs(np.asarray(one.params["codebook"]["quantizer"]["counts"] - plain.params["codebook"]["quantizer"]["counts"]))
+moved = np.abs(
+    np.asarray(
+        one.params["codebook"]["quantizer"]["counts"]
+        - plain.params["codebook"]["quantizer"]["counts"]
+    )
+)
 print(
     json.dumps(
         {
@@ -64,8 +73,12 @@ print(
             "moved": distance(one.params, initial().params),
             "revived": int((moved > 1e-3).sum()),
             "jit": distance(eight.params, one.params),
-            "pmap_averages": distance(jax.tree.map(lambda leaf: leaf[0], mapped.params), plain.params),
-            "pmap_replicas_differ": max(float(jnp.abs(leaf - leaf[:1]).max()) for leaf in jax.tree.leaves(mapped.params)),
+            "pmap_averages": distance(
+                jax.tree.map(lambda leaf: leaf[0], mapped.params), plain.params
+            ),
+            "pmap_replicas_differ": max(
+                float(jnp.abs(leaf - leaf[:1]).max()) for leaf in jax.tree.leaves(mapped.params)
+            ),
         }
     )
 )

@@ -40,7 +40,10 @@ def test_operations_by_hand():
 
 @pytest.mark.parametrize("task", NETWORK_TASKS, ids=lambda task: task.name)
 def test_operations_agree_with_xla(task):
-    network, batch = bare.NETWORKS[task.network], 64  # enough to outweigh the optimizer, which is not there
+    network, batch = (
+        bare.NETWORKS[task.network],
+        64,
+    )  # enough to outweigh the optimizer, which is not there
     params = jax.eval_shape(functools.partial(bare.init, network))
     x = jax.ShapeDtypeStruct((batch, *task.images(1).shape[1:]), jnp.float32)
     noise = jax.ShapeDtypeStruct((batch, network.shapes["posterior"][-1] // 2), jnp.float32)
@@ -54,7 +57,9 @@ def test_operations_agree_with_xla(task):
 @pytest.mark.parametrize("task", NETWORK_TASKS, ids=lambda task: task.name)
 def test_all_have_the_same_parameters(task):
     ours = num_parameters_of_ours(task)
-    assert sum(leaf.size for leaf in jax.tree.leaves(bare.init(bare.NETWORKS[task.network]))) == ours
+    assert (
+        sum(leaf.size for leaf in jax.tree.leaves(bare.init(bare.NETWORKS[task.network]))) == ours
+    )
     torch = pytest.importorskip("torch")
     from benchmarks.torch_models import NETWORKS, VAE
 
@@ -67,7 +72,10 @@ def test_all_have_the_same_parameters(task):
 def test_the_vq_vae_is_the_same_for_all():
     task = TASKS["vqvae"]
     config = task.make_config()
-    assert (config.objective.commitment, config.optimizer.learning_rate) == (task.beta, task.learning_rate)
+    assert (config.objective.commitment, config.optimizer.learning_rate) == (
+        task.beta,
+        task.learning_rate,
+    )
     encoder = builders.build_model(config, (32, 32, 3)).encoder
     x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params = jax.eval_shape(encoder.init, jax.random.key(0), x)
@@ -89,12 +97,19 @@ def test_pytorch_averages_the_codebook_as_we_do():
     from vae_jax.objectives import vq_post_update
 
     model, rng = VQVAE(0.25, num_codes=5, code_dim=2), np.random.default_rng(0)
-    book = {name: np.array(getattr(model, name)) for name in ("counts", "sums")} | {"embedding": np.array(model.codebook)}
+    book = {name: np.array(getattr(model, name)) for name in ("counts", "sums")} | {
+        "embedding": np.array(model.codebook)
+    }
     vectors, codes = rng.normal(size=(30, 2)).astype(np.float32), rng.integers(0, 4, 30)
     model.average(torch.from_numpy(vectors), torch.from_numpy(codes))
     chosen = np.eye(5, dtype=np.float32)[codes]
-    statistics, params = {"counts": chosen.mean(0), "sums": chosen.T @ vectors / 30}, {"codebook": {"quantizer": book}}
-    ours = vq_post_update(revive_below=None)(params, params, statistics, jax.random.key(0), 0)["codebook"]["quantizer"]
+    statistics, params = (
+        {"counts": chosen.mean(0), "sums": chosen.T @ vectors / 30},
+        {"codebook": {"quantizer": book}},
+    )
+    ours = vq_post_update(revive_below=None)(params, params, statistics, jax.random.key(0), 0)[
+        "codebook"
+    ]["quantizer"]
     np.testing.assert_allclose(ours["embedding"], model.codebook, rtol=1e-5)
     np.testing.assert_allclose(ours["counts"], model.counts, rtol=1e-5)
 
@@ -118,7 +133,11 @@ def test_the_order_alternates_and_the_median_is_taken():
 
     measured = rounds.measure({name: functools.partial(run, name) for name in "ab"}, 3)
     assert "".join(calls) == "abbaab"
-    assert rounds.summary(measured["a"]) == {"rate": 4.0, "rates": [8.0, 2.0, 4.0], "memory_mb": 5.0}
+    assert rounds.summary(measured["a"]) == {
+        "rate": 4.0,
+        "rates": [8.0, 2.0, 4.0],
+        "memory_mb": 5.0,
+    }
     assert rounds.summary(measured["b"])["rate"] == 8.0
 
 
@@ -161,25 +180,38 @@ def numbers(rate, **more):
 
 
 def test_the_table():
-    results = {"vae_jax": numbers(3000.0), "torch_eager": numbers(1000.0), "torch_compile": numbers(1500.0)}
+    results = {
+        "vae_jax": numbers(3000.0),
+        "torch_eager": numbers(1000.0),
+        "torch_compile": numbers(1500.0),
+    }
     compared = report.with_ratios(results, flops=1_000, peak=30e6)
     assert compared["vae_jax"]["to_pytorch"] == 2
     assert compared["vae_jax"]["share_of_peak"] == pytest.approx(0.1)
     lines = report.table(report.HEADER, report.train_rows({"mlp128": compared})).splitlines()
     assert len({line.count("|") for line in lines}) == 1
     assert lines[1].startswith("| --- | --- | ---: |")
-    assert lines[2] == "| VAE 784-400-20, batch 128 | vae_jax | 3,000 | 2.00 | 10.0% | 1.2 | 2.0 | 1,234 |"
+    assert (
+        lines[2]
+        == "| VAE 784-400-20, batch 128 | vae_jax | 3,000 | 2.00 | 10.0% | 1.2 | 2.0 | 1,234 |"
+    )
 
 
 def test_the_table_without_pytorch_or_peak():
-    compared = report.with_ratios({"vae_jax": numbers(3000.0, device_memory_mb=7.0)}, flops=1, peak=None)
+    compared = report.with_ratios(
+        {"vae_jax": numbers(3000.0, device_memory_mb=7.0)}, flops=1, peak=None
+    )
     (row,) = report.train_rows({"conv": compared})
     assert row[3:5] == ["-", "-"]
     assert row[-1] == "7"
 
 
 def test_everything_is_written_as_json(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(main, "compete", lambda kind, who, *_: {name: numbers(1e3, idle=0.1, rates=[1e3]) for name in who})
+    monkeypatch.setattr(
+        main,
+        "compete",
+        lambda kind, who, *_: {name: numbers(1e3, idle=0.1, rates=[1e3]) for name in who},
+    )
     with flagsaver.flagsaver():
         flags.FLAGS(["main", "--tasks=conv", f"--out={tmp_path}/b.json"])
         main.main(["main"])
@@ -193,7 +225,11 @@ def test_everything_is_written_as_json(monkeypatch, tmp_path, capsys):
 
 def test_images_are_what_they_are_said_to_be():
     digits, sprites = TASKS["mlp128"].images(500), CONV.images(500)
-    assert (digits.dtype, digits.shape[1:], sprites.shape[1:]) == (np.uint8, (28, 28, 1), (64, 64, 1))
+    assert (digits.dtype, digits.shape[1:], sprites.shape[1:]) == (
+        np.uint8,
+        (28, 28, 1),
+        (64, 64, 1),
+    )
     assert 0.1 < digits.mean() / 255 < 0.16
     assert set(np.unique(sprites)) == {0, 255}
 
@@ -202,14 +238,25 @@ def test_jobs_name_commands(tmp_path):
     sweep = process.JOBS["sweep"].commands(tmp_path, tmp_path, 10)
     assert len(sweep["one program"]) == 1
     assert len(sweep["one after the other"]) == process.NUM_SEEDS
-    assert process.JOBS["beta_vae"].commands(tmp_path, tmp_path, 10)["vae_jax"][0][:3] == [sys.executable, "-m", "vae_jax.main"]
+    assert process.JOBS["beta_vae"].commands(tmp_path, tmp_path, 10)["vae_jax"][0][:3] == [
+        sys.executable,
+        "-m",
+        "vae_jax.main",
+    ]
 
 
 def test_pytorch_does_the_job_of_our_config():
     config = CONV.make_config()
     c, d = config.train, process.BETA_VAE
-    assert (c.batch_size, c.log_every, c.eval_every) == (d["batch_size"], d["log_every"], d["eval_every"])
-    assert (config.optimizer.learning_rate, config.objective.beta) == (d["learning_rate"], d["beta"])
+    assert (c.batch_size, c.log_every, c.eval_every) == (
+        d["batch_size"],
+        d["log_every"],
+        d["eval_every"],
+    )
+    assert (config.optimizer.learning_rate, config.objective.beta) == (
+        d["learning_rate"],
+        d["beta"],
+    )
     assert (CONV.learning_rate, CONV.beta) == (d["learning_rate"], d["beta"])
 
 

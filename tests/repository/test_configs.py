@@ -23,7 +23,14 @@ def test_a_config_runs_in_two_minutes(name, tmp_path):
         shorter = shorter[:1]
     start = time.monotonic()
     run = subprocess.run(
-        [sys.executable, "-m", "vae_jax.main", f"--config=configs/{name}.py", f"--workdir={tmp_path}", *shorter],
+        [
+            sys.executable,
+            "-m",
+            "vae_jax.main",
+            f"--config=configs/{name}.py",
+            f"--workdir={tmp_path}",
+            *shorter,
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -33,5 +40,7 @@ def test_a_config_runs_in_two_minutes(name, tmp_path):
     assert run.returncode == 0, run.stderr
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["test"]["distortion"] is not None
-    assert {"reconstructions.png", "learning_curves.png"} <= {path.name for path in (tmp_path / "figures").iterdir()}
+    assert {"reconstructions.png", "learning_curves.png"} <= {
+        path.name for path in (tmp_path / "figures").iterdir()
+    }
     assert seconds < 120

@@ -47,7 +47,11 @@ ORDER = [  # a module stands on the first of these that it is in; those below it
 
 
 def floor(module):
-    found = [number for number, name in enumerate(ORDER) if module == name or module.startswith(name + ".")]
+    found = [
+        number
+        for number, name in enumerate(ORDER)
+        if module == name or module.startswith(name + ".")
+    ]
     return found[0] if found else None
 
 
@@ -82,4 +86,12 @@ def test_the_core_imports_little():
         for node in ast.parse(text).body
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
-    assert {top.split(".")[0] for top in tops} == {"functools", "collections", "typing", "jax", "optax", "flax", "vae_jax"}
+    assert {top.split(".")[0] for top in tops} == {
+        "functools",
+        "collections",
+        "typing",
+        "jax",
+        "optax",
+        "flax",
+        "vae_jax",
+    }

@@ -18,7 +18,15 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = pathlib.Path(__file__).parents[2]
 NOTEBOOK = ROOT / "colab" / "vae_in_jax.ipynb"
-FIGURES = {"data", "curve", "reconstruct", "sample", "interpolate", "beta-plane", "beta-samples"}  # cells that draw one
+FIGURES = {
+    "data",
+    "curve",
+    "reconstruct",
+    "sample",
+    "interpolate",
+    "beta-plane",
+    "beta-samples",
+}  # cells that draw one
 SMALL = {
     "num_steps": 60,
     "steps_per_call": 30,
@@ -55,8 +63,12 @@ def kernel(tmp_path, monkeypatch):
     write_kernel_spec(tmp_path / "kernels" / "this-python")
     monkeypatch.setenv("JUPYTER_PATH", os.fspath(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", os.fspath(tmp_path / "ipython"))
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # most of the time goes into compiling
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [os.fspath(ROOT), os.environ.get("PYTHONPATH")])))
+    monkeypatch.setenv(
+        "JAX_DISABLE_MOST_OPTIMIZATIONS", "1"
+    )  # most of the time goes into compiling
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join(filter(None, [os.fspath(ROOT), os.environ.get("PYTHONPATH")]))
+    )
     return "this-python"
 
 
@@ -65,11 +77,17 @@ def code_cells(notebook):
 
 
 def text(cell):
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream" and output.name == "stdout")
+    return "".join(
+        output.text
+        for output in cell.outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    )
 
 
 def figures(cell):
-    images = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+    images = [
+        output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})
+    ]
     return [base64.b64decode(image) for image in images]
 
 
@@ -86,7 +104,11 @@ def test_the_notebook_runs(notebook, kernel, tmp_path):
     shrink(cells)
     notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
     nbclient.NotebookClient(
-        notebook, kernel_name=kernel, timeout=300, coalesce_streams=True, resources={"metadata": {"path": os.fspath(tmp_path)}}
+        notebook,
+        kernel_name=kernel,
+        timeout=300,
+        coalesce_streams=True,
+        resources={"metadata": {"path": os.fspath(tmp_path)}},
     ).execute()  # CellExecutionError from any cell
 
     got = json.loads(text(notebook.cells[-1]))
@@ -97,14 +119,20 @@ def test_the_notebook_runs(notebook, kernel, tmp_path):
     assert got["step"] == SMALL["num_steps"] == len(got["losses"])
     by_step = [float(loss) for loss in re.findall(r"loss (\S+)", text(cells["step"]))]
     assert len(by_step) == 3
-    assert by_step == pytest.approx(got["losses"][:3], abs=1e-3)  # the plain loop and the compiled one
+    assert by_step == pytest.approx(
+        got["losses"][:3], abs=1e-3
+    )  # the plain loop and the compiled one
 
     test = got["test"]
     assert len(got["valid"]) == 2
-    assert -math.log(2) * 64 < test["elbo"] < got["iwae"] < 0  # learned something; the tighter bound is tighter
+    assert (
+        -math.log(2) * 64 < test["elbo"] < got["iwae"] < 0
+    )  # learned something; the tighter bound is tighter
     assert test["elbo"] == pytest.approx(-test["distortion"] - test["rate"], abs=1e-3)
     one, four = got["betas"]
-    assert one["elbo"] == pytest.approx(test["elbo"], abs=0.05)  # under vmap the run of beta = 1 is the run above
+    assert one["elbo"] == pytest.approx(
+        test["elbo"], abs=0.05
+    )  # under vmap the run of beta = 1 is the run above
     assert four["rate"] < one["rate"]
     assert four["distortion"] > one["distortion"]
 
@@ -114,12 +142,23 @@ def test_the_stored_notebook_is_fit_to_be_read(notebook):
     assert NOTEBOOK.stat().st_size < 700_000
     assert notebook.metadata.kernelspec.name == "python3"
     cells = code_cells(notebook)
-    assert [cell.execution_count for cell in cells.values()] == list(range(1, len(cells) + 1))  # one run, in order
+    assert [cell.execution_count for cell in cells.values()] == list(
+        range(1, len(cells) + 1)
+    )  # one run, in order
     outputs = [output for cell in cells.values() for output in cell.outputs]
-    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert not [
+        output
+        for output in outputs
+        if output.output_type == "error" or output.get("name") == "stderr"
+    ]
     assert {name for name, cell in cells.items() if figures(cell)} == FIGURES
-    words = "\n".join(json.dumps(output.get("data", {}).get("text/plain", output.get("text", ""))) for output in outputs)
-    assert not re.search(r"site-packages|(?<!\w)/(home|root|tmp|Users|usr|work|content)\b|Warning", words)
+    words = "\n".join(
+        json.dumps(output.get("data", {}).get("text/plain", output.get("text", "")))
+        for output in outputs
+    )
+    assert not re.search(
+        r"site-packages|(?<!\w)/(home|root|tmp|Users|usr|work|content)\b|Warning", words
+    )
 
 
 def test_no_cell_installs_a_jax(notebook):
@@ -133,9 +172,15 @@ def test_no_cell_installs_a_jax(notebook):
 def test_the_install_cell_where_the_package_is_missing(notebook, monkeypatch, source):
     cell = code_cells(notebook)["install"].source
     assert 'SOURCE = ""' in cell
-    program = TransformerManager().transform_cell(cell.replace('SOURCE = ""', f"SOURCE = {source!r}"))
+    program = TransformerManager().transform_cell(
+        cell.replace('SOURCE = ""', f"SOURCE = {source!r}")
+    )
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *args: None if name == "vae_jax" else find_spec(name, *args))
+    monkeypatch.setattr(
+        importlib.util,
+        "find_spec",
+        lambda name, *args: None if name == "vae_jax" else find_spec(name, *args),
+    )
     calls = []
 
     class Shell:

@@ -28,5 +28,7 @@ def test_every_file_it_names_is_there():
     root = pathlib.Path(__file__).parents[2]
     named = set(re.findall(r"`((?:configs/|vae_jax/|colab/)?[\w/]+\.(?:py|ipynb|md))`", README))
     assert len(named) > 8
-    missing = [n for n in named if not any((root / f / n).exists() for f in ("", "vae_jax", "configs"))]
+    missing = [
+        n for n in named if not any((root / f / n).exists() for f in ("", "vae_jax", "configs"))
+    ]
     assert not missing

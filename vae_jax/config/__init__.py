@@ -16,7 +16,15 @@ from vae_jax.config.fields import (
     Sweep,
     Train,
 )
-from vae_jax.config.tree import check_field, check_same, check_types, differences, flatten, from_dict, value_of
+from vae_jax.config.tree import (
+    check_field,
+    check_same,
+    check_types,
+    differences,
+    flatten,
+    from_dict,
+    value_of,
+)
 
 __all__ = [
     "Codes",

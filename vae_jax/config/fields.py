@@ -10,11 +10,15 @@ class Data:
     name: str = "digits"  # sprites, digits, npz, or a name of tensorflow-datasets
     dir: str = ""  # where tensorflow-datasets finds or puts its files
     path: str = ""  # when name is npz: the .npz file, or a folder of .npy files
-    values: str = "scaled"  # scaled: integers 0 to 255 become [0, 1]; counts: whole numbers as they are
+    values: str = (
+        "scaled"  # scaled: integers 0 to 255 become [0, 1]; counts: whole numbers as they are
+    )
     binarization: str = "none"  # none, static, dynamic, threshold
     valid_fraction: float = 0.1  # of train, where the source has no validation split
     leave_out: int = -1  # a class that all splits are without, for anomaly detection; -1: none
-    num_labels: int = 0  # of training examples that keep their label, for semi-supervised models; 0: all
+    num_labels: int = (
+        0  # of training examples that keep their label, for semi-supervised models; 0: all
+    )
     streaming: bool = False  # whether training images stay on disk or on the host, and come batch by batch; same numbers
     workers: int = 0  # of streaming: processes that read; 0: a thread does
 
@@ -23,20 +27,30 @@ class Data:
 class Model:
     """The parts of the model."""
 
-    kind: str = "vae"  # vae, vq (codes from a codebook, see `Codes`), hierarchical (see `Hierarchy`)
+    kind: str = (
+        "vae"  # vae, vq (codes from a codebook, see `Codes`), hierarchical (see `Hierarchy`)
+    )
     network: str = "mlp"  # mlp, conv, burgess, resnet (of vq): encoder and decoder
     hidden: tuple[int, ...] = (400,)  # dense widths, encoder order; the decoder's are reversed
     channels: tuple[int, ...] = (32, 64)  # of conv, encoder order
     activation: str = "relu"  # relu, gelu, silu, tanh
     dtype: str = "float32"  # float32, bfloat16: of the compute of networks; parameters and densities are float32 in both
     latent_dim: int = 10  # D; of gumbel_softmax, the number of categorical variables
-    conditioning: str = "none"  # none, label (y one of num_classes), vector (y of num_classes entries)
+    conditioning: str = (
+        "none"  # none, label (y one of num_classes), vector (y of num_classes entries)
+    )
     num_classes: int = 10
-    condition_prior: bool = False  # whether y is given to the prior too, and not only to encoder and decoder
+    condition_prior: bool = (
+        False  # whether y is given to the prior too, and not only to encoder and decoder
+    )
     posterior: str = "diag_gaussian"  # diag_gaussian, full_gaussian, planar, iaf, sylvester, gumbel_softmax, deterministic
-    posterior_scale: str = "bounded"  # bounded, softplus: how the log-variance of diag_gaussian is kept finite
+    posterior_scale: str = (
+        "bounded"  # bounded, softplus: how the log-variance of diag_gaussian is kept finite
+    )
     posterior_flows: int = 4  # flows of planar, iaf, sylvester
-    posterior_width: int = 64  # of the networks of iaf; of sylvester, at most so many orthogonal vectors
+    posterior_width: int = (
+        64  # of the networks of iaf; of sylvester, at most so many orthogonal vectors
+    )
     categories: int = 10  # of each variable of gumbel_softmax
     temperature: float = 0.5  # of gumbel_softmax
     prior: str = "standard_normal"  # standard_normal, diag_gaussian, mixture, vamp, coupling, autoregressive, uniform
@@ -58,15 +72,21 @@ class Codes:
     """The discrete codes of a model of kind vq."""
 
     quantizer: str = "vq"  # vq (a codebook), fsq (rounding on a grid)
-    grid: tuple[int, ...] = (4,)  # of networks that give a vector: so many codes; resnet has that of its features
+    grid: tuple[int, ...] = (
+        4,
+    )  # of networks that give a vector: so many codes; resnet has that of its features
     num_codes: int = 512  # of vq
     code_dim: int = 64  # of vq
     levels: tuple[int, ...] = (8, 5, 5, 5)  # of fsq
     ema: bool = True  # whether the codebook follows averages of what it codes, and not the gradient of its loss
     decay: float = 0.99  # of those averages
-    revive_below: float = 0.1  # a code with less than this part of an equal share of use is replaced; 0 is off
+    revive_below: float = (
+        0.1  # a code with less than this part of an equal share of use is replaced; 0 is off
+    )
     prior: str = "uniform"  # uniform, pixelcnn (fitted in the last prior_steps)
-    prior_steps: int = 0  # of train.num_steps, the last ones: they fit the prior to the codes and hold all else
+    prior_steps: int = (
+        0  # of train.num_steps, the last ones: they fit the prior to the codes and hold all else
+    )
     prior_features: int = 64  # of pixelcnn
     prior_layers: int = 4
 
@@ -76,15 +96,20 @@ class Hierarchy:
     """The stochastic layers of a model of kind hierarchical, from the top down."""
 
     stack: str = ""  # of networks conv: resolution x layers, "1x1 4x2 8x2"
-    latents: tuple[int, ...] = (10, 20)  # of network mlp: size of each z; of conv: channels of each z, one or one an entry
+    latents: tuple[int, ...] = (
+        10,
+        20,
+    )  # of network mlp: size of each z; of conv: channels of each z, one or one an entry
     widths: tuple[int, ...] = (64, 128)  # of the state beside each, likewise
     blocks: int = 1  # residual blocks after each layer
-    remat: bool = False  # whether activations are computed again in the backward pass, to save memory
+    remat: bool = (
+        False  # whether activations are computed again in the backward pass, to save memory
+    )
 
 
 @dataclasses.dataclass
 class Objective:
-    """What is minimised."""
+    """What is minimized."""
 
     name: str = "elbo"  # see OBJECTIVES in vae_jax/experiment/builders/loss.py
     num_samples: int = 1  # K, draws of z per example
@@ -97,8 +122,12 @@ class Objective:
     capacity: float = 0.0  # final C of beta |R - C|, nats; 0 is off
     capacity_steps: int = 0  # C grows linearly from 0 over these
     layer_free_bits: float = 0.0  # nats per layer of a hierarchy, likewise
-    kl_balancing: float = 0.0  # from 0 to 1: balance of the layers of a hierarchy; falls to 0 over beta_steps
-    num_groups: int = 1  # of miwae and piwae: num_samples draws are so many groups of num_samples / num_groups
+    kl_balancing: float = (
+        0.0  # from 0 to 1: balance of the layers of a hierarchy; falls to 0 over beta_steps
+    )
+    num_groups: int = (
+        1  # of miwae and piwae: num_samples draws are so many groups of num_samples / num_groups
+    )
     ciwae_weight: float = 0.5  # of the ELBO in ciwae
     renyi_alpha: float = 0.5
     mi_weight: float = 1.0  # of beta_tc: of the index-code mutual information
@@ -115,13 +144,15 @@ class Objective:
     commitment: float = 0.25  # of vq
     codebook_weight: float = 1.0  # of vq, without ema
     classifier_weight: float = 50.0  # of m2, on the cross-entropy of each labelled example
-    corruption: str = "none"  # none, gaussian, masking, salt_and_pepper: of the encoder's input, in training
+    corruption: str = (
+        "none"  # none, gaussian, masking, salt_and_pepper: of the encoder's input, in training
+    )
     corruption_level: float = 0.0  # standard deviation or rate
 
 
 @dataclasses.dataclass
 class Optimizer:
-    """How it is minimised."""
+    """How it is minimized."""
 
     name: str = "adam"  # adam, adamw, adamax
     learning_rate: float = 1e-3
@@ -130,7 +161,9 @@ class Optimizer:
     weight_decay: float = 0.0  # of adamw
     clip_norm: float = 0.0  # global norm of the gradient; 0 is off
     ema_decay: float = 0.0  # of the parameter average that evaluation uses; 0 is off
-    critic_rate: float = 1e-4  # learning rate of the critic of objective factor, under Adam with b1 = 0.5, b2 = 0.9
+    critic_rate: float = (
+        1e-4  # learning rate of the critic of objective factor, under Adam with b1 = 0.5, b2 = 0.9
+    )
 
 
 @dataclasses.dataclass
@@ -140,7 +173,9 @@ class Train:
     num_steps: int = 2_000
     batch_size: int = 128
     log_every: int = 100  # steps; also the number of steps in one compiled call
-    eval_every: int = 1_000  # steps between evaluations on validation, each followed by a checkpoint
+    eval_every: int = (
+        1_000  # steps between evaluations on validation, each followed by a checkpoint
+    )
     keep_checkpoints: int = 2  # newest ones, beside the best
     max_skipped_in_a_row: int = 50  # non-finite steps after which the run stops
 
@@ -152,19 +187,29 @@ class Evaluation:
     batch_size: int = 256
     num_samples: int = 1  # K in the final evaluation
     seed: int = 0
-    metrics: tuple[str, ...] = ()  # beside the bound: see METRICS in vae_jax/experiment/metrics/registry.py
+    metrics: tuple[
+        str, ...
+    ] = ()  # beside the bound: see METRICS in vae_jax/experiment/metrics/registry.py
     likelihood_samples: int = 1_000  # K of each estimate of log p(x)
-    annealed_examples: int = 32  # test examples of annealed importance sampling, and as many simulated ones
+    annealed_examples: int = (
+        32  # test examples of annealed importance sampling, and as many simulated ones
+    )
     annealed_chains: int = 8
     annealed_temperatures: int = 400
     decomposition_samples: int = 2_000  # draws of the aggregate posterior
-    gap_examples: int = 100  # test examples whose posterior is optimised
+    gap_examples: int = 100  # test examples whose posterior is optimized
     gap_steps: int = 500
-    population: int = 20_000  # examples whose codes disentanglement and representation take, at most
-    num_generated: int = 5_000  # of quality: samples, and test images that they are compared with, at most
+    population: int = (
+        20_000  # examples whose codes disentanglement and representation take, at most
+    )
+    num_generated: int = (
+        5_000  # of quality: samples, and test images that they are compared with, at most
+    )
     features: str = ""  # of quality: the .npz of a feature network; empty: it is trained, and kept in the workdir
     feature_steps: int = 1_500  # of its training
-    anomaly: str = ""  # other data: an .npz file or a name as data.name; empty: the class data.leave_out
+    anomaly: str = (
+        ""  # other data: an .npz file or a name as data.name; empty: the class data.leave_out
+    )
     anomaly_examples: int = 2_000  # of each kind, at most
     anomaly_quantile: float = 0.95  # of validation scores, above which an example is flagged
     augmentation_examples: int = 1_000  # labelled ones that a classifier is trained on, at most
@@ -179,7 +224,7 @@ class Evaluation:
 
 @dataclasses.dataclass
 class Sweep:
-    """Values of a hyper-parameter: one lane for every combination, all trained in one program. Empty lists are no sweep."""
+    """Values of a hyper-parameter: one trial for every combination, all trained in one program. Empty lists are no sweep."""
 
     seed: tuple[int, ...] = ()
     beta: tuple[float, ...] = ()  # of objective, and so all down to commitment
@@ -212,7 +257,7 @@ class Sweep:
     clip_norm: tuple[float, ...] = ()
     ema_decay: tuple[float, ...] = ()
     critic_rate: tuple[float, ...] = ()
-    chunk: int = 0  # lanes under one vmap at a time; 0: one on the CPU, all of a device elsewhere
+    chunk: int = 0  # trials under one vmap at a time; 0: one on the CPU, all of a device elsewhere
 
 
 @dataclasses.dataclass

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from vae_jax.config.fields import Config
-from vae_jax.errors import InputError, nearest, shortened, shown
+from vae_jax.errors import InputError, format_value, suggest, truncate
 
 
 def flatten(config: Config) -> dict[str, Any]:
@@ -24,12 +24,16 @@ def check_types(group: Any, prefix: str) -> None:
         kind = kinds[name]
         if dataclasses.is_dataclass(kind):
             if not isinstance(value, kind):
-                raise InputError(f"config.{field} = {shown(value)}: must be a {kind.__name__}")
+                raise InputError(
+                    f"config.{field} = {format_value(value)}: must be a {kind.__name__}"
+                )
             check_types(value, f"{field}.")
         elif not _is_a(value, kind):
-            raise InputError(f"config.{field} = {shown(value)}: must be {_KINDS[kind]}")
+            raise InputError(f"config.{field} = {format_value(value)}: must be {_KINDS[kind]}")
         elif any(isinstance(entry, int) and abs(entry) >= 2**63 for entry in _entries(value)):
-            raise InputError(f"config.{field} = {shown(value)}: must be below 2^63; no number that is meant has more digits")
+            raise InputError(
+                f"config.{field} = {format_value(value)}: must be below 2^63; no number that is meant has more digits"
+            )
 
 
 _KINDS = {
@@ -49,7 +53,9 @@ def _entries(value: Any) -> Collection[Any]:
 
 def _is_a(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is tuple:
-        return isinstance(value, tuple | list) and all(_is_a(entry, typing.get_args(kind)[0]) for entry in value)
+        return isinstance(value, tuple | list) and all(
+            _is_a(entry, typing.get_args(kind)[0]) for entry in value
+        )
     if isinstance(value, bool) or kind is bool:  # which Python counts among the integers
         return isinstance(value, bool) and kind is bool
     return isinstance(value, int | float if kind is float else kind)
@@ -84,7 +90,9 @@ def check_field(path: str) -> None:
         types = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
         if name not in types:
             known = list(flatten(Config()))
-            raise InputError(f"config.{shortened(path, 200)}: no such field{nearest(path[:100], known)}")
+            raise InputError(
+                f"config.{truncate(path, 200)}: no such field{suggest(path[:100], known)}"
+            )
         cls = types[name]
 
 
@@ -100,7 +108,8 @@ def check_same(ours: Config, saved: Config, where: str, free: Collection[str] = 
     lines = differences(ours, saved, free)
     if lines:
         raise InputError(
-            f"{where}: holds a run of another config; take another workdir, or make these equal:\n  " + "\n  ".join(lines)
+            f"{where}: holds a run of another config; take another workdir, or make these equal:\n  "
+            + "\n  ".join(lines)
         )
 
 

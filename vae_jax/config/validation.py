@@ -4,22 +4,52 @@ import re
 from collections.abc import Callable, Collection
 
 from vae_jax.config import Config, check_types, flatten, value_of
-from vae_jax.errors import InputError, check_range, shown
+from vae_jax.errors import InputError, check_range, format_value
 
-LARGEST_INT, LARGEST = 2**31 - 1, 1e30  # steps, sizes and seeds are int32 on the device, everything else float32
+LARGEST_INT, LARGEST = (
+    2**31 - 1,
+    1e30,
+)  # steps, sizes and seeds are int32 on the device, everything else float32
 AT_LEAST_ONE = (
-    *("model.latent_dim", "model.num_classes", "model.posterior_flows", "model.posterior_width", "model.prior_components"),
-    *("model.prior_flows", "model.prior_width", "model.mixtures", "model.masked_features", "model.masked_layers"),
+    *(
+        "model.latent_dim",
+        "model.num_classes",
+        "model.posterior_flows",
+        "model.posterior_width",
+        "model.prior_components",
+    ),
+    *(
+        "model.prior_flows",
+        "model.prior_width",
+        "model.mixtures",
+        "model.masked_features",
+        "model.masked_layers",
+    ),
     *("codes.code_dim", "codes.prior_features", "codes.prior_layers", "hierarchy.blocks"),
     *("objective.num_samples", "objective.beta_cycles", "objective.num_groups"),
-    *("train.num_steps", "train.batch_size", "train.log_every", "train.eval_every", "train.keep_checkpoints"),
+    *(
+        "train.num_steps",
+        "train.batch_size",
+        "train.log_every",
+        "train.eval_every",
+        "train.keep_checkpoints",
+    ),
     *("train.max_skipped_in_a_row", "evaluation.batch_size", "evaluation.num_samples"),
-    *("evaluation.likelihood_samples", "evaluation.gap_steps", "evaluation.annealed_chains", "evaluation.feature_steps"),
+    *(
+        "evaluation.likelihood_samples",
+        "evaluation.gap_steps",
+        "evaluation.annealed_chains",
+        "evaluation.feature_steps",
+    ),
     *("evaluation.augmentation_updates",),
 )
 AT_LEAST_TWO = (
     *("model.categories", "model.levels", "codes.num_codes", "evaluation.annealed_examples"),
-    *("evaluation.annealed_temperatures", "evaluation.decomposition_samples", "evaluation.gap_examples"),
+    *(
+        "evaluation.annealed_temperatures",
+        "evaluation.decomposition_samples",
+        "evaluation.gap_examples",
+    ),
     *("evaluation.population", "evaluation.anomaly_examples", "evaluation.compression_examples"),
     *("evaluation.augmentation_examples",),
 )
@@ -33,12 +63,32 @@ AT_LEAST_ZERO = (
         "objective.layer_free_bits",
         "objective.capacity",
     ),
-    *("objective.capacity_steps", "objective.corruption_level", "objective.renyi_alpha", "objective.mi_weight"),
-    *("objective.tc_weight", "objective.dim_weight", "objective.off_diagonal_weight", "objective.diagonal_weight"),
-    *("objective.mmd_weight", "objective.commitment", "objective.codebook_weight", "objective.classifier_weight"),
+    *(
+        "objective.capacity_steps",
+        "objective.corruption_level",
+        "objective.renyi_alpha",
+        "objective.mi_weight",
+    ),
+    *(
+        "objective.tc_weight",
+        "objective.dim_weight",
+        "objective.off_diagonal_weight",
+        "objective.diagonal_weight",
+    ),
+    *(
+        "objective.mmd_weight",
+        "objective.commitment",
+        "objective.codebook_weight",
+        "objective.classifier_weight",
+    ),
     *("optimizer.warmup_steps", "optimizer.weight_decay", "optimizer.clip_norm", "evaluation.seed"),
 )
-ABOVE_ZERO = ("optimizer.learning_rate", "optimizer.critic_rate", "model.init_sigma", "model.temperature")
+ABOVE_ZERO = (
+    "optimizer.learning_rate",
+    "optimizer.critic_rate",
+    "model.init_sigma",
+    "model.temperature",
+)
 SIZES = (
     "model.hidden",
     "model.channels",
@@ -59,20 +109,28 @@ RANGES = {
     "evaluation.num_generated": (20, LARGEST_INT),
 }
 
-Used = tuple[Collection[str], str, Callable[[Config], bool]]  # fields, what uses them in words, whether it is there
+Used = tuple[
+    Collection[str], str, Callable[[Config], bool]
+]  # fields, what uses them in words, whether it is there
 
 
 def _objective(*names: str) -> tuple[str, Callable[[Config], bool]]:
-    return "objective " + " or ".join(repr(name) for name in names), lambda c: c.objective.name in names
+    return "objective " + " or ".join(
+        repr(name) for name in names
+    ), lambda c: c.objective.name in names
 
 
 def _part(field: str, *names: str) -> tuple[str, Callable[[Config], bool]]:
-    return f"{field} " + " or ".join(repr(name) for name in names), lambda c: value_of(c, field) in names
+    return f"{field} " + " or ".join(
+        repr(name) for name in names
+    ), lambda c: value_of(c, field) in names
 
 
 def _metric(*names: str) -> tuple[str, Callable[[Config], bool]]:
     words = " or ".join(repr(name) for name in names)
-    return f"{words} in config.evaluation.metrics", lambda c: any(name in c.evaluation.metric_names for name in names)
+    return f"{words} in config.evaluation.metrics", lambda c: any(
+        name in c.evaluation.metric_names for name in names
+    )
 
 
 DOES_NOTHING_WITHOUT: tuple[Used, ...] = (
@@ -96,13 +154,23 @@ DOES_NOTHING_WITHOUT: tuple[Used, ...] = (
     (("objective.num_groups",), *_objective("miwae", "piwae")),
     (("objective.ciwae_weight",), *_objective("ciwae")),
     (("objective.renyi_alpha",), *_objective("renyi")),
-    (("objective.mi_weight", "objective.dim_weight", "objective.stratified"), *_objective("beta_tc")),
+    (
+        ("objective.mi_weight", "objective.dim_weight", "objective.stratified"),
+        *_objective("beta_tc"),
+    ),
     (("objective.tc_weight",), *_objective("beta_tc", "factor")),
     (("objective.critic_hidden", "optimizer.critic_rate"), *_objective("factor")),
-    (("objective.dip_kind", "objective.off_diagonal_weight", "objective.diagonal_weight"), *_objective("dip")),
+    (
+        ("objective.dip_kind", "objective.off_diagonal_weight", "objective.diagonal_weight"),
+        *_objective("dip"),
+    ),
     (("objective.info_alpha",), *_objective("info")),
     (("objective.mmd_weight", "objective.kernel"), *_objective("info", "wae")),
-    (("objective.num_samples",), "draws of z, which codes don't have", lambda c: c.model.kind != "vq"),
+    (
+        ("objective.num_samples",),
+        "draws of z, which codes don't have",
+        lambda c: c.model.kind != "vq",
+    ),
     (
         ("objective.commitment",),
         "objective 'vq' and codes.quantizer 'vq'",
@@ -115,12 +183,19 @@ DOES_NOTHING_WITHOUT: tuple[Used, ...] = (
     ),
     (("objective.classifier_weight",), *_objective("m2")),
     (("data.num_labels",), *_objective("m2")),
-    (("model.num_classes", "model.condition_prior"), "conditioning", lambda c: c.model.conditioning != "none"),
+    (
+        ("model.num_classes", "model.condition_prior"),
+        "conditioning",
+        lambda c: c.model.conditioning != "none",
+    ),
     (("model.posterior_flows",), *_part("model.posterior", "planar", "iaf", "sylvester")),
     (("model.posterior_width",), *_part("model.posterior", "iaf", "sylvester")),
     (("model.categories", "model.temperature"), *_part("model.posterior", "gumbel_softmax")),
     (("model.prior_components",), *_part("model.prior", "mixture", "vamp")),
-    (("model.prior_flows", "model.prior_width"), *_part("model.prior", "coupling", "autoregressive")),
+    (
+        ("model.prior_flows", "model.prior_width"),
+        *_part("model.prior", "coupling", "autoregressive"),
+    ),
     (("model.sigma",), *_part("model.likelihood", "gaussian", "laplace")),
     (
         ("model.init_sigma",),
@@ -131,12 +206,21 @@ DOES_NOTHING_WITHOUT: tuple[Used, ...] = (
         ("model.levels",),
         *_part(
             "model.likelihood",
-            *("discretized_logistic", "logistic_mixture", "categorical", "beta_binomial", "autoregressive"),
+            *(
+                "discretized_logistic",
+                "logistic_mixture",
+                "categorical",
+                "beta_binomial",
+                "autoregressive",
+            ),
         ),
     ),
     (("model.mixtures",), *_part("model.likelihood", "logistic_mixture")),
     (("model.columns",), *_part("model.likelihood", "mixed")),
-    (("model.masked_features", "model.masked_layers"), *_part("model.likelihood", "autoregressive")),
+    (
+        ("model.masked_features", "model.masked_layers"),
+        *_part("model.likelihood", "autoregressive"),
+    ),
     (("codes.quantizer", "codes.prior"), *_part("model.kind", "vq")),
     (
         ("codes.grid",),
@@ -158,7 +242,10 @@ DOES_NOTHING_WITHOUT: tuple[Used, ...] = (
         "model.kind 'vq' and codes.quantizer 'fsq'",
         lambda c: c.model.kind == "vq" and c.codes.quantizer == "fsq",
     ),
-    (("codes.prior_steps", "codes.prior_features", "codes.prior_layers"), *_part("codes.prior", "pixelcnn")),
+    (
+        ("codes.prior_steps", "codes.prior_features", "codes.prior_layers"),
+        *_part("codes.prior", "pixelcnn"),
+    ),
     (
         ("hierarchy.latents", "hierarchy.widths", "hierarchy.blocks", "hierarchy.remat"),
         *_part("model.kind", "hierarchical"),
@@ -174,15 +261,28 @@ DOES_NOTHING_WITHOUT: tuple[Used, ...] = (
     (("data.path",), "the data set 'npz'", lambda c: c.data.name == "npz"),
     (("evaluation.likelihood_samples",), *_metric("likelihood", "annealed", "gap", "anomaly")),
     (
-        ("evaluation.annealed_examples", "evaluation.annealed_chains", "evaluation.annealed_temperatures"),
+        (
+            "evaluation.annealed_examples",
+            "evaluation.annealed_chains",
+            "evaluation.annealed_temperatures",
+        ),
         *_metric("annealed"),
     ),
     (("evaluation.decomposition_samples",), *_metric("decomposition")),
     (("evaluation.gap_examples", "evaluation.gap_steps"), *_metric("gap")),
     (("evaluation.population",), *_metric("disentanglement", "representation")),
-    (("evaluation.num_generated", "evaluation.features", "evaluation.feature_steps"), *_metric("quality")),
-    (("evaluation.anomaly", "evaluation.anomaly_examples", "evaluation.anomaly_quantile"), *_metric("anomaly")),
-    (("evaluation.augmentation_examples", "evaluation.augmentation_updates"), *_metric("augmentation")),
+    (
+        ("evaluation.num_generated", "evaluation.features", "evaluation.feature_steps"),
+        *_metric("quality"),
+    ),
+    (
+        ("evaluation.anomaly", "evaluation.anomaly_examples", "evaluation.anomaly_quantile"),
+        *_metric("anomaly"),
+    ),
+    (
+        ("evaluation.augmentation_examples", "evaluation.augmentation_updates"),
+        *_metric("augmentation"),
+    ),
     (("evaluation.compression_examples",), *_metric("compression")),
     (("data.workers",), "data.streaming", lambda c: c.data.streaming),
 )
@@ -193,16 +293,20 @@ def check(config: Config) -> None:
     check_types(config, "")
     if not re.fullmatch(r"(?=.*\w)[\w.+=,-]{1,100}", config.name):
         raise InputError(
-            f"config.name = {shown(config.name)}: must be letters, digits and any of _.+=,- (it names a folder), at most 100"
+            f"config.name = {format_value(config.name)}: must be letters, digits and any of _.+=,- (it names a folder), at most 100"
         )
     values, defaults = flatten(config), flatten(Config())
     _check_bounds(values, defaults)
     if config.model.sigma in ("scalar", "channel", "pixel"):
-        check_range("config.model.init_sigma", config.model.init_sigma, 1e-3, 50)  # a learned sigma is bounded there
+        check_range(
+            "config.model.init_sigma", config.model.init_sigma, 1e-3, 50
+        )  # a learned sigma is bounded there
     for fields, used_by, is_used in DOES_NOTHING_WITHOUT:
         for field in fields:
             if values[field] != defaults[field] and not is_used(config):
-                raise InputError(f"config.{field} = {values[field]!r}: does nothing without {used_by}; leave it out")
+                raise InputError(
+                    f"config.{field} = {values[field]!r}: does nothing without {used_by}; leave it out"
+                )
     _check_together(config)
 
 
@@ -211,7 +315,12 @@ def _check_bounds(values: dict, defaults: dict) -> None:
         for field in fields:
             check_range(f"config.{field}", values[field], least)
     for field in AT_LEAST_ZERO:
-        check_range(f"config.{field}", values[field], 0, LARGEST_INT if isinstance(defaults[field], int) else LARGEST)
+        check_range(
+            f"config.{field}",
+            values[field],
+            0,
+            LARGEST_INT if isinstance(defaults[field], int) else LARGEST,
+        )
     for field in ABOVE_ZERO:
         check_range(f"config.{field}", values[field], 0, LARGEST, open_low=True)
     for field in SIZES:
@@ -223,15 +332,23 @@ def _check_bounds(values: dict, defaults: dict) -> None:
         check_range(f"config.{field}", values[field], low, high)
     for field, value in values.items():
         for entry in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(entry, int) and entry > LARGEST_INT and not isinstance(defaults[field], float):
-                raise InputError(f"config.{field} = {shown(entry)}: must be at most {LARGEST_INT}")
+            if (
+                isinstance(entry, int)
+                and entry > LARGEST_INT
+                and not isinstance(defaults[field], float)
+            ):
+                raise InputError(
+                    f"config.{field} = {format_value(entry)}: must be at most {LARGEST_INT}"
+                )
 
 
 def _check_together(config: Config) -> None:
     """Values that are right alone."""
     objective = config.objective
     if objective.corruption != "none" and not objective.corruption_level:
-        raise InputError(f"config.objective.corruption_level = 0.0: corruption {objective.corruption!r} needs one above 0")
+        raise InputError(
+            f"config.objective.corruption_level = 0.0: corruption {objective.corruption!r} needs one above 0"
+        )
     if objective.corruption in ("masking", "salt_and_pepper"):
         check_range("config.objective.corruption_level", objective.corruption_level, 0, 1)
     _check_sizes(config)
@@ -240,7 +357,10 @@ def _check_together(config: Config) -> None:
             f"config.objective.beta_steps = {objective.beta_steps}: must be at least 1 with beta_schedule "
             f"{objective.beta_schedule!r}"
         )
-    if objective.beta_schedule == "cyclical" and objective.beta_steps * objective.beta_cycles > LARGEST_INT:
+    if (
+        objective.beta_schedule == "cyclical"
+        and objective.beta_steps * objective.beta_cycles > LARGEST_INT
+    ):
         raise InputError(
             f"config.objective.beta_cycles = {objective.beta_cycles}: times config.objective.beta_steps = "
             f"{objective.beta_steps}, must be at most {LARGEST_INT}"
@@ -251,7 +371,9 @@ def _check_together(config: Config) -> None:
             f"{objective.num_samples}"
         )
     if config.model.likelihood == "mixed" and not config.model.columns:
-        raise InputError("config.model.columns = (): must name the type of each column with likelihood 'mixed'")
+        raise InputError(
+            "config.model.columns = (): must name the type of each column with likelihood 'mixed'"
+        )
     num_steps = config.train.num_steps - config.codes.prior_steps
     if num_steps < 1:
         raise InputError(
@@ -264,17 +386,30 @@ def _check_together(config: Config) -> None:
             f"{config.train.num_steps}"
         )
     if config.codes.prior == "pixelcnn" and not config.codes.prior_steps:
-        raise InputError("config.codes.prior_steps = 0: the prior 'pixelcnn' needs steps to be fitted in")
+        raise InputError(
+            "config.codes.prior_steps = 0: the prior 'pixelcnn' needs steps to be fitted in"
+        )
 
 
 def _check_sizes(config: Config) -> None:
     """What a network, or an objective that compares the examples of a batch, can't do with less of."""
     c = config.model
     if c.network in ("conv", "resnet") and c.kind != "hierarchical" and not c.channels:
-        raise InputError(f"config.model.channels = (): must have at least one entry with config.model.network {c.network!r}")
+        raise InputError(
+            f"config.model.channels = (): must have at least one entry with config.model.network {c.network!r}"
+        )
     if c.network == "resnet" and c.channels[-1] < 2:
-        raise InputError(f"config.model.channels = {tuple(c.channels)}: the last must be at least 2 with network 'resnet'")
-    if c.kind == "vq" and c.network != "resnet" and config.codes.prior == "pixelcnn" and len(config.codes.grid) != 2:
-        raise InputError(f"config.codes.grid = {tuple(config.codes.grid)}: must have two entries with codes.prior 'pixelcnn'")
+        raise InputError(
+            f"config.model.channels = {tuple(c.channels)}: the last must be at least 2 with network 'resnet'"
+        )
+    if (
+        c.kind == "vq"
+        and c.network != "resnet"
+        and config.codes.prior == "pixelcnn"
+        and len(config.codes.grid) != 2
+    ):
+        raise InputError(
+            f"config.codes.grid = {tuple(config.codes.grid)}: must have two entries with codes.prior 'pixelcnn'"
+        )
     if config.objective.name in ("beta_tc", "factor", "dip", "info", "wae"):
         check_range("config.train.batch_size", config.train.batch_size, 2)

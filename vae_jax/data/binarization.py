@@ -7,10 +7,12 @@ import numpy as np
 from vae_jax.types import Array
 
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
-BINARIZATION_SEED = 777  # of the one draw that makes a binarised test set
+BINARIZATION_SEED = 777  # of the one draw that makes a binarized test set
 
 
-def binarize(images: np.ndarray, scale: float, binarization: str, split: int, index: np.ndarray | None = None) -> np.ndarray:
+def binarize(
+    images: np.ndarray, scale: float, binarization: str, split: int, index: np.ndarray | None = None
+) -> np.ndarray:
     """Zeros and ones, uint8: by threshold, or by one Bernoulli draw with the fixed seed, a key for each example.
 
     `index` are the examples of the split that the images are, by default all from the first on.
@@ -29,5 +31,7 @@ def binarize(images: np.ndarray, scale: float, binarization: str, split: int, in
 
 @jax.jit
 def _draw(key: Array, index: Array, x: Array, scale: float) -> Array:
-    one = lambda i, x: jax.random.bernoulli(jax.random.fold_in(key, i), x.astype(jnp.float32) * scale)  # noqa: E731
-    return jax.vmap(one)(index, x).astype(jnp.uint8)
+    def draw_one(i: Array, x: Array) -> Array:
+        return jax.random.bernoulli(jax.random.fold_in(key, i), x.astype(jnp.float32) * scale)
+
+    return jax.vmap(draw_one)(index, x).astype(jnp.uint8)

@@ -18,7 +18,13 @@ from vae_jax.errors import InputError, check_choice
 from vae_jax.memory import in_gigabytes, machine_memory
 
 LEFT_WHERE_THEY_ARE = ("train_images", "train_labels")  # when they are streamed
-PREPARATION = {"values": "scaled", "scale": 1.0, "binarization": "none", "binary": True, "levels": 2}  # of sprites
+PREPARATION = {
+    "values": "scaled",
+    "scale": 1.0,
+    "binarization": "none",
+    "binary": True,
+    "levels": 2,
+}  # of sprites
 NUM_VALID_SPRITES, NUM_TEST_SPRITES = 2_000, 5_000
 
 
@@ -41,11 +47,17 @@ def load(
     check_values(values, binarization)
     if name == "sprites":
         if streaming:
-            raise InputError("config.data.streaming = True: sprites are rendered on the device, there is nothing to stream")
+            raise InputError(
+                "config.data.streaming = True: sprites are rendered on the device, there is nothing to stream"
+            )
         if binarization != "none":
-            raise InputError(f"config.data.binarization = {binarization!r}: sprites are binary already; must be 'none'")
+            raise InputError(
+                f"config.data.binarization = {binarization!r}: sprites are binary already; must be 'none'"
+            )
         if values != "scaled":
-            raise InputError(f"config.data.values = {values!r}: sprites are zeros and ones, no counts; must be 'scaled'")
+            raise InputError(
+                f"config.data.values = {values!r}: sprites are zeros and ones, no counts; must be 'scaled'"
+            )
         return _sprites()
     test_rule = "as in the source"
     if name == "digits":
@@ -57,11 +69,18 @@ def load(
 
         arrays, test_rule = read_arrays(name, os.path.expanduser(dir), streaming=streaming)
     where = f"npz file {path}" if name == "npz" else name
-    options = {"values": values, "binarization": binarization, "valid_fraction": valid_fraction, "streaming": streaming}
+    options = {
+        "values": values,
+        "binarization": binarization,
+        "valid_fraction": valid_fraction,
+        "streaming": streaming,
+    }
     dataset = from_arrays(arrays, name=where, test_rule=test_rule, **options)
     if name != "npz":
         return dataset
-    file = os.path.basename(os.path.abspath(os.path.expanduser(path)))  # beside numbers, not the folders of this machine
+    file = os.path.basename(
+        os.path.abspath(os.path.expanduser(path))
+    )  # beside numbers, not the folders of this machine
     return dataclasses.replace(dataset, name=f"npz file {file}")
 
 
@@ -94,26 +113,44 @@ def _npz(path: str, streaming: bool) -> Mapping[str, Any]:
             "config.data.path = '': the data set 'npz' needs the path of an .npz file, or of a folder of .npy files"
         )
     if os.path.isdir(path):
-        files = {file.stem: os.fspath(file) for file in sorted(pathlib.Path(path).glob("*_*.npy")) if file.is_file()}
-        return {key: _npy(file, key in LEFT_WHERE_THEY_ARE and streaming) for key, file in files.items()}
+        files = {
+            file.stem: os.fspath(file)
+            for file in sorted(pathlib.Path(path).glob("*_*.npy"))
+            if file.is_file()
+        }
+        return {
+            key: _npy(file, key in LEFT_WHERE_THEY_ARE and streaming) for key, file in files.items()
+        }
     if not os.path.isfile(path):
-        raise InputError(f"config.data.path = {path!r}: {'not a regular file' if os.path.exists(path) else 'no such file'}")
+        raise InputError(
+            f"config.data.path = {path!r}: {'not a regular file' if os.path.exists(path) else 'no such file'}"
+        )
     if not _is_archive(path):
-        raise InputError(f"config.data.path = {path!r}: damaged, or not an .npz file, which numpy.savez writes")
+        raise InputError(
+            f"config.data.path = {path!r}: damaged, or not an .npz file, which numpy.savez writes"
+        )
     left = LEFT_WHERE_THEY_ARE if streaming else ()
     try:
         with zipfile.ZipFile(path) as archive:
-            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()}
+            sizes = {
+                info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()
+            }
         if sum(size for key, size in sizes.items() if key not in left) > machine_memory():
-            raise ValueError(f"unpacked, its arrays would take more than the {in_gigabytes(machine_memory())} of this machine")
+            raise ValueError(
+                f"unpacked, its arrays would take more than the {in_gigabytes(machine_memory())} of this machine"
+            )
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files if key not in left}
             return arrays | {key: open_npz(path, key) for key in left if key in file.files}
     except InputError:
         raise
-    except Exception as error:  # a damaged file comes as many types from numpy, zipfile and what they unpack with
+    except (
+        Exception
+    ) as error:  # a damaged file comes as many types from numpy, zipfile and what they unpack with
         reason = str(error) or type(error).__name__
-        raise InputError(f"config.data.path = {path!r}: not a readable .npz of plain arrays ({reason})") from error
+        raise InputError(
+            f"config.data.path = {path!r}: not a readable .npz of plain arrays ({reason})"
+        ) from error
 
 
 def _is_archive(path: str) -> bool:
@@ -129,7 +166,9 @@ def _npy(path: str, streaming: bool) -> np.ndarray | NpyRows:
         return np.load(path, allow_pickle=False)
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise InputError(f"config.data.path: {path!r} is not a readable .npy of plain numbers ({reason})") from error
+        raise InputError(
+            f"config.data.path: {path!r} is not a readable .npy of plain numbers ({reason})"
+        ) from error
 
 
 EMBEDDED = ("sprites", "digits")

@@ -1,4 +1,4 @@
-"""From arrays to a data set: checks, scale, the split, binarisation."""
+"""From arrays to a data set: checks, scale, the split, binarization."""
 
 import functools
 import hashlib
@@ -64,7 +64,9 @@ def from_arrays(
         preparation["validation"] = _cut_validation(splits, labels, valid_fraction)
     shapes = {split: images.shape[1:] for split, images in splits.items()}
     if len(set(shapes.values())) > 1:
-        raise InputError(f"{name}: images of unequal shapes in the splits, {shapes}; all must be alike")
+        raise InputError(
+            f"{name}: images of unequal shapes in the splits, {shapes}; all must be alike"
+        )
 
     surveys = {split: survey(images) for split, images in splits.items()}
     found, scale, value_range = _scaled_values(surveys, name)
@@ -89,10 +91,16 @@ def from_arrays(
         if binarization != "none" and not dynamic:
             images, image_scale = binarize(images, scale, binarization, number), 1.0
         if split == "test":
-            preparation["test_sha256"] = hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()
+            preparation["test_sha256"] = hashlib.sha256(
+                np.ascontiguousarray(images).tobytes()
+            ).hexdigest()
         y = labels[split]
         sources[split] = ArraySource(
-            jnp.asarray(images), None if y is None else jnp.asarray(y), image_scale, dynamic, value_range
+            jnp.asarray(images),
+            None if y is None else jnp.asarray(y),
+            image_scale,
+            dynamic,
+            value_range,
         )
     return Dataset(name=name, **sources, preparation=preparation)
 
@@ -102,7 +110,9 @@ def fixed_permutation(num_examples: int) -> np.ndarray:
     return np.asarray(order.permute(jnp.arange(num_examples), num_examples, jnp.uint32(SPLIT_SEED)))
 
 
-CUT_TEST_RULE = f"a fifth of the examples, the first ones in the swap-or-not shuffle with seed {SPLIT_SEED}"
+CUT_TEST_RULE = (
+    f"a fifth of the examples, the first ones in the swap-or-not shuffle with seed {SPLIT_SEED}"
+)
 
 
 def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndarray]:
@@ -110,7 +120,10 @@ def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndar
     shuffle = fixed_permutation(len(images))
     num_test = len(images) // 5
     arrays = {}
-    for split, chosen in (("test", np.sort(shuffle[:num_test])), ("train", np.sort(shuffle[num_test:]))):
+    for split, chosen in (
+        ("test", np.sort(shuffle[:num_test])),
+        ("train", np.sort(shuffle[num_test:])),
+    ):
         arrays[f"{split}_images"] = images[chosen]
         if labels is not None:
             arrays[f"{split}_labels"] = labels[chosen]
@@ -118,20 +131,28 @@ def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndar
 
 
 def check_values(values: str, binarization: str) -> None:
-    """InputError unless `values` is one of VALUES and goes with the binarisation."""
+    """InputError unless `values` is one of VALUES and goes with the binarization."""
     check_choice("config.data.values", values, VALUES)
     if values == "counts" and binarization != "none":
-        raise InputError(f"config.data.binarization = {binarization!r}: must be 'none' for config.data.values = 'counts'")
+        raise InputError(
+            f"config.data.binarization = {binarization!r}: must be 'none' for config.data.values = 'counts'"
+        )
 
 
-def _images(arrays: Mapping[str, Any], split: str, name: str, values: str, *, lazy: bool = False) -> np.ndarray | HostRows:
+def _images(
+    arrays: Mapping[str, Any], split: str, name: str, values: str, *, lazy: bool = False
+) -> np.ndarray | HostRows:
     key = f"{split}_images"
     if key not in arrays:
-        raise InputError(f"{name}: no array {key!r}; it needs train_images and test_images and has {sorted(arrays)}")
+        raise InputError(
+            f"{name}: no array {key!r}; it needs train_images and test_images and has {sorted(arrays)}"
+        )
     try:
         images = _rows(arrays[key], lazy)
     except ValueError as error:  # what numpy says to a ragged list
-        raise InputError(f"{name}: {key} holds images of unequal shapes; all must be alike") from error
+        raise InputError(
+            f"{name}: {key} holds images of unequal shapes; all must be alike"
+        ) from error
     convert = functools.partial(_converted_images, key=key, name=name, values=values)
     return HostRows(images, convert) if lazy and 0 not in images.shape else convert(images)
 
@@ -143,9 +164,13 @@ def _rows(array: Any, lazy: bool) -> np.ndarray | Rows:
 def _converted_images(images: np.ndarray, *, key: str, name: str, values: str) -> np.ndarray:
     """Images as they are kept: uint8 from 0 to 255, or finite float32, as counts always are, with a channel axis."""
     if images.dtype == object:
-        raise InputError(f"{name}: {key} holds objects or images of unequal shapes; it must be one array of numbers")
+        raise InputError(
+            f"{name}: {key} holds objects or images of unequal shapes; it must be one array of numbers"
+        )
     if not 2 <= images.ndim <= 4:
-        raise InputError(f"{name}: {key} has shape {images.shape}; it must be [N, D], [N, H, W] or [N, H, W, C]")
+        raise InputError(
+            f"{name}: {key} has shape {images.shape}; it must be [N, D], [N, H, W] or [N, H, W, C]"
+        )
     if 0 in images.shape:
         raise InputError(f"{name}: {key} is empty, its shape is {images.shape}")
     images = images[..., None] if images.ndim == 3 else images
@@ -160,21 +185,33 @@ def _converted_images(images: np.ndarray, *, key: str, name: str, values: str) -
             )
         return images.astype(np.uint8)
     if not np.issubdtype(images.dtype, np.floating):
-        raise InputError(f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans")
+        raise InputError(
+            f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans"
+        )
     with np.errstate(over="ignore"):
         images = images.astype(np.float32)
     bad = int(np.sum(~np.isfinite(images)))
     if bad:
-        raise InputError(f"{name}: {key} has {bad} values that are NaN or infinite as float32; all must be finite")
+        raise InputError(
+            f"{name}: {key} has {bad} values that are NaN or infinite as float32; all must be finite"
+        )
     return images
 
 
 def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
     """Whole numbers as float32; what is none of them, from NaN to text, fails one of the comparisons or has no number."""
     if images.dtype.kind not in "biuf":
-        raise InputError(f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans")
-    images = images.astype(np.float32) if images.dtype == np.float16 else images  # which ends before the largest count
-    wrong = images[~((images >= 0) & (images <= MOST_COUNT) & (images == np.floor(images)))] if images.dtype != bool else ()
+        raise InputError(
+            f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans"
+        )
+    images = (
+        images.astype(np.float32) if images.dtype == np.float16 else images
+    )  # which ends before the largest count
+    wrong = (
+        images[~((images >= 0) & (images <= MOST_COUNT) & (images == np.floor(images)))]
+        if images.dtype != bool
+        else ()
+    )
     if len(wrong):
         raise InputError(
             f"config.data.values = 'counts': {name}: {key} has {len(wrong)} values that are no counts, such as {wrong[0]}; "
@@ -183,7 +220,9 @@ def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
     return images.astype(np.float32)
 
 
-def _labels(arrays: Mapping[str, Any], split: str, images: np.ndarray | HostRows, name: str) -> np.ndarray | HostRows | None:
+def _labels(
+    arrays: Mapping[str, Any], split: str, images: np.ndarray | HostRows, name: str
+) -> np.ndarray | HostRows | None:
     key = f"{split}_labels"
     if key not in arrays:
         return None
@@ -191,13 +230,17 @@ def _labels(arrays: Mapping[str, Any], split: str, images: np.ndarray | HostRows
     try:
         labels = _rows(arrays[key], lazy)
     except ValueError as error:  # what numpy says to a ragged list
-        raise InputError(f"{name}: {key} holds entries of unequal lengths; all must be alike") from error
+        raise InputError(
+            f"{name}: {key} holds entries of unequal lengths; all must be alike"
+        ) from error
     if len(labels.shape) not in (1, 2) or labels.shape[0] != len(images):
         raise InputError(
             f"{name}: {key} has shape {labels.shape} for {len(images)} images; it must be [{len(images)}] or [{len(images)}, C]"
         )
     if labels.dtype.kind not in "iuf":
-        raise InputError(f"{name}: {key} has dtype {labels.dtype}; labels must be numbers, integers or floats")
+        raise InputError(
+            f"{name}: {key} has dtype {labels.dtype}; labels must be numbers, integers or floats"
+        )
     return HostRows(labels, _converted_labels) if lazy else _converted_labels(labels)
 
 
@@ -219,18 +262,25 @@ def _cut_validation(splits: dict[str, np.ndarray], labels: dict[str, Any], fract
     chosen = np.sort(shuffle[:num_valid])
     splits["valid"], labels["valid"] = images[chosen], None if y is None else y[chosen]
     chosen = np.sort(shuffle[num_valid:])
-    splits["train"], labels["train"] = _only(images, chosen), None if y is None else _only(y, chosen)
+    splits["train"], labels["train"] = (
+        _only(images, chosen),
+        None if y is None else _only(y, chosen),
+    )
     return f"first {num_valid} of {len(images)} train examples in the swap-or-not shuffle with seed {SPLIT_SEED}"
 
 
 def _only(rows: np.ndarray | HostRows, chosen: np.ndarray) -> np.ndarray | HostRows:
-    return rows.only(chosen) if isinstance(rows, HostRows) else rows[chosen]
+    return rows.select(chosen) if isinstance(rows, HostRows) else rows[chosen]
 
 
-def _scaled_values(surveys: Mapping[str, Values], name: str) -> tuple[Values, float, tuple[float, float]]:
+def _scaled_values(
+    surveys: Mapping[str, Values], name: str
+) -> tuple[Values, float, tuple[float, float]]:
     """What all splits hold together, the factor to the values that models see, and their range."""
     if len({found.integer for found in surveys.values()}) > 1:
-        raise InputError(f"{name}: some splits hold integers and some floats; all must be of one kind")
+        raise InputError(
+            f"{name}: some splits hold integers and some floats; all must be of one kind"
+        )
     found = functools.reduce(operator.or_, surveys.values())
     if found.integer:
         return found, (1.0 if found.bits else 1 / 255), (0.0, 1.0)

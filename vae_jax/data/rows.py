@@ -50,9 +50,11 @@ class HostRows:
         where = index if self.positions is None else self.positions[index]
         return self.convert(np.asarray(self.rows[where]))
 
-    def only(self, positions: np.ndarray) -> Self:
+    def select(self, positions: np.ndarray) -> Self:
         """Those of the rows at the given positions."""
-        return dataclasses.replace(self, positions=positions if self.positions is None else self.positions[positions])
+        return dataclasses.replace(
+            self, positions=positions if self.positions is None else self.positions[positions]
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +73,9 @@ class NpyRows:
         shape = (len(index), *self.shape[1:])
         size = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         offsets = (self.offset + size * np.asarray(index, np.int64)).tolist()
-        with open(self.path, "rb", buffering=0) as file:  # again each time, so that a file that went away is missed
+        with open(
+            self.path, "rb", buffering=0
+        ) as file:  # again each time, so that a file that went away is missed
             descriptor = file.fileno()
             content = b"".join([os.pread(descriptor, size, offset) for offset in offsets])
         if len(content) != size * len(offsets):
@@ -95,11 +99,15 @@ def open_npz(path: str, key: str) -> NpyRows:
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo(f"{key}.npy")
             if info.compress_type != zipfile.ZIP_STORED:
-                raise ValueError(f"{key} is compressed; write it with numpy.savez, or as {key}.npy into a folder")
+                raise ValueError(
+                    f"{key} is compressed; write it with numpy.savez, or as {key}.npy into a folder"
+                )
             with archive.open(info) as member:
                 shape, dtype = _header(member)
                 length = member.tell()
-        with open(path, "rb") as file:  # the array follows a header of the archive, with a name and extra bytes
+        with open(
+            path, "rb"
+        ) as file:  # the array follows a header of the archive, with a name and extra bytes
             file.seek(info.header_offset + 26)
             begin = file.tell() + 4 + sum(int.from_bytes(file.read(2), "little") for _ in range(2))
         return _whole(NpyRows(path, begin + length, shape, dtype))
@@ -108,7 +116,10 @@ def open_npz(path: str, key: str) -> NpyRows:
 
 
 def _header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     version = np.lib.format.read_magic(file)
     if version not in readers:
         raise ValueError(f"the .npy format {version} is unknown")

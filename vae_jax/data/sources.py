@@ -21,7 +21,7 @@ class Source(Protocol):
     def take(self, index: Array, key: Array) -> Batch:
         """The examples at index [B], "x" [B, *E] float32, with "index" and, where there are labels, "y".
 
-        `key` is for what is random in reading them: dynamic binarisation.
+        `key` is for what is random in reading them: dynamic binarization.
         """
 
 
@@ -50,13 +50,15 @@ class ArraySource:
         return self.images.shape[1:]
 
     def take(self, index: Array, key: Array) -> Batch:
-        flat = self.images.reshape(self.num_examples, -1)  # on one axis, for the reason given in `Distribution.log_prob`
-        x = converted(flat[index], self.scale, key if self.dynamic else None)
+        flat = self.images.reshape(
+            self.num_examples, -1
+        )  # on one axis, for the reason given in `Distribution.log_prob`
+        x = convert_rows(flat[index], self.scale, key if self.dynamic else None)
         batch = {"x": x.reshape(*index.shape, *self.shape), "index": index}
         return batch if self.labels is None else batch | {"y": self.labels[index]}
 
 
-def converted(rows: Array, scale: float, key: Array | None) -> Array:
+def convert_rows(rows: Array, scale: float, key: Array | None) -> Array:
     """What a model sees of images [B, N] as they are stored; with a key, a draw of it."""
     x = rows.astype(jnp.float32) * scale
     return x if key is None else _draw(key, x)
@@ -67,7 +69,9 @@ def _draw(key: Array, p: Array) -> Array:
     threshold, half = jnp.round(p * 2**16).astype(jnp.uint32), -(-p.shape[1] // 2)
     bits = jax.random.bits(key, (len(p), half))
     low, high = bits & 0xFFFF, bits[:, : p.shape[1] - half] >> 16
-    return jnp.concatenate([low < threshold[:, :half], high < threshold[:, half:]], axis=1).astype(jnp.float32)
+    return jnp.concatenate([low < threshold[:, :half], high < threshold[:, half:]], axis=1).astype(
+        jnp.float32
+    )
 
 
 @jax.tree_util.register_dataclass
@@ -95,7 +99,9 @@ class Dataset:
     train: Source
     valid: Source
     test: Source
-    preparation: dict[str, Any]  # binarisation, its key, the rule of the split: written beside every number
+    preparation: dict[
+        str, Any
+    ]  # binarization, its key, the rule of the split: written beside every number
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,8 +2,8 @@
 
 Matthey, Higgins, Hassabis and Lerchner, 2017, "dSprites: Disentanglement testing Sprites dataset",
 https://github.com/deepmind/dsprites-dataset. An image is a hard-edged sprite, one of three shapes, scaled by
-s = 0.5 + scale / 10, rotated by -theta, theta = 2 pi orientation / 39, and centred on pixel (column, row) =
-15.5 + 32 (x, y) / 31. Rows grow downwards; a pixel is 1 when its centre lies inside the outline.
+s = 0.5 + scale / 10, rotated by -theta, theta = 2 pi orientation / 39, and centerd on pixel (column, row) =
+15.5 + 32 (x, y) / 31. Rows grow downwards; a pixel is 1 when its center lies inside the outline.
 """
 
 import math
@@ -71,7 +71,9 @@ def render(classes: jax.Array) -> jax.Array:
     u = jnp.abs((cos * column)[:, None, :] - (sin * row)[:, :, None])
     v = (sin * column)[:, None, :] + (cos * row)[:, :, None]
     which = shape[:, None, None]
-    inside = jnp.where(which == 0, _in_square(u, v), jnp.where(which == 1, _in_ellipse(u, v), _in_heart(u, v)))
+    inside = jnp.where(
+        which == 0, _in_square(u, v), jnp.where(which == 1, _in_ellipse(u, v), _in_heart(u, v))
+    )
     return inside.astype(jnp.float32)[..., None]
 
 
@@ -81,7 +83,10 @@ def index_to_classes(index: jax.Array) -> jax.Array:
     chex.assert_type(index, int)
     _check_range("index", index, NUM_IMAGES)
     index = jnp.asarray(index).astype(jnp.int32)
-    return jnp.stack([index // stride % size for stride, size in zip(_STRIDES, FACTOR_SIZES, strict=True)], axis=-1)
+    return jnp.stack(
+        [index // stride % size for stride, size in zip(_STRIDES, FACTOR_SIZES, strict=True)],
+        axis=-1,
+    )
 
 
 def classes_to_index(classes: jax.Array) -> jax.Array:
@@ -94,9 +99,9 @@ def classes_to_index(classes: jax.Array) -> jax.Array:
 
 
 def _offsets(position: jax.Array) -> jax.Array:
-    """Distances in pixels [N, 64] of the pixel centres from the sprite's centre, along one axis."""
-    centre = 15.5 + (32.0 / 31.0) * position.astype(jnp.float32)
-    return jnp.arange(IMAGE_SIZE, dtype=jnp.float32) - centre[:, None]
+    """Distances in pixels [N, 64] of the pixel centers from the sprite's center, along one axis."""
+    center = 15.5 + (32.0 / 31.0) * position.astype(jnp.float32)
+    return jnp.arange(IMAGE_SIZE, dtype=jnp.float32) - center[:, None]
 
 
 def _in_square(u: jax.Array, v: jax.Array) -> jax.Array:

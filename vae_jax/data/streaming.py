@@ -24,10 +24,12 @@ from absl import flags
 from vae_jax.data import order
 from vae_jax.data.binarization import binarize
 from vae_jax.data.rows import HostRows
-from vae_jax.data.sources import ArraySource, converted, static
+from vae_jax.data.sources import ArraySource, convert_rows, static
 from vae_jax.types import Array, Batch
 
-BLOCK_BYTES = 2**24  # of images, at most, unless one batch has more; some blocks wait in /dev/shm, often 64 MiB
+BLOCK_BYTES = (
+    2**24
+)  # of images, at most, unless one batch has more; some blocks wait in /dev/shm, often 64 MiB
 Span = tuple[int, int]  # first, one past last
 
 
@@ -59,7 +61,9 @@ class HostSource:
 
     def steps_in_a_block(self, batch_size: int) -> int:
         """How many batches stay below the bound."""
-        return max(1, BLOCK_BYTES // (batch_size * self.images.dtype.itemsize * int(np.prod(self.shape))))
+        return max(
+            1, BLOCK_BYTES // (batch_size * self.images.dtype.itemsize * int(np.prod(self.shape)))
+        )
 
 
 @jax.tree_util.register_dataclass
@@ -76,7 +80,7 @@ class Block:
     def take(self, step: Array, key: Array) -> Batch:
         """The batch of the step [], as `ArraySource.take` of its examples."""
         images = self.images[step]
-        x = converted(images.reshape(len(images), -1), self.scale, key if self.dynamic else None)
+        x = convert_rows(images.reshape(len(images), -1), self.scale, key if self.dynamic else None)
         batch = {"x": x.reshape(images.shape), "index": self.index[step]}
         return batch if self.labels is None else batch | {"y": self.labels[step]}
 
@@ -115,17 +119,23 @@ def stream(
     """
     import grain  # slow to import, and needed by no other source
 
-    if not flags.FLAGS.is_parsed():  # of these Grain has some, and asks for them where there is no command line too
+    if (
+        not flags.FLAGS.is_parsed()
+    ):  # of these Grain has some, and asks for them where there is no command line too
         flags.FLAGS.mark_as_parsed()
     read = functools.partial(_read, source, batch_size, seed, rows)
     dataset = grain.MapDataset.source(np.asarray(spans)).map(read)
     dataset = dataset.to_iter_dataset(grain.ReadOptions(num_threads=0, prefetch_buffer_size=0))
-    dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_init_worker)
+    dataset = dataset.mp_prefetch(
+        grain.MultiprocessingOptions(num_workers=workers), worker_init_fn=_init_worker
+    )
     dynamic = source.binarization == "dynamic"
     scale = 1.0 if source.binarization in ("static", "threshold") else source.scale
 
     def to_devices(arrays: dict[str, np.ndarray | None]) -> Block:
-        own = jax.tree.map(np.array, arrays)  # out of the memory shared with a worker, which is free again at once
+        own = jax.tree.map(
+            np.array, arrays
+        )  # out of the memory shared with a worker, which is free again at once
         return place(Block(**own, scale=scale, dynamic=dynamic))
 
     placed = iter(dataset.map(to_devices))
@@ -153,16 +163,23 @@ def _with_plain_errors(blocks: Iterator[Block]) -> Iterator[Block]:
         if type(error) is not RuntimeError:  # those of XLA
             raise
         ended = str(error).partition(". ")[0]
-        reason = f"a process that read the data: {ended} (-9: the memory was full, -7: /dev/shm was)"
+        reason = (
+            f"a process that read the data: {ended} (-9: the memory was full, -7: /dev/shm was)"
+        )
     raise OSError(reason)
 
 
-def _read(source: HostSource, batch_size: int, seed: int, rows: slice, span: np.ndarray) -> dict[str, np.ndarray | None]:
+def _read(
+    source: HostSource, batch_size: int, seed: int, rows: slice, span: np.ndarray
+) -> dict[str, np.ndarray | None]:
     """The arrays of one block."""
     start, stop = (int(step) for step in span)
     with jax.default_device(_cpu()):
         index = _batch_index(
-            *(np.int32(start), np.uint32(seed)), num_steps=stop - start, num_examples=source.num_examples, batch_size=batch_size
+            *(np.int32(start), np.uint32(seed)),
+            num_steps=stop - start,
+            num_examples=source.num_examples,
+            batch_size=batch_size,
         )
         index = np.ascontiguousarray(np.asarray(index)[:, rows])
         examples = source.at(index.reshape(-1))
@@ -174,7 +191,9 @@ def _read(source: HostSource, batch_size: int, seed: int, rows: slice, span: np.
 
 
 @functools.partial(jax.jit, static_argnames=("num_steps", "num_examples", "batch_size"))
-def _batch_index(start: Array, seed: Array, *, num_steps: int, num_examples: int, batch_size: int) -> Array:
+def _batch_index(
+    start: Array, seed: Array, *, num_steps: int, num_examples: int, batch_size: int
+) -> Array:
     steps = start + jnp.arange(num_steps)
     return order.batch_index(steps, num_examples=num_examples, batch_size=batch_size, seed=seed)
 

@@ -56,18 +56,29 @@ def survey(images: np.ndarray | HostRows) -> Values:
         levels = range(2, MOST_LEVELS + 1) if found is None else found.levels
         some = _survey(chunk, levels)
         found = some if found is None else found | some
-        if isinstance(images, HostRows) and images.rows.dtype == np.uint8 and found.integer and not found.binary:
+        if (
+            isinstance(images, HostRows)
+            and images.rows.dtype == np.uint8
+            and found.integer
+            and not found.binary
+        ):
             break
     assert found is not None, "an empty split is refused before"
     return found
 
 
 def _chunks(images: np.ndarray | HostRows) -> Iterator[np.ndarray]:
-    everything = images if isinstance(images, np.ndarray) else dataclasses.replace(images, positions=None)
+    everything = (
+        images if isinstance(images, np.ndarray) else dataclasses.replace(images, positions=None)
+    )
     step = max(1, READ_BYTES // everything[np.zeros(1, np.int64)].nbytes)
     for start in range(0, len(everything), step):
         stop = min(start + step, len(everything))
-        yield everything[start:stop] if isinstance(everything, np.ndarray) else everything[np.arange(start, stop)]
+        yield (
+            everything[start:stop]
+            if isinstance(everything, np.ndarray)
+            else everything[np.arange(start, stop)]
+        )
 
 
 def _survey(x: np.ndarray, levels: Iterable[int]) -> Values:

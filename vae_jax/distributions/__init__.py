@@ -24,7 +24,11 @@ from vae_jax.distributions.kl import (
     monte_carlo_kl,
 )
 from vae_jax.distributions.laplace import Laplace
-from vae_jax.distributions.logistic import ColourLogisticMixture, DiscretizedLogistic, DiscretizedLogisticMixture
+from vae_jax.distributions.logistic import (
+    ColorLogisticMixture,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+)
 from vae_jax.distributions.mixed import Mixed
 from vae_jax.distributions.mixture import MixtureOfGaussians
 from vae_jax.distributions.scale import LOGVAR_RANGE, inverse_soft_clip, soft_clip
@@ -35,7 +39,7 @@ __all__ = [
     "Bernoulli",
     "BetaBinomial",
     "Categorical",
-    "ColourLogisticMixture",
+    "ColorLogisticMixture",
     "ContinuousBernoulli",
     "Deterministic",
     "DiagGaussian",

@@ -22,7 +22,7 @@ class Autoregressive(Distribution):
     x_i must depend on x_1 .. x_{i-1} only: `nets.PixelCNN`. Values are k / (levels - 1) for k = 0 .. levels - 1, or k itself
     where they are `integers`; what lies between is scored as the nearest.
 
-    `log_prob` is one pass of the network for each member of the batch. `sample` and `centre` are H W C passes, one after
+    `log_prob` is one pass of the network for each member of the batch. `sample` and `center` are H W C passes, one after
     the other, each over the whole image: for small ones. No mean is at hand. Under `vmap` over the context alone, the axes
     are ``dataclasses.replace(p, context=0, params=None, temperature=None)``.
     """
@@ -50,15 +50,19 @@ class Autoregressive(Distribution):
 
     @property
     def mean(self) -> Array:
-        raise TypeError("an autoregressive distribution has no mean at hand: draw from it, or take its centre")
+        raise TypeError(
+            "an autoregressive distribution has no mean at hand: draw from it, or take its center"
+        )
 
     @property
-    def centre(self) -> Array:
+    def center(self) -> Array:
         """The greedy sequence, ``[*batch, *event]``: each value the likeliest given those before it."""
         return self._in_order(lambda logits, _: self._likeliest(logits), ())
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        return self._in_order(lambda logits, i: self._drawn(jax.random.fold_in(key, i), logits), shape)
+        return self._in_order(
+            lambda logits, i: self._drawn(jax.random.fold_in(key, i), logits), shape
+        )
 
     def log_prob_terms(self, value: Array) -> Array:
         """The terms log p(x_i | x_1 .. x_{i-1}), ``[..., *event]``: they sum to `log_prob`, but none is of its value alone."""
@@ -71,8 +75,8 @@ class Autoregressive(Distribution):
     def log_prob(self, value: Array) -> Array:
         return sum_event(self.log_prob_terms(value), self.event_ndims)
 
-    def tempered(self, temperature: Scalar) -> "Autoregressive":
-        """Every factor to the power of 1 / temperature, normalised again."""
+    def with_temperature(self, temperature: Scalar) -> "Autoregressive":
+        """Every factor to the power of 1 / temperature, normalized again."""
         return dataclasses.replace(self, temperature=self.temperature * temperature)
 
     def _index(self, value: Array) -> Array:
@@ -105,7 +109,11 @@ class Autoregressive(Distribution):
         return jax.random.categorical(key, logits).astype(jnp.int32)
 
     def _likeliest(self, logits: Array) -> Array:
-        return (logits[..., 0] > 0).astype(jnp.int32) if self.levels == 2 else jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        return (
+            (logits[..., 0] > 0).astype(jnp.int32)
+            if self.levels == 2
+            else jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        )
 
     def _in_order(self, choose: Callable[[Array, Array], Array], shape: tuple[int, ...]) -> Array:
         """Values ``[*shape, *batch, *event]``, each `choose`n from (its logits [N, levels or 1], its place) in turn."""
@@ -114,7 +122,9 @@ class Autoregressive(Distribution):
 
         def body(i: Array, index: Array) -> Array:
             logits = self._logits(index.reshape(-1, *self.event), context)
-            return index.at[:, i].set(choose(jax.lax.dynamic_index_in_dim(logits, i, axis=1, keepdims=False), i))
+            return index.at[:, i].set(
+                choose(jax.lax.dynamic_index_in_dim(logits, i, axis=1, keepdims=False), i)
+            )
 
         index = jax.lax.fori_loop(0, size, body, jnp.zeros((math.prod(lead), size), jnp.int32))
         return self._value(index).reshape(*lead, *self.event)

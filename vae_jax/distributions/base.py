@@ -51,7 +51,7 @@ class Distribution:
         return self._span[: len(self._span) - self.event_ndims]
 
     @property
-    def centre(self) -> Array:
+    def center(self) -> Array:
         """One point that stands for the whole, ``[*batch, *event]``: the mean, where there is one."""
         return self.mean
 
@@ -67,8 +67,10 @@ class Distribution:
         """The log-density of a value, summed over the event; the event shape of the value must be that of the distribution."""
         event_shape = self.event_shape
         chex.assert_equal(value.shape[value.ndim - self.event_ndims :], event_shape)
-        # On one axis: with a last axis of one channel, XLA's loops on the CPU are not vectorised and take half as long again.
-        arrays = [field.name for field in dataclasses.fields(self) if not field.metadata.get("static")]
+        # On one axis: with a last axis of one channel, XLA's loops on the CPU are not vectorized and take half as long again.
+        arrays = [
+            field.name for field in dataclasses.fields(self) if not field.metadata.get("static")
+        ]
         flat = {name: one_axis(getattr(self, name), event_shape) for name in arrays}
         flattened = dataclasses.replace(self, **flat, event_ndims=1)
         return flattened.log_prob_terms(one_axis(value, event_shape)).sum(-1)
@@ -78,7 +80,7 @@ class Distribution:
         value = self.sample(key, shape)
         return value, self.log_prob(value)
 
-    def tempered(self, temperature: Scalar) -> "Distribution":
+    def with_temperature(self, temperature: Scalar) -> "Distribution":
         """A narrower one of its family, to draw from: of a Gaussian, with its standard deviation times the temperature."""
         raise TypeError(f"{type(self).__name__} has no temperature")
 

@@ -26,7 +26,7 @@ class OneHotCategorical(Distribution):
 
     @property
     def log_probs(self) -> Array:
-        """[*batch, N, M], normalised over M."""
+        """[*batch, N, M], normalized over M."""
         return jax.nn.log_softmax(self._by_variable(self.logits))
 
     @property
@@ -42,7 +42,9 @@ class OneHotCategorical(Distribution):
         noisy = log_probs + jax.random.gumbel(key, (*shape, *log_probs.shape), log_probs.dtype)
         hard = jax.nn.one_hot(noisy.argmax(-1), self.num_classes, dtype=noisy.dtype)
         soft = jax.nn.softmax(noisy / self.temperature)
-        z = hard + (soft - jax.lax.stop_gradient(soft))  # in this order the second term is exactly 0
+        z = hard + (
+            soft - jax.lax.stop_gradient(soft)
+        )  # in this order the second term is exactly 0
         return z.reshape(*shape, *self.logits.shape)
 
     def log_prob_terms(self, value: Array) -> Array:
@@ -53,6 +55,6 @@ class OneHotCategorical(Distribution):
     def log_prob(self, value: Array) -> Array:
         return self.log_prob_terms(value).sum(-1)
 
-    def tempered(self, temperature: Scalar) -> "OneHotCategorical":
+    def with_temperature(self, temperature: Scalar) -> "OneHotCategorical":
         """With its logits divided by the temperature, which favours the more probable classes."""
         return dataclasses.replace(self, logits=self.logits / temperature)

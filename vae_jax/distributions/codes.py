@@ -37,7 +37,7 @@ class UniformCodes(Distribution):
         inside = (value >= 0) & (value < self.num_codes)
         return jnp.where(inside, -math.log(self.num_codes), -jnp.inf)
 
-    def tempered(self, temperature: Scalar) -> "UniformCodes":
+    def with_temperature(self, temperature: Scalar) -> "UniformCodes":
         return self  # p^(1 / t) is uniform too
 
 
@@ -95,7 +95,7 @@ class EmbeddedCodes(Distribution):
         """Log p of the codes whose vectors these are; -inf for a z that is not made of vectors of the codebook."""
         grid = self.codes.event_shape
         vectors = value.reshape(*value.shape[:-1], *grid, self.codebook.shape[-1])
-        codes = nearest(vectors, self.codebook)
+        codes = nearest_codes(vectors, self.codebook)
         log_p = self.codes.log_prob(codes)
         return jnp.where((self._vectors(codes) == value).all(-1), log_p, -jnp.inf)
 
@@ -103,18 +103,18 @@ class EmbeddedCodes(Distribution):
         codes, log_p = self.codes.sample_and_log_prob(key, shape)
         return self._vectors(codes), log_p
 
-    def tempered(self, temperature: Scalar) -> "EmbeddedCodes":
-        return dataclasses.replace(self, codes=self.codes.tempered(temperature))
+    def with_temperature(self, temperature: Scalar) -> "EmbeddedCodes":
+        return dataclasses.replace(self, codes=self.codes.with_temperature(temperature))
 
     def _vectors(self, codes: Array) -> Array:
         lead = codes.shape[: codes.ndim - len(self.codes.event_shape)]
         return self.codebook[codes].reshape(*lead, -1)
 
 
-def nearest(vectors: Array, codebook: Array) -> Array:
+def nearest_codes(vectors: Array, codebook: Array) -> Array:
     """The index of the nearest row of codebook [M, d] for each of vectors [..., d], int32 [...]; of equals, the first.
 
-    argmin_j |v - e_j|^2 = argmin_j |e_j|^2 - 2 v . e_j: one product, in full float32, where narrower ones confuse neighbours.
+    argmin_j |v - e_j|^2 = argmin_j |e_j|^2 - 2 v . e_j: one product, in full float32, where narrower ones confuse neighbors.
     """
     products = jnp.matmul(vectors, codebook.T, precision=jax.lax.Precision.HIGHEST)
     return jnp.argmin(jnp.square(codebook).sum(-1) - 2 * products, axis=-1).astype(jnp.int32)

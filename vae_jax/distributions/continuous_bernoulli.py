@@ -39,7 +39,9 @@ class ContinuousBernoulli(Distribution):
         positive, a = self._folded
         near, s, safe = _two_sides(a, 0.1 * NEAR_ZERO)
         variance = u * (1 - u)
-        series = u - variance * s * (0.5 - (1 - 2 * u) * s / 6 + (1 - 6 * variance) * jnp.square(s) / 24)
+        series = u - variance * s * (
+            0.5 - (1 - 2 * u) * s / 6 + (1 - 6 * variance) * jnp.square(s) / 24
+        )
         low = jnp.clip(jnp.where(near, series, -jnp.log1p(u * jnp.expm1(-safe)) / safe), 0, 1)
         return jnp.where(positive, 1 - low, low)
 

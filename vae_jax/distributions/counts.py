@@ -70,14 +70,22 @@ class NegativeBinomial(Distribution):
         """Exact up to a rate of 2^31, where the draws end."""
         rate_key, k_key = jax.random.split(key)
         r = jnp.exp(self.log_inverse_dispersion)
-        rate = jnp.exp(self.log_mean) * jax.random.gamma(rate_key, r, (*shape, *self.log_mean.shape)) / r
+        rate = (
+            jnp.exp(self.log_mean)
+            * jax.random.gamma(rate_key, r, (*shape, *self.log_mean.shape))
+            / r
+        )
         return jax.random.poisson(k_key, rate).astype(self.log_mean.dtype)
 
     def log_prob_terms(self, value: Array) -> Array:
         # With Stirling's formula for the three gamma functions, and the large terms gathered as for the beta-binomial.
         k, mu, r = jnp.round(value), jnp.exp(self.log_mean), jnp.exp(self.log_inverse_dispersion)
         prior = r * _log_ratio(k + r, mu + r, k - mu)
-        return prior + k * _log_ratio((k + r) * mu, (mu + r) * (k + 1), r * (mu - k) - mu - r) + _rest(r, k)
+        return (
+            prior
+            + k * _log_ratio((k + r) * mu, (mu + r) * (k + 1), r * (mu - k) - mu - r)
+            + _rest(r, k)
+        )
 
 
 def _rest(a: Array, k: Array) -> Array:
@@ -99,4 +107,6 @@ def _stirling_error(y: Array) -> Array:
 def _log_ratio(a: Array, b: Array, difference: Array) -> Array:
     """log(a / b) from both and a - b, which says more than they do where they are close."""
     close = jnp.abs(difference) < b / 2
-    return jnp.where(close, jnp.log1p(jnp.where(close, difference / b, 0)), jnp.log(jnp.where(close, 1, a / b)))
+    return jnp.where(
+        close, jnp.log1p(jnp.where(close, difference / b, 0)), jnp.log(jnp.where(close, 1, a / b))
+    )

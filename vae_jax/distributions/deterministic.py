@@ -20,4 +20,6 @@ class Deterministic(Distribution):
 
     def log_prob(self, value: Array) -> Array:
         total = super().log_prob(value)
-        return jnp.where(jnp.isnan(total), -jnp.inf, total)  # inf - inf: one coordinate off the point is off it
+        return jnp.where(
+            jnp.isnan(total), -jnp.inf, total
+        )  # inf - inf: one coordinate off the point is off it

@@ -11,7 +11,7 @@ from vae_jax.distributions.grid import Stacked, to_index
 
 @distribution
 class Bernoulli(Distribution):
-    """Bernoulli on logits; values in [0, 1], a normalised mass only for values in {0, 1}."""
+    """Bernoulli on logits; values in [0, 1], a normalized mass only for values in {0, 1}."""
 
     logits: Array  # [*batch, *event]
     event_ndims: int = static(1)
@@ -42,10 +42,12 @@ class Categorical(Stacked):
 
     @property
     def mean(self) -> Array:
-        raise TypeError("categorical codes have no mean: draw from them, or take their centre, the likeliest codes")
+        raise TypeError(
+            "categorical codes have no mean: draw from them, or take their center, the likeliest codes"
+        )
 
     @property
-    def centre(self) -> Array:
+    def center(self) -> Array:
         """The likeliest code of each dimension."""
         return jnp.argmax(self.logits, axis=-1).astype(self.logits.dtype)
 
@@ -57,7 +59,9 @@ class Categorical(Stacked):
         """Log p of the nearest code, ``[..., *event]``; -inf where there is none."""
         code = jnp.round(value)
         known = (code >= 0) & (code < self.logits.shape[-1])
-        return jnp.where(known, choose(self.logits, code) - jax.nn.logsumexp(self.logits, axis=-1), -jnp.inf)
+        return jnp.where(
+            known, choose(self.logits, code) - jax.nn.logsumexp(self.logits, axis=-1), -jnp.inf
+        )
 
 
 @distribution
@@ -75,7 +79,7 @@ class GridCategorical(Categorical):
         return jax.nn.softmax(self.logits) @ jnp.linspace(0, 1, self.levels)
 
     @property
-    def centre(self) -> Array:
+    def center(self) -> Array:
         return self.mean
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:

@@ -13,7 +13,7 @@ class Flowed(Distribution):
     """The distribution of z = f(z0), z0 from the base: log p(z) = log p0(z0) - log |det df/dz0|.
 
     A draw and its density take the flow forward only; the density of another value takes its inverse. There is no mean at
-    hand: `centre` is f at that of the base, and `tempered` narrows the base.
+    hand: `center` is f at that of the base, and `tempered` narrows the base.
     """
 
     base: Distribution  # over vectors
@@ -34,11 +34,13 @@ class Flowed(Distribution):
 
     @property
     def mean(self) -> Array:
-        raise TypeError("a distribution pushed through a flow has no mean at hand; take its centre, or draws of it")
+        raise TypeError(
+            "a distribution pushed through a flow has no mean at hand; take its center, or draws of it"
+        )
 
     @property
-    def centre(self) -> Array:
-        return self.flow.forward(self.base.centre)[0]
+    def center(self) -> Array:
+        return self.flow.forward(self.base.center)[0]
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         return self.flow.forward(self.base.sample(key, shape))[0]
@@ -53,5 +55,5 @@ class Flowed(Distribution):
         z0, log_det = self.flow.inverse(value)
         return self.base.log_prob(z0) + log_det
 
-    def tempered(self, temperature: Scalar) -> "Flowed":
-        return dataclasses.replace(self, base=self.base.tempered(temperature))
+    def with_temperature(self, temperature: Scalar) -> "Flowed":
+        return dataclasses.replace(self, base=self.base.with_temperature(temperature))

@@ -24,7 +24,9 @@ class FullGaussian(Distribution):
 
     def _draw(self, key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
         eps = jax.random.normal(key, (*shape, *self.mean.shape), self.mean.dtype)
-        spread = jnp.einsum("...ij,...j->...i", self.scale_tril, eps, precision=jax.lax.Precision.HIGHEST)
+        spread = jnp.einsum(
+            "...ij,...j->...i", self.scale_tril, eps, precision=jax.lax.Precision.HIGHEST
+        )
         return self.mean + spread, eps
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
@@ -47,5 +49,5 @@ class FullGaussian(Distribution):
         eps = jax.scipy.linalg.solve_triangular(scale_tril, columns, lower=True)
         return self._log_density(jnp.moveaxis(eps, -1, 0).reshape(*lead, *batch))
 
-    def tempered(self, temperature: Scalar) -> "FullGaussian":
+    def with_temperature(self, temperature: Scalar) -> "FullGaussian":
         return dataclasses.replace(self, scale_tril=self.scale_tril * temperature)

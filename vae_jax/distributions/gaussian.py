@@ -27,11 +27,13 @@ class DiagGaussian(Distribution):
         eps = jax.random.normal(key, (*shape, *self.mean.shape), self.mean.dtype)
         return self.mean + self.stddev * eps
 
-    def tempered(self, temperature: Scalar) -> "DiagGaussian":
+    def with_temperature(self, temperature: Scalar) -> "DiagGaussian":
         return dataclasses.replace(self, logvar=self.logvar + 2 * jnp.log(temperature))
 
     def log_prob_terms(self, value: Array) -> Array:
-        return -0.5 * (LOG_2PI + self.logvar + jnp.square(value - self.mean) * jnp.exp(-self.logvar))
+        return -0.5 * (
+            LOG_2PI + self.logvar + jnp.square(value - self.mean) * jnp.exp(-self.logvar)
+        )
 
 
 @distribution
@@ -55,4 +57,6 @@ class OptimalGaussian(Distribution):
         return -0.5 * (LOG_2PI + jnp.log(variance) + squared / variance)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        raise TypeError("an optimal-sigma Gaussian has no scale before it has seen data: use its mean, or learn sigma")
+        raise TypeError(
+            "an optimal-sigma Gaussian has no scale before it has seen data: use its mean, or learn sigma"
+        )

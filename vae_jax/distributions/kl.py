@@ -17,10 +17,14 @@ from vae_jax.distributions.gaussian import DiagGaussian
 
 Pair = tuple[type, type]
 _TERMS: dict[Pair, Callable[[Any, Any], Array]] = {}  # per dimension, [*batch, *event]
-_TOTALS: dict[Pair, Callable[[Any, Any], Array]] = {}  # [*batch], where the dimensions can't be told apart
+_TOTALS: dict[
+    Pair, Callable[[Any, Any], Array]
+] = {}  # [*batch], where the dimensions can't be told apart
 
 
-def closed_form_kl(q_type: type, p_type: type, *, total: bool = False) -> Callable[[Callable], Callable]:
+def closed_form_kl(
+    q_type: type, p_type: type, *, total: bool = False
+) -> Callable[[Callable], Callable]:
     """Registers a function ``(q, p) -> KL`` for a pair of classes: per-dimension terms, or their `total` alone."""
 
     def register(kl_fn: Callable) -> Callable:
@@ -58,7 +62,9 @@ def kl_divergence(q: Distribution, p: Distribution) -> Array:
     return _TOTALS[type(q), type(p)](q, p)
 
 
-def _no_closed_form(q: Distribution, p: Distribution, known: dict[Pair, Any], what: str) -> TypeError:
+def _no_closed_form(
+    q: Distribution, p: Distribution, known: dict[Pair, Any], what: str
+) -> TypeError:
     pairs = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in known)
     return TypeError(
         f"no closed form {what}KL({type(q).__name__} || {type(p).__name__}); there is one for {pairs}. "
@@ -79,7 +85,9 @@ def _kl_full_from_diag_gaussian(q: FullGaussian, p: DiagGaussian) -> Array:
     # As above for independent dimensions with the diagonal of L as their scales, and what L has below it on top.
     diagonal = jnp.diagonal(q.scale_tril, axis1=-2, axis2=-1)
     below = jnp.square(jnp.tril(q.scale_tril, -1)).sum(-1) * jnp.exp(-p.logvar)
-    return (_kl_diag_gaussians(DiagGaussian(q.mean, 2 * jnp.log(diagonal)), p) + 0.5 * below).sum(-1)
+    return (_kl_diag_gaussians(DiagGaussian(q.mean, 2 * jnp.log(diagonal)), p) + 0.5 * below).sum(
+        -1
+    )
 
 
 @closed_form_kl(OneHotCategorical, OneHotCategorical)
@@ -103,7 +111,9 @@ def _kl_point_mass(q: Deterministic, p: DiagGaussian) -> Array:
     return jnp.full(jnp.broadcast_shapes(q.mean.shape, p.mean.shape), jnp.inf)
 
 
-def monte_carlo_kl(key: Array, q: Distribution, p: Distribution, num_samples: int) -> tuple[Array, Array]:
+def monte_carlo_kl(
+    key: Array, q: Distribution, p: Distribution, num_samples: int
+) -> tuple[Array, Array]:
     """Estimates KL(q || p) by the mean of log q - log p over draws of q; returns it with its standard error, ``[*batch]``."""
     chex.assert_scalar_positive(num_samples)
     value, log_q = q.sample_and_log_prob(key, (num_samples,))

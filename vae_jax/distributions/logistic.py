@@ -10,7 +10,9 @@ from vae_jax.distributions.base import Array, Distribution, distribution, static
 from vae_jax.distributions.discrete import choose
 from vae_jax.distributions.grid import Stacked, to_grid, to_index
 
-NARROW = 0.1  # bins of less than that in units of the scale have the log of their mass from a series
+NARROW = (
+    0.1  # bins of less than that in units of the scale have the log of their mass from a series
+)
 
 
 @distribution
@@ -41,7 +43,7 @@ class DiscretizedLogistic(Distribution):
 
 @distribution
 class DiscretizedLogisticMixture(Stacked):
-    """A mixture of M discretised logistics in each dimension, the dimensions independent."""
+    """A mixture of M discretized logistics in each dimension, the dimensions independent."""
 
     loc: Array  # [*batch, *event, M]
     log_scale: Array  # [*batch, *event, M]
@@ -52,13 +54,18 @@ class DiscretizedLogisticMixture(Stacked):
     @property
     def mean(self) -> Array:
         """Of the discrete value, exact; a loop over the levels."""
-        return jnp.sum(jax.nn.softmax(self.logits) * grid_mean(self.loc, self.log_scale, self.levels), -1)
+        return jnp.sum(
+            jax.nn.softmax(self.logits) * grid_mean(self.loc, self.log_scale, self.levels), -1
+        )
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         component_key, noise_key = jax.random.split(key)
         component = jax.random.categorical(component_key, self.logits, shape=(*shape, *self._span))
         noise = jax.random.logistic(noise_key, component.shape, self.loc.dtype)
-        return to_grid(choose(self.loc, component) + jnp.exp(choose(self.log_scale, component)) * noise, self.levels)
+        return to_grid(
+            choose(self.loc, component) + jnp.exp(choose(self.log_scale, component)) * noise,
+            self.levels,
+        )
 
     def log_prob_terms(self, value: Array) -> Array:
         terms = log_mass(value[..., None], self.loc, self.log_scale, self.levels)
@@ -66,8 +73,8 @@ class DiscretizedLogisticMixture(Stacked):
 
 
 @distribution
-class ColourLogisticMixture(Stacked):
-    """A mixture of M discretised logistics for each pixel (r, g, b) as a whole (Salimans et al., 2017, arXiv:1701.05517).
+class ColorLogisticMixture(Stacked):
+    """A mixture of M discretized logistics for each pixel (r, g, b) as a whole (Salimans et al., 2017, arXiv:1701.05517).
 
     Given its component, a pixel's channels come one after the other, the location of g linear in the r drawn, and that of b
     in both: loc_g + c_0 (r - 1/2) and loc_b + c_1 (r - 1/2) + c_2 (g - 1/2).
@@ -94,10 +101,16 @@ class ColourLogisticMixture(Stacked):
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         component_key, noise_key = jax.random.split(key)
-        component = jax.random.categorical(component_key, self.logits, shape=(*shape, *self.logits.shape[:-1]))
+        component = jax.random.categorical(
+            component_key, self.logits, shape=(*shape, *self.logits.shape[:-1])
+        )
         of_component = lambda numbers: choose(numbers, component[..., None])[..., None]  # noqa: E731  [..., H, W, 3, 1]
-        chosen = ColourLogisticMixture(*map(of_component, (self.loc, self.log_scale, self.coefficients)), self.logits)
-        noise = jnp.exp(chosen.log_scale) * jax.random.logistic(noise_key, chosen.loc.shape, self.loc.dtype)
+        chosen = ColorLogisticMixture(
+            *map(of_component, (self.loc, self.log_scale, self.coefficients)), self.logits
+        )
+        noise = jnp.exp(chosen.log_scale) * jax.random.logistic(
+            noise_key, chosen.loc.shape, self.loc.dtype
+        )
         pixel: list[Array] = []
         for channel in range(3):
             pixel.append(to_grid(chosen._loc(channel, pixel) + noise[..., channel, :], self.levels))
@@ -105,7 +118,9 @@ class ColourLogisticMixture(Stacked):
 
     def log_prob_terms(self, value: Array) -> Array:
         """Log p(r), log p(g | r), log p(b | r, g) of each pixel, ``[..., H, W, 3]``."""
-        joint = jax.nn.logsumexp(jnp.cumsum(self._log_joint(value), axis=-2), axis=-1)  # of the channels up to each
+        joint = jax.nn.logsumexp(
+            jnp.cumsum(self._log_joint(value), axis=-2), axis=-1
+        )  # of the channels up to each
         return joint - jnp.concatenate([jnp.zeros_like(joint[..., :1]), joint[..., :-1]], -1)
 
     def log_prob(self, value: Array) -> Array:
@@ -127,7 +142,9 @@ class ColourLogisticMixture(Stacked):
             return loc + c[..., 0, :] * (before[0] - 0.5)
         if channel == 2:
             return loc + c[..., 1, :] * (before[0] - 0.5) + c[..., 2, :] * (before[1] - 0.5)
-        return jnp.broadcast_to(loc, jnp.broadcast_shapes(loc.shape, *(b.shape for b in before[:1])))
+        return jnp.broadcast_to(
+            loc, jnp.broadcast_shapes(loc.shape, *(b.shape for b in before[:1]))
+        )
 
 
 def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
@@ -139,7 +156,9 @@ def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
     below, above = jax.nn.log_sigmoid(upper), jax.nn.log_sigmoid(-lower)
     inside = _log_one_minus_exp(-math.log(levels - 1) - log_scale)
     first, last = k == 0, k == levels - 1
-    return jnp.where(last, 0, below) + jnp.where(first, 0, above) + jnp.where(first | last, 0, inside)
+    return (
+        jnp.where(last, 0, below) + jnp.where(first, 0, above) + jnp.where(first | last, 0, inside)
+    )
 
 
 def _log_one_minus_exp(log_width: Array) -> Array:

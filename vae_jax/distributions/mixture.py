@@ -51,9 +51,11 @@ class MixtureOfGaussians(Distribution):
         return -0.5 * (squared + self.logvars.sum(-1) + value.shape[-1] * LOG_2PI)
 
     def log_prob(self, value: Array) -> Array:
-        return jax.nn.logsumexp(self.component_log_probs(value) + jax.nn.log_softmax(self.logits), axis=-1)
+        return jax.nn.logsumexp(
+            self.component_log_probs(value) + jax.nn.log_softmax(self.logits), axis=-1
+        )
 
-    def tempered(self, temperature: Scalar) -> "MixtureOfGaussians":
+    def with_temperature(self, temperature: Scalar) -> "MixtureOfGaussians":
         """Each component with its standard deviation times the temperature, at the weight that it has."""
         return dataclasses.replace(self, logvars=self.logvars + 2 * jnp.log(temperature))
 
@@ -83,7 +85,9 @@ def squared_distances(z: Array, means: Array, precisions: Array) -> Array:
 
 
 @squared_distances.defjvp
-def _by_products(primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]) -> tuple[Array, Array]:
+def _by_products(
+    primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
+) -> tuple[Array, Array]:
     z, means, precisions = primals
     dz, dmeans, dprecisions = tangents
     distances = squared_distances(z, means, precisions)

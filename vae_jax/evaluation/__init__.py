@@ -4,7 +4,7 @@ Every piece is a function of a model and its parameters, or of plain arrays. `ev
 `.features`, `.representation`, `.reconstruction`, `.anomaly`, `.augmentation` and `.coding` are imported by their own names.
 """
 
-from vae_jax.evaluation.ais import annealed, simulate
+from vae_jax.evaluation.ais import run_ais, simulate
 from vae_jax.evaluation.codes import code_usage
 from vae_jax.evaluation.collapse import verdict
 from vae_jax.evaluation.decomposition import decompose
@@ -15,13 +15,13 @@ from vae_jax.evaluation.terms import Terms, make_evaluator, summarize
 __all__ = [
     "Likelihoods",
     "Terms",
-    "annealed",
     "code_usage",
     "decompose",
     "inference_gap",
     "log_likelihood",
     "make_evaluator",
     "make_likelihoods",
+    "run_ais",
     "simulate",
     "summarize",
     "verdict",

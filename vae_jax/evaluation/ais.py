@@ -38,7 +38,9 @@ class Annealed:
         n = len(self.log_px)
         return {
             "log_likelihood": float(self.log_px.mean(dtype=np.float64)),
-            "log_likelihood_stderr": float(self.log_px.std(dtype=np.float64, ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
+            "log_likelihood_stderr": float(self.log_px.std(dtype=np.float64, ddof=1) / math.sqrt(n))
+            if n > 1
+            else math.nan,
             "acceptance": self.acceptance,
             "num_chains": self.num_chains,
             "num_temperatures": self.num_temperatures,
@@ -52,7 +54,7 @@ def temperatures(num: int, *, steepness: float = 4.0) -> Array:
     return (ladder - ladder[0]) / (ladder[-1] - ladder[0])
 
 
-def annealed(
+def run_ais(
     model: nn.Module,
     params: Params,
     x: Array,
@@ -79,13 +81,21 @@ def annealed(
       posterior_z: a draw of p(z | x) for each example: the z that a simulated x was made from.
       y: what the model conditions on.
     """
-    run = jax.jit(_run, static_argnums=0, static_argnames=("num_chains", "num_temperatures", "num_leapfrog"))
-    options = {"num_chains": num_chains, "num_temperatures": num_temperatures, "num_leapfrog": num_leapfrog}
+    run = jax.jit(
+        _run, static_argnums=0, static_argnames=("num_chains", "num_temperatures", "num_leapfrog")
+    )
+    options = {
+        "num_chains": num_chains,
+        "num_temperatures": num_temperatures,
+        "num_leapfrog": num_leapfrog,
+    }
     log_px, acceptance = run(model, params, x, key, posterior_z, y, **options)
     return Annealed(np.asarray(log_px), float(acceptance), num_chains, num_temperatures)
 
 
-def simulate(model: nn.Module, params: Params, key: Array, num_examples: int, *, y: Array | None = None) -> tuple[Array, Array]:
+def simulate(
+    model: nn.Module, params: Params, key: Array, num_examples: int, *, y: Array | None = None
+) -> tuple[Array, Array]:
     """Examples x [B, *E] drawn from the model, with the z [B, D] of each, which is an exact draw of p(z | x)."""
     key_z, key_x = jax.random.split(key)
     condition = {} if y is None else {"y": y}
@@ -111,7 +121,9 @@ def _run(
 
     def draw(key: Array, num: int) -> Array:
         keys = jax.random.split(key, num)
-        sample = functools.partial(model.apply, params, num_samples=len(x), **condition, method="sample_prior")
+        sample = functools.partial(
+            model.apply, params, num_samples=len(x), **condition, method="sample_prior"
+        )
         return jax.vmap(sample)(keys)
 
     def density(t: Array, z: Array) -> Array:
@@ -127,7 +139,9 @@ def _run(
         start = jnp.broadcast_to(posterior_z, (num_chains, *posterior_z.shape))
         path = (ladder[1:][::-1], ladder[:-1][::-1], sizes[::-1])
 
-    def rung(carry: tuple[Array, Array, Array], rung: tuple[Array, ...]) -> tuple[tuple[Array, Array, Array], Array]:
+    def rung(
+        carry: tuple[Array, Array, Array], rung: tuple[Array, ...]
+    ) -> tuple[tuple[Array, Array, Array], Array]:
         z, total, number = carry
         before, after, size = rung
         forward = posterior_z is None
@@ -146,14 +160,24 @@ def _run(
     return (log_mean if posterior_z is None else -log_mean), rates.mean()
 
 
-def _move(density: object, key: Array, z: Array, t: Array, size: Array, *, num_leapfrog: int) -> tuple[Array, Array]:
-    return transition(key, z, functools.partial(density, t), jnp.broadcast_to(size, z.shape[:2]), num_leapfrog=num_leapfrog)
+def _move(
+    density: object, key: Array, z: Array, t: Array, size: Array, *, num_leapfrog: int
+) -> tuple[Array, Array]:
+    return transition(
+        key,
+        z,
+        functools.partial(density, t),
+        jnp.broadcast_to(size, z.shape[:2]),
+        num_leapfrog=num_leapfrog,
+    )
 
 
 def _tuned(move: object, key: Array, z: Array, ladder: Array) -> Array:
     """Step sizes [T, B] that accept at the target rate, found by chains that climb the ladder while they adapt."""
 
-    def rung(carry: tuple[Array, Array, Array], t: Array) -> tuple[tuple[Array, Array, Array], Array]:
+    def rung(
+        carry: tuple[Array, Array, Array], t: Array
+    ) -> tuple[tuple[Array, Array, Array], Array]:
         z, log_size, number = carry
         for repeat in range(2):
             z, rate = move(jax.random.fold_in(key, 2 * number + repeat), z, t, jnp.exp(log_size))

@@ -32,11 +32,17 @@ def auroc(normal: Any, anomalous: Any) -> Estimate:
     normal, anomalous = _scores(normal, anomalous)
     below, above = _share_below(normal, anomalous), 1 - _share_below(anomalous, normal)
     enough = min(len(normal), len(anomalous)) > 1
-    variance = np.var(below, ddof=1) / len(below) + np.var(above, ddof=1) / len(above) if enough else math.nan
+    variance = (
+        np.var(below, ddof=1) / len(below) + np.var(above, ddof=1) / len(above)
+        if enough
+        else math.nan
+    )
     return Estimate(float(below.mean()), math.sqrt(variance))
 
 
-def average_precision(normal: Any, anomalous: Any, *, num_resamples: int = 200, seed: int = 0) -> Estimate:
+def average_precision(
+    normal: Any, anomalous: Any, *, num_resamples: int = 200, seed: int = 0
+) -> Estimate:
     """Average precision sum_t (recall_t - recall_{t-1}) precision_t over thresholds t, the anomalous being the positives.
 
     scikit-learn's, in which equal scores are one threshold. It depends on the share M / (N + M) of anomalies, which is its
@@ -52,11 +58,14 @@ def average_precision(normal: Any, anomalous: Any, *, num_resamples: int = 200, 
     is_anomalous = np.arange(len(ranks)) >= len(normal)
     rng = np.random.default_rng(seed)
 
-    def resampled() -> float:
-        chosen = [part[rng.integers(len(part), size=len(part))] for part in (ranks[~is_anomalous], ranks[is_anomalous])]
+    def resample() -> float:
+        chosen = [
+            part[rng.integers(len(part), size=len(part))]
+            for part in (ranks[~is_anomalous], ranks[is_anomalous])
+        ]
         return average_precision_score(is_anomalous, np.concatenate(chosen))
 
-    stderr = np.std([resampled() for _ in range(num_resamples)], ddof=1)
+    stderr = np.std([resample() for _ in range(num_resamples)], ddof=1)
     return Estimate(float(average_precision_score(is_anomalous, ranks)), float(stderr))
 
 
@@ -66,19 +75,25 @@ def threshold(normal: Any, *, quantile: float = 0.95) -> float:
     Take it from normal examples other than those whose false positives are then counted.
     """
     check_range("quantile", quantile, 0, 1)
-    return float(np.quantile(vector("normal", normal, infinite=True), quantile, method="inverted_cdf"))
+    return float(
+        np.quantile(vector("normal", normal, infinite=True), quantile, method="inverted_cdf")
+    )
 
 
 def detection_rates(normal: Any, anomalous: Any, threshold: float) -> Rates:
     """The shares of the normal [N] and of the anomalous [M] scores above the threshold."""
     flagged = (scores > threshold for scores in _scores(normal, anomalous))
-    return Rates(*(Estimate(float(f.mean()), math.sqrt(f.mean() * (1 - f.mean()) / len(f))) for f in flagged))
+    return Rates(
+        *(Estimate(float(f.mean()), math.sqrt(f.mean() * (1 - f.mean()) / len(f))) for f in flagged)
+    )
 
 
-def input_complexity(x: Any, *, value_range: tuple[float, float] = (0.0, 1.0), compressor: str = "png") -> np.ndarray:
+def input_complexity(
+    x: Any, *, value_range: tuple[float, float] = (0.0, 1.0), compressor: str = "png"
+) -> np.ndarray:
     """Bits per dimension [N] to which a lossless compressor brings each of the images x [N, *E], rounded to 8 bits.
 
-    Serra et al., 2020, arXiv:1909.11480. 'png' is Pillow's, optimised, for images [N, H, W], or [N, H, W, C] of one or three
+    Serra et al., 2020, arXiv:1909.11480. 'png' is Pillow's, optimized, for images [N, H, W], or [N, H, W, C] of one or three
     channels; 'zlib' takes the bytes of any event in their order, at its highest level. Headers are counted: about 0.6 bits
     per dimension for a PNG of 28x28, the same for all images of a size.
     """
@@ -90,9 +105,15 @@ def input_complexity(x: Any, *, value_range: tuple[float, float] = (0.0, 1.0), c
         raise InputError(f"x: has shape {x.shape}; must be [N, *E]")
     low, high = x.min(), x.max()
     if not (low >= value_range[0] and high <= value_range[1]):  # also of NaN
-        raise InputError(f"x: has values from {low:g} to {high:g}; must be in value_range = {value_range}")
+        raise InputError(
+            f"x: has values from {low:g} to {high:g}; must be in value_range = {value_range}"
+        )
     images = np.round((x - value_range[0]) / width * LEVELS).astype(np.uint8)
-    length = _png_length(images) if compressor == "png" else lambda image: len(zlib.compress(image.tobytes(), 9))
+    length = (
+        _png_length(images)
+        if compressor == "png"
+        else lambda image: len(zlib.compress(image.tobytes(), 9))
+    )
     return np.array([8 * length(image) / image.size for image in images])
 
 
@@ -140,7 +161,9 @@ def scores(
     for name, score in table.items():
         check_same(f"the number of examples of {name}", len(score), "x", len(complexity))
     num_dims = math.prod(np.shape(x)[1:])
-    return table | {f"{best}_less_[{compressor}]": table[best] / (num_dims * math.log(2)) - complexity}
+    return table | {
+        f"{best}_less_[{compressor}]": table[best] / (num_dims * math.log(2)) - complexity
+    }
 
 
 def _png_length(images: np.ndarray) -> Callable[[np.ndarray], int]:
@@ -151,7 +174,9 @@ def _png_length(images: np.ndarray) -> Callable[[np.ndarray], int]:
     elif images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3):
         squeeze = (...,)
     else:
-        raise InputError(f"x: has shape {images.shape}; PNG takes [N, H, W] and [N, H, W, 1 or 3]; compressor = 'zlib' any")
+        raise InputError(
+            f"x: has shape {images.shape}; PNG takes [N, H, W] and [N, H, W, 1 or 3]; compressor = 'zlib' any"
+        )
 
     def length(image: np.ndarray) -> int:
         content = io.BytesIO()
@@ -164,7 +189,9 @@ def _png_length(images: np.ndarray) -> Callable[[np.ndarray], int]:
 def _share_below(scores: np.ndarray, of: np.ndarray) -> np.ndarray:
     """For each value in `of`, the share of the scores below it, ties counted half."""
     scores = np.sort(scores)
-    return (np.searchsorted(scores, of, "left") + np.searchsorted(scores, of, "right")) / (2 * len(scores))
+    return (np.searchsorted(scores, of, "left") + np.searchsorted(scores, of, "right")) / (
+        2 * len(scores)
+    )
 
 
 def _scores(normal: Any, anomalous: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,6 @@
 """Asymmetric numeral systems (Duda, 2009, arXiv:0902.0271): a stack of symbols, each at the cost of its -log2 probability.
 
-Several lanes run side by side, each with a head of 64 bits in [2^32, 2^64), over one stack of 32-bit words. A symbol is an
+Several trials run side by side, each with a head of 64 bits in [2^32, 2^64), over one stack of 32-bit words. A symbol is an
 interval [start, start + freq) of integers out of 2^bits, and pushing it makes of a head s
 
     (s // freq) 2^bits + scatter(start + s mod freq)
@@ -15,28 +15,30 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vae_jax.errors import InputError, check_range, shown
+from vae_jax.errors import InputError, check_range, format_value
 
 WORD = 32
 LEAST = np.uint64(1 << WORD)  # of a head
-SCATTER = 0x9E3779B97F4A7C15  # odd, 2^64 by the golden ratio: neighbours come to lie far apart
+SCATTER = 0x9E3779B97F4A7C15  # odd, 2^64 by the golden ratio: neighbors come to lie far apart
 GATHER = pow(SCATTER, -1, 1 << 64)
-MAX_BITS = 28  # of the precision of a symbol: near 32, s // freq is a small number, and rounding it costs
+MAX_BITS = (
+    28  # of the precision of a symbol: near 32, s // freq is a small number, and rounding it costs
+)
 
 
 class Message:
-    """Lanes of an ANS coder. It starts from random bits, and draws more of them where a pop finds the stack empty.
+    """Trials of an ANS coder. It starts from random bits, and draws more of them where a pop finds the stack empty.
 
     These are the "clean" bits of bits-back coding; `num_clean_bits` counts them, and they come back when all is decoded.
     """
 
-    def __init__(self, lanes: int, *, seed: int = 0) -> None:
-        check_range("lanes", lanes, 1)
+    def __init__(self, trials: int, *, seed: int = 0) -> None:
+        check_range("trials", trials, 1)
         self._random: np.random.Generator | None = np.random.default_rng(seed)
-        self.head = self._random.integers(1 << WORD, 1 << 64, size=lanes, dtype=np.uint64)
+        self.head = self._random.integers(1 << WORD, 1 << 64, size=trials, dtype=np.uint64)
         self._words = np.empty(1024, np.uint32)
         self._size = 0
-        self.num_clean_bits = 64 * lanes
+        self.num_clean_bits = 64 * trials
 
     @property
     def words(self) -> np.ndarray:
@@ -45,7 +47,7 @@ class Message:
 
     @property
     def num_bits(self) -> int:
-        """The length of the message as it would be stored: 64 bits a lane, 32 a word."""
+        """The length of the message as it would be stored: 64 bits a trial, 32 a word."""
         return 64 * len(self.head) + WORD * self._size
 
     @property
@@ -54,54 +56,69 @@ class Message:
         return float(np.log2(self.head.astype(np.float64)).sum()) + WORD * self._size
 
     def push(self, start: np.ndarray, freq: np.ndarray, bits: int) -> None:
-        """Puts one symbol onto each of the first n lanes: intervals start [n], freq [n] out of 2^bits, freq at least 1."""
-        lanes = slice(0, len(start))
+        """Puts one symbol onto each of the first n trials: intervals start [n], freq [n] out of 2^bits, freq at least 1."""
+        trials = slice(0, len(start))
         start, freq = start.astype(np.uint64), freq.astype(np.uint64)
-        head = self.head[lanes]
+        head = self.head[trials]
         full = (head >> np.uint64(64 - bits)) >= freq
         if full.any():
             self._put((head[full] & (LEAST - np.uint64(1))).astype(np.uint32))
             head = np.where(full, head >> np.uint64(WORD), head)
         quotient, remainder = np.divmod(head, freq)
-        self.head[lanes] = (quotient << np.uint64(bits)) | _times(SCATTER, start + remainder, bits)
+        self.head[trials] = (quotient << np.uint64(bits)) | _times(SCATTER, start + remainder, bits)
 
-    def pop(self, find: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]], lanes: int, bits: int) -> np.ndarray:
-        """Takes one symbol off each of the first `lanes` lanes.
+    def pop(
+        self,
+        find: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]],
+        trials: int,
+        bits: int,
+    ) -> np.ndarray:
+        """Takes one symbol off each of the first `trials` trials.
 
         Args:
           find: positions [n] in 0..2^bits - 1 -> (symbols [n], start [n], freq [n]) of the intervals that hold them.
         """
-        head = self.head[:lanes]
+        head = self.head[:trials]
         position = _times(GATHER, head, bits)
         symbol, start, freq = find(position)
-        head = freq.astype(np.uint64) * (head >> np.uint64(bits)) + position - start.astype(np.uint64)
+        head = (
+            freq.astype(np.uint64) * (head >> np.uint64(bits)) + position - start.astype(np.uint64)
+        )
         short = head < LEAST
         if short.any():
-            head[short] = (head[short] << np.uint64(WORD)) | self._take(int(short.sum())).astype(np.uint64)
-        self.head[:lanes] = head
+            head[short] = (head[short] << np.uint64(WORD)) | self._take(int(short.sum())).astype(
+                np.uint64
+            )
+        self.head[:trials] = head
         return symbol
 
     def to_bytes(self) -> bytes:
-        """Heads, then words, little-endian; the number of lanes is for the reader to know."""
+        """Heads, then words, little-endian; the number of trials is for the reader to know."""
         return self.head.astype("<u8").tobytes() + self.words.astype("<u4").tobytes()
 
     @classmethod
-    def from_bytes(cls, content: bytes, lanes: int) -> "Message":
+    def from_bytes(cls, content: bytes, trials: int) -> "Message":
         """The message that `to_bytes` wrote; popping more than it holds is an InputError."""
-        if len(content) < 8 * lanes or len(content) % 4:
-            raise InputError(f"content: has {len(content)} bytes; must be 8 for each of {lanes} lanes, and 4 for each word")
-        message = cls(lanes)
-        message.head = np.frombuffer(content[: 8 * lanes], "<u8").astype(np.uint64)
+        if len(content) < 8 * trials or len(content) % 4:
+            raise InputError(
+                f"content: has {len(content)} bytes; must be 8 for each of {trials} trials, and 4 for each word"
+            )
+        message = cls(trials)
+        message.head = np.frombuffer(content[: 8 * trials], "<u8").astype(np.uint64)
         if message.head.min() < LEAST:
-            raise InputError("content: a head is below 2^32, so it was not written by Message.to_bytes with these lanes")
+            raise InputError(
+                "content: a head is below 2^32, so it was not written by Message.to_bytes with these trials"
+            )
         message.num_clean_bits, message._random = 0, None
-        message._put(np.frombuffer(content[8 * lanes :], "<u4"))
+        message._put(np.frombuffer(content[8 * trials :], "<u4"))
         return message
 
     def _put(self, words: np.ndarray) -> None:
         end = self._size + len(words)
         if end > len(self._words):
-            self._words = np.concatenate([self.words, np.empty(max(end, 2 * len(self._words)) - self._size, np.uint32)])
+            self._words = np.concatenate(
+                [self.words, np.empty(max(end, 2 * len(self._words)) - self._size, np.uint32)]
+            )
         self._words[self._size : end] = words
         self._size = end
 
@@ -109,8 +126,12 @@ class Message:
         missing = count - self._size
         if missing > 0:
             if self._random is None:
-                raise InputError("message: holds less than is popped; it was coded in another way, or is cut short")
-            words = np.concatenate([self._random.integers(1 << WORD, size=missing, dtype=np.uint32), self.words])
+                raise InputError(
+                    "message: holds less than is popped; it was coded in another way, or is cut short"
+                )
+            words = np.concatenate(
+                [self._random.integers(1 << WORD, size=missing, dtype=np.uint32), self.words]
+            )
             self.num_clean_bits += WORD * missing
             self._size = 0
             return words
@@ -128,9 +149,11 @@ def push_uniform(message: Message, symbol: np.ndarray, bits: int) -> None:
     message.push(symbol, np.ones(len(symbol), np.uint64), bits)
 
 
-def pop_uniform(message: Message, lanes: int, bits: int) -> np.ndarray:
-    """The inverse of `push_uniform`: symbols [lanes]."""
-    return message.pop(lambda position: (position.astype(np.int64), position, np.ones_like(position)), lanes, bits)
+def pop_uniform(message: Message, trials: int, bits: int) -> np.ndarray:
+    """The inverse of `push_uniform`: symbols [trials]."""
+    return message.pop(
+        lambda position: (position.astype(np.int64), position, np.ones_like(position)), trials, bits
+    )
 
 
 def cumulative(probabilities: np.ndarray, bits: int) -> np.ndarray:
@@ -145,12 +168,14 @@ def cumulative(probabilities: np.ndarray, bits: int) -> np.ndarray:
     if not (probabilities.min() >= 0 and np.abs(total - 1).max() < 1e-3):  # also of NaN
         worst = probabilities.min(), total.min(), total.max()
         raise InputError(
-            f"probabilities: the least is {shown(float(worst[0]))} and they sum to {worst[1]:g} up to {worst[2]:g}; "
+            f"probabilities: the least is {format_value(float(worst[0]))} and they sum to {worst[1]:g} up to {worst[2]:g}; "
             "must be at least 0 and sum to 1"
         )
     sums = np.minimum(np.cumsum(probabilities / total, axis=-1), 1.0)
     sums[..., -1] = 1.0
-    whole = np.floor(sums * (2**bits - num_symbols)).astype(np.int64) + np.arange(1, num_symbols + 1)
+    whole = np.floor(sums * (2**bits - num_symbols)).astype(np.int64) + np.arange(
+        1, num_symbols + 1
+    )
     return np.concatenate([np.zeros_like(whole[..., :1]), whole], axis=-1)
 
 
@@ -188,9 +213,11 @@ class GaussianBins:
         check_range("bits", bits, 3, MAX_BITS)
         self.prior_bits, self.num_bins, self.bits = prior_bits, 2**prior_bits, bits
         self.edges = ndtri(np.arange(self.num_bins + 1) / self.num_bins)
-        self.centres = ndtri((np.arange(self.num_bins) + 0.5) / self.num_bins)
+        self.centers = ndtri((np.arange(self.num_bins) + 0.5) / self.num_bins)
 
-    def push(self, message: Message, symbol: np.ndarray, mean: np.ndarray, stddev: np.ndarray) -> None:
+    def push(
+        self, message: Message, symbol: np.ndarray, mean: np.ndarray, stddev: np.ndarray
+    ) -> None:
         """Bins [n] under N(mean, stddev^2) [n]."""
         start = self._start(symbol, mean, stddev)
         message.push(start, self._start(symbol + 1, mean, stddev) - start, self.bits)

@@ -27,7 +27,13 @@ class Gain(NamedTuple):
 
 
 def train_classifier(
-    x: Any, y: Any, *, seed: int, num_updates: int = 2000, batch_size: int = 128, learning_rate: float = 1e-3
+    x: Any,
+    y: Any,
+    *,
+    seed: int,
+    num_updates: int = 2000,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
 ) -> Any:
     """A classifier, with `predict` for rows [N, dims], fitted to examples x [N, *E] in their own scale and classes y [N].
 
@@ -38,12 +44,14 @@ def train_classifier(
     for field, value in {"num_updates": num_updates, "batch_size": batch_size}.items():
         check_range(field, value, 1)
     check_range("learning_rate", learning_rate, 0, open_low=True)
-    x = flattened("x", x)
+    x = flatten_examples("x", x)
     y = labels("y", y, len(x))
     classes = np.unique(y)
     if len(classes) < 2:
         raise InputError("y: has a single class; a classifier needs two at least")
-    model = MLPClassifier((HIDDEN,), batch_size=batch_size, learning_rate_init=learning_rate, random_state=seed)
+    model = MLPClassifier(
+        (HIDDEN,), batch_size=batch_size, learning_rate_init=learning_rate, random_state=seed
+    )
     for rows in _batches(len(x), batch_size, num_updates, np.random.default_rng(seed)):
         model.partial_fit(x[rows], y[rows], classes=classes)
     return model
@@ -70,8 +78,12 @@ def augmentation_gain(
       real_y, generated_y, test_y: classes [N].
     """
     check_range("len(seeds)", len(seeds), 1)
-    sets = {"real": (real_x, real_y), "generated": (generated_x, generated_y), "test": (test_x, test_y)}
-    x = {name: flattened(f"{name}_x", values) for name, (values, _) in sets.items()}
+    sets = {
+        "real": (real_x, real_y),
+        "generated": (generated_x, generated_y),
+        "test": (test_x, test_y),
+    }
+    x = {name: flatten_examples(f"{name}_x", values) for name, (values, _) in sets.items()}
     y = {name: labels(f"{name}_y", values, len(x[name])) for name, (_, values) in sets.items()}
     for name in ("generated", "test"):
         check_same(f"the dimensions of {name}_x", x[name].shape[1], "real_x", x["real"].shape[1])
@@ -83,16 +95,20 @@ def augmentation_gain(
 
     without = np.array([accuracy(x["real"], y["real"], seed) for seed in seeds])
     augmented = np.array([accuracy(*both, seed) for seed in seeds])
-    return Gain(mean_estimate(without), mean_estimate(augmented), mean_estimate(augmented - without))
+    return Gain(
+        mean_estimate(without), mean_estimate(augmented), mean_estimate(augmented - without)
+    )
 
 
-def flattened(field: str, x: Any) -> np.ndarray:
+def flatten_examples(field: str, x: Any) -> np.ndarray:
     """Examples [N, *E] as float64 [N, dims], in their own scale; InputError where they are not finite numbers."""
     x = np.asarray(x)
     return matrix(field, x.reshape(len(x), -1) if x.ndim > 1 and x.size else x)
 
 
-def _batches(num_examples: int, batch_size: int, num_updates: int, rng: np.random.Generator) -> list[np.ndarray]:
+def _batches(
+    num_examples: int, batch_size: int, num_updates: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """Rows [batch_size] of each update: consecutive stretches of epoch after epoch, each a permutation of all examples."""
     num_epochs = -(-num_updates * batch_size // num_examples)
     order = np.concatenate([rng.permutation(num_examples) for _ in range(num_epochs)])

@@ -10,7 +10,7 @@ so that in expectation it grows by -ELBO / ln 2 bits. Decoding does the inverse 
 the message held before comes back: the first examples need random bits, which are counted.
 
 Latents live in bins that have equal mass under the prior N(0, 1), and the decoder sees their medians. The examples of a batch
-are coded side by side, on a lane of the coder each. Decoding computes the same floats only where the same functions are called
+are coded side by side, on a trial of the coder each. Decoding computes the same floats only where the same functions are called
 on batches of the same shape, on the same machine and libraries.
 """
 
@@ -29,8 +29,12 @@ from vae_jax.types import Array
 PIXEL_BITS = 20  # of the precision of p(x | z): no symbol costs more than 20 bits
 POSTERIOR_BITS = 24
 
-Posterior = Callable[[np.ndarray], tuple[Array | np.ndarray, Array | np.ndarray]]  # x [B, *E] -> mean, stddev [B, D]
-Decode = Callable[[np.ndarray], Array | np.ndarray]  # z [B, D] float32 -> P(x = 1) [B, *E], or P(x = l) [B, *E, L]
+Posterior = Callable[
+    [np.ndarray], tuple[Array | np.ndarray, Array | np.ndarray]
+]  # x [B, *E] -> mean, stddev [B, D]
+Decode = Callable[
+    [np.ndarray], Array | np.ndarray
+]  # z [B, D] float32 -> P(x = 1) [B, *E], or P(x = l) [B, *E, L]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Compressed:
     batch_size: int
     latent_bits: int
     num_clean_bits: int  # random ones that the message began with
-    bits_per_dim: float  # net of the clean bits; the heads of the lanes counted by their logarithm
+    bits_per_dim: float  # net of the clean bits; the heads of the trials counted by their logarithm
     total_bits_per_dim: float  # of all that has to be stored, clean bits included
 
 
@@ -62,15 +66,15 @@ def bits_back_encode(
     Args:
       posterior: x [B, *E], as given, -> mean and standard deviation [B, D] of q(z | x).
       decode: z [B, D] -> probabilities: of x = 1 in the shape of x, which then holds 0 and 1, or of x = l on one more axis.
-      batch_size: examples side by side, hence lanes; the last batch may be smaller. The frequencies of a batch are in memory
+      batch_size: examples side by side, hence trials; the last batch may be smaller. The frequencies of a batch are in memory
         at once, eight bytes for every value of every pixel.
       latent_bits: of the bins of each latent, 2^latent_bits of them.
       seed: of the random bits.
     """
     x = _symbols(x)
     check_range("batch_size", batch_size, 1)
-    bins, lanes = GaussianBins(latent_bits, POSTERIOR_BITS), min(batch_size, len(x))
-    message = Message(lanes, seed=seed)
+    bins, trials = GaussianBins(latent_bits, POSTERIOR_BITS), min(batch_size, len(x))
+    message = Message(trials, seed=seed)
     before = message.information - message.num_bits  # what the heads lack of 64 bits
     for start in range(0, len(x), batch_size):
         latent_dim = _push_batch(message, x[start : start + batch_size], posterior, decode, bins)
@@ -109,14 +113,18 @@ def bits_back_decode(compressed: Compressed, posterior: Posterior, decode: Decod
     return np.concatenate(batches[::-1])
 
 
-def _push_batch(message: Message, x: np.ndarray, posterior: Posterior, decode: Decode, bins: GaussianBins) -> int:
+def _push_batch(
+    message: Message, x: np.ndarray, posterior: Posterior, decode: Decode, bins: GaussianBins
+) -> int:
     """Puts examples x [B, *E] onto the message; returns how many latents each has."""
     mean, stddev = _gaussian(posterior(x), len(x))
     latents = [bins.pop(message, m, s) for m, s in zip(mean.T, stddev.T, strict=True)]
     tables = _tables(decode, latents, bins, x.shape)
     pixels = x.reshape(len(x), -1)
     if pixels.max() >= tables.shape[-1] - 1:
-        raise InputError(f"x: has a value of {pixels.max()}; decode gives probabilities for 0 to {tables.shape[-1] - 2}")
+        raise InputError(
+            f"x: has a value of {pixels.max()}; decode gives probabilities for 0 to {tables.shape[-1] - 2}"
+        )
     for i in range(pixels.shape[1]):
         ans.push_categorical(message, pixels[:, i], tables[:, i], PIXEL_BITS)
     for symbol in latents:
@@ -125,7 +133,12 @@ def _push_batch(message: Message, x: np.ndarray, posterior: Posterior, decode: D
 
 
 def _pop_batch(
-    message: Message, c: Compressed, size: int, posterior: Posterior, decode: Decode, bins: GaussianBins
+    message: Message,
+    c: Compressed,
+    size: int,
+    posterior: Posterior,
+    decode: Decode,
+    bins: GaussianBins,
 ) -> np.ndarray:
     """The inverse of `_push_batch`, step by step."""
     latents = [ans.pop_uniform(message, size, bins.prior_bits) for _ in range(c.latent_dim)][::-1]
@@ -140,9 +153,11 @@ def _pop_batch(
     return x
 
 
-def _tables(decode: Decode, latents: list[np.ndarray], bins: GaussianBins, shape: tuple[int, ...]) -> np.ndarray:
+def _tables(
+    decode: Decode, latents: list[np.ndarray], bins: GaussianBins, shape: tuple[int, ...]
+) -> np.ndarray:
     """Cumulative frequencies [B, pixels, L + 1] of what is decoded from the medians of the bins."""
-    z = bins.centres[np.stack(latents, axis=1)].astype(np.float32)
+    z = bins.centers[np.stack(latents, axis=1)].astype(np.float32)
     probabilities = np.asarray(decode(z), np.float64)
     if probabilities.shape == shape:
         probabilities = np.stack([1 - probabilities, probabilities], axis=-1)
@@ -153,12 +168,18 @@ def _tables(decode: Decode, latents: list[np.ndarray], bins: GaussianBins, shape
     return ans.cumulative(probabilities.reshape(shape[0], -1, probabilities.shape[-1]), PIXEL_BITS)
 
 
-def _gaussian(parameters: tuple[Array | np.ndarray, Array | np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+def _gaussian(
+    parameters: tuple[Array | np.ndarray, Array | np.ndarray], size: int
+) -> tuple[np.ndarray, np.ndarray]:
     mean, stddev = (np.asarray(p, np.float64) for p in parameters)
     if mean.ndim != 2 or mean.shape != stddev.shape or len(mean) != size or not mean.shape[1]:
-        raise InputError(f"posterior: gives shapes {mean.shape} and {stddev.shape}; must be [{size}, D] both")
+        raise InputError(
+            f"posterior: gives shapes {mean.shape} and {stddev.shape}; must be [{size}, D] both"
+        )
     if not (np.isfinite(mean).all() and np.isfinite(stddev).all() and stddev.min() > 0):
-        raise InputError("posterior: gives values that are not finite, or a standard deviation that is not above 0")
+        raise InputError(
+            "posterior: gives values that are not finite, or a standard deviation that is not above 0"
+        )
     return mean, stddev
 
 
@@ -168,5 +189,7 @@ def _symbols(x: Array | np.ndarray) -> np.ndarray:
         raise InputError(f"x: has shape {x.shape}; must be [N, *E]")
     whole = x.astype(np.int64) if x.dtype.kind in "biuf" and np.isfinite(x).all() else None
     if whole is None or not np.array_equal(whole, x) or whole.min() < 0:
-        raise InputError(f"x: of type {x.dtype}; must hold whole numbers from 0, the symbols that are coded")
+        raise InputError(
+            f"x: of type {x.dtype}; must hold whole numbers from 0, the symbols that are coded"
+        )
     return whole

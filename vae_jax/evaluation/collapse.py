@@ -11,7 +11,9 @@ import numpy as np
 
 from vae_jax.evaluation.terms import ACTIVE, Terms
 
-NEGLIGIBLE = 0.01  # nats: the KL of a latent, on the mean over the data, below which it says nothing
+NEGLIGIBLE = (
+    0.01  # nats: the KL of a latent, on the mean over the data, below which it says nothing
+)
 COLLAPSED, PARTLY = 0.1, 0.5  # share of active latents below which a model is called so
 
 
@@ -27,7 +29,13 @@ class Verdict:
         return f"{self.name}: {self.text}" + (f" {self.remedy}" if self.remedy else "")
 
 
-def verdict(terms: Terms, *, expressive_decoder: bool = False, fixed_sigma: bool = False, warm_up: bool = False) -> Verdict:
+def verdict(
+    terms: Terms,
+    *,
+    expressive_decoder: bool = False,
+    fixed_sigma: bool = False,
+    warm_up: bool = False,
+) -> Verdict:
     """Whether the posterior of a model has collapsed onto its prior, from the terms of a split.
 
     A latent is active when its code varies by more than 0.01 over the data (Burda et al., 2016) and, where the KL of each is
@@ -41,11 +49,19 @@ def verdict(terms: Terms, *, expressive_decoder: bool = False, fixed_sigma: bool
       warm_up: whether the weight of the rate was already raised from a lower one, or bits were free.
     """
     if not np.isfinite(terms.distortion).all():
-        return Verdict("diverged", "some terms are not finite.", "Lower the learning rate, or clip the gradient.")
+        return Verdict(
+            "diverged",
+            "some terms are not finite.",
+            "Lower the learning rate, or clip the gradient.",
+        )
     variances = np.var(terms.code, axis=0, dtype=np.float64)
     if not np.isfinite(terms.rate).all():
         dead = int(np.sum(variances <= ACTIVE * variances.max()))
-        return Verdict("no rate", f"codes are points; {dead} of {len(variances)} hardly vary over the data.", "")
+        return Verdict(
+            "no rate",
+            f"codes are points; {dead} of {len(variances)} hardly vary over the data.",
+            "",
+        )
     active, num = _active(terms, variances)
     rate = float(terms.rate.mean(dtype=np.float64))
     evidence = f"{active} of {num} latents are active, the rate is {rate:.2f} nats ({rate / num:.3f} a latent)."
@@ -54,8 +70,16 @@ def verdict(terms: Terms, *, expressive_decoder: bool = False, fixed_sigma: bool
         return Verdict("healthy", evidence, "")
     name = "collapsed" if share < COLLAPSED else "partly collapsed"
     if name == "partly collapsed" and not expressive_decoder:
-        return Verdict(name, evidence, "That may be all that the data need: compare the ELBO with fewer latents.")
-    return Verdict(name, evidence, _remedy(expressive_decoder=expressive_decoder, fixed_sigma=fixed_sigma, warm_up=warm_up))
+        return Verdict(
+            name,
+            evidence,
+            "That may be all that the data need: compare the ELBO with fewer latents.",
+        )
+    return Verdict(
+        name,
+        evidence,
+        _remedy(expressive_decoder=expressive_decoder, fixed_sigma=fixed_sigma, warm_up=warm_up),
+    )
 
 
 def _active(terms: Terms, variances: np.ndarray) -> tuple[int, int]:
@@ -70,9 +94,13 @@ def _active(terms: Terms, variances: np.ndarray) -> tuple[int, int]:
 
 def _remedy(*, expressive_decoder: bool, fixed_sigma: bool, warm_up: bool) -> str:
     if expressive_decoder:
-        return "The decoder models x without z: give it a smaller receptive field, or grant free bits."
+        return (
+            "The decoder models x without z: give it a smaller receptive field, or grant free bits."
+        )
     if fixed_sigma:
-        return "The fixed sigma of the likelihood may be too large: learn it (model.sigma = 'scalar')."
+        return (
+            "The fixed sigma of the likelihood may be too large: learn it (model.sigma = 'scalar')."
+        )
     if not warm_up:
         return "Raise beta from 0 over the first steps (objective.beta_schedule = 'linear'), or grant free bits."
     return "Lower beta, or grant more free bits."

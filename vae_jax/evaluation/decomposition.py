@@ -5,7 +5,7 @@ With q(z) = 1/N sum_n q(z | x_n) over the N examples of a split,
     1/N sum_n KL(q(z | x_n) || p(z)) = I(x; z) + KL(q(z) || p(z))            (Hoffman and Johnson, 2016)
     KL(q(z) || p(z)) = TC(z) + sum_d KL(q(z_d) || p(z_d))                    (Chen et al., 2018, arXiv:1802.04942)
 
-where the sum of the second line needs a prior that factorises, and the total correlation TC(z) needs none. log q(z) is that
+where the sum of the second line needs a prior that factorizes, and the total correlation TC(z) needs none. log q(z) is that
 of the exact mixture over all N examples, at S draws z ~ q(z): the estimates have a standard error over the draws, and no bias
 beyond that N is finite (I(x; z) <= log N).
 """
@@ -33,7 +33,7 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class Decomposition:
-    """The parts of the rate; `dimension_kl` is None where the prior doesn't factorise."""
+    """The parts of the rate; `dimension_kl` is None where the prior doesn't factorize."""
 
     rate: Estimate
     mutual_information: Estimate  # between x and z, at most log N
@@ -45,14 +45,19 @@ class Decomposition:
 
     def summary(self) -> dict[str, float]:
         """The numbers with their standard errors, flat."""
-        numbers: dict[str, float] = {"num_examples": self.num_examples, "num_samples": self.num_samples}
+        numbers: dict[str, float] = {
+            "num_examples": self.num_examples,
+            "num_samples": self.num_samples,
+        }
         for name in ("rate", "mutual_information", "aggregate_kl", "total_correlation"):
             estimate = getattr(self, name)
             numbers |= {name: estimate.value, f"{name}_stderr": estimate.stderr}
         return numbers
 
 
-def decompose(posterior: DiagGaussian, prior: object, key: Array, *, num_samples: int = 2_000) -> Decomposition:
+def decompose(
+    posterior: DiagGaussian, prior: object, key: Array, *, num_samples: int = 2_000
+) -> Decomposition:
     """Takes the rate of a Gaussian posterior over [N, D] apart, with S = `num_samples` draws of q(z).
 
     Args:
@@ -69,14 +74,14 @@ def decompose(posterior: DiagGaussian, prior: object, key: Array, *, num_samples
     z = own.sample(key_z)
     log_qz, log_qzd = _aggregate(z, posterior.mean, logvar)
     log_qz_x, log_pz = own.log_prob(z), prior.log_prob(z)
-    factorises = isinstance(prior, DiagGaussian)
-    terms = prior.log_prob_terms(z) if factorises else None
+    factorizes = isinstance(prior, DiagGaussian)
+    terms = prior.log_prob_terms(z) if factorizes else None
     return Decomposition(
         rate=_estimate(log_qz_x - log_pz),
         mutual_information=_estimate(log_qz_x - log_qz),
         aggregate_kl=_estimate(log_qz - log_pz),
         total_correlation=_estimate(log_qz - log_qzd.sum(-1)),
-        dimension_kl=np.asarray((log_qzd - terms).mean(0)) if factorises else None,
+        dimension_kl=np.asarray((log_qzd - terms).mean(0)) if factorizes else None,
         num_examples=n,
         num_samples=num_samples,
     )

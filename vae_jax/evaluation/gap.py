@@ -1,8 +1,8 @@
 """The inference gap, split: how much of it the family of posteriors costs, and how much the encoder.
 
-    log p(x) - ELBO(q) = [log p(x) - ELBO(q*)] + [ELBO(q*) - ELBO(q)] = approximation gap + amortisation gap,
+    log p(x) - ELBO(q) = [log p(x) - ELBO(q*)] + [ELBO(q*) - ELBO(q)] = approximation gap + amortization gap,
 
-with q* the best diagonal Gaussian for each example, optimised on its own (Cremer, Li and Duvenaud, 2018, arXiv:1801.03558).
+with q* the best diagonal Gaussian for each example, optimized on its own (Cremer, Li and Duvenaud, 2018, arXiv:1801.03558).
 A richer posterior closes the first, a larger encoder the second.
 """
 
@@ -37,11 +37,15 @@ def optimized_posterior(
     def loss(q: DiagGaussian, key: Array) -> Array:
         z, log_q = q.sample_and_log_prob(key, (num_samples,))
         log_pz, log_px_z = model.apply(params, x, z, **condition, method="log_joint")
-        return (log_q - log_pz - log_px_z).mean(0).sum()  # each example has a posterior of its own: no mean over them
+        return (
+            (log_q - log_pz - log_px_z).mean(0).sum()
+        )  # each example has a posterior of its own: no mean over them
 
     @jax.jit
     def optimize(q: DiagGaussian) -> DiagGaussian:
-        def step(carry: tuple[DiagGaussian, optax.OptState], number: Array) -> tuple[tuple[DiagGaussian, optax.OptState], None]:
+        def step(
+            carry: tuple[DiagGaussian, optax.OptState], number: Array
+        ) -> tuple[tuple[DiagGaussian, optax.OptState], None]:
             q, state = carry
             gradient = jax.grad(loss)(q, jax.random.fold_in(key, number))
             updates, state = tx.update(gradient, state)
@@ -73,7 +77,7 @@ def inference_gap(
       log_px: log p(x) of each, [B], as from `vae_jax.evaluation.likelihood`; too low an estimate makes the first gap too small.
       key: of the draws.
       num_samples: draws of each ELBO.
-      num_steps: of the optimisation of q*.
+      num_steps: of the optimization of q*.
       y: what the model conditions on.
 
     Raises:
@@ -82,7 +86,9 @@ def inference_gap(
     condition = {} if y is None else {"y": y}
     q = model.apply(params, x, **condition, method="encode")
     if not isinstance(q, DiagGaussian) or q.mean.ndim != 2:
-        raise ValueError(f"the gaps are those of a diagonal Gaussian posterior, not of {type(q).__name__}")
+        raise ValueError(
+            f"the gaps are those of a diagonal Gaussian posterior, not of {type(q).__name__}"
+        )
     key_fit, key_bound = jax.random.split(key)
     best = optimized_posterior(model, params, x, q, key_fit, num_steps=num_steps, y=y)
 
@@ -92,13 +98,17 @@ def inference_gap(
         log_pz, log_px_z = model.apply(params, x, z, **condition, method="log_joint")
         return (log_px_z + log_pz - log_q).mean(0)
 
-    amortised, optimised = np.asarray(bound(q), np.float64), np.asarray(bound(best), np.float64)
+    amortized, optimized = np.asarray(bound(q), np.float64), np.asarray(bound(best), np.float64)
     log_px = np.asarray(log_px, np.float64)
-    numbers: dict[str, float] = {"num_examples": len(log_px), "num_samples": num_samples, "num_steps": num_steps}
+    numbers: dict[str, float] = {
+        "num_examples": len(log_px),
+        "num_samples": num_samples,
+        "num_steps": num_steps,
+    }
     for name, values in (
-        ("inference_gap", log_px - amortised),
-        ("approximation_gap", log_px - optimised),
-        ("amortisation_gap", optimised - amortised),
+        ("inference_gap", log_px - amortized),
+        ("approximation_gap", log_px - optimized),
+        ("amortization_gap", optimized - amortized),
     ):
         stderr = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
         numbers |= {name: float(values.mean()), f"{name}_stderr": float(stderr)}

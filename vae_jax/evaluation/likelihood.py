@@ -38,7 +38,9 @@ class Likelihoods:
         n = len(self.log_px)
         return {
             "log_likelihood": float(self.log_px.mean(dtype=np.float64)),
-            "log_likelihood_stderr": float(self.log_px.std(dtype=np.float64, ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
+            "log_likelihood_stderr": float(self.log_px.std(dtype=np.float64, ddof=1) / math.sqrt(n))
+            if n > 1
+            else math.nan,
             "num_samples": self.num_samples,
             "num_examples": n,
             "elbo": float(self.elbo.mean(dtype=np.float64)),
@@ -49,7 +51,12 @@ class Likelihoods:
 
 
 def running_log_mean(
-    log_weights: Callable[[Array, Array], Array], key: Array, *, num_samples: int, chunk: int, num_examples: int
+    log_weights: Callable[[Array, Array], Array],
+    key: Array,
+    *,
+    num_samples: int,
+    chunk: int,
+    num_examples: int,
 ) -> tuple[Array, Array, Array]:
     """Log mean of w, effective sample size and mean of log w over `num_samples` draws, each [B], a chunk at a time.
 
@@ -70,7 +77,12 @@ def running_log_mean(
         shrink = jnp.exp(top - base)
         w = jnp.where(used, jnp.exp(log_w - base), 0.0)
         logs = logs + jnp.where(used, log_w, 0.0).sum(0)
-        return (new_top, total * shrink + w.sum(0), squares * shrink**2 + jnp.square(w).sum(0), logs), None
+        return (
+            new_top,
+            total * shrink + w.sum(0),
+            squares * shrink**2 + jnp.square(w).sum(0),
+            logs,
+        ), None
 
     zeros = jnp.zeros(num_examples)
     start = (jnp.full(num_examples, -jnp.inf), zeros, zeros, zeros)
@@ -93,7 +105,9 @@ def log_likelihood(
         outputs = model.apply(params, inferred, x, key, num_samples=chunk, method="outputs")
         return outputs.log_px_z + outputs.log_pz - outputs.log_qz_x
 
-    return running_log_mean(log_weights, key, num_samples=num_samples, chunk=chunk, num_examples=len(x))
+    return running_log_mean(
+        log_weights, key, num_samples=num_samples, chunk=chunk, num_examples=len(x)
+    )
 
 
 def make_likelihoods(
@@ -112,12 +126,16 @@ def make_likelihoods(
     """
     chunk = max(1, min(num_samples, ROWS // batch_size))
     one = functools.partial(log_likelihood, model, num_samples=num_samples, chunk=chunk)
-    run = over_batches(lambda params, batch, key: one(params, batch, key), batch_size=batch_size, mesh=mesh)
+    run = over_batches(
+        lambda params, batch, key: one(params, batch, key), batch_size=batch_size, mesh=mesh
+    )
 
     def likelihoods(params: Params, source: Source, key: Array) -> Likelihoods:
         log_px, ess, elbo = run(params, source, key)
         if not np.isfinite(log_px).any():
-            raise ValueError("no weight of any example is finite; a deterministic posterior has no marginal likelihood")
+            raise ValueError(
+                "no weight of any example is finite; a deterministic posterior has no marginal likelihood"
+            )
         return Likelihoods(log_px, ess, elbo, num_samples)
 
     return likelihoods

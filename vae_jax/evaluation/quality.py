@@ -27,7 +27,7 @@ class FeatureFunction(Protocol):
         """[N, F], one row for each image."""
 
 
-class Neighbours(NamedTuple):
+class Neighbors(NamedTuple):
     """Shares in [0, 1], save density, whose expectation is 1 where both sets have one distribution."""
 
     precision: float
@@ -43,11 +43,15 @@ def frechet_distance(real: Array | np.ndarray, generated: Array | np.ndarray) ->
     examples there are (Chong and Forsyth, 2020, arXiv:1911.07023): compare numbers of equal N and M only.
     """
     real, generated = _pair(real, generated, least=2)
-    moments = [(rows.mean(axis=0), np.atleast_2d(np.cov(rows, rowvar=False))) for rows in (real, generated)]
+    moments = [
+        (rows.mean(axis=0), np.atleast_2d(np.cov(rows, rowvar=False))) for rows in (real, generated)
+    ]
     return gaussian_frechet(*moments[0], *moments[1])
 
 
-def gaussian_frechet(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray) -> float:
+def gaussian_frechet(
+    mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray
+) -> float:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of means [F] and covariances [F, F] (Dowson and Landau, 1982).
 
     tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2) C2^(1/2), and the roots of the two symmetric factors come
@@ -55,7 +59,9 @@ def gaussian_frechet(mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarr
     """
     roots = [_root(covariance) for covariance in (covariance1, covariance2)]
     overlap = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
-    distance = np.sum((mean1 - mean2) ** 2) + np.trace(covariance1) + np.trace(covariance2) - 2 * overlap
+    distance = (
+        np.sum((mean1 - mean2) ** 2) + np.trace(covariance1) + np.trace(covariance2) - 2 * overlap
+    )
     return max(float(distance), 0.0)
 
 
@@ -78,14 +84,21 @@ def kernel_distance(
     check_range("num_blocks", num_blocks, 1)
     real, generated = _pair(real, generated, least=2 * num_blocks)
     size, rng = min(len(real), len(generated)) // num_blocks, np.random.default_rng(seed)
-    orders = [rng.permutation(len(rows))[: size * num_blocks].reshape(num_blocks, size) for rows in (real, generated)]
-    return mean_estimate(np.array([_unbiased_mmd(real[i], generated[j]) for i, j in zip(*orders, strict=True)]))
+    orders = [
+        rng.permutation(len(rows))[: size * num_blocks].reshape(num_blocks, size)
+        for rows in (real, generated)
+    ]
+    return mean_estimate(
+        np.array([_unbiased_mmd(real[i], generated[j]) for i, j in zip(*orders, strict=True)])
+    )
 
 
 def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:
     size = len(x)
     within = [_cubic(rows, rows) for rows in (x, y)]
-    return sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within) - 2 * _cubic(x, y).mean()
+    return (
+        sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within) - 2 * _cubic(x, y).mean()
+    )
 
 
 def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -93,9 +106,9 @@ def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def precision_recall_density_coverage(
-    real: Array | np.ndarray, generated: Array | np.ndarray, *, num_neighbours: int = 5
-) -> Neighbours:
-    """How far the two sets x [N, F] and y [M, F] lie within each other, by balls of k nearest neighbours.
+    real: Array | np.ndarray, generated: Array | np.ndarray, *, num_neighbors: int = 5
+) -> Neighbors:
+    """How far the two sets x [N, F] and y [M, F] lie within each other, by balls of k nearest neighbors.
 
     The ball B(x_i) reaches to the k-th nearest of the other points of its own set, border included.
 
@@ -105,13 +118,15 @@ def precision_recall_density_coverage(
     Precision and recall: Kynkaanniemi et al., 2019, arXiv:1904.06991, who take k = 3. Density and coverage: Naeem et al.,
     2020, arXiv:2002.09797, with k = 5.
     """
-    check_range("num_neighbours", num_neighbours, 1)
-    real, generated = _pair(real, generated, least=num_neighbours + 1)
+    check_range("num_neighbors", num_neighbors, 1)
+    real, generated = _pair(real, generated, least=num_neighbors + 1)
     # The distances are of products, which near the origin round least; `slack` lets a copy of a point be at distance 0.
-    centre = real.mean(axis=0)
-    real, generated = real - centre, generated - centre
+    center = real.mean(axis=0)
+    real, generated = real - center, generated - center
     slack = 1e-13 * max(np.square(rows).sum(axis=1).max() for rows in (real, generated))
-    real_radii, generated_radii = (_squared_radii(rows, num_neighbours) + slack for rows in (real, generated))
+    real_radii, generated_radii = (
+        _squared_radii(rows, num_neighbors) + slack for rows in (real, generated)
+    )
     balls_with_y = np.zeros(len(generated), int)  # of each y_j
     in_any_ball, has_any = (np.zeros(len(real), bool) for _ in range(2))
     for rows, squared in _squared_distances(generated, real):
@@ -119,22 +134,32 @@ def precision_recall_density_coverage(
         balls_with_y[rows] = inside.sum(axis=1)
         has_any |= inside.any(axis=0)
         in_any_ball |= (squared <= generated_radii[rows, None]).any(axis=0)
-    return Neighbours(
+    return Neighbors(
         precision=float(np.mean(balls_with_y > 0)),
         recall=float(in_any_ball.mean()),
-        density=float(balls_with_y.mean() / num_neighbours),
+        density=float(balls_with_y.mean() / num_neighbors),
         coverage=float(has_any.mean()),
     )
 
 
 def sample_quality(
-    real: Array | np.ndarray, generated: Array | np.ndarray, features: FeatureFunction, *, num_neighbours: int = 5
+    real: Array | np.ndarray,
+    generated: Array | np.ndarray,
+    features: FeatureFunction,
+    *,
+    num_neighbors: int = 5,
 ) -> dict[str, float]:
     """All of these numbers for images real [N, *E] and generated [M, *E], each under `measure[features.name]`."""
     real, generated = (features(images) for images in (real, generated))
     kernel = kernel_distance(real, generated)
-    numbers = {"frechet": frechet_distance(real, generated), "kernel": kernel.value, "kernel_stderr": kernel.stderr}
-    numbers |= precision_recall_density_coverage(real, generated, num_neighbours=num_neighbours)._asdict()
+    numbers = {
+        "frechet": frechet_distance(real, generated),
+        "kernel": kernel.value,
+        "kernel_stderr": kernel.stderr,
+    }
+    numbers |= precision_recall_density_coverage(
+        real, generated, num_neighbors=num_neighbors
+    )._asdict()
     return {f"{measure}[{features.name}]": value for measure, value in numbers.items()}
 
 
@@ -156,7 +181,9 @@ def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np
         yield rows, np.maximum(squared, 0)
 
 
-def _pair(real: Array | np.ndarray, generated: Array | np.ndarray, *, least: int) -> tuple[np.ndarray, np.ndarray]:
+def _pair(
+    real: Array | np.ndarray, generated: Array | np.ndarray, *, least: int
+) -> tuple[np.ndarray, np.ndarray]:
     real, generated = matrix("real", real, least=least), matrix("generated", generated, least=least)
     check_same("generated.shape[1]", generated.shape[1], "real", real.shape[1])
     return real, generated

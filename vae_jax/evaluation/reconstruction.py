@@ -19,7 +19,9 @@ BATCH = 256  # images whose windows are in memory at once
 def mse(x: Array, y: Array) -> Array:
     """Mean squared error [N] over the event, of x and y [N, *E], in the square of their units."""
     _check_pair(x, y)
-    difference = x.astype(jnp.float32) - y.astype(jnp.float32)  # also of bytes, whose difference would wrap around
+    difference = x.astype(jnp.float32) - y.astype(
+        jnp.float32
+    )  # also of bytes, whose difference would wrap around
     return jnp.square(difference).mean(axis=tuple(range(1, x.ndim)))
 
 
@@ -64,14 +66,16 @@ def _ssim(x: Array, y: Array) -> Array:
     size = window_size(*x.shape[1:3])
     rows, columns = (_valid_filter(length, size) for length in x.shape[1:3])
 
-    def blurred(image: Array) -> Array:
-        return jnp.einsum("ph,hwc,qw->pqc", rows, image, columns, precision=jax.lax.Precision.HIGHEST)
+    def blur(image: Array) -> Array:
+        return jnp.einsum(
+            "ph,hwc,qw->pqc", rows, image, columns, precision=jax.lax.Precision.HIGHEST
+        )
 
     def one(pair: tuple[Array, Array]) -> Array:
         x, y = pair
-        mean_x, mean_y = blurred(x), blurred(y)
-        variances = blurred(x**2 + y**2) - mean_x**2 - mean_y**2
-        covariance = blurred(x * y) - mean_x * mean_y
+        mean_x, mean_y = blur(x), blur(y)
+        variances = blur(x**2 + y**2) - mean_x**2 - mean_y**2
+        covariance = blur(x * y) - mean_x * mean_y
         luminance = (2 * mean_x * mean_y + K1**2) / (mean_x**2 + mean_y**2 + K1**2)
         return (luminance * (2 * covariance + K2**2) / (variances + K2**2)).mean()
 
@@ -80,10 +84,12 @@ def _ssim(x: Array, y: Array) -> Array:
 
 @functools.cache
 def _valid_filter(length: int, size: int) -> np.ndarray:
-    """The matrix [length - size + 1, length] that takes Gaussian means of `size` neighbours."""
+    """The matrix [length - size + 1, length] that takes Gaussian means of `size` neighbors."""
     weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / SIGMA) ** 2)
     places = np.arange(length) - np.arange(length - size + 1)[:, None]
-    return np.where((places >= 0) & (places < size), (weights / weights.sum())[places.clip(0, size - 1)], 0).astype(np.float32)
+    return np.where(
+        (places >= 0) & (places < size), (weights / weights.sum())[places.clip(0, size - 1)], 0
+    ).astype(np.float32)
 
 
 def _check_pair(x: Array, y: Array) -> None:

@@ -26,7 +26,9 @@ def over_batches(
         of the padding cut off. The noise depends on it, and not on the number of devices.
       mesh: where there are several devices.
     """
-    sharding = None if mesh is None or batch_size % mesh.size else NamedSharding(mesh, P(None, "data"))
+    sharding = (
+        None if mesh is None or batch_size % mesh.size else NamedSharding(mesh, P(None, "data"))
+    )
     # On all devices in the end: where there are several processes, each takes the terms of all examples.
     everywhere = None if mesh is None else NamedSharding(mesh, P())
 
@@ -45,6 +47,8 @@ def over_batches(
 
     def run(params: Params, source: Source, key: Array) -> Any:
         mask = np.asarray(padded_batches(source.num_examples, batch_size)[1])
-        return jax.tree.map(lambda values: values[mask], jax.device_get(all_batches(params, source, key)))
+        return jax.tree.map(
+            lambda values: values[mask], jax.device_get(all_batches(params, source, key))
+        )
 
     return run

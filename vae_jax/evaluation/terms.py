@@ -34,9 +34,13 @@ class Terms:
 
     distortion: np.ndarray  # [N] -E_q[log p(x | z)], nats
     rate: np.ndarray  # [N] KL(q(z | x) || p(z)), nats
-    code: np.ndarray  # [N, D] centre of the posterior: its mean, where it has one
-    mse: np.ndarray | None  # [N] mean squared error of the reconstruction from the code, where p(x | z) has a mean at hand
-    kl: np.ndarray | None  # [N, D] KL of each dimension, or of each categorical variable, where there is a closed form
+    code: np.ndarray  # [N, D] center of the posterior: its mean, where it has one
+    mse: (
+        np.ndarray | None
+    )  # [N] mean squared error of the reconstruction from the code, where p(x | z) has a mean at hand
+    kl: (
+        np.ndarray | None
+    )  # [N, D] KL of each dimension, or of each categorical variable, where there is a closed form
     y: np.ndarray | None  # [N] or [N, C] labels
     denoising_mse: np.ndarray | None  # [N] error of the reconstruction from a corrupted input
 
@@ -73,7 +77,7 @@ def make_evaluator(
         y = given_y(model, batch)
         outputs = model.apply(params, x, key_z, num_samples=num_samples, **y)
         distortion, rate = per_example_terms(outputs)
-        code = model.apply(params, x, **y, method="encode").centre
+        code = model.apply(params, x, **y, method="encode").center
         terms = {"distortion": distortion, "rate": rate, "code": code}
         terms |= _squared_error("mse", model, params, x, y, code)
         if has_kl_terms(outputs.posterior, outputs.prior):
@@ -81,7 +85,7 @@ def make_evaluator(
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:
-            code = model.apply(params, corruption(key_corruption, x), **y, method="encode").centre
+            code = model.apply(params, corruption(key_corruption, x), **y, method="encode").center
             terms |= _squared_error("denoising_mse", model, params, x, y, code)
         return terms
 
@@ -94,7 +98,9 @@ def make_evaluator(
     return evaluator
 
 
-def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[float, float]) -> dict[str, float]:
+def summarize(
+    terms: Terms, event_shape: tuple[int, ...], value_range: tuple[float, float]
+) -> dict[str, float]:
     """Means over the split: elbo, its standard error, distortion, rate, KL per dimension, active units, bits/dim, MSE, PSNR.
 
     bits/dim is -ELBO / (number of dimensions * ln 2), of the values as the model sees them: for a density it depends on
@@ -104,7 +110,9 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
     has_elbo = len(terms.elbo) > 1 and bool(np.isfinite(terms.elbo).all())
     numbers = {
         "elbo": mean(terms.elbo),
-        "elbo_stderr": np.std(terms.elbo, dtype=np.float64, ddof=1) / math.sqrt(len(terms.elbo)) if has_elbo else math.nan,
+        "elbo_stderr": np.std(terms.elbo, dtype=np.float64, ddof=1) / math.sqrt(len(terms.elbo))
+        if has_elbo
+        else math.nan,
         "distortion": mean(terms.distortion),
         "rate": mean(terms.rate),
         "bits_per_dim": -mean(terms.elbo) / (math.prod(event_shape) * math.log(2)),
@@ -117,7 +125,9 @@ def summarize(terms: Terms, event_shape: tuple[int, ...], value_range: tuple[flo
         numbers["denoising_psnr"] = mean(_psnr(terms.denoising_mse, value_range))
     if terms.kl is not None and terms.kl.shape[1] <= MOST_LATENTS:
         numbers |= {f"kl/{d}": kl for d, kl in enumerate(terms.kl.mean(0, dtype=np.float64))}
-    return {name: value if isinstance(value, int) else float(value) for name, value in numbers.items()}
+    return {
+        name: value if isinstance(value, int) else float(value) for name, value in numbers.items()
+    }
 
 
 def _active_units(codes: np.ndarray) -> int:
@@ -126,7 +136,9 @@ def _active_units(codes: np.ndarray) -> int:
         return int(np.sum(np.var(codes, axis=0, dtype=np.float64) > ACTIVE))
 
 
-def _squared_error(name: str, model: nn.Module, params: Params, x: Array, y: dict, z: Array) -> dict[str, Array]:
+def _squared_error(
+    name: str, model: nn.Module, params: Params, x: Array, y: dict, z: Array
+) -> dict[str, Array]:
     """Mean squared error [B] of the decoded codes z [B, D], by that name; nothing where p(x | z) has no mean at hand."""
     p = model.apply(params, z, **y, method="decode")
     return {name: jnp.square(p.mean - x).mean(axis=tuple(range(1, x.ndim)))} if p.has_mean else {}

@@ -39,29 +39,43 @@ def start(
     Raises:
       InputError: some of them are given but not all, or can't be meant; or the others can't be reached.
     """
-    given = {"coordinator": coordinator, "num_processes": num_processes, "process_index": process_index}
+    given = {
+        "coordinator": coordinator,
+        "num_processes": num_processes,
+        "process_index": process_index,
+    }
     missing = [name for name, value in given.items() if value is None]
     if len(missing) == len(given):
         if distributed or _on_a_cluster():
             _initialize()
         return
     if missing:
-        raise InputError(f"{missing[0]}: must be given with {', '.join(name for name in given if name not in missing)}")
+        raise InputError(
+            f"{missing[0]}: must be given with {', '.join(name for name in given if name not in missing)}"
+        )
     if not 0 <= process_index < num_processes:
         raise InputError(f"process_index = {process_index}: must be from 0 to {num_processes - 1}")
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 2**16:
-        raise InputError(f"coordinator = {coordinator!r}: must be an address and a port, as in 10.0.0.1:1234")
+        raise InputError(
+            f"coordinator = {coordinator!r}: must be an address and a port, as in 10.0.0.1:1234"
+        )
     if num_processes > 1:
         _initialize(coordinator, num_processes, process_index)
 
 
 def _initialize(*given: str | int) -> None:
-    jax.config.update("jax_enable_preemption_service", False)  # it takes SIGTERM away from `Interruption`
+    jax.config.update(
+        "jax_enable_preemption_service", False
+    )  # it takes SIGTERM away from `Interruption`
     try:
         jax.distributed.initialize(*given)
     except (RuntimeError, ValueError) as error:
-        what = f"coordinator = {given[0]!r}: can't be joined" if given else "distributed: this cluster isn't known to JAX"
+        what = (
+            f"coordinator = {given[0]!r}: can't be joined"
+            if given
+            else "distributed: this cluster isn't known to JAX"
+        )
         raise InputError(f"{what} ({str(error).strip().splitlines()[0]})") from error
 
 
@@ -87,8 +101,12 @@ def together(action: Callable[[], T]) -> T:
         failure = error
     text = "" if failure is None else str(failure) or type(failure).__name__
     message = text.encode(errors="backslashreplace")[:MESSAGE_BYTES]
-    gathered = multihost_utils.process_allgather(np.frombuffer(message.ljust(MESSAGE_BYTES, b"\0"), np.uint8))
-    messages = [bytes(row).rstrip(b"\0").decode(errors="replace") for row in np.asarray(gathered, np.uint8)]
+    gathered = multihost_utils.process_allgather(
+        np.frombuffer(message.ljust(MESSAGE_BYTES, b"\0"), np.uint8)
+    )
+    messages = [
+        bytes(row).rstrip(b"\0").decode(errors="replace") for row in np.asarray(gathered, np.uint8)
+    ]
     failed = [index for index, one in enumerate(messages) if one]
     if failed:
         where = "" if len(failed) == len(messages) else f"process {failed[0]}: "

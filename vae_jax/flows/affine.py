@@ -52,7 +52,9 @@ class AffineCoupling(_Affine):
     def inverse(self, y: Array) -> tuple[Array, Array]:
         fixed, moved = self._halves(y)
         shift, log_scale = self._affine(fixed)
-        return jnp.concatenate([fixed, (moved - shift) * jnp.exp(-log_scale)], -1), -log_scale.sum(-1)
+        return jnp.concatenate([fixed, (moved - shift) * jnp.exp(-log_scale)], -1), -log_scale.sum(
+            -1
+        )
 
     def _halves(self, z: Array) -> tuple[Array, Array]:
         z = self._over_context(z)
@@ -87,7 +89,9 @@ class AffineAutoregressive(_Affine):
         return z, -self._affine(z)[1].sum(-1)
 
 
-def coupling_flow(module: nn.Module, dim: int, num_flows: int, width: int, context: Array | None = None) -> Chain:
+def coupling_flow(
+    module: nn.Module, dim: int, num_flows: int, width: int, context: Array | None = None
+) -> Chain:
     """`num_flows` coupling layers with reversals between them, their parameters those of `module`, in a compact method.
 
     Raises:
@@ -100,7 +104,13 @@ def coupling_flow(module: nn.Module, dim: int, num_flows: int, width: int, conte
 
 
 def autoregressive_flow(
-    module: nn.Module, dim: int, num_flows: int, width: int, context: Array | None = None, *, inverted: bool = False
+    module: nn.Module,
+    dim: int,
+    num_flows: int,
+    width: int,
+    context: Array | None = None,
+    *,
+    inverted: bool = False,
 ) -> Chain:
     """`num_flows` autoregressive maps with reversals between them, their parameters those of `module`.
 
@@ -112,7 +122,9 @@ def autoregressive_flow(
     return _alternating([Inverted(one) for one in flows] if inverted else flows)
 
 
-def _parameters(module: nn.Module, network: Conditioner, inputs: int, num_flows: int, context: Array | None) -> list[Any]:
+def _parameters(
+    module: nn.Module, network: Conditioner, inputs: int, num_flows: int, context: Array | None
+) -> list[Any]:
     """The parameters of the network of each flow, held by `module` as flow_0, flow_1, ..."""
     example = None if context is None else jnp.zeros(context.shape[-1])
 

@@ -10,7 +10,9 @@ from flax import linen as nn
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
-SMALL = nn.initializers.variance_scaling(1e-4, "fan_in", "truncated_normal")  # of a last layer: flows start near the identity
+SMALL = nn.initializers.variance_scaling(
+    1e-4, "fan_in", "truncated_normal"
+)  # of a last layer: flows start near the identity
 
 
 class MaskedDense(nn.Module):
@@ -47,7 +49,9 @@ class Conditioner(nn.Module):
             if layer == 0 and context is not None:
                 h = h + Dense(self.width, name="context")(context)
             h = nn.elu(h)
-        shift, log_scale = jnp.split(MaskedDense(2 * self.features, SMALL)(h, masks[-1]), 2, axis=-1)
+        shift, log_scale = jnp.split(
+            MaskedDense(2 * self.features, SMALL)(h, masks[-1]), 2, axis=-1
+        )
         return shift, log_scale
 
     def _masks(self, inputs: int) -> list[np.ndarray]:

@@ -39,7 +39,9 @@ def slope(c: Array, t: Array) -> Array:
 
 
 @tanh_root.defjvp
-def _implicit_function(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+def _implicit_function(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
     (c, y), (dc, dy) = primals, tangents
     s = tanh_root(c, y)
     t = jnp.tanh(s)

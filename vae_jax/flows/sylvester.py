@@ -11,7 +11,9 @@ from vae_jax.flows.planar import MARGIN, TINY
 from vae_jax.flows.root import slope, tanh_root
 from vae_jax.types import Array
 
-einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)  # small products that an inverse has to undo
+einsum = functools.partial(
+    jnp.einsum, precision=jax.lax.Precision.HIGHEST
+)  # small products that an inverse has to undo
 
 
 @flow

@@ -8,8 +8,18 @@ from vae_jax.likelihoods.autoregressive import Autoregressive
 from vae_jax.likelihoods.binary import Bernoulli, ContinuousBernoulli
 from vae_jax.likelihoods.counts import NegativeBinomial, PredictedNegativeBinomial
 from vae_jax.likelihoods.event import REALS, EventLayer, GridLikelihood, Likelihood
-from vae_jax.likelihoods.gaussian import Gaussian, LearnedGaussian, OptimalGaussian, PredictedGaussian
-from vae_jax.likelihoods.grid import BetaBinomial, Categorical, DiscretizedLogistic, DiscretizedLogisticMixture
+from vae_jax.likelihoods.gaussian import (
+    Gaussian,
+    LearnedGaussian,
+    OptimalGaussian,
+    PredictedGaussian,
+)
+from vae_jax.likelihoods.grid import (
+    BetaBinomial,
+    Categorical,
+    DiscretizedLogistic,
+    DiscretizedLogisticMixture,
+)
 from vae_jax.likelihoods.laplace import Laplace, LearnedLaplace, PredictedLaplace
 from vae_jax.likelihoods.mixed import Column, Mixed, check_table, parse_columns
 

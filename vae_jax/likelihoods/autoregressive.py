@@ -19,7 +19,7 @@ class Autoregressive(GridLikelihood):
     PixelVAE of Gulrajani et al., 2017, arXiv:1611.05013.
 
     A decoder that models all dependence between pixels by itself has little use for z, and the rate falls. How much it can is
-    a matter of its field of view, layers (kernel // 2) pixels beyond the neighbours (see `nets.pixelcnn`): with a small one, z
+    a matter of its field of view, layers (kernel // 2) pixels beyond the neighbors (see `nets.pixelcnn`): with a small one, z
     is left what is further apart, as in the lossy VAE of Chen et al., 2017, arXiv:1611.02731; with a large one this is the test
     bed of posterior collapse.
 
@@ -37,9 +37,18 @@ class Autoregressive(GridLikelihood):
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         event = tuple(self.event_shape)
         if len(event) != 3:
-            raise InputError(f"event_shape = {event}: must be (H, W, C), images, for an autoregressive likelihood")
+            raise InputError(
+                f"event_shape = {event}: must be (H, W, C), images, for an autoregressive likelihood"
+            )
         context = EventLayer((*event[:2], self.context_features), name="context")(h, lead)[..., 0]
-        sizes = {"features": self.features, "layers": self.layers, "kernel": self.kernel, "dtype": h.dtype}
+        sizes = {
+            "features": self.features,
+            "layers": self.layers,
+            "kernel": self.kernel,
+            "dtype": h.dtype,
+        }
         network = PixelCNN(self.levels, **sizes, parent=None)
-        params = self.param("pixelcnn", lambda key: network.init_params(key, event[2], self.context_features))
+        params = self.param(
+            "pixelcnn", lambda key: network.init_params(key, event[2], self.context_features)
+        )
         return distributions.Autoregressive(context, params, network, event, self.levels)

@@ -12,7 +12,7 @@ from vae_jax.types import Array
 
 
 class Bernoulli(Likelihood):
-    """p(x | z) = prod_i Bernoulli(x_i; sigmoid(logit_i)), for x in {0, 1}, or [0, 1] without being normalised there."""
+    """p(x | z) = prod_i Bernoulli(x_i; sigmoid(logit_i)), for x in {0, 1}, or [0, 1] without being normalized there."""
 
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)
     binary: ClassVar[bool] = True

@@ -44,11 +44,20 @@ class PredictedNegativeBinomial(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         log_mean, log_r = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
-        log_mean, log_r = soft_clip(log_mean, *LOG_MEAN_RANGE), soft_clip(log_r, *LOG_INVERSE_DISPERSION_RANGE)
+        log_mean, log_r = (
+            soft_clip(log_mean, *LOG_MEAN_RANGE),
+            soft_clip(log_r, *LOG_INVERSE_DISPERSION_RANGE),
+        )
         return distributions.NegativeBinomial(log_mean, log_r, len(self.event_shape))
 
 
-def learned_log_inverse_dispersion(head: nn.Module, shape: tuple[int, ...], init: Scalar = 1.0) -> Array:
+def learned_log_inverse_dispersion(
+    head: nn.Module, shape: tuple[int, ...], init: Scalar = 1.0
+) -> Array:
     """A bounded parameter of the head."""
-    init_fn = nn.initializers.constant(inverse_soft_clip(jnp.log(init), *LOG_INVERSE_DISPERSION_RANGE))
-    return soft_clip(head.param("log_inverse_dispersion", init_fn, shape), *LOG_INVERSE_DISPERSION_RANGE)
+    init_fn = nn.initializers.constant(
+        inverse_soft_clip(jnp.log(init), *LOG_INVERSE_DISPERSION_RANGE)
+    )
+    return soft_clip(
+        head.param("log_inverse_dispersion", init_fn, shape), *LOG_INVERSE_DISPERSION_RANGE
+    )

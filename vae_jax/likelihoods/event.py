@@ -8,7 +8,7 @@ import chex
 from flax import linen as nn
 
 from vae_jax.errors import InputError, check_range
-from vae_jax.nets.conv import doubled, halved
+from vae_jax.nets.conv import double_resolution, halve_resolution
 from vae_jax.nets.convolution import Conv
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
@@ -61,10 +61,12 @@ class EventLayer(nn.Module):
         is_map = h.ndim == 4 and len(event) == 3
         if is_map and h.shape[1:3] == event[:2]:
             out = Conv(features, kernel_size=1, dtype=h.dtype, wide=True, name="out")(h)
-        elif is_map and h.shape[1:3] == halved(event[:2], 1):
-            out = doubled(h, features, event[:2], wide=True, name="out")
+        elif is_map and h.shape[1:3] == halve_resolution(event[:2], 1):
+            out = double_resolution(h, features, event[:2], wide=True, name="out")
         elif is_map:
-            raise InputError(f"features of size {h.shape[1:3]}: must be {event[:2]} or half of it, for events {event}")
+            raise InputError(
+                f"features of size {h.shape[1:3]}: must be {event[:2]} or half of it, for events {event}"
+            )
         else:
             size = math.prod(event) * self.num_params
             out = Dense(size, dtype=h.dtype, wide=True, name="out")(h.reshape(h.shape[0], -1))

@@ -34,9 +34,13 @@ class LearnedGaussian(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean = EventLayer(self.event_shape)(h, lead)[..., 0]
-        init = nn.initializers.constant(inverse_soft_clip(2 * jnp.log(self.init_sigma), *LOGVAR_RANGE))
+        init = nn.initializers.constant(
+            inverse_soft_clip(2 * jnp.log(self.init_sigma), *LOGVAR_RANGE)
+        )
         logvar = self.param("logvar", init, tuple(self.sigma_shape))
-        return distributions.DiagGaussian(mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape))
+        return distributions.DiagGaussian(
+            mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape)
+        )
 
 
 class PredictedGaussian(Likelihood):
@@ -45,7 +49,9 @@ class PredictedGaussian(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean, logvar = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
-        return distributions.DiagGaussian(mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape))
+        return distributions.DiagGaussian(
+            mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape)
+        )
 
 
 class OptimalGaussian(Likelihood):

@@ -16,19 +16,21 @@ LOG_COUNT_RANGE = (-7.0, 7.0)  # of the alpha and beta of a beta-binomial
 
 
 class DiscretizedLogistic(GridLikelihood):
-    """One discretised logistic for each dimension, its location and scale predicted."""
+    """One discretized logistic for each dimension, its location and scale predicted."""
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         loc, log_scale = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
         log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
-        return distributions.DiscretizedLogistic(0.5 + loc, log_scale, self.levels, len(self.event_shape))
+        return distributions.DiscretizedLogistic(
+            0.5 + loc, log_scale, self.levels, len(self.event_shape)
+        )
 
 
 class DiscretizedLogisticMixture(GridLikelihood):
-    """A mixture of discretised logistics, all its numbers predicted (Salimans et al., 2017, arXiv:1701.05517).
+    """A mixture of discretized logistics, all its numbers predicted (Salimans et al., 2017, arXiv:1701.05517).
 
-    For colour images [H, W, 3] one mixture for each pixel, the later channels of a component linear in the earlier ones; for
+    For color images [H, W, 3] one mixture for each pixel, the later channels of a component linear in the earlier ones; for
     any other event one for each dimension. The components start at locations spread over [0, 1].
     """
 
@@ -43,11 +45,15 @@ class DiscretizedLogisticMixture(GridLikelihood):
             logits, rest = numbers[..., :m], numbers[..., m:].reshape(*numbers.shape[:-1], 3, 3, m)
             loc, log_scale, coefficients = jnp.moveaxis(rest, -3, 0)
             log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
-            return distributions.ColourLogisticMixture(start + loc, log_scale, jnp.tanh(coefficients), logits, self.levels)
+            return distributions.ColorLogisticMixture(
+                start + loc, log_scale, jnp.tanh(coefficients), logits, self.levels
+            )
         numbers = EventLayer(event, num_params=3 * m)(h, lead)
         loc, log_scale, logits = jnp.split(numbers, 3, axis=-1)
         log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
-        return distributions.DiscretizedLogisticMixture(start + loc, log_scale, logits, self.levels, len(event))
+        return distributions.DiscretizedLogisticMixture(
+            start + loc, log_scale, logits, self.levels, len(event)
+        )
 
 
 class Categorical(GridLikelihood):
@@ -65,4 +71,6 @@ class BetaBinomial(GridLikelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         logs = soft_clip(EventLayer(self.event_shape, num_params=2)(h, lead), *LOG_COUNT_RANGE)
-        return distributions.BetaBinomial(logs[..., 0], logs[..., 1], self.levels, len(self.event_shape))
+        return distributions.BetaBinomial(
+            logs[..., 0], logs[..., 1], self.levels, len(self.event_shape)
+        )

@@ -36,9 +36,13 @@ class LearnedLaplace(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean = EventLayer(self.event_shape)(h, lead)[..., 0]
-        init = nn.initializers.constant(inverse_soft_clip(jnp.log(self.init_scale), *LOG_SCALE_RANGE))
+        init = nn.initializers.constant(
+            inverse_soft_clip(jnp.log(self.init_scale), *LOG_SCALE_RANGE)
+        )
         log_scale = self.param("log_scale", init, tuple(self.scale_shape))
-        return distributions.Laplace(mean, soft_clip(log_scale, *LOG_SCALE_RANGE), len(self.event_shape))
+        return distributions.Laplace(
+            mean, soft_clip(log_scale, *LOG_SCALE_RANGE), len(self.event_shape)
+        )
 
 
 class PredictedLaplace(Likelihood):
@@ -47,4 +51,6 @@ class PredictedLaplace(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean, log_scale = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
-        return distributions.Laplace(mean, soft_clip(log_scale, *LOG_SCALE_RANGE), len(self.event_shape))
+        return distributions.Laplace(
+            mean, soft_clip(log_scale, *LOG_SCALE_RANGE), len(self.event_shape)
+        )

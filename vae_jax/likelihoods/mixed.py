@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip, soft_clip
-from vae_jax.errors import InputError, check_choice, shown
+from vae_jax.errors import InputError, check_choice, format_value
 from vae_jax.likelihoods.counts import LOG_MEAN_RANGE, learned_log_inverse_dispersion
 from vae_jax.likelihoods.event import EventLayer, Likelihood
 from vae_jax.types import Array
@@ -39,13 +39,13 @@ def parse_columns(columns: Sequence[str] | str) -> tuple[Column, ...]:
     entries = columns.split(",") if isinstance(columns, str) else columns
     parsed = tuple(column for entry in entries for column in _entry(entry))
     if not parsed:
-        raise InputError(f"columns = {shown(columns)}: must name at least one; {SYNTAX}")
+        raise InputError(f"columns = {format_value(columns)}: must name at least one; {SYNTAX}")
     return parsed
 
 
 def _entry(entry: Any) -> tuple[Column, ...]:
     if not isinstance(entry, str):
-        raise InputError(f"columns: {shown(entry)} is not text; {SYNTAX}")
+        raise InputError(f"columns: {format_value(entry)} is not text; {SYNTAX}")
     head, star, times = entry.strip().partition("*")
     kind, colon, categories = head.strip().partition(":")
     check_choice("columns", kind, KINDS)
@@ -54,14 +54,16 @@ def _entry(entry: Any) -> tuple[Column, ...]:
         return (Column(kind, _number(categories, entry, 2, "CATEGORIES")),) * repeat
     if colon:
         hint = f"{kind} takes no number after a colon; N such columns are '{kind}*N'"
-        raise InputError(f"columns: {shown(entry)}: {hint}")
+        raise InputError(f"columns: {format_value(entry)}: {hint}")
     return (Column(kind),) * repeat
 
 
 def _number(text: str, entry: str, least: int, what: str) -> int:
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least):
-        raise InputError(f"columns: {shown(entry)}: {what} must be a whole number from {least} to 999999; {SYNTAX}")
+        raise InputError(
+            f"columns: {format_value(entry)}: {what} must be a whole number from {least} to 999999; {SYNTAX}"
+        )
     return int(text)
 
 
@@ -69,14 +71,26 @@ def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
     """InputError, with the number of the column, where the rows ``[N, num_columns]`` hold what its kind has no mass on."""
     parsed = parse_columns(columns)
     if x.ndim != 2 or x.shape[1] != len(parsed):
-        raise InputError(f"columns: there are {len(parsed)}, but the data have shape {x.shape}; it must be [N, {len(parsed)}]")
+        raise InputError(
+            f"columns: there are {len(parsed)}, but the data have shape {x.shape}; it must be [N, {len(parsed)}]"
+        )
     for number, column in enumerate(parsed):
-        highest = {"gaussian": None, "bernoulli": 1, "categorical": column.categories - 1, "counts": np.inf}[column.kind]
+        highest = {
+            "gaussian": None,
+            "bernoulli": 1,
+            "categorical": column.categories - 1,
+            "counts": np.inf,
+        }[column.kind]
         values = x[:, number]
-        if highest is not None and not ((values >= 0) & (values <= highest) & (values == np.round(values))).all():
+        if (
+            highest is not None
+            and not ((values >= 0) & (values <= highest) & (values == np.round(values))).all()
+        ):
             end = "on" if column.kind == "counts" else f"to {highest}"
             allowed, span = f"whole numbers from 0 {end}", f"{values.min():g} to {values.max():g}"
-            raise InputError(f"columns: column {number} is {column.kind}, which holds {allowed}; it has others, from {span}")
+            raise InputError(
+                f"columns: column {number} is {column.kind}, which holds {allowed}; it has others, from {span}"
+            )
 
 
 class Mixed(Likelihood):
@@ -93,7 +107,9 @@ class Mixed(Likelihood):
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         columns = parse_columns(self.columns)
         if tuple(self.event_shape) != (len(columns),):
-            raise InputError(f"columns: there are {len(columns)}, but the event has shape {tuple(self.event_shape)}")
+            raise InputError(
+                f"columns: there are {len(columns)}, but the event has shape {tuple(self.event_shape)}"
+            )
         ends = np.cumsum([column.num_params for column in columns])
         numbers = EventLayer((int(ends[-1]),))(h, lead)[..., 0]
         groups: dict[Column, list[int]] = {}
@@ -102,7 +118,9 @@ class Mixed(Likelihood):
         parts = []
         for column, places in groups.items():
             # [*lead, columns of this kind, numbers of each]
-            chosen = numbers[..., (ends[places, None] - column.num_params) + np.arange(column.num_params)]
+            chosen = numbers[
+                ..., (ends[places, None] - column.num_params) + np.arange(column.num_params)
+            ]
             parts.append(self._part(column, chosen))
         return distributions.Mixed(tuple(parts), tuple(map(tuple, groups.values())))
 

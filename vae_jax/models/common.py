@@ -18,7 +18,9 @@ def condition(model: Any, y: Array | None, lead: tuple[int, ...]) -> Array | Non
     """
     if model.conditioning is None:
         if y is not None:
-            raise ValueError("y was given to a model without conditioning, which would ignore it; leave y out")
+            raise ValueError(
+                "y was given to a model without conditioning, which would ignore it; leave y out"
+            )
         return None
     if y is None:
         if not model.is_initializing():

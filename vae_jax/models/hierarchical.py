@@ -69,7 +69,12 @@ class Hierarchical(nn.Module):
         return self.likelihood(self._given(z, common.condition(self, y, lead)).h, lead)
 
     def generate(
-        self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | Array | None = None
+        self,
+        key: Array,
+        num_samples: int,
+        *,
+        y: Array | None = None,
+        temperature: Scalar | Array | None = None,
     ) -> Distribution:
         """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E]: take its mean, or sample it.
 
@@ -79,13 +84,24 @@ class Hierarchical(nn.Module):
         return self.likelihood(self._drawn(key, num_samples, y, temperature).h, (num_samples,))
 
     def sample_prior(
-        self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | Array | None = None
+        self,
+        key: Array,
+        num_samples: int,
+        *,
+        y: Array | None = None,
+        temperature: Scalar | Array | None = None,
     ) -> Array:
         """Draws z [num_samples, D] of the prior; arguments as for `generate`."""
         return jnp.concatenate(self._drawn(key, num_samples, y, temperature).z, axis=-1)
 
     def __call__(
-        self, x: Array, key: Array, *, y: Array | None = None, num_samples: int = 1, inputs: Array | None = None
+        self,
+        x: Array,
+        key: Array,
+        *,
+        y: Array | None = None,
+        num_samples: int = 1,
+        inputs: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
@@ -95,7 +111,9 @@ class Hierarchical(nn.Module):
             chex.assert_equal_shape([x, inputs])
         if self.is_initializing() and self.classifier is not None:
             self.classify(x)
-        return self.outputs(self.infer(x if inputs is None else inputs, y=y), x, key, num_samples=num_samples)
+        return self.outputs(
+            self.infer(x if inputs is None else inputs, y=y), x, key, num_samples=num_samples
+        )
 
     def infer(self, x: Array, *, y: Array | None = None) -> Evidence:
         """What one pass of the encoder gives for x [B, *E], from which any number of draws can be made."""
@@ -109,7 +127,9 @@ class Hierarchical(nn.Module):
         lead, keys = (num_samples, x.shape[0]), jax.random.split(key, len(self.layers))
 
         def draw(number: int, p: DiagGaussian, q: DiagGaussian) -> Array:
-            return q.sample(keys[number], () if number else (num_samples,)).reshape(-1, self.layers[number])
+            return q.sample(keys[number], () if number else (num_samples,)).reshape(
+                -1, self.layers[number]
+            )
 
         path = self.top_down(x.shape[0], inferred.c, draw, inferred.features)
         q, p = _side_by_side(path.posteriors, lead), _side_by_side(path.priors, lead)
@@ -128,7 +148,9 @@ class Hierarchical(nn.Module):
     def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
         lead, path = z.shape[:-1], self._given(z, common.condition(self, y, x.shape[:1]))
-        return _side_by_side(path.priors, lead).log_prob(z), self.likelihood(path.h, lead).log_prob(x)
+        return _side_by_side(path.priors, lead).log_prob(z), self.likelihood(path.h, lead).log_prob(
+            x
+        )
 
     def classify(self, x: Array) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
@@ -143,9 +165,13 @@ class Hierarchical(nn.Module):
         parts = jnp.split(z, np.cumsum(self.layers)[:-1], axis=-1)
         return self.top_down(z.shape[0], c, lambda number, p, q: parts[number])
 
-    def _drawn(self, key: Array, num: int, y: Array | None, temperature: Scalar | Array | None) -> Descent:
+    def _drawn(
+        self, key: Array, num: int, y: Array | None, temperature: Scalar | Array | None
+    ) -> Descent:
         """The path with z's from the prior of each layer."""
-        return self.top_down(num, common.condition(self, y, (num,)), self._prior_draws(key, temperature))
+        return self.top_down(
+            num, common.condition(self, y, (num,)), self._prior_draws(key, temperature)
+        )
 
     def _prior_draws(self, key: Array, temperature: Scalar | Array | None) -> Choose:
         keys = jax.random.split(key, len(self.layers))
@@ -157,7 +183,7 @@ class Hierarchical(nn.Module):
         each = None if each is None else jnp.broadcast_to(each, keys.shape)
 
         def draw(number: int, p: DiagGaussian, q: DiagGaussian | None) -> Array:
-            return (p if each is None else p.tempered(each[number])).sample(keys[number])
+            return (p if each is None else p.with_temperature(each[number])).sample(keys[number])
 
         return draw
 
@@ -169,4 +195,6 @@ def _side_by_side(parts: list[DiagGaussian], lead: tuple[int, ...]) -> DiagGauss
         arrays = [a.reshape(-1, *lead[1:], a.shape[-1]) for a in arrays]
         return jnp.concatenate([jnp.broadcast_to(a, (*lead, a.shape[-1])) for a in arrays], axis=-1)
 
-    return DiagGaussian(whole([part.mean for part in parts]), whole([part.logvar for part in parts]))
+    return DiagGaussian(
+        whole([part.mean for part in parts]), whole([part.logvar for part in parts])
+    )

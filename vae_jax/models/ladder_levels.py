@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vae_jax.errors import InputError, check_range, shown
-from vae_jax.nets.conv import halved
+from vae_jax.errors import InputError, check_range, format_value
+from vae_jax.nets.conv import halve_resolution
 from vae_jax.nets.residual import Grid
 
 SYNTAX = "resolution x number of stochastic layers, from the top down, as '1x1 4x2 8x2'"
@@ -33,7 +33,9 @@ def vector_levels(latents: Sequence[int], widths: Sequence[int]) -> tuple[Level,
     ``vector_levels((10, 20), (64, 128))`` has a z of 10 dimensions above one of 20.
     """
     if not latents or len(latents) != len(widths):
-        raise InputError(f"latents = {shown(tuple(latents))}: must be as many as widths = {shown(tuple(widths))}, at least one")
+        raise InputError(
+            f"latents = {format_value(tuple(latents))}: must be as many as widths = {format_value(tuple(widths))}, at least one"
+        )
     for name, sizes in (("latents", latents), ("widths", widths)):
         for size in sizes:
             check_range(name, size, 1)
@@ -41,7 +43,11 @@ def vector_levels(latents: Sequence[int], widths: Sequence[int]) -> tuple[Level,
 
 
 def map_levels(
-    stack: str, event_shape: Sequence[int], *, latents: int | Sequence[int] = 4, widths: int | Sequence[int] = 64
+    stack: str,
+    event_shape: Sequence[int],
+    *,
+    latents: int | Sequence[int] = 4,
+    widths: int | Sequence[int] = 64,
 ) -> tuple[Level, ...]:
     """Levels for images [H, W, C] from a line such as "1x1 4x2 8x2": resolution x number of stochastic layers, top down.
 
@@ -59,21 +65,33 @@ def map_levels(
       InputError: a line that is none, a resolution that the image doesn't have, or entries that don't go up.
     """
     if len(event_shape) != 3:
-        raise InputError(f"a ladder of maps needs images [H, W, C], but the data are {tuple(event_shape)}; take vector_levels")
+        raise InputError(
+            f"a ladder of maps needs images [H, W, C], but the data are {tuple(event_shape)}; take vector_levels"
+        )
     size = tuple(event_shape[:2])
-    grids = {max(halved(size, times)): halved(size, times) for times in range(max(size).bit_length() + 1)}
+    grids = {
+        max(halve_resolution(size, times)): halve_resolution(size, times)
+        for times in range(max(size).bit_length() + 1)
+    }
     entries = [_entry(stack, text, grids) for text in re.split(r"[\s,]+", stack.strip())]
     resolutions = [resolution for resolution, _ in entries]
     if any(above >= below for above, below in itertools.pairwise(resolutions)):
-        raise InputError(f"stack = {shown(stack)}: resolutions must grow from the top down, each named once: {SYNTAX}")
+        raise InputError(
+            f"stack = {format_value(stack)}: resolutions must grow from the top down, each named once: {SYNTAX}"
+        )
     if entries[0][1] == 0:
-        raise InputError(f"stack = {shown(stack)}: the first entry, the top, must have a stochastic layer")
-    latents, widths = (_each(name, values, len(entries)) for name, values in (("latents", latents), ("widths", widths)))
+        raise InputError(
+            f"stack = {format_value(stack)}: the first entry, the top, must have a stochastic layer"
+        )
+    latents, widths = (
+        _each(name, values, len(entries))
+        for name, values in (("latents", latents), ("widths", widths))
+    )
     levels = [
         Level(None if resolution == 1 else grids[resolution], width, latent, layers)
         for (resolution, layers), latent, width in zip(entries, latents, widths, strict=True)
     ]
-    half = halved(size, 1)
+    half = halve_resolution(size, 1)
     if resolutions[-1] < max(half):
         levels.append(Level(half, widths[-1], 0, 0))
     return tuple(levels)
@@ -82,12 +100,14 @@ def map_levels(
 def _entry(stack: str, text: str, grids: dict[int, tuple[int, int]]) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text)
     if match is None:
-        raise InputError(f"stack = {shown(stack)}: {shown(text)} is not an entry; must be {SYNTAX}")
+        raise InputError(
+            f"stack = {format_value(stack)}: {format_value(text)} is not an entry; must be {SYNTAX}"
+        )
     resolution, layers = int(match[1]), int(match[2] or 1)
     if resolution not in grids:
         size = "x".join(map(str, grids[max(grids)]))
         raise InputError(
-            f"stack = {shown(stack)}: no map of resolution {resolution}; an image of {size} has {', '.join(map(str, grids))}"
+            f"stack = {format_value(stack)}: no map of resolution {resolution}; an image of {size} has {', '.join(map(str, grids))}"
         )
     return resolution, layers
 
@@ -95,7 +115,9 @@ def _entry(stack: str, text: str, grids: dict[int, tuple[int, int]]) -> tuple[in
 def _each(name: str, values: int | Sequence[int], number: int) -> tuple[int, ...]:
     values = (values,) * number if isinstance(values, int) else tuple(values)
     if len(values) != number:
-        raise InputError(f"{name} = {shown(values)}: must be one number, or one for each of the {number} entries of the stack")
+        raise InputError(
+            f"{name} = {format_value(values)}: must be one number, or one for each of the {number} entries of the stack"
+        )
     for value in values:
         check_range(name, value, 1)
     return values

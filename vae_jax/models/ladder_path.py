@@ -27,7 +27,7 @@ class Descent(NamedTuple):
     posteriors: list[DiagGaussian | None]
 
 
-def tiled(a: Array, rows: int) -> Array:
+def tile_rows(a: Array, rows: int) -> Array:
     """Rows [N, ...] repeated one after the other, [rows, ...]."""
     copies = rows // a.shape[0]
     return a if copies == 1 else jnp.broadcast_to(a, (copies, *a.shape)).reshape(rows, *a.shape[1:])
@@ -62,7 +62,9 @@ class Rung(nn.Module):
         (_, width, latent, _), dtype = self.level, self.style.dtype
         zeros, small = nn.initializers.zeros_init(), small_init(self.style.depth)
         self.from_state, self.from_features = Dense(width, dtype=dtype), Dense(width, dtype=dtype)
-        self.prior_head = Dense(2 * latent, dtype=dtype, wide=True, kernel_init=zeros)  # a standard Gaussian at first
+        self.prior_head = Dense(
+            2 * latent, dtype=dtype, wide=True, kernel_init=zeros
+        )  # a standard Gaussian at first
         self.posterior_head = Dense(2 * latent, dtype=dtype, wide=True)
         self.from_z, self.refine = Dense(width, dtype=dtype, kernel_init=small), Blocks(self.style)
 
@@ -72,13 +74,17 @@ class Rung(nn.Module):
 
     def posterior(self, h: Array, features: Array) -> DiagGaussian:
         """q(z_l | z_<l, x) over [N, D_l], from the state and the features of x, whose rows may be repeated in those of h."""
-        seen = tiled(self.from_features(self.style.activation(features)), h.shape[0])
-        return _gaussian(self.posterior_head(self.style.activation(self.from_state(self.style.activation(h)) + seen)))
+        seen = tile_rows(self.from_features(self.style.activation(features)), h.shape[0])
+        return _gaussian(
+            self.posterior_head(
+                self.style.activation(self.from_state(self.style.activation(h)) + seen)
+            )
+        )
 
     def below(self, h: Array, z: Array) -> Array:
         """The state after z [M, D_l], [M, *grid, width]."""
         z = z.reshape(z.shape[0], *(self.level.grid or ()), self.level.latent)
-        return self.refine(tiled(h, z.shape[0]) + self.from_z(z))
+        return self.refine(tile_rows(h, z.shape[0]) + self.from_z(z))
 
 
 def _gaussian(raw: Array) -> DiagGaussian:
@@ -94,19 +100,23 @@ class TopDown(nn.Module):
 
     def setup(self) -> None:
         top, *rest = self.levels
-        self.start = self.param("start", nn.initializers.normal(0.1), (*(top.grid or ()), top.width))
+        self.start = self.param(
+            "start", nn.initializers.normal(0.1), (*(top.grid or ()), top.width)
+        )
         self.rises = [Up(level.grid, level.width, self.style) for level in rest]
         self.shifts = [Shift() for _ in self.levels]
         self.rungs = [Rung(level, self.style) for level in self.levels for _ in range(level.layers)]
 
-    def __call__(self, rows: int, c: Array | None, choose: Choose, features: tuple[Array, ...] | None = None) -> Descent:
+    def __call__(
+        self, rows: int, c: Array | None, choose: Choose, features: tuple[Array, ...] | None = None
+    ) -> Descent:
         """Goes down with `rows` N states, for c [N, C] where there is a condition, and z's as `choose` gives them."""
         path = Descent(jnp.zeros(()), [], [], [])
         [h] = nn.dtypes.promote_dtype(self.start, dtype=self.style.dtype)
         h, rungs = jnp.broadcast_to(h, (rows, *h.shape)), iter(self.rungs)
         for i, level in enumerate(self.levels):
             h = self.rises[i - 1](h) if i else h
-            h = self.shifts[i](h, None if c is None else tiled(c, h.shape[0]))
+            h = self.shifts[i](h, None if c is None else tile_rows(c, h.shape[0]))
             for _ in range(level.layers):
                 rung = next(rungs)
                 p, q = rung.prior(h), None if features is None else rung.posterior(h, features[i])

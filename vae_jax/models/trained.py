@@ -13,7 +13,7 @@ from vae_jax.types import Array, Params, Scalar
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
+class TrainedModel:
     """A model with its parameters, trained here or loaded; every method is compiled at its first call for a shape."""
 
     model: nn.Module
@@ -42,14 +42,21 @@ class Trained:
         return self._apply(self.params, z, y=y, method="decode")
 
     def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
-        """The mean of p(x | z) at the centre of the posterior, [B, *E]; a draw, where there is no mean at hand."""
-        return self.picture(self.encode(x, y=y).centre, y=y)
+        """The mean of p(x | z) at the center of the posterior, [B, *E]; a draw, where there is no mean at hand."""
+        return self.picture(self.encode(x, y=y).center, y=y)
 
     def picture(self, z: Array, *, y: Array | None = None) -> Array:
         """What to show of p(x | z) for z [..., D]: its mean, [..., *E], or a draw where there is no mean at hand."""
         return _picture(self.decode(z, y=y))
 
-    def sample(self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None) -> Array:
+    def sample(
+        self,
+        key: Array,
+        num_samples: int,
+        *,
+        y: Array | None = None,
+        temperature: Scalar | None = None,
+    ) -> Array:
         """The means of p(x | z) at draws of z from the prior, [num_samples, *E], or draws of x where there is no mean.
 
         `y` [num_samples] or [num_samples, C] where the model is conditional; `temperature` below 1 narrows the prior.
@@ -59,10 +66,18 @@ class Trained:
         return _picture(self._apply(self.params, key_z, **options, method="generate"), key_x)
 
     def interpolate(
-        self, start: Array, end: Array, num_points: int = 8, *, kind: Kind = "linear", y: Array | None = None
+        self,
+        start: Array,
+        end: Array,
+        num_points: int = 8,
+        *,
+        kind: Kind = "linear",
+        y: Array | None = None,
     ) -> Array:
-        """Decoded means [num_points, B, *E] along paths between the posterior centres of two batches [B, *E]."""
-        codes = interpolate(self.encode(start, y=y).centre, self.encode(end, y=y).centre, num_points, kind=kind)
+        """Decoded means [num_points, B, *E] along paths between the posterior centers of two batches [B, *E]."""
+        codes = interpolate(
+            self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
+        )
         return self.picture(codes, y=y)
 
 
@@ -74,6 +89,8 @@ def _picture(p: Distribution, key: Array | None = None) -> Array:
 _draw = jax.jit(lambda p, key: p.sample(key))
 
 
-@functools.lru_cache(maxsize=8)  # equal models, as those of the lanes of a sweep, are compiled once
+@functools.lru_cache(
+    maxsize=8
+)  # equal models, as those of the trials of a sweep, are compiled once
 def _compiled(model: nn.Module) -> Any:
     return jax.jit(model.apply, static_argnames=("method", "num_samples"))

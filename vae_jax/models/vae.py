@@ -20,7 +20,7 @@ class Inferred(NamedTuple):
 
 
 class VAE(nn.Module):
-    """p(x, z) = p(z) p(x | z) with the amortised posterior q(z | x) (Kingma and Welling, 2014, arXiv:1312.6114).
+    """p(x, z) = p(z) p(x | z) with the amortized posterior q(z | x) (Kingma and Welling, 2014, arXiv:1312.6114).
 
     With a deterministic posterior it is an autoencoder; with `conditioning` everything is given y: p(x, z | y) and q(z | x, y)
     (Sohn et al., 2015, NeurIPS). `critic` and `classifier` are networks that some objectives train beside the model.
@@ -55,11 +55,20 @@ class VAE(nn.Module):
 
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead = z.shape[:-1]
-        c = None if c is None else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+        c = (
+            None
+            if c is None
+            else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+        )
         return self.likelihood(self.decoder(z.reshape(-1, z.shape[-1]), c), lead)
 
     def generate(
-        self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None
+        self,
+        key: Array,
+        num_samples: int,
+        *,
+        y: Array | None = None,
+        temperature: Scalar | None = None,
     ) -> Distribution:
         """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E]: take its mean, or sample it.
 
@@ -69,7 +78,13 @@ class VAE(nn.Module):
         return self.decode(z, y=y)
 
     def __call__(
-        self, x: Array, key: Array, *, y: Array | None = None, num_samples: int = 1, inputs: Array | None = None
+        self,
+        x: Array,
+        key: Array,
+        *,
+        y: Array | None = None,
+        num_samples: int = 1,
+        inputs: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
@@ -77,7 +92,9 @@ class VAE(nn.Module):
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
-        outputs = self.outputs(self.infer(x if inputs is None else inputs, y=y), x, key, num_samples=num_samples)
+        outputs = self.outputs(
+            self.infer(x if inputs is None else inputs, y=y), x, key, num_samples=num_samples
+        )
         if self.is_initializing():
             self._touch_auxiliary(x, outputs.z[0])
         return outputs
@@ -102,10 +119,17 @@ class VAE(nn.Module):
             layers=(z.shape[-1],),
         )
 
-    def sample_prior(self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None) -> Array:
+    def sample_prior(
+        self,
+        key: Array,
+        num_samples: int,
+        *,
+        y: Array | None = None,
+        temperature: Scalar | None = None,
+    ) -> Array:
         """Draws z [num_samples, D] of the prior; arguments as for `generate`."""
         p = self._prior(common.condition(self, y, (num_samples,)))
-        p = p if temperature is None else p.tempered(temperature)
+        p = p if temperature is None else p.with_temperature(temperature)
         return p.sample(key, (num_samples,) if p.batch_shape == () else ())
 
     def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:

@@ -47,16 +47,27 @@ class VQVAE(nn.Module):
         return self._decode(z, common.condition(self, y, z.shape[:-1]))
 
     def generate(
-        self, key: Array, num_samples: int, *, y: Array | None = None, temperature: Scalar | None = None
+        self,
+        key: Array,
+        num_samples: int,
+        *,
+        y: Array | None = None,
+        temperature: Scalar | None = None,
     ) -> Distribution:
         """p(x | z) at `num_samples` draws of codes from the prior, over [num_samples, *E]: take its mean, or sample it."""
         c = common.condition(self, y, (num_samples,))
         p = self._prior(c)
-        p = p if temperature is None else p.tempered(temperature)
+        p = p if temperature is None else p.with_temperature(temperature)
         return self._decode(p.sample(key, (num_samples,) if p.batch_shape == () else ()), c)
 
     def __call__(
-        self, x: Array, key: Array, *, y: Array | None = None, num_samples: int = 1, inputs: Array | None = None
+        self,
+        x: Array,
+        key: Array,
+        *,
+        y: Array | None = None,
+        num_samples: int = 1,
+        inputs: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E]. Nothing is drawn: K = `num_samples` draws are the same, and computed once.
 
@@ -70,7 +81,9 @@ class VQVAE(nn.Module):
         terms = jnp.stack([self._decode(q.z_q, c).log_prob(x), -kl, jnp.zeros_like(kl)])
         log_px_z, log_pz, log_qz_x = jnp.broadcast_to(terms[:, None], (3, num_samples, *kl.shape))
         z = jnp.broadcast_to(q.z_q, (num_samples, *q.z_q.shape))
-        return Outputs(log_px_z, log_pz, log_qz_x, kl, z=z, posterior=q, prior=p, layers=(z.shape[-1],))
+        return Outputs(
+            log_px_z, log_pz, log_qz_x, kl, z=z, posterior=q, prior=p, layers=(z.shape[-1],)
+        )
 
     def _posterior(self, x: Array, c: Array | None) -> Quantized:
         chex.assert_shape(x, (None, *self.likelihood.event_shape))
@@ -82,10 +95,16 @@ class VQVAE(nn.Module):
             raise InputError(
                 f"num_codes = {self.prior.num_codes} of the prior: must be the quantizer's, {self.quantizer.num_codes}"
             )
-        return EmbeddedCodes(self.prior(c if self.condition_prior else None), self.quantizer.codebook())
+        return EmbeddedCodes(
+            self.prior(c if self.condition_prior else None), self.quantizer.codebook()
+        )
 
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead, grid = z.shape[:-1], tuple(self.prior.grid)
         chex.assert_axis_dimension(z, -1, math.prod(grid) * self.quantizer.code_dim)
-        c = None if c is None else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+        c = (
+            None
+            if c is None
+            else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+        )
         return self.likelihood(self.decoder(z.reshape(-1, *grid, self.quantizer.code_dim), c), lead)

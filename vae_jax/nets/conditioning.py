@@ -34,7 +34,7 @@ class Vector(nn.Module):
         return jnp.zeros((num, self.size))
 
 
-def joined(h: Array, c: Array | None) -> Array:
+def concat_condition(h: Array, c: Array | None) -> Array:
     """Vectors h [N, F] with the condition c [N, C] behind them, in the dtype of h: all that a first dense layer needs."""
     return h if c is None else jnp.concatenate([h, c.astype(h.dtype)], axis=-1)
 

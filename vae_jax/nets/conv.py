@@ -10,20 +10,22 @@ from typing import Any
 import chex
 from flax import linen as nn
 
-from vae_jax.nets.conditioning import Shift, joined
+from vae_jax.nets.conditioning import Shift, concat_condition
 from vae_jax.nets.convolution import Conv, ConvTranspose
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 
-def halved(size: tuple[int, int], times: int) -> tuple[int, int]:
+def halve_resolution(size: tuple[int, int], times: int) -> tuple[int, int]:
     """Height and width after `times` halvings, rounding up."""
     for _ in range(times):
         size = (-(-size[0] // 2), -(-size[1] // 2))
     return size
 
 
-def doubled(h: Array, features: int, size: tuple[int, int], *, wide: bool = False, name: str | None = None) -> Array:
+def double_resolution(
+    h: Array, features: int, size: tuple[int, int], *, wide: bool = False, name: str | None = None
+) -> Array:
     """A 4x4 stride-2 transposed convolution ``[N, h, w, C] -> [N, *size, features]`` in the dtype of h, cropped to size."""
     h = ConvTranspose(features, kernel_size=4, stride=2, dtype=h.dtype, wide=wide, name=name)(h)
     return h[:, : size[0], : size[1]]
@@ -43,8 +45,10 @@ class ConvEncoder(nn.Module):
         chex.assert_rank(x, 4)
         [h] = nn.dtypes.promote_dtype(x, dtype=self.dtype)
         for size in self.channels:
-            h = self.activation(Shift()(Conv(size, kernel_size=4, stride=2, dtype=self.dtype)(h), c))
-        h = joined(h.reshape(h.shape[0], -1), c)
+            h = self.activation(
+                Shift()(Conv(size, kernel_size=4, stride=2, dtype=self.dtype)(h), c)
+            )
+        h = concat_condition(h.reshape(h.shape[0], -1), c)
         for size in self.hidden:
             h = self.activation(Dense(size, dtype=self.dtype)(h))
         return h
@@ -68,13 +72,15 @@ class ConvDecoder(nn.Module):
         """Z [N, D], and where there is a condition c [N, C] -> h [N, ceil(H / 2), ceil(W / 2), channels[-1]]."""
         chex.assert_rank(z, 2)
         size = tuple(self.event_shape[:2])
-        grid = halved(size, len(self.channels))
-        h = joined(z, c)
+        grid = halve_resolution(size, len(self.channels))
+        h = concat_condition(z, c)
         for width in (*self.hidden, grid[0] * grid[1] * self.channels[0]):
             h = self.activation(Dense(width, dtype=self.dtype)(h))
         h = h.reshape(h.shape[0], *grid, self.channels[0])
         for times, width in enumerate(self.channels[1:], start=1):
-            h = self.activation(doubled(h, width, halved(size, len(self.channels) - times)))
+            h = self.activation(
+                double_resolution(h, width, halve_resolution(size, len(self.channels) - times))
+            )
         return h
 
 

@@ -35,4 +35,6 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
         h = self.features(x, c)
-        return Dense(self.num_classes, dtype=h.dtype, wide=True, name="logits")(h.reshape(h.shape[0], -1))
+        return Dense(self.num_classes, dtype=h.dtype, wide=True, name="logits")(
+            h.reshape(h.shape[0], -1)
+        )

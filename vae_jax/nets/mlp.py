@@ -5,7 +5,7 @@ from typing import Any
 
 from flax import linen as nn
 
-from vae_jax.nets.conditioning import joined
+from vae_jax.nets.conditioning import concat_condition
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
@@ -24,7 +24,7 @@ class MLP(nn.Module):
     def __call__(self, x: Array, c: Array | None = None) -> Array:
         """X [N, ...], and where there is a condition c [N, C] -> h [N, features[-1]]."""
         [h] = nn.dtypes.promote_dtype(x.reshape(x.shape[0], -1), dtype=self.dtype)
-        h = joined(h, c)
+        h = concat_condition(h, c)
         for size in self.features:
             h = self.activation(Dense(size, dtype=self.dtype)(h))
         return h

@@ -25,7 +25,7 @@ from vae_jax.nets.dense import Dense
 from vae_jax.types import Array, Params
 
 
-def padded(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
+def pad(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
     """X [N, H, W, F] with zeros around rows and columns."""
     return jnp.pad(x, [(0, 0), rows, columns, (0, 0)])
 
@@ -44,7 +44,9 @@ class GatedLayer(nn.Module):
     dtype: Any = None
 
     @nn.compact
-    def __call__(self, vertical: Array, horizontal: Array, c: Array | None = None) -> tuple[Array, Array]:
+    def __call__(
+        self, vertical: Array, horizontal: Array, c: Array | None = None
+    ) -> tuple[Array, Array]:
         """Both [N, H, W, features], and c [N, H or 1, W or 1, C] -> both."""
         reach, width = self.kernel // 2, 2 * self.features
 
@@ -54,8 +56,8 @@ class GatedLayer(nn.Module):
         def conv(h: Array, size: tuple[int, int], name: str) -> Array:
             return Conv(width, kernel_size=size, padding="VALID", dtype=self.dtype, name=name)(h)
 
-        above = conv(padded(vertical, (reach, 0), (reach, reach)), (reach + 1, self.kernel), "above")
-        left = conv(padded(horizontal, (0, 0), (reach, 0)), (1, reach + 1), "left")
+        above = conv(pad(vertical, (reach, 0), (reach, reach)), (reach + 1, self.kernel), "above")
+        left = conv(pad(horizontal, (0, 0), (reach, 0)), (1, reach + 1), "left")
         if c is not None:
             above = above + dense(c, width, "above_condition")
             left = left + dense(c, width, "left_condition")
@@ -78,7 +80,9 @@ class PixelCNN(nn.Module):
     layers: int = 4
     kernel: int = 3
     embedding: int | None = None
-    out_init: Callable[..., Array] = nn.initializers.lecun_normal()  # zeros: all values equally likely
+    out_init: Callable[..., Array] = (
+        nn.initializers.lecun_normal()
+    )  # zeros: all values equally likely
     dtype: Any = None  # of compute; the logits are float32
 
     @nn.compact
@@ -88,17 +92,27 @@ class PixelCNN(nn.Module):
         chex.assert_rank(x, 4)
         c = c[:, None, None] if c is not None and c.ndim == 2 else c
         values = self._values(x)
-        embedded = Dense(self.features, dtype=self.dtype, name="embed")(values.reshape(*x.shape[:3], -1))
-        vertical, horizontal = padded(embedded, (1, 0), (0, 0))[:, :-1], padded(embedded, (0, 0), (1, 0))[:, :, :-1]
+        embedded = Dense(self.features, dtype=self.dtype, name="embed")(
+            values.reshape(*x.shape[:3], -1)
+        )
+        vertical, horizontal = (
+            pad(embedded, (1, 0), (0, 0))[:, :-1],
+            pad(embedded, (0, 0), (1, 0))[:, :, :-1],
+        )
         for _ in range(self.layers):
             layer = GatedLayer(self.features, self.kernel, self.dtype)
             vertical, horizontal = layer(vertical, horizontal, c)
-        return jnp.stack([self._logits(nn.relu(horizontal), values, channel) for channel in range(x.shape[-1])], axis=3)
+        return jnp.stack(
+            [self._logits(nn.relu(horizontal), values, channel) for channel in range(x.shape[-1])],
+            axis=3,
+        )
 
     @nn.nowrap
     def init_params(self, key: Array, channels: int, context_features: int) -> Params:
         """Its parameters, for a distribution to hold beside the unbound network; they are the same for images of any size."""
-        return self.init(key, jnp.zeros((1, 1, 1, channels)), jnp.zeros((1, 1, 1, context_features)))["params"]
+        return self.init(
+            key, jnp.zeros((1, 1, 1, channels)), jnp.zeros((1, 1, 1, context_features))
+        )["params"]
 
     def _check(self) -> None:
         check_range("layers", self.layers, 1)
@@ -109,14 +123,23 @@ class PixelCNN(nn.Module):
     def _values(self, x: Array) -> Array:
         """What stands for each value, ``[N, H, W, C, 1 or embedding]``."""
         if self.embedding is not None:
-            return nn.Embed(self.levels, self.embedding, dtype=self.dtype, name="table")(x.astype(jnp.int32))
+            return nn.Embed(self.levels, self.embedding, dtype=self.dtype, name="table")(
+                x.astype(jnp.int32)
+            )
         [values] = nn.dtypes.promote_dtype(2 * x[..., None] - 1, dtype=self.dtype)
         return values
 
     def _logits(self, h: Array, values: Array, channel: int) -> Array:
         """Those of one channel, [N, H, W, levels or 1]."""
         before = values[..., :channel, :].reshape(*h.shape[:3], -1)
-        h = Dense(self.features, dtype=self.dtype, name=f"hidden_{channel}")(jnp.concatenate([h, before], axis=-1))
+        h = Dense(self.features, dtype=self.dtype, name=f"hidden_{channel}")(
+            jnp.concatenate([h, before], axis=-1)
+        )
         num_logits = 1 if self.levels == 2 else self.levels
-        out = {"kernel_init": self.out_init, "dtype": self.dtype, "wide": True, "name": f"out_{channel}"}
+        out = {
+            "kernel_init": self.out_init,
+            "dtype": self.dtype,
+            "wide": True,
+            "name": f"out_{channel}",
+        }
         return Conv(num_logits, kernel_size=1, **out)(nn.relu(h))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.errors import InputError
-from vae_jax.nets.conv import halved
+from vae_jax.nets.conv import halve_resolution
 from vae_jax.nets.convolution import Conv
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
@@ -32,7 +32,7 @@ def small_init(depth: int) -> Callable[..., Array]:
 def halvings(large: tuple[int, int], small: tuple[int, int]) -> int:
     """How many halvings, rounding up, lead from a large size to a small one; InputError where none do."""
     for times in range(max(large).bit_length() + 1):
-        if halved(large, times) == small:
+        if halve_resolution(large, times) == small:
             return times
     raise InputError(f"a map of {small}: must come from {large} by halvings, rounding up")
 
@@ -58,9 +58,13 @@ class Block(nn.Module):
     @nn.compact
     def __call__(self, h: Array) -> Array:
         width, (activation, dtype, *_) = h.shape[-1], self.style
-        inner = Conv(width, kernel_size=3, dtype=dtype) if h.ndim == 4 else Dense(width, dtype=dtype)
+        inner = (
+            Conv(width, kernel_size=3, dtype=dtype) if h.ndim == 4 else Dense(width, dtype=dtype)
+        )
         hidden = activation(inner(activation(h)))
-        return h + Dense(width, dtype=dtype, kernel_init=small_init(self.style.depth), name="out")(hidden)
+        return h + Dense(width, dtype=dtype, kernel_init=small_init(self.style.depth), name="out")(
+            hidden
+        )
 
 
 class Blocks(nn.Module):
@@ -113,16 +117,20 @@ class Up(nn.Module):
         place = self.grid or ()
         if h.ndim == 2:
             size = math.prod(place) * self.features
-            return Dense(size, dtype=dtype)(activation(h)).reshape(h.shape[0], *place, self.features)
+            return Dense(size, dtype=dtype)(activation(h)).reshape(
+                h.shape[0], *place, self.features
+            )
         times = halvings(self.grid, h.shape[1:3])
         if h.shape[-1] != self.features:
             h = Dense(self.features, dtype=dtype)(activation(h))
         for i in reversed(range(times)):
-            h = repeated(h, halved(self.grid, i))
-        return h + self.param("place", nn.initializers.normal(0.1), (*place, self.features)).astype(h.dtype)
+            h = repeat_pixels(h, halve_resolution(self.grid, i))
+        return h + self.param("place", nn.initializers.normal(0.1), (*place, self.features)).astype(
+            h.dtype
+        )
 
 
-def repeated(h: Array, size: tuple[int, int]) -> Array:
+def repeat_pixels(h: Array, size: tuple[int, int]) -> Array:
     """Each pixel of h [N, h, w, F] as a square of four, cropped to size."""
     n, rows, columns, features = h.shape
     h = jnp.broadcast_to(h[:, :, None, :, None], (n, rows, 2, columns, 2, features))

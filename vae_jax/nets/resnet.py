@@ -10,7 +10,7 @@ import chex
 from flax import linen as nn
 
 from vae_jax.nets.conditioning import Shift
-from vae_jax.nets.conv import doubled, halved
+from vae_jax.nets.conv import double_resolution, halve_resolution
 from vae_jax.nets.convolution import Conv
 from vae_jax.types import Array
 
@@ -72,10 +72,16 @@ class ResNetDecoder(nn.Module):
     def __call__(self, z: Array, c: Array | None = None) -> Array:
         """Z [N, h, w, d] of the size of the encoder's map, and where there is a condition c [N, C'] -> h [N, H', W', F]."""
         size = tuple(self.event_shape[:2])
-        chex.assert_shape(z, (None, *halved(size, self.num_levels), None))
+        chex.assert_shape(z, (None, *halve_resolution(size, self.num_levels), None))
         [h] = nn.dtypes.promote_dtype(z, dtype=self.dtype)
         h = Shift()(Conv(self.features, kernel_size=3, dtype=self.dtype)(h), c)
         h = ResidualStack(self.num_blocks, self.residual_features, self.dtype)(h)
         for level in reversed(range(1, self.num_levels)):
-            h = nn.relu(doubled(h, self.features if level > 1 else self.features // 2, halved(size, level)))
+            h = nn.relu(
+                double_resolution(
+                    h,
+                    self.features if level > 1 else self.features // 2,
+                    halve_resolution(size, level),
+                )
+            )
         return h

@@ -7,7 +7,9 @@ from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
 
 
-def dip_i(outputs: Outputs, *, off_diagonal_weight: Scalar = 10.0, diagonal_weight: Scalar = 100.0) -> tuple[Array, Metrics]:
+def dip_i(
+    outputs: Outputs, *, off_diagonal_weight: Scalar = 10.0, diagonal_weight: Scalar = 100.0
+) -> tuple[Array, Metrics]:
     """The negative ELBO plus a penalty on C = Cov[E[z | x]], the covariance of the posterior means over the batch.
 
         loss = D + R + a sum_{i != j} C_ij^2 + b sum_i (C_ii - 1)^2
@@ -26,24 +28,31 @@ def dip_i(outputs: Outputs, *, off_diagonal_weight: Scalar = 10.0, diagonal_weig
     Raises:
       ValueError: a posterior that isn't a diagonal Gaussian over [B, D].
     """
-    return _penalised(outputs, _covariance(diag_gaussian("dip_i", outputs).mean), off_diagonal_weight, diagonal_weight)
+    return _penalized(
+        outputs,
+        _covariance(diag_gaussian("dip_i", outputs).mean),
+        off_diagonal_weight,
+        diagonal_weight,
+    )
 
 
-def dip_ii(outputs: Outputs, *, off_diagonal_weight: Scalar = 10.0, diagonal_weight: Scalar = 10.0) -> tuple[Array, Metrics]:
+def dip_ii(
+    outputs: Outputs, *, off_diagonal_weight: Scalar = 10.0, diagonal_weight: Scalar = 10.0
+) -> tuple[Array, Metrics]:
     """`dip_i` with C = Cov[z] = E[Cov[z | x]] + Cov[E[z | x]], the covariance of z itself (DIP-VAE-II, where b = a)."""
     posterior = diag_gaussian("dip_ii", outputs)
     variances = jnp.broadcast_to(jnp.exp(posterior.logvar), posterior.mean.shape)
     covariance = jnp.diag(variances.mean(0)) + _covariance(posterior.mean)
-    return _penalised(outputs, covariance, off_diagonal_weight, diagonal_weight)
+    return _penalized(outputs, covariance, off_diagonal_weight, diagonal_weight)
 
 
 def _covariance(x: Array) -> Array:
     """The covariance [D, D] of the rows of x [B, D]."""
-    centred = x - x.mean(0)
-    return jnp.einsum("bi,bj->ij", centred, centred, precision="highest") / len(x)
+    centerd = x - x.mean(0)
+    return jnp.einsum("bi,bj->ij", centerd, centerd, precision="highest") / len(x)
 
 
-def _penalised(
+def _penalized(
     outputs: Outputs, covariance: Array, off_diagonal_weight: Scalar, diagonal_weight: Scalar
 ) -> tuple[Array, Metrics]:
     on = jnp.diag(covariance)

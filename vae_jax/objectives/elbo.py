@@ -56,9 +56,13 @@ def elbo(
       ValueError: a deterministic posterior; free bits without a closed-form KL; two ways to replace R at once.
     """
     if isinstance(outputs.posterior, Deterministic):
-        raise ValueError("a deterministic posterior has an infinite rate, and so no ELBO; take `reconstruction`")
+        raise ValueError(
+            "a deterministic posterior has an infinite rate, and so no ELBO; take `reconstruction`"
+        )
     if sum(option is not None for option in (free_bits, kl_balancing, layer_free_bits)) > 1:
-        raise ValueError("free_bits, layer_free_bits and kl_balancing each replace the rate: give one of them")
+        raise ValueError(
+            "free_bits, layer_free_bits and kl_balancing each replace the rate: give one of them"
+        )
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     if free_bits is not None:
         rate = free_bits_rate(outputs, free_bits)

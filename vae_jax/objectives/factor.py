@@ -12,7 +12,9 @@ from vae_jax.objectives.requirements import check_density, check_flat
 from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Batch, LossFn, Metrics, Outputs, Params, Scalar, Schedule
 
-Critic = Callable[[Array], Array]  # z [N, D] -> logits [N, 2]: drawn from q(z), or from the product of its marginals
+Critic = Callable[
+    [Array], Array
+]  # z [N, D] -> logits [N, 2]: drawn from q(z), or from the product of its marginals
 
 
 def permute_dimensions(key: Array, z: Array) -> Array:
@@ -54,7 +56,9 @@ def factor(
     tc = (logits[:, 0] - logits[:, 1]).mean()
     held = jax.lax.stop_gradient(outputs.z)
     permuted = permute_dimensions(key, held).reshape(rows.shape)
-    critic_loss, critic_accuracy = _discrimination(critic(held.reshape(rows.shape)), critic(permuted))
+    critic_loss, critic_accuracy = _discrimination(
+        critic(held.reshape(rows.shape)), critic(permuted)
+    )
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     loss = distortion + rate + tc_weight * tc + critic_loss
     metrics = {"tc": tc, "critic_loss": critic_loss, "critic_accuracy": critic_accuracy}
@@ -69,7 +73,11 @@ def _discrimination(joint: Array, product: Array) -> tuple[Array, Array]:
 
 
 def make_factor_loss_fn(
-    model: nn.Module, *, num_samples: int = 1, corruption: Corruption | None = None, **hyper_parameters: Scalar | Schedule
+    model: nn.Module,
+    *,
+    num_samples: int = 1,
+    corruption: Corruption | None = None,
+    **hyper_parameters: Scalar | Schedule,
 ) -> LossFn:
     """(params, batch, key, step) -> (loss, metrics) of `factor` for a model with a `critic`.
 
@@ -79,13 +87,17 @@ def make_factor_loss_fn(
       ValueError: a model without a critic.
     """
     if getattr(model, "critic", None) is None:
-        raise ValueError("factor needs a model with a critic, z [N, D] -> logits [N, 2], as `nets.Critic`; this one has none")
+        raise ValueError(
+            "factor needs a model with a critic, z [N, D] -> logits [N, 2], as `nets.Critic`; this one has none"
+        )
 
     def loss_fn(params: Params, batch: Batch, key: Array, step: Array) -> tuple[Array, Metrics]:
         def critic_with(params: Params) -> Critic:
             return lambda z: model.apply(params, z, method="criticise")
 
-        outputs = one_pass(model, params, batch, key, num_samples=num_samples, corruption=corruption)
+        outputs = one_pass(
+            model, params, batch, key, num_samples=num_samples, corruption=corruption
+        )
         return factor(
             outputs,
             critic=critic_with(params),

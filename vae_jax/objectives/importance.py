@@ -31,7 +31,7 @@ def iwae(outputs: Outputs) -> tuple[Array, Metrics]:
     Its gradient is that of log w_k weighted by w_k / sum_j w_j: the best sample weighs most.
 
     Returns:
-      loss [] and the metrics `loss, elbo, distortion, rate, bound`; `bound` is the one maximised, in nats per example.
+      loss [] and the metrics `loss, elbo, distortion, rate, bound`; `bound` is the one maximized, in nats per example.
 
     Raises:
       ValueError: a deterministic posterior.
@@ -73,7 +73,9 @@ def dreg(inference: Outputs, generative: Outputs) -> tuple[Array, Metrics]:
     """
     log_w = _path_log_weights("dreg", inference)
     squared = jnp.square(jax.lax.stop_gradient(jax.nn.softmax(log_w, axis=0)))
-    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(-(squared * log_w).sum(0).mean())
+    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(
+        -(squared * log_w).sum(0).mean()
+    )
     return _with_metrics(loss, generative)
 
 
@@ -101,7 +103,9 @@ def piwae(inference: Outputs, generative: Outputs, *, groups: int) -> tuple[Arra
     """
     check_density("piwae", inference)
     check_flat("piwae", inference)
-    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(-_grouped_bound(inference, groups))
+    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(
+        -_grouped_bound(inference, groups)
+    )
     return _with_metrics(loss, generative)
 
 
@@ -143,7 +147,9 @@ def power_mean(log_w: Array, power: Scalar) -> Array:
     exponents = t * (log_w - largest)
     near = jnp.log1p(jnp.expm1(exponents).mean(0))
     far = log_mean_exp(exponents)
-    return jnp.where(is_zero, log_w.mean(0), largest + jnp.where(exponents.min(0) > -0.5, near, far) / t)
+    return jnp.where(
+        is_zero, log_w.mean(0), largest + jnp.where(exponents.min(0) > -0.5, near, far) / t
+    )
 
 
 def _path_log_weights(objective: str, outputs: Outputs) -> Array:
@@ -158,7 +164,9 @@ def _grouped_bound(outputs: Outputs, groups: int) -> Array:
     log_w = log_weights(outputs)
     num_samples, batch_size = log_w.shape
     if groups < 1 or num_samples % groups:
-        raise ValueError(f"groups = {groups}: must divide the {num_samples} samples of each example")
+        raise ValueError(
+            f"groups = {groups}: must divide the {num_samples} samples of each example"
+        )
     return log_mean_exp(log_w.reshape(groups, num_samples // groups, batch_size), axis=1).mean()
 
 

@@ -9,7 +9,9 @@ from flax import linen as nn
 from vae_jax.corruptions import Corruption
 from vae_jax.types import Array, Batch, LossFn, Metrics, Outputs, Params, Scalar, Schedule
 
-Objective = Callable[..., tuple[Array, Metrics]]  # (Outputs, **hyper-parameters) -> (loss [], metrics)
+Objective = Callable[
+    ..., tuple[Array, Metrics]
+]  # (Outputs, **hyper-parameters) -> (loss [], metrics)
 
 
 def make_loss_fn(
@@ -33,7 +35,9 @@ def make_loss_fn(
     """
 
     def loss_fn(params: Params, batch: Batch, key: Array, step: Array) -> tuple[Array, Metrics]:
-        outputs = one_pass(model, params, batch, key, num_samples=num_samples, corruption=corruption)
+        outputs = one_pass(
+            model, params, batch, key, num_samples=num_samples, corruption=corruption
+        )
         own = {"key": objective_key(key)} if needs_key else {}
         return objective(outputs, **own, **at_step(hyper_parameters, step))
 
@@ -41,13 +45,21 @@ def make_loss_fn(
 
 
 def one_pass(
-    model: nn.Module, params: Params, batch: Batch, key: Array, *, num_samples: int = 1, corruption: Corruption | None = None
+    model: nn.Module,
+    params: Params,
+    batch: Batch,
+    key: Array,
+    *,
+    num_samples: int = 1,
+    corruption: Corruption | None = None,
 ) -> Outputs:
     """The model's terms for a batch: one key for the draws of z, one for what the encoder's input is corrupted with."""
     key_z, key_corruption = jax.random.split(key)
     x = batch["x"]
     inputs = None if corruption is None else corruption(key_corruption, x)
-    return model.apply(params, x, key_z, num_samples=num_samples, inputs=inputs, **given_y(model, batch))
+    return model.apply(
+        params, x, key_z, num_samples=num_samples, inputs=inputs, **given_y(model, batch)
+    )
 
 
 def objective_key(key: Array) -> Array:
@@ -62,4 +74,6 @@ def given_y(model: nn.Module, batch: Batch) -> dict[str, Array]:
 
 def at_step(hyper_parameters: Mapping[str, Any], step: Array) -> dict[str, Any]:
     """The values of hyper-parameters, schedules among them, at a step."""
-    return {name: value(step) if callable(value) else value for name, value in hyper_parameters.items()}
+    return {
+        name: value(step) if callable(value) else value for name, value in hyper_parameters.items()
+    }

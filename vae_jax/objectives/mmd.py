@@ -11,11 +11,24 @@ from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
 
 KERNELS = ("rbf", "imq")
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the sum of kernels in the experiments of Tolstikhin et al.
+SCALES = (
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+)  # of the sum of kernels in the experiments of Tolstikhin et al.
 
 
 def kernel_matrix(
-    a: Array, b: Array, *, kernel: str = "rbf", bandwidth: Scalar = 1.0, scales: Sequence[float] = (1.0,)
+    a: Array,
+    b: Array,
+    *,
+    kernel: str = "rbf",
+    bandwidth: Scalar = 1.0,
+    scales: Sequence[float] = (1.0,),
 ) -> Array:
     """Sum over scales s of k(a_i, b_j), [N, D] and [M, D] -> [N, M].
 
@@ -33,7 +46,14 @@ def kernel_matrix(
     return sum(scale * width / (scale * width + squared) for scale in scales)
 
 
-def squared_mmd(a: Array, b: Array, *, kernel: str = "rbf", bandwidth: Scalar = 1.0, scales: Sequence[float] = (1.0,)) -> Array:
+def squared_mmd(
+    a: Array,
+    b: Array,
+    *,
+    kernel: str = "rbf",
+    bandwidth: Scalar = 1.0,
+    scales: Sequence[float] = (1.0,),
+) -> Array:
     """The unbiased estimate of the squared maximum mean discrepancy of two samples [N, D] and [M, D], [].
 
         mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j) - 2 mean_{i, j} k(a_i, b_j)
@@ -44,12 +64,16 @@ def squared_mmd(a: Array, b: Array, *, kernel: str = "rbf", bandwidth: Scalar = 
       ValueError: a sample of one, which has no pairs; an unknown kernel.
     """
     if min(len(a), len(b)) < 2:
-        raise ValueError(f"the unbiased MMD of {len(a)} and {len(b)} points: must be at least 2 of each, a batch of 2 or more")
+        raise ValueError(
+            f"the unbiased MMD of {len(a)} and {len(b)} points: must be at least 2 of each, a batch of 2 or more"
+        )
     options = {"kernel": kernel, "bandwidth": bandwidth, "scales": scales}
 
     def within(x: Array) -> Array:
         off_diagonal = ~jnp.eye(len(x), dtype=bool)
-        return jnp.where(off_diagonal, kernel_matrix(x, x, **options), 0).sum() / (len(x) * (len(x) - 1))
+        return jnp.where(off_diagonal, kernel_matrix(x, x, **options), 0).sum() / (
+            len(x) * (len(x) - 1)
+        )
 
     return within(a) + within(b) - 2 * kernel_matrix(a, b, **options).mean()
 

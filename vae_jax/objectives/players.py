@@ -12,7 +12,9 @@ from vae_jax.types import Array, Batch, LossFn, Metrics, Params, Scalar, Schedul
 
 INFERENCE = frozenset({"encoder", "posterior"})  # the names of the modules that are q(z | x)
 
-TwoPlayerObjective = Callable[..., tuple[Array, Metrics]]  # (inference, generative, **hyper-parameters) -> (loss [], metrics)
+TwoPlayerObjective = Callable[
+    ..., tuple[Array, Metrics]
+]  # (inference, generative, **hyper-parameters) -> (loss [], metrics)
 
 
 def make_two_player_loss_fn(
@@ -40,7 +42,9 @@ def make_two_player_loss_fn(
       ValueError: a prior that is made of the encoder, and so belongs to both players; a model without a `posterior`.
     """
     if isinstance(getattr(model, "prior", None), VampPrior):
-        raise ValueError("a VampPrior is made of the encoder, and so belongs to both players; take another prior, or `iwae`")
+        raise ValueError(
+            "a VampPrior is made of the encoder, and so belongs to both players; take another prior, or `iwae`"
+        )
     if getattr(model, "posterior", None) is None:
         raise ValueError(
             f"{type(model).__name__} has no module `posterior`: its inference and its prior share parameters; take `iwae`"
@@ -48,7 +52,14 @@ def make_two_player_loss_fn(
 
     def loss_fn(params: Params, batch: Batch, key: Array, step: Array) -> tuple[Array, Metrics]:
         inference, generative = (
-            one_pass(model, trained(params, player), batch, key, num_samples=num_samples, corruption=corruption)
+            one_pass(
+                model,
+                select_player(params, player),
+                batch,
+                key,
+                num_samples=num_samples,
+                corruption=corruption,
+            )
             for player in ("inference", "generative")
         )
         return objective(inference, generative, **at_step(hyper_parameters, step))
@@ -56,10 +67,12 @@ def make_two_player_loss_fn(
     return loss_fn
 
 
-def trained(params: Params, player: str) -> Params:
+def select_player(params: Params, player: str) -> Params:
     """The parameters, with those that aren't the player's held constant; "inference" or "generative"."""
     modules = {
-        name: tree if (name in INFERENCE) == (player == "inference") else jax.lax.stop_gradient(tree)
+        name: tree
+        if (name in INFERENCE) == (player == "inference")
+        else jax.lax.stop_gradient(tree)
         for name, tree in params["params"].items()
     }
     return {**params, "params": modules}

@@ -7,9 +7,13 @@ from vae_jax.types import Outputs
 def check_density(objective: str, outputs: Outputs) -> None:
     """Raises ValueError for a posterior that is a point, of x or of its codes."""
     if isinstance(outputs.posterior, Deterministic):
-        raise ValueError(f"{objective} needs log q(z | x), and a deterministic posterior has no density; take `reconstruction`")
+        raise ValueError(
+            f"{objective} needs log q(z | x), and a deterministic posterior has no density; take `reconstruction`"
+        )
     if isinstance(outputs.posterior, Quantized):
-        raise ValueError(f"{objective} needs draws of q(z | x), and quantised codes aren't drawn; take `vq`")
+        raise ValueError(
+            f"{objective} needs draws of q(z | x), and quantized codes aren't drawn; take `vq`"
+        )
 
 
 def check_flat(objective: str, outputs: Outputs) -> None:
@@ -35,6 +39,8 @@ def check_path(objective: str, outputs: Outputs) -> None:
 def diag_gaussian(objective: str, outputs: Outputs) -> DiagGaussian:
     """The posterior, a diagonal Gaussian over [B, D]; ValueError where it is anything else."""
     if not isinstance(outputs.posterior, DiagGaussian):
-        raise ValueError(f"{objective} needs a diagonal Gaussian posterior, not a {type(outputs.posterior).__name__}")
+        raise ValueError(
+            f"{objective} needs a diagonal Gaussian posterior, not a {type(outputs.posterior).__name__}"
+        )
     check_flat(objective, outputs)
     return outputs.posterior

@@ -11,7 +11,9 @@ from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, LossFn, Metrics, Outputs, Params, Scalar, Schedule
 
 
-def semi_supervised(outputs: Outputs, *, logits: Array, y: Array, alpha: Scalar = 1.0) -> tuple[Array, Metrics]:
+def semi_supervised(
+    outputs: Outputs, *, logits: Array, y: Array, alpha: Scalar = 1.0
+) -> tuple[Array, Metrics]:
     """The loss of M2 (Kingma et al., 2014, arXiv:1406.5298), with p(y) uniform over C classes.
 
         y known      -elbo(x, y) - log p(y) - alpha log q(y | x)
@@ -43,23 +45,42 @@ def semi_supervised(outputs: Outputs, *, logits: Array, y: Array, alpha: Scalar 
         )
     labelled = y >= 0
     log_q = jax.nn.log_softmax(logits)
-    classes = jnp.where(labelled[:, None], jax.nn.one_hot(y, num_classes), jnp.exp(log_q))  # pi [B, C]
+    classes = jnp.where(
+        labelled[:, None], jax.nn.one_hot(y, num_classes), jnp.exp(log_q)
+    )  # pi [B, C]
     distortion, rate = (
-        (classes.T * term.reshape(num_classes, batch_size)).sum(0).mean() for term in per_example_terms(outputs)
+        (classes.T * term.reshape(num_classes, batch_size)).sum(0).mean()
+        for term in per_example_terms(outputs)
     )
     negative_entropy = jnp.where(labelled, 0, (jnp.exp(log_q) * log_q).sum(-1))
     label_rate = (jnp.log(float(num_classes)) + negative_entropy).mean()
-    classification = -jnp.where(labelled, (jax.nn.one_hot(y, num_classes) * log_q).sum(-1), 0).mean()
+    classification = -jnp.where(
+        labelled, (jax.nn.one_hot(y, num_classes) * log_q).sum(-1), 0
+    ).mean()
     bound = -(distortion + rate + label_rate)
     loss = -bound + alpha * classification
-    metrics = {"loss": loss, "elbo": bound, "distortion": distortion, "rate": rate + label_rate, "label_rate": label_rate}
+    metrics = {
+        "loss": loss,
+        "elbo": bound,
+        "distortion": distortion,
+        "rate": rate + label_rate,
+        "label_rate": label_rate,
+    }
     right = (labelled & (logits.argmax(-1) == y)).sum()
     accuracy = jnp.where(labelled.any(), right / jnp.maximum(labelled.sum(), 1), jnp.nan)
-    return loss, metrics | {"classification": classification, "labelled": labelled.mean(), "accuracy": accuracy}
+    return loss, metrics | {
+        "classification": classification,
+        "labelled": labelled.mean(),
+        "accuracy": accuracy,
+    }
 
 
 def make_semi_supervised_loss_fn(
-    model: nn.Module, *, num_samples: int = 1, corruption: Corruption | None = None, **hyper_parameters: Scalar | Schedule
+    model: nn.Module,
+    *,
+    num_samples: int = 1,
+    corruption: Corruption | None = None,
+    **hyper_parameters: Scalar | Schedule,
 ) -> LossFn:
     """(params, batch, key, step) -> (loss, metrics) of `semi_supervised`, for batches with "y" [B], -1 where it is unknown.
 
@@ -81,8 +102,12 @@ def make_semi_supervised_loss_fn(
             "x": jnp.broadcast_to(x, (num_classes, *x.shape)).reshape(-1, *x.shape[1:]),
             "y": jnp.repeat(jnp.arange(num_classes), batch_size),
         }
-        outputs = one_pass(model, params, every, key, num_samples=num_samples, corruption=corruption)
+        outputs = one_pass(
+            model, params, every, key, num_samples=num_samples, corruption=corruption
+        )
         logits = model.apply(params, x, method="classify")
-        return semi_supervised(outputs, logits=logits, y=batch["y"], **at_step(hyper_parameters, step))
+        return semi_supervised(
+            outputs, logits=logits, y=batch["y"], **at_step(hyper_parameters, step)
+        )
 
     return loss_fn

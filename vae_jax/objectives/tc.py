@@ -26,13 +26,15 @@ def stratified_log_weights(batch_size: int, num_examples: int) -> Array:
     return jnp.log(jnp.where(jnp.eye(batch_size, dtype=bool), on, off))
 
 
-def aggregate_log_densities(posterior: DiagGaussian, z: Array, log_weights: Array) -> tuple[Array, Array]:
+def aggregate_log_densities(
+    posterior: DiagGaussian, z: Array, log_weights: Array
+) -> tuple[Array, Array]:
     """Estimates of log q(z_i) [..., B] and of log q(z_id) for each dimension d [..., B, D], nats.
 
         q(z_i) = sum_j W_ij q(z_i | x_j)        q(z_id) = sum_j W_ij q(z_id | x_j)
 
     Args:
-      posterior: q(z | x_j), factorised, over [B', D].
+      posterior: q(z | x_j), factorized, over [B', D].
       z: [..., B, D].
       log_weights: log W, [B, B'].
     """
@@ -78,9 +80,13 @@ def beta_tc(
     posterior = diag_gaussian("beta_tc", outputs)
     batch_size = outputs.z.shape[1]
     if not 2 <= batch_size <= num_examples:
-        raise ValueError(f"batch size = {batch_size}: must be at least 2 and at most num_examples = {num_examples} for beta_tc")
+        raise ValueError(
+            f"batch size = {batch_size}: must be at least 2 and at most num_examples = {num_examples} for beta_tc"
+        )
     weights_fn = stratified_log_weights if stratified else uniform_log_weights
-    log_qz, log_qz_d = aggregate_log_densities(posterior, outputs.z, weights_fn(batch_size, num_examples))
+    log_qz, log_qz_d = aggregate_log_densities(
+        posterior, outputs.z, weights_fn(batch_size, num_examples)
+    )
     log_product = log_qz_d.sum(-1)
     mi = (outputs.log_qz_x - log_qz).mean()
     tc = (log_qz - log_product).mean()

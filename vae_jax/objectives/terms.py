@@ -20,7 +20,12 @@ def per_example_terms(outputs: Outputs) -> tuple[Array, Array]:
 def bound_metrics(loss: Array, outputs: Outputs) -> Metrics:
     """`loss`, and the plain beta = 1 bound with its parts, whatever the objective was."""
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
-    return {"loss": jnp.asarray(loss), "elbo": -(distortion + rate), "distortion": distortion, "rate": rate}
+    return {
+        "loss": jnp.asarray(loss),
+        "elbo": -(distortion + rate),
+        "distortion": distortion,
+        "rate": rate,
+    }
 
 
 def dimension_rates(outputs: Outputs) -> Array:

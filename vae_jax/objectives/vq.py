@@ -16,14 +16,28 @@ from vae_jax.corruptions import Corruption
 from vae_jax.distributions import Quantized
 from vae_jax.objectives.loss import at_step, objective_key, one_pass
 from vae_jax.objectives.terms import bound_metrics, per_example_terms
-from vae_jax.types import Array, Batch, LossFn, Metrics, Outputs, Params, PostUpdate, Scalar, Schedule
+from vae_jax.types import (
+    Array,
+    Batch,
+    LossFn,
+    Metrics,
+    Outputs,
+    Params,
+    PostUpdate,
+    Scalar,
+    Schedule,
+)
 
 QUANTIZER = "quantizer"  # the name of the module in the model, and so in the tree of parameters
 SPREAD = 60.0  # log of the ratio of the largest to the smallest weight of a candidate
 
 
 def vq(
-    outputs: Outputs, *, commitment: Scalar = 0.25, codebook_weight: Scalar = 1.0, key: Array | None = None
+    outputs: Outputs,
+    *,
+    commitment: Scalar = 0.25,
+    codebook_weight: Scalar = 1.0,
+    key: Array | None = None,
 ) -> tuple[Array, Metrics]:
     """The loss of the VQ-VAE, in nats per example.
 
@@ -97,7 +111,9 @@ def make_vq_loss_fn(
             return vq(outputs, key=key_vq, **at_step(hyper_parameters, step))
 
         def fit_prior(params: Params) -> tuple[Array, Metrics]:
-            return fit_prior_loss(one_pass(model, _only_prior(params), batch, key, corruption=corruption), key=key_vq)
+            return fit_prior_loss(
+                one_pass(model, _only_prior(params), batch, key, corruption=corruption), key=key_vq
+            )
 
         if prior_from is None:
             return fit_model(params)
@@ -139,9 +155,13 @@ def vq_post_update(
       ValueError: parameters without a codebook; statistics without candidates, where codes are to be revived.
     """
 
-    def post_update(new: Params, old: Params, statistics: Metrics, key: Array, step: Array) -> Params:
+    def post_update(
+        new: Params, old: Params, statistics: Metrics, key: Array, step: Array
+    ) -> Params:
         if QUANTIZER not in new.get("codebook", {}):
-            raise ValueError("there is no codebook to update, as with finite scalar quantization; leave vq_post_update out")
+            raise ValueError(
+                "there is no codebook to update, as with finite scalar quantization; leave vq_post_update out"
+            )
         before, after = _codebook(old), _codebook(new)
         book = before | ({} if "sums" in before else {"embedding": after["embedding"]})
         book = _averaged(book, statistics, decay, epsilon)
@@ -154,7 +174,9 @@ def vq_post_update(
     return post_update
 
 
-def _averaged(book: dict[str, Array], statistics: Metrics, decay: Scalar, epsilon: Scalar) -> dict[str, Array]:
+def _averaged(
+    book: dict[str, Array], statistics: Metrics, decay: Scalar, epsilon: Scalar
+) -> dict[str, Array]:
     counts = decay * book["counts"] + (1 - decay) * statistics["counts"]
     if "sums" not in book:
         return book | {"counts": counts}
@@ -172,14 +194,25 @@ def _revived(book: dict[str, Array], statistics: Metrics, revive_below: Scalar) 
     counts, candidates = book["counts"], vectors / weights[:, None]
     usual = counts.mean()
     dead = counts < revive_below * usual
-    fresh = {"counts": jnp.full_like(counts, usual), "sums": usual * candidates, "embedding": candidates}
-    return {name: jnp.where(dead if old.ndim == 1 else dead[:, None], fresh[name], old) for name, old in book.items()}
+    fresh = {
+        "counts": jnp.full_like(counts, usual),
+        "sums": usual * candidates,
+        "embedding": candidates,
+    }
+    return {
+        name: jnp.where(dead if old.ndim == 1 else dead[:, None], fresh[name], old)
+        for name, old in book.items()
+    }
 
 
 def _codebook(params: Params) -> dict[str, Array]:
     """What there is of `counts, sums, embedding`, wherever it lies."""
     book = params["codebook"][QUANTIZER]
-    return dict(book) if "embedding" in book else {**book, "embedding": params["params"][QUANTIZER]["embedding"]}
+    return (
+        dict(book)
+        if "embedding" in book
+        else {**book, "embedding": params["params"][QUANTIZER]["embedding"]}
+    )
 
 
 def _with_codebook(params: Params, book: dict[str, Array]) -> Params:
@@ -192,13 +225,18 @@ def _with_codebook(params: Params, book: dict[str, Array]) -> Params:
 
 def _only_prior(params: Params) -> Params:
     """The parameters, all but those of the prior held constant."""
-    modules = {name: tree if name == "prior" else jax.lax.stop_gradient(tree) for name, tree in params["params"].items()}
+    modules = {
+        name: tree if name == "prior" else jax.lax.stop_gradient(tree)
+        for name, tree in params["params"].items()
+    }
     return {**params, "params": modules}
 
 
 def _quantized(outputs: Outputs) -> Quantized:
     if not isinstance(outputs.posterior, Quantized):
-        raise ValueError(f"the loss of codes needs a posterior that is Quantized, not a {type(outputs.posterior).__name__}")
+        raise ValueError(
+            f"the loss of codes needs a posterior that is Quantized, not a {type(outputs.posterior).__name__}"
+        )
     return outputs.posterior
 
 

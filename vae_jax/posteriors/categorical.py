@@ -28,5 +28,7 @@ class GumbelSoftmaxHead(nn.Module):
     def __call__(self, h: Array) -> Distribution:
         h = h.reshape(h.shape[0], -1)
         logits = Dense(self.latent_dim, dtype=h.dtype, wide=True, name="logits")(h)
-        temperature = jnp.broadcast_to(jnp.asarray(self.temperature, logits.dtype), (h.shape[0], 1, 1))
+        temperature = jnp.broadcast_to(
+            jnp.asarray(self.temperature, logits.dtype), (h.shape[0], 1, 1)
+        )
         return OneHotCategorical(logits, self.num_classes, temperature)

@@ -10,7 +10,14 @@ from flax import linen as nn
 
 from vae_jax.distributions import Distribution, Flowed
 from vae_jax.errors import check_range
-from vae_jax.flows import Chain, Planar, Sylvester, autoregressive_flow, bounded_triangular, orthonormal
+from vae_jax.flows import (
+    Chain,
+    Planar,
+    Sylvester,
+    autoregressive_flow,
+    bounded_triangular,
+    orthonormal,
+)
 from vae_jax.flows.conditioner import SMALL
 from vae_jax.nets.dense import Dense
 from vae_jax.posteriors.gaussian import DiagGaussianHead
@@ -52,14 +59,21 @@ class SylvesterHead(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array) -> Distribution:
-        h, num, dim, vectors = h.reshape(h.shape[0], -1), self.num_flows, self.latent_dim, self.num_vectors
+        h, num, dim, vectors = (
+            h.reshape(h.shape[0], -1),
+            self.num_flows,
+            self.latent_dim,
+            self.num_vectors,
+        )
         check_range("num_vectors", vectors, 1, dim)
         base = DiagGaussianHead(dim, self.logvar_fn, name="base")(h)
         q = orthonormal(_features(h, "q", (num, dim, vectors)))
         r1 = bounded_triangular(_features(h, "r1", (num, vectors, vectors), SMALL))
         r2 = bounded_triangular(_features(h, "r2", (num, vectors, vectors)))
         b = _features(h, "b", (num, vectors))
-        return Flowed(base, Chain(tuple(Sylvester(q[:, i], r1[:, i], r2[:, i], b[:, i]) for i in range(num))))
+        return Flowed(
+            base, Chain(tuple(Sylvester(q[:, i], r1[:, i], r2[:, i], b[:, i]) for i in range(num)))
+        )
 
 
 class InverseAutoregressiveHead(nn.Module):
@@ -79,10 +93,17 @@ class InverseAutoregressiveHead(nn.Module):
         h = h.reshape(h.shape[0], -1)
         base = DiagGaussianHead(self.latent_dim, self.logvar_fn, name="base")(h)
         context = _features(h, "context", (self.width,))
-        return Flowed(base, autoregressive_flow(self, self.latent_dim, self.num_flows, self.width, context))
+        return Flowed(
+            base, autoregressive_flow(self, self.latent_dim, self.num_flows, self.width, context)
+        )
 
 
-def _features(h: Array, name: str, shape: tuple[int, ...], kernel_init: Callable[..., Array] = Dense.kernel_init) -> Array:
+def _features(
+    h: Array,
+    name: str,
+    shape: tuple[int, ...],
+    kernel_init: Callable[..., Array] = Dense.kernel_init,
+) -> Array:
     """A dense layer of the module whose compact method calls it: h [B, F] -> [B, *shape] in float32."""
     dense = Dense(math.prod(shape), dtype=h.dtype, wide=True, kernel_init=kernel_init, name=name)
     return dense(h).reshape(h.shape[0], *shape)

@@ -42,7 +42,9 @@ class FullGaussianHead(nn.Module):
         diagonal = DiagGaussianHead(dim, self.logvar_fn, name="diagonal")(h)
         unit = jnp.broadcast_to(jnp.eye(dim), (h.shape[0], dim, dim))
         if dim > 1:
-            below = Dense(dim * (dim - 1) // 2, dtype=h.dtype, wide=True, kernel_init=SMALL, name="below")(h)
+            below = Dense(
+                dim * (dim - 1) // 2, dtype=h.dtype, wide=True, kernel_init=SMALL, name="below"
+            )(h)
             rows, columns = np.tril_indices(dim, -1)
             unit = unit.at[:, rows, columns].set(below)
         return FullGaussian(diagonal.mean, diagonal.stddev[..., None] * unit)

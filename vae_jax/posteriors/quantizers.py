@@ -17,7 +17,7 @@ import numpy as np
 from flax import linen as nn
 
 from vae_jax.distributions import Quantized
-from vae_jax.distributions.codes import nearest
+from vae_jax.distributions.codes import nearest_codes
 from vae_jax.errors import InputError
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
@@ -42,7 +42,9 @@ class Projection(nn.Module):
             vectors = Dense(math.prod(grid) * self.size, dtype=h.dtype, wide=True, name="out")(h)
             return vectors.reshape(h.shape[0], *grid, self.size)
         if h.shape[1:-1] != grid:
-            raise InputError(f"grid = {grid}: must be that of the encoder's features, {h.shape[1:-1]}")
+            raise InputError(
+                f"grid = {grid}: must be that of the encoder's features, {h.shape[1:-1]}"
+            )
         return Dense(self.size, dtype=h.dtype, wide=True, name="out")(h)
 
 
@@ -61,11 +63,17 @@ class VectorQuantizer(nn.Module):
 
     def setup(self) -> None:
         shape = (self.num_codes, self.code_dim)
-        init = nn.initializers.variance_scaling(1.0, "fan_out", "uniform")  # vectors of length 1, about
+        init = nn.initializers.variance_scaling(
+            1.0, "fan_out", "uniform"
+        )  # vectors of length 1, about
         self.project = Projection(self.code_dim)
-        self.variable("codebook", "counts", lambda: jnp.full(self.num_codes, 1 / self.num_codes, jnp.float32))
+        self.variable(
+            "codebook", "counts", lambda: jnp.full(self.num_codes, 1 / self.num_codes, jnp.float32)
+        )
         if self.ema:
-            table = self.variable("codebook", "embedding", lambda: init(self.make_rng("params"), shape))
+            table = self.variable(
+                "codebook", "embedding", lambda: init(self.make_rng("params"), shape)
+            )
             self.variable("codebook", "sums", lambda: table.value / self.num_codes)
             self.embedding = jax.lax.stop_gradient(table.value)
         else:
@@ -77,7 +85,7 @@ class VectorQuantizer(nn.Module):
 
     def __call__(self, h: Array, grid: Sequence[int]) -> Quantized:
         z_e = self.project(h, grid)
-        codes = nearest(jax.lax.stop_gradient(z_e), jax.lax.stop_gradient(self.embedding))
+        codes = nearest_codes(jax.lax.stop_gradient(z_e), jax.lax.stop_gradient(self.embedding))
         if self.ema:
             vectors = self.embedding[codes]
         else:  # The gradient of a look-up is a scatter, whose sums a GPU takes in any order; that of a product is not.
@@ -103,7 +111,9 @@ class FiniteScalarQuantizer(nn.Module):
     def setup(self) -> None:
         levels = tuple(self.levels)
         if not levels or min(levels) < 2 or math.prod(levels) >= 2**31:
-            raise InputError(f"levels = {levels}: must be one or more numbers, each at least 2, whose product is below 2^31")
+            raise InputError(
+                f"levels = {levels}: must be one or more numbers, each at least 2, whose product is below 2^31"
+            )
         self.project = Projection(len(levels))
 
     @property
@@ -148,7 +158,9 @@ class FiniteScalarQuantizer(nn.Module):
         return levels, np.cumprod([1, *levels[:-1]], dtype=np.int32)
 
 
-def _quantized(z_e: Array, vectors: Array, codes: Array, num_codes: int, learning: str) -> Quantized:
+def _quantized(
+    z_e: Array, vectors: Array, codes: Array, num_codes: int, learning: str
+) -> Quantized:
     """Of z_e and vectors [B, *grid, d], codes [B, *grid]."""
     z_e, vectors = (part.reshape(codes.shape[0], -1) for part in (z_e, vectors))
     return Quantized(straight_through(vectors, z_e), z_e, vectors, codes, num_codes, learning)

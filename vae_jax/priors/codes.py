@@ -48,7 +48,16 @@ class PixelCNNCodes(nn.Module):
         context = self.param("place", nn.initializers.zeros_init(), (*grid, self.features))
         if c is not None:
             context = context + Dense(self.features, name="condition")(c)[:, None, None]
-        sizes = {"features": self.features, "layers": self.layers, "kernel": self.kernel, "embedding": self.embedding}
-        network = PixelCNN(self.num_codes, **sizes, out_init=nn.initializers.zeros_init(), parent=None)
+        sizes = {
+            "features": self.features,
+            "layers": self.layers,
+            "kernel": self.kernel,
+            "embedding": self.embedding,
+        }
+        network = PixelCNN(
+            self.num_codes, **sizes, out_init=nn.initializers.zeros_init(), parent=None
+        )
         params = self.param("pixelcnn", lambda key: network.init_params(key, 1, self.features))
-        return distributions.Autoregressive(context, params, network, grid, self.num_codes, integers=True)
+        return distributions.Autoregressive(
+            context, params, network, grid, self.num_codes, integers=True
+        )

@@ -21,7 +21,10 @@ class CouplingPrior(nn.Module):
 
     @nn.compact
     def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
-        return Flowed(_standard(self.latent_dim, c), coupling_flow(self, self.latent_dim, self.num_flows, self.width, c))
+        return Flowed(
+            _standard(self.latent_dim, c),
+            coupling_flow(self, self.latent_dim, self.num_flows, self.width, c),
+        )
 
 
 class AutoregressivePrior(nn.Module):
@@ -36,7 +39,9 @@ class AutoregressivePrior(nn.Module):
 
     @nn.compact
     def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
-        flow = autoregressive_flow(self, self.latent_dim, self.num_flows, self.width, c, inverted=True)
+        flow = autoregressive_flow(
+            self, self.latent_dim, self.num_flows, self.width, c, inverted=True
+        )
         return Flowed(_standard(self.latent_dim, c), flow)
 
 

@@ -32,7 +32,9 @@ class LearnedDiagonal(nn.Module):
     def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
         if c is None:
             zeros = nn.initializers.zeros_init()
-            mean, logvar = (self.param(name, zeros, (self.latent_dim,)) for name in ("mean", "logvar"))
+            mean, logvar = (
+                self.param(name, zeros, (self.latent_dim,)) for name in ("mean", "logvar")
+            )
         else:
             mean, logvar = (Dense(self.latent_dim, name=name)(c) for name in ("mean", "logvar"))
         return DiagGaussian(mean, bounded_logvar(logvar))

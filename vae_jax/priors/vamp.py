@@ -37,12 +37,18 @@ class VampPrior(nn.Module):
     @nn.compact
     def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
         if c is not None:
-            raise InputError("VampPrior: is not conditional; leave condition_prior off, or take LearnedDiagonal")
+            raise InputError(
+                "VampPrior: is not conditional; leave condition_prior off, or take LearnedDiagonal"
+            )
         if encode is None:
-            raise InputError("encode = None: VampPrior is made of posteriors; must be the model's own")
+            raise InputError(
+                "encode = None: VampPrior is made of posteriors; must be the model's own"
+            )
         q = encode(self._pseudo_inputs(), self._pseudo_conditions())
         if not isinstance(q, DiagGaussian):
-            raise InputError(f"posterior = {type(q).__name__}: VampPrior mixes diagonal Gaussians; must be a DiagGaussian")
+            raise InputError(
+                f"posterior = {type(q).__name__}: VampPrior mixes diagonal Gaussians; must be a DiagGaussian"
+            )
         logvars = jnp.broadcast_to(q.logvar, q.mean.shape)
         return MixtureOfGaussians(q.mean, logvars, jnp.zeros(self.num_components))
 
@@ -66,11 +72,15 @@ class VampPrior(nn.Module):
         """What `raw_inputs` must be for pseudo-inputs x [K, *E], kept off the bounds by that share of the range."""
         if not self._is_bounded():
             above = jnp.maximum(x - self.low, margin)
-            return above + jnp.log(-jnp.expm1(-above)) if math.isfinite(self.low) else x  # the inverse of softplus
+            return (
+                above + jnp.log(-jnp.expm1(-above)) if math.isfinite(self.low) else x
+            )  # the inverse of softplus
         share = jnp.clip((x - self.low) / (self.high - self.low), margin, 1 - margin)
         return jnp.log(share) - jnp.log1p(-share)
 
     def _is_bounded(self) -> bool:
         if not self.low < self.high or (math.isfinite(self.high) and not math.isfinite(self.low)):
-            raise InputError(f"low, high = {self.low}, {self.high}: must be low < high, the upper one infinite if the lower is")
+            raise InputError(
+                f"low, high = {self.low}, {self.high}: must be low < high, the upper one infinite if the lower is"
+            )
         return math.isfinite(self.high)

@@ -11,7 +11,7 @@ from vae_jax.visualize.charts import (
     principal_plane,
 )
 from vae_jax.visualize.draw import draw_all
-from vae_jax.visualize.factors import followed
+from vae_jax.visualize.factors import match_factors
 from vae_jax.visualize.files import DPI, save, svg
 from vae_jax.visualize.grids import image_rows
 from vae_jax.visualize.pictures import interpolations, reconstructions, samples, traversals
@@ -22,13 +22,13 @@ __all__ = [
     "DPI",
     "bars",
     "draw_all",
-    "followed",
     "histogram",
     "image_rows",
     "interpolations",
     "latent_map",
     "learning_curve",
     "learning_curves",
+    "match_factors",
     "overlaid_curves",
     "principal_plane",
     "rate_distortion",

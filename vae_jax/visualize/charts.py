@@ -21,14 +21,16 @@ History = Sequence[Mapping[str, Any]]
 
 
 def latent_map(terms: Terms) -> Figure:
-    """Posterior centres of the test set in the plane, coloured by label where there is one a class.
+    """Posterior centers of the test set in the plane, colored by label where there is one a class.
 
     Of more than two latents, their first two principal components.
     """
     points, names, title = terms.code, ("z0", "z1"), "Posterior means of the test set"
     if points.shape[1] != 2:
         points, explained = principal_plane(points)
-        names = tuple(f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(explained))
+        names = tuple(
+            f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(explained)
+        )
         title += ", principal components"
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot()
@@ -39,9 +41,9 @@ def latent_map(terms: Terms) -> Figure:
     else:
         classes = np.unique(labels)
         few = len(classes) <= 10
-        colours = np.searchsorted(classes, labels) if few else labels
+        colors = np.searchsorted(classes, labels) if few else labels
         limits = {"cmap": "tab10", "vmin": -0.5, "vmax": 9.5} if few else {"cmap": "viridis"}
-        drawn = axes.scatter(*points.T, s=6, c=colours, linewidths=0, alpha=0.9, **limits)
+        drawn = axes.scatter(*points.T, s=6, c=colors, linewidths=0, alpha=0.9, **limits)
         bar = figure.colorbar(drawn, ax=axes, label="label", shrink=0.8)
         if few:
             bar.set_ticks(range(len(classes)), labels=[str(value) for value in classes])
@@ -53,9 +55,9 @@ def latent_map(terms: Terms) -> Figure:
 
 def principal_plane(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The codes [N, D], D > 2, in the plane of their first two principal components, [N, 2], and its shares of the variance."""
-    centred = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
-    values, vectors = np.linalg.eigh(centred.T @ centred)
-    return centred @ vectors[:, :-3:-1], values[:-3:-1] / max(values.sum(), 1e-300)
+    centerd = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
+    values, vectors = np.linalg.eigh(centerd.T @ centerd)
+    return centerd @ vectors[:, :-3:-1], values[:-3:-1] / max(values.sum(), 1e-300)
 
 
 def learning_curves(history: History) -> Figure:
@@ -82,7 +84,9 @@ def overlaid_curves(histories: Mapping[str, History], name: str, split: str = "v
     for label, history in histories.items():
         points = _thinned(_points(history, name, split), most)
         if points:
-            axes.plot(*zip(*points, strict=True), label=label, lw=1.2, ms=3, marker=_marker("o", points))
+            axes.plot(
+                *zip(*points, strict=True), label=label, lw=1.2, ms=3, marker=_marker("o", points)
+            )
             late += _late(points)
     _frame(axes, late)
     if 1 < len(axes.lines) <= 10:
@@ -99,7 +103,12 @@ def bars(values: Mapping[str, float], title: str, label: str = "nats") -> Figure
     figure = Figure(figsize=PANEL, layout="constrained")
     axes = figure.add_subplot()
     axes.bar(range(len(shown)), [values[name] for name in shown], color=BLUE, width=0.75)
-    axes.set_xticks(range(len(shown)), shown, fontsize=8 if len(shown) <= 20 else 6, rotation=90 if len(shown) > 12 else 0)
+    axes.set_xticks(
+        range(len(shown)),
+        shown,
+        fontsize=8 if len(shown) <= 20 else 6,
+        rotation=90 if len(shown) > 12 else 0,
+    )
     axes.tick_params(axis="x", length=0)
     axes.set(ylabel=label, title=title + more, xlim=(-0.6, max(len(shown), 6) - 0.4))
     axes.grid(axis="y", alpha=0.25)
@@ -108,7 +117,9 @@ def bars(values: Mapping[str, float], title: str, label: str = "nats") -> Figure
     return figure
 
 
-def histogram(groups: Mapping[str, np.ndarray], title: str, threshold: float | None = None) -> Figure:
+def histogram(
+    groups: Mapping[str, np.ndarray], title: str, threshold: float | None = None
+) -> Figure:
     """The distribution of each group of numbers, on common bins; those beyond the outer thousandths are in the last bins."""
     figure = Figure(figsize=PANEL, layout="constrained")
     axes = figure.add_subplot()
@@ -116,8 +127,15 @@ def histogram(groups: Mapping[str, np.ndarray], title: str, threshold: float | N
     edges = np.linspace(*np.quantile(every, [0.001, 0.999]), 41)
     if edges[0] == edges[-1]:
         edges = edges[0] + np.linspace(-0.5, 0.5, 41)
-    for (name, values), colour in zip(groups.items(), (BLUE, RED, GREY), strict=False):
-        axes.hist(np.clip(values, edges[0], edges[-1]), edges, density=True, alpha=0.55, color=colour, label=name)
+    for (name, values), color in zip(groups.items(), (BLUE, RED, GREY), strict=False):
+        axes.hist(
+            np.clip(values, edges[0], edges[-1]),
+            edges,
+            density=True,
+            alpha=0.55,
+            color=color,
+            label=name,
+        )
     if threshold is not None:
         axes.axvline(threshold, color=GREY, ls="--", lw=1, label="threshold")
     axes.legend(frameon=False, fontsize=8)
@@ -128,10 +146,16 @@ def histogram(groups: Mapping[str, np.ndarray], title: str, threshold: float | N
 
 def _draw_curve(axes: Axes, history: History, name: str) -> None:
     late: list[float] = []
-    for split, colour, marker in (("train", PALE, "."), ("valid", RED, "o")):
+    for split, color, marker in (("train", PALE, "."), ("valid", RED, "o")):
         points = _thinned(_points(history, name, split), MOST_STEPS)
         if points:
-            axes.plot(*zip(*points, strict=True), label=split, color=colour, ms=3, marker=_marker(marker, points))
+            axes.plot(
+                *zip(*points, strict=True),
+                label=split,
+                color=color,
+                ms=3,
+                marker=_marker(marker, points),
+            )
             late += _late(points, last=history[-1]["step"])
     _frame(axes, late)
     if axes.lines:
@@ -140,7 +164,11 @@ def _draw_curve(axes: Axes, history: History, name: str) -> None:
 
 
 def _points(history: History, name: str, split: str) -> list[tuple[int, float]]:
-    return [(line["step"], line[name]) for line in history if line["split"] == split and line.get(name) is not None]
+    return [
+        (line["step"], line[name])
+        for line in history
+        if line["split"] == split and line.get(name) is not None
+    ]
 
 
 def _thinned(points: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset, sprites
 from vae_jax.evaluation import Terms
-from vae_jax.models.trained import Trained
 from vae_jax.models import VQVAE
+from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Array
 from vae_jax.visualize.charts import latent_map, learning_curves
 from vae_jax.visualize.files import save
@@ -23,7 +23,7 @@ COOLER = 0.7  # temperature of the second figure of samples
 
 
 def draw_all(
-    model: Trained,
+    model: TrainedModel,
     dataset: Dataset,
     terms: Terms,
     history: Sequence[Mapping[str, Any]],
@@ -35,11 +35,19 @@ def draw_all(
     key_data, key_corruption, key_prior = jax.random.split(jax.random.key(0), 3)
     batch = dataset.test.take(jnp.arange(min(16, dataset.test.num_examples)), key_data)
     x, y = batch["x"], batch["y"] if model.is_conditional else None
-    figures = {"reconstructions": reconstructions(model, x, None if corruption is None else corruption(key_corruption, x), y=y)}
+    figures = {
+        "reconstructions": reconstructions(
+            model, x, None if corruption is None else corruption(key_corruption, x), y=y
+        )
+    }
     is_whole = terms.kl is None or terms.kl.shape == terms.code.shape
-    if is_whole and not isinstance(model.model, VQVAE):  # else a latent is part of a code, of no meaning alone
+    if is_whole and not isinstance(
+        model.model, VQVAE
+    ):  # else a latent is part of a code, of no meaning alone
         names = sprites.FACTOR_NAMES if dataset.name == "sprites" else ()
-        figures["traversals"] = traversals(model, terms, y=None if y is None else y[0], factor_names=names)
+        figures["traversals"] = traversals(
+            model, terms, y=None if y is None else y[0], factor_names=names
+        )
     if len(x) > 1:
         figures["interpolations"] = interpolations(model, x, y=y)
     if np.isfinite(terms.rate).all():
@@ -52,7 +60,7 @@ def draw_all(
     return [save(figure, directory / f"{name}.png") for name, figure in figures.items()]
 
 
-def _all_samples(model: Trained, key: Array, y: Array | None) -> dict[str, Figure]:
+def _all_samples(model: TrainedModel, key: Array, y: Array | None) -> dict[str, Figure]:
     figures = {"samples": samples(model, key, y=y)}
     try:
         figures["samples_cooler"] = samples(model, key, y=y, temperature=COOLER)

@@ -9,7 +9,9 @@ CLEARLY = 2.0  # times what it tells about any other
 MOST_EXAMPLES = 10_000
 
 
-def followed(codes: np.ndarray, factors: np.ndarray | None, names: Sequence[str] = (), *, seed: int = 0) -> list[str]:
+def match_factors(
+    codes: np.ndarray, factors: np.ndarray | None, names: Sequence[str] = (), *, seed: int = 0
+) -> list[str]:
     """For each of the codes [N, D] the name of the factor that it follows clearly, or nothing.
 
     With I_dk the mutual information of code d, in bins, with factor k, I'_dk that with the factor in a random order (the
@@ -23,19 +25,32 @@ def followed(codes: np.ndarray, factors: np.ndarray | None, names: Sequence[str]
       seed: of the random order.
     """
     nothing = [""] * codes.shape[1]
-    if factors is None or factors.ndim != 2 or factors.dtype.kind not in "iu" or not np.isfinite(codes).all():
+    if (
+        factors is None
+        or factors.ndim != 2
+        or factors.dtype.kind not in "iu"
+        or not np.isfinite(codes).all()
+    ):
         return nothing
     codes, factors = codes[:MOST_EXAMPLES], factors[:MOST_EXAMPLES]
     varying = [k for k, column in enumerate(factors.T) if len(np.unique(column)) > 1]
     if not varying or len(codes) < 2:
         return nothing
-    from vae_jax.evaluation.disentanglement.information import mutual_information  # brings in scikit-learn, slow to import
+    from vae_jax.evaluation.disentanglement.information import (
+        mutual_information,  # brings in scikit-learn, slow to import
+    )
 
-    names = names if len(names) == factors.shape[1] else [f"factor {k}" for k in range(factors.shape[1])]
+    names = (
+        names
+        if len(names) == factors.shape[1]
+        else [f"factor {k}" for k in range(factors.shape[1])]
+    )
     factors = factors[:, varying]
     shuffled = np.random.default_rng(seed).permutation(factors)
     entropy = np.array([_entropy(column) for column in factors.T])
-    share = (mutual_information(codes, factors) - mutual_information(codes, shuffled)) / entropy  # [D, F]
+    share = (
+        mutual_information(codes, factors) - mutual_information(codes, shuffled)
+    ) / entropy  # [D, F]
     return [_clearest(row, [names[k] for k in varying]) for row in share]
 
 

@@ -14,13 +14,15 @@ def image_rows(rows: Mapping[str, jax.Array], title: str, *, names: bool = True)
     example = next(iter(arrays.values()))[0]
     num_columns = max(len(values) for values in arrays.values())
     cell = 0.62 if num_columns > 12 else 0.75  # inches
-    figure = Figure(figsize=(cell * num_columns + 1.0, cell * len(arrays) + 0.4), layout="constrained")
+    figure = Figure(
+        figsize=(cell * num_columns + 1.0, cell * len(arrays) + 0.4), layout="constrained"
+    )
     axes = figure.add_subplot()
     is_image = example.ndim == 3 and example.shape[-1] in (1, 3)
-    centres = _draw_images(axes, arrays, num_columns) if is_image else _draw_curves(axes, arrays)
+    centers = _draw_images(axes, arrays, num_columns) if is_image else _draw_curves(axes, arrays)
     axes.set(xticks=[], yticks=[])
     if names:
-        axes.set_yticks(centres, list(arrays), fontsize=8)
+        axes.set_yticks(centers, list(arrays), fontsize=8)
         axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=10)
@@ -28,27 +30,42 @@ def image_rows(rows: Mapping[str, jax.Array], title: str, *, names: bool = True)
 
 
 def _draw_images(axes: Axes, rows: Mapping[str, np.ndarray], num_columns: int) -> list[float]:
-    """All rows as one picture with thin gaps, grey on the scale of the first; returns the rows' centres."""
+    """All rows as one picture with thin gaps, gray on the scale of the first; returns the rows' centers."""
     first = next(iter(rows.values()))
     low, high = float(first.min()), float(first.max())
     height, width, channels = first.shape[1:]
     gap = max(1, round(0.04 * height))
-    canvas = np.ones((len(rows) * (height + gap), num_columns * (width + gap), channels), np.float32)
+    canvas = np.ones(
+        (len(rows) * (height + gap), num_columns * (width + gap), channels), np.float32
+    )
     for i, values in enumerate(rows.values()):
         for j, value in enumerate(values):
             top, left = i * (height + gap), j * (width + gap)
-            canvas[top : top + height, left : left + width] = np.clip((value - low) / max(high - low, 1e-12), 0, 1)
-    axes.imshow(canvas if channels == 3 else canvas[..., 0], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            canvas[top : top + height, left : left + width] = np.clip(
+                (value - low) / max(high - low, 1e-12), 0, 1
+            )
+    axes.imshow(
+        canvas if channels == 3 else canvas[..., 0],
+        cmap="gray",
+        vmin=0,
+        vmax=1,
+        interpolation="nearest",
+    )
     return [i * (height + gap) + height / 2 for i in range(len(rows))]
 
 
 def _draw_curves(axes: Axes, rows: Mapping[str, np.ndarray]) -> list[float]:
-    """Each example as a curve over its flattened entries, all on one scale; returns the heights of the rows' centres."""
+    """Each example as a curve over its flattened entries, all on one scale; returns the heights of the rows' centers."""
     low = min(float(values.min()) for values in rows.values())
     high = max(float(values.max()) for values in rows.values())
     for i, values in enumerate(rows.values()):
         for j, value in enumerate(values):
             x = np.linspace(j, j + 0.9, value.size)
-            axes.plot(x, i + 0.45 - 0.9 * (value.ravel() - low) / max(high - low, 1e-12), linewidth=0.6, color="#3b6fb6")
+            axes.plot(
+                x,
+                i + 0.45 - 0.9 * (value.ravel() - low) / max(high - low, 1e-12),
+                linewidth=0.6,
+                color="#3b6fb6",
+            )
     axes.invert_yaxis()
     return list(range(len(rows)))

@@ -30,7 +30,11 @@ def make_inputs():
         axis=1,
     )
     logvar = np.array([-3.0, -4.0, -2.5, -0.1]) + 0.3 * rng.standard_normal(codes.shape)
-    turned = [codes, codes[:, [2, 0, 1, 3]] * [1, -1, 1, 1], codes @ np.linalg.qr(rng.standard_normal((4, 4)))[0]]
+    turned = [
+        codes,
+        codes[:, [2, 0, 1, 3]] * [1, -1, 1, 1],
+        codes @ np.linalg.qr(rng.standard_normal((4, 4)))[0],
+    ]
     models = [(z + 0.2 * rng.standard_normal(z.shape))[:300] for z in turned]
     kls = [[1.2, 1.5, 0.9, 0.005], [0.9, 1.2, 1.5, 0.008], [1.0, 1.1, 1.2, 0.3]]
     single = [np.float64(np.float32(z)) for z in (codes, logvar, np.stack(models))]
@@ -78,7 +82,9 @@ def modularity(information):
 
 def mixture_entropy(mean, logvar):
     """Differential entropy of an equal mixture of Gaussians, by the trapezoid rule."""
-    z = np.linspace(mean.min() - 8 * np.exp(logvar.max() / 2), mean.max() + 8 * np.exp(logvar.max() / 2), 6001)
+    z = np.linspace(
+        mean.min() - 8 * np.exp(logvar.max() / 2), mean.max() + 8 * np.exp(logvar.max() / 2), 6001
+    )
     density = np.zeros_like(z)
     for m, v in zip(mean, logvar, strict=True):
         density += np.exp(-((z - m) ** 2) / (2 * np.exp(v))) / np.sqrt(2 * np.pi * np.exp(v))
@@ -92,7 +98,9 @@ def chen(codes, logvar, factors, which):
         marginal = mixture_entropy(codes[:, j], logvar[:, j])
         for place, k in enumerate(which):
             masks = [factors[:, k] == v for v in range(SIZES[k])]
-            information[j, place] = marginal - np.mean([mixture_entropy(codes[m, j], logvar[m, j]) for m in masks])
+            information[j, place] = marginal - np.mean(
+                [mixture_entropy(codes[m, j], logvar[m, j]) for m in masks]
+            )
     return mig(information, [np.log(SIZES[k]) for k in which])
 
 
@@ -102,7 +110,9 @@ def irs(codes, factors, quantile):
         most = max(abs(z - z.mean()))
         robust = []
         for g in factors.T:
-            deviations = [np.quantile(abs(z[g == v] - z[g == v].mean()), quantile) for v in np.unique(g)]
+            deviations = [
+                np.quantile(abs(z[g == v] - z[g == v].mean()), quantile) for v in np.unique(g)
+            ]
             robust.append(1 - np.mean(deviations) / most)
         total, weights = total + most * max(robust), weights + most
     return total / weights
@@ -137,7 +147,9 @@ def logistic(x, y, c=1.0):
     w = np.zeros(a.shape[1])
     for _ in range(100):
         p = 1 / (1 + np.exp(-a @ w))
-        step = np.linalg.solve(penalty + c * (a * (p * (1 - p))[:, None]).T @ a, penalty @ w + c * a.T @ (p - y))
+        step = np.linalg.solve(
+            penalty + c * (a * (p * (1 - p))[:, None]).T @ a, penalty @ w + c * a.T @ (p - y)
+        )
         w -= step
         if abs(step).max() < 1e-12:
             break
@@ -195,7 +207,9 @@ def sap(codes, factors, train, rest):
         z, y = codes[train, j], factors[train, k]
         weights = [len(y) / (SIZES[k] * np.sum(y == v)) for v in range(SIZES[k])]
         fits = [machine(z, y == v, 0.01 * weights[v], 0.01) for v in range(SIZES[k])]
-        accuracy[j, k] = np.mean(np.argmax([w * codes[rest, j] + b for w, b in fits], axis=0) == factors[rest, k])
+        accuracy[j, k] = np.mean(
+            np.argmax([w * codes[rest, j] + b for w, b in fits], axis=0) == factors[rest, k]
+        )
     top = np.sort(accuracy, axis=0)
     return np.mean(top[-1] - top[-2])
 
@@ -227,7 +241,9 @@ def udr(models, kls, method):
         columns = [max(c) ** 2 / c.sum() if c.sum() else 0 for c in r.T]
         rows = [max(c) ** 2 / c.sum() if c.sum() else 0 for c in r]
         scores[i, j] = (np.mean(columns) + np.mean(rows)) / 2
-    return [np.median([scores[j, i] for j in range(len(models)) if j != i]) for i in range(len(models))]
+    return [
+        np.median([scores[j, i] for j in range(len(models)) if j != i]) for i in range(len(models))
+    ]
 
 
 def main():
@@ -255,7 +271,10 @@ def main():
         "udr_spearman": udr(models, kls, "spearman"),
     }
     arrays = {"factors": np.int8(factors), "kls": kls}
-    arrays |= {name: np.float32(z) for name, z in (("codes", codes), ("logvar", logvar), ("models", models))}
+    arrays |= {
+        name: np.float32(z)
+        for name, z in (("codes", codes), ("logvar", logvar), ("models", models))
+    }
     np.savez_compressed(HERE / "disentanglement.npz", **arrays)
     (HERE / "disentanglement.json").write_text(json.dumps(numbers, indent=1) + "\n")
 

@@ -36,7 +36,9 @@ def shapes(model, event, batch=2, num_samples=4):
     """Shapes of the parameters and of a pass; nothing is computed."""
     x = jax.ShapeDtypeStruct((batch, *event), jnp.float32)
     params = jax.eval_shape(model.init, KEY, x, KEY)
-    outputs = jax.eval_shape(lambda params, x: model.apply(params, x, KEY, num_samples=num_samples), params, x)
+    outputs = jax.eval_shape(
+        lambda params, x: model.apply(params, x, KEY, num_samples=num_samples), params, x
+    )
     return params["params"], outputs
 
 
@@ -55,11 +57,19 @@ def test_networks(network, event) -> None:
     assert outputs.z.shape == (4, 2, 3)
     assert outputs.log_px_z.shape == (4, 2)
     assert outputs.kl.shape == (2,)
-    kernels = [tuple(leaf.shape) for leaf in jax.tree.leaves(params["encoder"]) if len(leaf.shape) > 1]
+    kernels = [
+        tuple(leaf.shape) for leaf in jax.tree.leaves(params["encoder"]) if len(leaf.shape) > 1
+    ]
     expected = {
         "mlp": [(64 * 64 * event[-1], 5)],
         "conv": [(4, 4, event[-1], 2), (4, 4, 2, 3), (16 * 16 * 3, 5)],
-        "burgess": [(4, 4, event[-1], 32), (4, 4, 32, 32), (4, 4, 32, 64), (4, 4, 64, 64), (1024, 256)],
+        "burgess": [
+            (4, 4, event[-1], 32),
+            (4, 4, 32, 32),
+            (4, 4, 32, 64),
+            (4, 4, 64, 64),
+            (1024, 256),
+        ],
     }
     assert sorted(kernels) == sorted(expected[network])
 
@@ -115,7 +125,9 @@ def test_sigmas(sigma, kind, shape) -> None:
 def test_corruptions(name) -> None:
     x = jnp.full((4, 50), 0.5)
     corrupted, untouched = (
-        builders.build_corruption(changed(objective__corruption=name, objective__corruption_level=level))(KEY, x)
+        builders.build_corruption(
+            changed(objective__corruption=name, objective__corruption_level=level)
+        )(KEY, x)
         for level in (0.5, 0.0)
     )
     np.testing.assert_array_equal(untouched, x)
@@ -124,7 +136,12 @@ def test_corruptions(name) -> None:
 
 
 def test_no_corruption() -> None:
-    assert builders.build_corruption(changed(objective__corruption="none", objective__corruption_level=0.5)) is None
+    assert (
+        builders.build_corruption(
+            changed(objective__corruption="none", objective__corruption_level=0.5)
+        )
+        is None
+    )
 
 
 def metrics(config: Config, steps, event=(12,)) -> dict:
@@ -132,7 +149,9 @@ def metrics(config: Config, steps, event=(12,)) -> dict:
     model = builders.build_model(config, event)
     loss_fn = builders.build_loss(config, model, 1_000)
     x = jax.random.bernoulli(KEY, 0.5, (6, *event)).astype(jnp.float32)
-    params = jax.tree.map(lambda leaf: jnp.full(leaf.shape, 0.1), jax.eval_shape(model.init, KEY, x, KEY))
+    params = jax.tree.map(
+        lambda leaf: jnp.full(leaf.shape, 0.1), jax.eval_shape(model.init, KEY, x, KEY)
+    )
     at = jax.jit(jax.vmap(lambda step: loss_fn(params, {"x": x}, KEY, step)[1]))
     return {name: np.asarray(value) for name, value in at(jnp.asarray(steps)).items()}
 
@@ -160,15 +179,24 @@ def test_beta_schedules(schedule, expected) -> None:
 
 
 def test_cycles() -> None:
-    config = changed(objective__beta_schedule="cyclical", objective__beta_steps=100, objective__beta_cycles=5)
+    config = changed(
+        objective__beta_schedule="cyclical", objective__beta_steps=100, objective__beta_cycles=5
+    )
     beta = metrics(config, np.arange(101))["beta"]
-    np.testing.assert_allclose(beta[[0, 5, 10, 19, 20, 25, 40, 80, 100]], [0, 0.5, 1, 1, 0, 0.5, 0, 0, 1], atol=1e-5)
+    np.testing.assert_allclose(
+        beta[[0, 5, 10, 19, 20, 25, 40, 80, 100]], [0, 0.5, 1, 1, 0, 0.5, 0, 0, 1], atol=1e-5
+    )
 
 
 def test_capacity_grows_to_its_end() -> None:
-    m = metrics(changed(objective__capacity=5.0, objective__capacity_steps=10, objective__beta=2.0), [0, 5, 10, 99])
+    m = metrics(
+        changed(objective__capacity=5.0, objective__capacity_steps=10, objective__beta=2.0),
+        [0, 5, 10, 99],
+    )
     np.testing.assert_allclose(m["capacity"], [0, 2.5, 5, 5], rtol=1e-6)
-    np.testing.assert_allclose(m["loss"], m["distortion"] + 2 * np.abs(m["rate"] - m["capacity"]), rtol=1e-5)
+    np.testing.assert_allclose(
+        m["loss"], m["distortion"] + 2 * np.abs(m["rate"] - m["capacity"]), rtol=1e-5
+    )
     assert "capacity" not in metrics(changed(), [0])
 
 
@@ -190,7 +218,9 @@ def test_samples() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builders.loss.objectives, "elbo", elbo)
         loss_fn = builders.build_loss(config, model, 1_000)
-        jax.eval_shape(lambda step: loss_fn(model.init(KEY, x, KEY), {"x": x}, KEY, step), jnp.int32(0))
+        jax.eval_shape(
+            lambda step: loss_fn(model.init(KEY, x, KEY), {"x": x}, KEY, step), jnp.int32(0)
+        )
     assert seen == [(7, 6, 3)]
 
 
@@ -232,7 +262,10 @@ def build_all(config: Config) -> None:
 def test_unknown_names(field, value, hint) -> None:
     config = changed(**{field.replace(".", "__"): value})
     assert_refused(
-        lambda: builders.check_names(config), f"config.{field} = {value!r}: unknown", *TABLES[field], f"did you mean {hint!r}?"
+        lambda: builders.check_names(config),
+        f"config.{field} = {value!r}: unknown",
+        *TABLES[field],
+        f"did you mean {hint!r}?",
     )
 
 
@@ -302,12 +335,19 @@ def test_batch_larger_than_the_data(tmp_path) -> None:
     config.train.batch_size = 18
     assert builders.build_data(config).train.num_examples == 18
     config.train.batch_size = 19
-    assert_refused(lambda: builders.build_data(config), "config.train.batch_size = 19", "larger than the data", "18 training")
+    assert_refused(
+        lambda: builders.build_data(config),
+        "config.train.batch_size = 19",
+        "larger than the data",
+        "18 training",
+    )
 
 
 def test_fields_of_data_reach_the_data(tmp_path) -> None:
     images = np.linspace(0, 1, 240).reshape(20, 12)
-    dataset = builders.build_data(npz(tmp_path, images, data__binarization="threshold", data__valid_fraction=0.5))
+    dataset = builders.build_data(
+        npz(tmp_path, images, data__binarization="threshold", data__valid_fraction=0.5)
+    )
     assert (dataset.train.num_examples, dataset.valid.num_examples) == (10, 10)
     assert dataset.preparation["binarization"] == "threshold"
 
@@ -325,15 +365,22 @@ def rates(config: Config) -> np.ndarray:
 
 
 @pytest.mark.parametrize("warmup", [0, 10])
-@pytest.mark.parametrize(("schedule", "middle", "end"), [("constant", 1, 1), ("cosine", 0.5, 0), ("linear", 0.5, 0)])
+@pytest.mark.parametrize(
+    ("schedule", "middle", "end"), [("constant", 1, 1), ("cosine", 0.5, 0), ("linear", 0.5, 0)]
+)
 def test_learning_rates(schedule, middle, end, warmup) -> None:
     assert set(LEARNING_RATES) == {"constant", "cosine", "linear"}
     config = changed(
-        optimizer__schedule=schedule, optimizer__learning_rate=0.2, optimizer__warmup_steps=warmup, train__num_steps=warmup + 40
+        optimizer__schedule=schedule,
+        optimizer__learning_rate=0.2,
+        optimizer__warmup_steps=warmup,
+        train__num_steps=warmup + 40,
     )
     rate = rates(config) / 0.2
     np.testing.assert_allclose(rate[:warmup], np.arange(warmup) / max(warmup, 1), atol=1e-3)
-    np.testing.assert_allclose(rate[[warmup, warmup + 20, warmup + 40]], [1, middle, end], atol=1e-3)
+    np.testing.assert_allclose(
+        rate[[warmup, warmup + 20, warmup + 40]], [1, middle, end], atol=1e-3
+    )
     assert (np.diff(rate[warmup:]) <= 1e-3).all()
     quarter = {"constant": 1, "linear": 0.75, "cosine": (1 + np.cos(np.pi / 4)) / 2}[schedule]
     assert rate[warmup + 10] == pytest.approx(quarter, abs=1e-3)
@@ -353,8 +400,16 @@ GRADIENT = np.array([0.6, -0.8], np.float32)  # of norm 1
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers(name) -> None:
-    config = changed(optimizer__name=name, optimizer__learning_rate=0.1, optimizer__weight_decay=0.5 * (name == "adamw"))
-    reference = {"adam": optax.adam(0.1), "adamw": optax.adamw(0.1, weight_decay=0.5), "adamax": optax.adamax(0.1)}[name]
+    config = changed(
+        optimizer__name=name,
+        optimizer__learning_rate=0.1,
+        optimizer__weight_decay=0.5 * (name == "adamw"),
+    )
+    reference = {
+        "adam": optax.adam(0.1),
+        "adamw": optax.adamw(0.1, weight_decay=0.5),
+        "adamax": optax.adamax(0.1),
+    }[name]
     ours = updates(builders.build_optimizer(config), [GRADIENT, 3 * GRADIENT])
     np.testing.assert_allclose(ours, updates(reference, [GRADIENT, 3 * GRADIENT]), rtol=1e-6)
 
@@ -368,12 +423,19 @@ def test_adamw_without_weight_decay_has_none() -> None:
 @pytest.mark.parametrize("name", ["adam", "adamax"])
 def test_weight_decay_needs_adamw(name) -> None:
     config = changed(optimizer__name=name, optimizer__weight_decay=0.01)
-    assert_refused(lambda: check(config), "config.optimizer.weight_decay = 0.01", "does nothing without optimizer.name 'adamw'")
+    assert_refused(
+        lambda: check(config),
+        "config.optimizer.weight_decay = 0.01",
+        "does nothing without optimizer.name 'adamw'",
+    )
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_clip_norm_clips(name) -> None:
-    clipped, free = (builders.build_optimizer(changed(optimizer__name=name, optimizer__clip_norm=norm)) for norm in (1.0, 0.0))
+    clipped, free = (
+        builders.build_optimizer(changed(optimizer__name=name, optimizer__clip_norm=norm))
+        for norm in (1.0, 0.0)
+    )
     # Adam does not see the scale of its gradients, but it sees that one is longer than another.
     long = updates(clipped, [0.5 * GRADIENT, 100 * GRADIENT])
     np.testing.assert_allclose(long, updates(free, [0.5 * GRADIENT, GRADIENT]), rtol=1e-5)

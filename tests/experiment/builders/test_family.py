@@ -1,4 +1,4 @@
-"""Every part and every objective, from the config: gradients, jit, lanes, what is drawn and decoded; and what is refused."""
+"""Every part and every objective, from the config: gradients, jit, trials, what is drawn and decoded; and what is refused."""
 
 import dataclasses
 import functools
@@ -19,11 +19,31 @@ from vae_jax.experiment.builders.parts import GAUSSIANS, LIKELIHOODS, POSTERIORS
 EVENT, B, K = (4, 4, 1), 6, 4
 SMALL = {
     "model": {
-        **{"hidden": (6,), "channels": (4, 4), "latent_dim": 3, "categories": 3, "levels": 3, "mixtures": 2},
-        **{"prior_components": 4, "prior_flows": 2, "prior_width": 5, "posterior_flows": 2, "posterior_width": 5},
+        **{
+            "hidden": (6,),
+            "channels": (4, 4),
+            "latent_dim": 3,
+            "categories": 3,
+            "levels": 3,
+            "mixtures": 2,
+        },
+        **{
+            "prior_components": 4,
+            "prior_flows": 2,
+            "prior_width": 5,
+            "posterior_flows": 2,
+            "posterior_width": 5,
+        },
         **{"masked_features": 4, "masked_layers": 1, "num_classes": 4},
     },
-    "codes": {"num_codes": 5, "code_dim": 3, "levels": (3, 2), "grid": (2,), "prior_features": 4, "prior_layers": 1},
+    "codes": {
+        "num_codes": 5,
+        "code_dim": 3,
+        "levels": (3, 2),
+        "grid": (2,),
+        "prior_features": 4,
+        "prior_layers": 1,
+    },
     "hierarchy": {"latents": (2, 3), "widths": (5, 6)},
     "objective": {"num_samples": K, "num_groups": 2, "critic_hidden": (5,)},
 }
@@ -42,16 +62,34 @@ WHOLE = {  # models beside the flat one
     "codes by gradient": {"model.kind": "vq", "objective.name": "vq", "codes.ema": False},
     "codes by rounding": {"model.kind": "vq", "objective.name": "vq", "codes.quantizer": "fsq"},
     "codes with a prior": {
-        **{"model.kind": "vq", "objective.name": "vq", "model.network": "resnet", "codes.prior": "pixelcnn"},
+        **{
+            "model.kind": "vq",
+            "objective.name": "vq",
+            "model.network": "resnet",
+            "codes.prior": "pixelcnn",
+        },
         **{"codes.prior_steps": 1_990, "model.conditioning": "label"},
     },
     "ladder": {"model.kind": "hierarchical", "objective.kl_balancing": 0.5},
     "ladder of maps": {
         **{"model.kind": "hierarchical", "model.network": "conv", "hierarchy.stack": "1x1 2x1"},
-        **{"hierarchy.latents": (2,), "hierarchy.widths": (4,), "model.conditioning": "label", "objective.name": "iwae"},
+        **{
+            "hierarchy.latents": (2,),
+            "hierarchy.widths": (4,),
+            "model.conditioning": "label",
+            "objective.name": "iwae",
+        },
     },
-    "a conditional prior": {"model.prior": "mixture", "model.conditioning": "vector", "model.condition_prior": True},
-    "a conditional VampPrior": {"model.prior": "vamp", "model.conditioning": "label", "model.network": "conv"},
+    "a conditional prior": {
+        "model.prior": "mixture",
+        "model.conditioning": "vector",
+        "model.condition_prior": True,
+    },
+    "a conditional VampPrior": {
+        "model.prior": "vamp",
+        "model.conditioning": "label",
+        "model.network": "conv",
+    },
 }
 ROWS = {
     **{f"{field}={name}": {field: name} for field, table in (
@@ -95,12 +133,15 @@ def parameters(model, x):
     rng = np.random.default_rng(1)
     shapes = jax.eval_shape(model.init, jax.random.key(0), x[:1], jax.random.key(0))
 
-    def drawn(path, leaf):
+    def draw(path, leaf):
         if "counts" in jax.tree_util.keystr(path):
             return jnp.full(leaf.shape, 1 / leaf.size)
-        return jnp.asarray(rng.normal(size=leaf.shape) / np.sqrt(max(leaf.shape[0] if leaf.shape else 1, 1)), leaf.dtype)
+        return jnp.asarray(
+            rng.normal(size=leaf.shape) / np.sqrt(max(leaf.shape[0] if leaf.shape else 1, 1)),
+            leaf.dtype,
+        )
 
-    return jax.tree_util.tree_map_with_path(drawn, shapes)
+    return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
 NO_GRADIENT = {  # parameters that this row's loss leaves alone, and why
@@ -110,23 +151,31 @@ NO_GRADIENT = {  # parameters that this row's loss leaves alone, and why
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_gradients_of_two_lanes(row):
-    """Under jit and vmap: every term finite, every parameter reached, and each lane what it is alone in value."""
+def test_gradients_of_two_trials(row):
+    """Under jit and vmap: every term finite, every parameter reached, and each trial what it is alone in value."""
     config = config_of(row)
     batch, model = batch_of(config), builders.build_model(config, event_of(config))
     params = parameters(model, batch["x"])
     if config.codes.prior_steps:
         config.train.num_steps = config.codes.prior_steps + 10
-    lanes = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.9 * leaf]), params)
+    trials = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.9 * leaf]), params)
 
     def loss(params, rate):
-        lane = dataclasses.replace(config, optimizer=dataclasses.replace(config.optimizer, learning_rate=rate))
-        loss_fn = builders.build_loss(lane, model, 100)
-        (value, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(params, batch, jax.random.key(2), jnp.int32(3))
-        return value, {name: metric for name, metric in metrics.items() if name != "statistics"}, gradient
+        trial = dataclasses.replace(
+            config, optimizer=dataclasses.replace(config.optimizer, learning_rate=rate)
+        )
+        loss_fn = builders.build_loss(trial, model, 100)
+        (value, metrics), gradient = jax.value_and_grad(loss_fn, has_aux=True)(
+            params, batch, jax.random.key(2), jnp.int32(3)
+        )
+        return (
+            value,
+            {name: metric for name, metric in metrics.items() if name != "statistics"},
+            gradient,
+        )
 
     compiled = jax.jit(jax.vmap(loss), compiler_options={"xla_backend_optimization_level": 0})
-    values, metrics, gradient = compiled(lanes, jnp.float32([1e-3, 1e-2]))
+    values, metrics, gradient = compiled(trials, jnp.float32([1e-3, 1e-2]))
     assert np.all(np.isfinite(values))
     assert values[0] != values[1]
     point = config.model.posterior == "deterministic"
@@ -137,7 +186,9 @@ def test_gradients_of_two_lanes(row):
     for path, leaf in jax.tree_util.tree_leaves_with_path(gradient):
         name = jax.tree_util.keystr(path)
         assert np.all(np.isfinite(leaf)), name
-        if not any(part in name for part in NO_GRADIENT) or (config.model.kind == "vae" and "prior" in name):
+        if not any(part in name for part in NO_GRADIENT) or (
+            config.model.kind == "vae" and "prior" in name
+        ):
             assert np.any(leaf != 0), name
 
 
@@ -150,8 +201,12 @@ def test_what_is_drawn_and_decoded(row):
 
     def shapes(params):
         q = model.apply(params, x, **y, method="encode")
-        images = model.apply(params, q.centre, **y, method="decode")
-        return q.centre, images.mean, model.apply(params, jax.random.key(0), B, **y, method="generate").mean
+        images = model.apply(params, q.center, **y, method="decode")
+        return (
+            q.center,
+            images.mean,
+            model.apply(params, jax.random.key(0), B, **y, method="generate").mean,
+        )
 
     code, mean, drawn = jax.eval_shape(shapes, params)
     assert code.shape[0] == B
@@ -197,7 +252,10 @@ KINDS = {
 
 @pytest.mark.parametrize("role", KINDS)
 def test_a_name_is_the_part_that_it_says(role):
-    assert KINDS[role].keys() == {"posterior": POSTERIORS, "prior": PRIORS, "likelihood": LIKELIHOODS}[role].keys()
+    assert (
+        KINDS[role].keys()
+        == {"posterior": POSTERIORS, "prior": PRIORS, "likelihood": LIKELIHOODS}[role].keys()
+    )
     for name, kind in KINDS[role].items():
         config = config_of(f"model.{role}={name}")
         assert type(getattr(builders.build_model(config, event_of(config)), role)) is kind, name
@@ -206,23 +264,42 @@ def test_a_name_is_the_part_that_it_says(role):
 
 
 def test_every_objective_and_part_has_a_row():
-    assert {row.split("=")[1] for row in ROWS if row.startswith("objective.name=")} == set(OBJECTIVES)
-    assert len(ROWS) == len(OBJECTIVES) + len(POSTERIORS) + len(PRIORS) + len(LIKELIHOODS) + len(GAUSSIANS) + len(WHOLE)
+    assert {row.split("=")[1] for row in ROWS if row.startswith("objective.name=")} == set(
+        OBJECTIVES
+    )
+    assert len(ROWS) == len(OBJECTIVES) + len(POSTERIORS) + len(PRIORS) + len(LIKELIHOODS) + len(
+        GAUSSIANS
+    ) + len(WHOLE)
 
 
 REFUSED = {
     "an ELBO of points": ({"model.posterior": "deterministic"}, "an infinite rate"),
     "DIP of a flow": ({"objective.name": "dip", "model.posterior": "iaf"}, "mean and variance"),
     "TC of a ladder": ({"objective.name": "beta_tc", "model.kind": "hierarchical"}, "one layer"),
-    "DReG of a VampPrior": ({"objective.name": "dreg", "model.prior": "vamp"}, "made of the encoder"),
-    "STL of one-hot codes": ({"objective.name": "stl", "model.posterior": "gumbel_softmax", "model.prior": "uniform"}, "move"),
+    "DReG of a VampPrior": (
+        {"objective.name": "dreg", "model.prior": "vamp"},
+        "made of the encoder",
+    ),
+    "STL of one-hot codes": (
+        {"objective.name": "stl", "model.posterior": "gumbel_softmax", "model.prior": "uniform"},
+        "move",
+    ),
     "M2 without classes": ({"objective.name": "m2"}, "sums over the classes"),
     "a codebook's loss alone": ({"objective.name": "vq"}, "codebook"),
     "codes by the ELBO": ({"model.kind": "vq"}, "not drawn"),
     "one-hot codes, normal prior": ({"model.posterior": "gumbel_softmax"}, "categorical prior"),
-    "a VampPrior of flows": ({"model.prior": "vamp", "model.posterior": "planar"}, "Gaussian posteriors"),
-    "a prior that takes no y": ({"model.conditioning": "label", "model.condition_prior": True}, "nothing that y could change"),
-    "free bits of a flow": ({"model.posterior": "iaf", "objective.free_bits": 0.1}, "KL of each latent"),
+    "a VampPrior of flows": (
+        {"model.prior": "vamp", "model.posterior": "planar"},
+        "Gaussian posteriors",
+    ),
+    "a prior that takes no y": (
+        {"model.conditioning": "label", "model.condition_prior": True},
+        "nothing that y could change",
+    ),
+    "free bits of a flow": (
+        {"model.posterior": "iaf", "objective.free_bits": 0.1},
+        "KL of each latent",
+    ),
     "a critic of one-hot codes": (
         {"objective.name": "factor", "model.posterior": "gumbel_softmax", "model.prior": "uniform"},
         "would not stay one-hot",
@@ -231,9 +308,16 @@ REFUSED = {
         {"objective.name": "iwae", "model.likelihood": "optimal_gaussian"},
         "all of them alike",
     ),
-    "codes and convolutions": ({"model.kind": "vq", "objective.name": "vq", "model.network": "conv"}, "codes on a grid"),
+    "codes and convolutions": (
+        {"model.kind": "vq", "objective.name": "vq", "model.network": "conv"},
+        "codes on a grid",
+    ),
     "two other rates": (
-        {"model.kind": "hierarchical", "objective.free_bits": 0.1, "objective.layer_free_bits": 0.1},
+        {
+            "model.kind": "hierarchical",
+            "objective.free_bits": 0.1,
+            "objective.layer_free_bits": 0.1,
+        },
         "give one of them",
     ),
     "a network of codes": ({"model.network": "resnet"}, "codes on a grid"),
@@ -268,8 +352,18 @@ UNUSED = {
     "hierarchy.widths": (3,),
 }
 TOO_SMALL = {
-    "channels": {"model.kind": "vq", "objective.name": "vq", "model.network": "resnet", "model.channels": (1,)},
-    "grid": {"model.kind": "vq", "objective.name": "vq", "codes.prior": "pixelcnn", "codes.prior_steps": 9},
+    "channels": {
+        "model.kind": "vq",
+        "objective.name": "vq",
+        "model.network": "resnet",
+        "model.channels": (1,),
+    },
+    "grid": {
+        "model.kind": "vq",
+        "objective.name": "vq",
+        "codes.prior": "pixelcnn",
+        "codes.prior_steps": 9,
+    },
     "batch_size": {"objective.name": "beta_tc", "train.batch_size": 1},
 }
 
@@ -287,7 +381,10 @@ def test_sizes_that_a_part_cannot_work_with_are_refused(field):
 def test_a_prior_that_waits_begins_as_a_new_optimizer_would():
     config = config_of("codes with a prior")
     config.train.num_steps, config.codes.prior_steps = 30, 10
-    tx, params = builders.build_optimizer(config), {"params": {"prior": {"w": jnp.ones(2)}, "encoder": {"w": jnp.ones(2)}}}
+    tx, params = (
+        builders.build_optimizer(config),
+        {"params": {"prior": {"w": jnp.ones(2)}, "encoder": {"w": jnp.ones(2)}}},
+    )
     state = tx.init(params)
     first = {"params": {"prior": {"w": jnp.zeros(2)}, "encoder": {"w": jnp.ones(2)}}}
     for _ in range(20):
@@ -295,7 +392,9 @@ def test_a_prior_that_waits_begins_as_a_new_optimizer_would():
     second = {"params": {"prior": {"w": jnp.ones(2)}, "encoder": {"w": jnp.zeros(2)}}}
     for _ in range(3):  # Adam under a constant gradient moves by the learning rate
         updates, state = tx.update(second, state, params)
-        np.testing.assert_allclose(updates["params"]["prior"]["w"], -config.optimizer.learning_rate, rtol=1e-3)
+        np.testing.assert_allclose(
+            updates["params"]["prior"]["w"], -config.optimizer.learning_rate, rtol=1e-3
+        )
         np.testing.assert_array_equal(updates["params"]["encoder"]["w"], 0)
 
 
@@ -340,7 +439,12 @@ def test_the_last_steps_fit_the_prior_and_hold_all_else():
         assert np.isfinite(metrics["loss"])
         modules = before["params"] | {"codebook": before["codebook"]}
         after = state.params["params"] | {"codebook": state.params["codebook"]}
-        moved.append({name: float(optax.tree.norm(optax.tree.sub(after[name], modules[name]))) > 0 for name in modules})
+        moved.append(
+            {
+                name: float(optax.tree.norm(optax.tree.sub(after[name], modules[name]))) > 0
+                for name in modules
+            }
+        )
     for number, names in enumerate(moved):
         assert names["prior"] == (number >= 3), number
         for name, is_moved in names.items():

@@ -17,7 +17,7 @@ from vae_jax.evaluation.anomaly import auroc
 from vae_jax.evaluation.disentanglement import udr
 from vae_jax.experiment import evaluate, metrics
 from vae_jax.experiment.builders import build_data
-from vae_jax.experiment.metrics.context import chosen, part_of, whole
+from vae_jax.experiment.metrics.context import choose_examples, part_of, whole
 from vae_jax.experiment.metrics.samples import _images
 from vae_jax.experiment.run import make_run, make_runs
 from vae_jax.experiment.training import loop
@@ -55,22 +55,24 @@ def small(*metrics, **changes):
     return config
 
 
-def subject_of(config, tmp_path):
+def make_context(config, tmp_path):
     """With parameters as they are drawn: nothing here depends on how good they are."""
     from vae_jax.config import validation  # what nothing uses would be refused
 
     used = [fields for fields, _, is_used in validation.DOES_NOTHING_WITHOUT if not is_used(config)]
-    for group, _, name in (field.partition(".") for fields in used for field in fields if "." in field):
+    for group, _, name in (
+        field.partition(".") for fields in used for field in fields if "." in field
+    ):
         if group == "evaluation" or name in ("latent_dim", "hidden"):
             setattr(getattr(config, group), name, getattr(getattr(Config(), group), name))
     run = make_run(config, tmp_path)
     x = jnp.zeros((1, *run.dataset.shape))
     params = jax.jit(run.model.init)(jax.random.key(0), x, jax.random.key(0))
-    return evaluate.subject_of(run, params, evaluate.evaluator_of(run)(params, "test"))
+    return evaluate.make_context(run, params, evaluate.make_run_evaluator(run)(params, "test"))
 
 
 def measured(*arguments):
-    return {name: numbers for name, numbers, _ in metrics.measure(subject_of(*arguments))}
+    return {name: numbers for name, numbers, _ in metrics.measure(make_context(*arguments))}
 
 
 def numbers_in(tree):
@@ -82,9 +84,16 @@ def numbers_in(tree):
 
 
 def test_each_metric_says_how_it_was_made_and_is_finite(tmp_path):
-    asked = ("likelihood", "gap", "decomposition", "reconstruction", "representation", "compression")
-    subject = subject_of(small(*asked), tmp_path)
-    found = {name: numbers for name, numbers, _ in metrics.measure(subject)}
+    asked = (
+        "likelihood",
+        "gap",
+        "decomposition",
+        "reconstruction",
+        "representation",
+        "compression",
+    )
+    context = make_context(small(*asked), tmp_path)
+    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
     assert set(found) == {"collapse", *asked}
     for name, numbers in found.items():
         assert len(numbers["estimator"]) > 40, name
@@ -93,11 +102,13 @@ def test_each_metric_says_how_it_was_made_and_is_finite(tmp_path):
         assert metrics.describe(name, numbers).startswith(name)
     assert found["likelihood"]["num_examples"] == 359
     assert found["likelihood"]["num_samples"] == 20
-    assert found["likelihood"]["bits_per_dim"] == pytest.approx(-found["likelihood"]["log_likelihood"] / 64 / math.log(2))
+    assert found["likelihood"]["bits_per_dim"] == pytest.approx(
+        -found["likelihood"]["log_likelihood"] / 64 / math.log(2)
+    )
     for name, number in (
         ("likelihood", "log_likelihood"),
         ("likelihood", "bits_per_dim"),
-        ("gap", "amortisation_gap"),
+        ("gap", "amortization_gap"),
         ("decomposition", "mutual_information"),
         ("reconstruction", "ssim"),
         ("representation", "linear_probe"),
@@ -107,29 +118,40 @@ def test_each_metric_says_how_it_was_made_and_is_finite(tmp_path):
     parts = found["decomposition"]
     assert parts["rate"] == pytest.approx(sum(parts["kl_per_unit"]), rel=1e-4)
     assert parts["kl_per_layer"] == [pytest.approx(parts["rate"], rel=1e-4)]
-    assert parts["rate_of_draws"] == pytest.approx(parts["mutual_information"] + parts["aggregate_kl"], rel=1e-3)
+    assert parts["rate_of_draws"] == pytest.approx(
+        parts["mutual_information"] + parts["aggregate_kl"], rel=1e-3
+    )
     assert "test set, in closed form" in parts["estimator"]
     assert "window of 7x7 pixels" in found["reconstruction"]["estimator"]
     assert "gaps are too small" in found["gap"]["estimator"]
     assert found["compression"]["num_draws"] == 1
     assert found["compression"]["lossless"] is True
-    assert found["compression"]["reached"] == pytest.approx(found["compression"]["promised"], rel=0.1)
+    assert found["compression"]["reached"] == pytest.approx(
+        found["compression"]["promised"], rel=0.1
+    )
     assert found["collapse"]["verdict"] in ("healthy", "partly collapsed", "collapsed")
-    for name in ("likelihood", "gap", "decomposition"):  # the same again, and alone: each has a key of its own
+    for name in (
+        "likelihood",
+        "gap",
+        "decomposition",
+    ):  # the same again, and alone: each has a key of its own
         key = jax.random.fold_in(jax.random.key(0), zlib.crc32(name.encode()) >> 1)
-        again = metrics.METRICS[name](subject, key)
+        again = metrics.METRICS[name](context, key)
         assert {number: found[name][number] for number in again} == again
 
 
 def test_the_importance_weighted_bound_is_above_the_elbo_and_agrees_with_annealing(tmp_path):
     config = small("likelihood", "annealed")
-    subject = subject_of(config, tmp_path)
+    context = make_context(config, tmp_path)
     config.evaluation.likelihood_samples, config.evaluation.annealed_temperatures = 2_000, 60
     config.evaluation.annealed_examples, config.evaluation.annealed_chains = 16, 8
-    found = metrics.METRICS["annealed"](subject, jax.random.key(1))
+    found = metrics.METRICS["annealed"](context, jax.random.key(1))
     for name in ("test", "simulated"):
         part = found[name]
-        assert abs(part["annealed_less_importance"]) < 4 * part["annealed_less_importance_stderr"] + 0.02, part
+        assert (
+            abs(part["annealed_less_importance"])
+            < 4 * part["annealed_less_importance_stderr"] + 0.02
+        ), part
     above = found["simulated"]
     assert abs(above["bidirectional_gap"]) < 4 * above["bidirectional_gap_stderr"] + 0.02
 
@@ -146,7 +168,11 @@ def test_codes_of_a_codebook_and_what_it_can_do_without_a_density(tmp_path):
 
 @pytest.mark.slow
 def test_a_hierarchy_has_a_rate_for_each_layer(tmp_path):
-    ladder = {"model__kind": "hierarchical", "hierarchy__latents": (2, 3), "hierarchy__widths": (8, 8)}
+    ladder = {
+        "model__kind": "hierarchical",
+        "hierarchy__latents": (2, 3),
+        "hierarchy__widths": (8, 8),
+    }
     found = measured(small("likelihood", "decomposition", **ladder), tmp_path)
     parts = found["decomposition"]
     assert len(parts["kl_per_layer"]) == 2
@@ -170,35 +196,52 @@ def test_a_part_of_a_source_is_that_of_the_examples_chosen():
     stretch = SpriteSource(start=1000, num_examples=50)
     for source in (digits, stretch):
         parts = whole(part_of(source, 7), jax.random.key(0))
-        np.testing.assert_array_equal(parts["x"], source.take(jnp.asarray(chosen(source, 7)), jax.random.key(0))["x"])
+        np.testing.assert_array_equal(
+            parts["x"], source.take(jnp.asarray(choose_examples(source, 7)), jax.random.key(0))["x"]
+        )
 
 
 def test_features_learn_from_labelled_examples_alone(tmp_path):
     m2 = {"objective__name": "m2", "model__conditioning": "label", "data__num_labels": 50}
-    subject = subject_of(small("quality", **m2), tmp_path)
-    images, labels = _images(subject.dataset.train)
+    context = make_context(small("quality", **m2), tmp_path)
+    images, labels = _images(context.dataset.train)
     assert len(images) == len(labels) == 50
     assert labels.min() >= 0
-    assert metrics.METRICS["quality"](subject, jax.random.key(0))["features"] == "conv8-digits-threshold-50-labels-seed0"
+    assert (
+        metrics.METRICS["quality"](context, jax.random.key(0))["features"]
+        == "conv8-digits-threshold-50-labels-seed0"
+    )
 
 
 def test_labels_of_the_test_split_alone_are_too_few(tmp_path):
     images = np.zeros((100, 8, 8), np.uint8)
-    np.savez(tmp_path / "some.npz", train_images=images, test_images=images, test_labels=np.arange(100) % 4)
-    npz = {"data__name": "npz", "data__path": str(tmp_path / "some.npz"), "data__binarization": "none"}
+    np.savez(
+        tmp_path / "some.npz",
+        train_images=images,
+        test_images=images,
+        test_labels=np.arange(100) % 4,
+    )
+    npz = {
+        "data__name": "npz",
+        "data__path": str(tmp_path / "some.npz"),
+        "data__binarization": "none",
+    }
     with pytest.raises(InputError, match="the training and the test examples need labels"):
-        subject_of(small("representation", **npz), tmp_path / "run")
+        make_context(small("representation", **npz), tmp_path / "run")
 
 
 def test_a_metric_that_fails_leaves_the_others(tmp_path, monkeypatch, caplog):
-    def fails(subject, key):
+    def fails(context, key):
         raise InputError("x: has no such thing")
 
-    subject = subject_of(small("likelihood", "reconstruction"), tmp_path)
+    context = make_context(small("likelihood", "reconstruction"), tmp_path)
     monkeypatch.setitem(metrics.METRICS, "likelihood", fails)
-    found = {name: numbers for name, numbers, _ in metrics.measure(subject)}
+    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
     assert found["likelihood"] == {"failed": "x: has no such thing"}
-    assert metrics.describe("likelihood", found["likelihood"]) == "likelihood: failed: x: has no such thing"
+    assert (
+        metrics.describe("likelihood", found["likelihood"])
+        == "likelihood: failed: x: has no such thing"
+    )
     assert "likelihood failed: x: has no such thing" in caplog.text
     assert found["reconstruction"]["mse"] > 0
 
@@ -206,25 +249,27 @@ def test_a_metric_that_fails_leaves_the_others(tmp_path, monkeypatch, caplog):
 @pytest.mark.slow
 def test_a_conditional_model_is_given_y(tmp_path):
     config = small("quality", "likelihood", "gap", model__conditioning="label")
-    subject = subject_of(config, tmp_path)
-    found = {name: numbers for name, numbers, _ in metrics.measure(subject)}
+    context = make_context(config, tmp_path)
+    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
     assert "log p(x | y)" in found["likelihood"]["estimator"]
     assert np.isfinite(list(numbers_in(found))).all()
     quality, name = found["quality"], "conv8-digits-threshold-seed0"
     assert quality["features"] == name
     assert set(quality) >= {"train", "draws", "means"}
     assert f"draws/kernel[{name}] " in metrics.describe("quality", quality)
-    config.evaluation.features = str((tmp_path / "features-seed0-steps5.npz").rename(tmp_path / "kept.npz"))
+    config.evaluation.features = str(
+        (tmp_path / "features-seed0-steps5.npz").rename(tmp_path / "kept.npz")
+    )
     key = jax.random.fold_in(jax.random.key(0), zlib.crc32(b"quality") >> 1)
-    again = metrics.METRICS["quality"](subject, key)  # from the features that were kept
+    again = metrics.METRICS["quality"](context, key)  # from the features that were kept
     assert {number: quality[number] for number in again} == again
 
 
 def test_anomalies_are_of_the_class_left_out(tmp_path):
-    subject = subject_of(small("anomaly", data__leave_out=7), tmp_path)
+    context = make_context(small("anomaly", data__leave_out=7), tmp_path)
     for split in ("train", "valid", "test"):
-        assert 7 not in np.asarray(getattr(subject.dataset, split).labels)
-    (_, _, _), (name, found, _) = metrics.measure(subject)
+        assert 7 not in np.asarray(getattr(context.dataset, split).labels)
+    (_, _, _), (name, found, _) = metrics.measure(context)
     assert name == "anomaly"
     assert found["num_anomalous"] == 41 < found["num_normal"]  # all sevens of the test set
     assert found["data"].endswith("without class 7")
@@ -234,14 +279,20 @@ def test_anomalies_are_of_the_class_left_out(tmp_path):
         value, stderr = auroc(kept[f"{score}/normal"], kept[f"{score}/anomalous"])
         assert (numbers["auroc"], numbers["auroc_stderr"]) == (value, stderr)
         assert np.mean(kept[f"{score}/valid"] > numbers["threshold"]) <= 0.05
-        assert numbers["true_positive"] == np.mean(kept[f"{score}/anomalous"] > numbers["threshold"])
+        assert numbers["true_positive"] == np.mean(
+            kept[f"{score}/anomalous"] > numbers["threshold"]
+        )
 
 
 def test_an_autoencoder_finds_anomalies_by_reconstruction_alone(tmp_path):
     other = tmp_path / "noise.npz"
     noise = np.random.default_rng(0).random((80, 8, 8)).astype(np.float32)
     np.savez(other, train_images=noise, test_images=noise)
-    point = {"model__posterior": "deterministic", "objective__name": "reconstruction", "evaluation__anomaly": str(other)}
+    point = {
+        "model__posterior": "deterministic",
+        "objective__name": "reconstruction",
+        "evaluation__anomaly": str(other),
+    }
     found = measured(small("anomaly", **point), tmp_path)
     assert set(found["anomaly"]["scores"]) == {"reconstruction"}
     assert found["anomaly"]["anomalies"] == "noise, binarization threshold"
@@ -251,15 +302,19 @@ def test_an_autoencoder_finds_anomalies_by_reconstruction_alone(tmp_path):
 @pytest.mark.slow
 def test_the_classifier_of_a_semi_supervised_model(tmp_path):
     m2 = {"objective__name": "m2", "model__conditioning": "label", "data__num_labels": 50}
-    subject = subject_of(small("accuracy", "augmentation", **m2), tmp_path)
-    found = {name: numbers for name, numbers, _ in metrics.measure(subject)}
-    test = subject.dataset.test.take(jnp.arange(359), jax.random.key(0))
-    logits = subject.model.apply(subject.params, test["x"], method="classify")
+    context = make_context(small("accuracy", "augmentation", **m2), tmp_path)
+    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
+    test = context.dataset.test.take(jnp.arange(359), jax.random.key(0))
+    logits = context.model.apply(context.params, test["x"], method="classify")
     share = float(np.mean(np.argmax(logits, -1) == np.asarray(test["y"])))
     assert found["accuracy"]["accuracy"] == pytest.approx(share)
-    assert found["accuracy"]["accuracy_stderr"] == pytest.approx(math.sqrt(share * (1 - share) / 359))
+    assert found["accuracy"]["accuracy_stderr"] == pytest.approx(
+        math.sqrt(share * (1 - share) / 359)
+    )
     gain = found["augmentation"]
-    assert gain["num_real"] == gain["num_generated"] == gain["num_labelled_for_generator"] == 50  # those with a label
+    assert (
+        gain["num_real"] == gain["num_generated"] == gain["num_labelled_for_generator"] == 50
+    )  # those with a label
     assert "trained with the labels of 50 of " in gain["estimator"]
     assert 0 < gain["without"] < 1
     assert gain["gain"] == pytest.approx(gain["augmented"] - gain["without"])
@@ -268,31 +323,53 @@ def test_the_classifier_of_a_semi_supervised_model(tmp_path):
 def test_factors_of_a_grid_and_of_a_part_of_it(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(np.arange(3), np.arange(4), indexing="ij"), -1).reshape(-1, 2)
-    factors = np.tile(np.column_stack([grid, np.zeros(12, int)]), (50, 1))  # and a factor that is constant
-    images = (rng.random((600, 8, 8)) < np.linspace(0.1, 0.9, 12)[factors[:, :1] * 4 + factors[:, 1:2], None]).astype(np.uint8)
+    factors = np.tile(
+        np.column_stack([grid, np.zeros(12, int)]), (50, 1)
+    )  # and a factor that is constant
+    images = (
+        rng.random((600, 8, 8))
+        < np.linspace(0.1, 0.9, 12)[factors[:, :1] * 4 + factors[:, 1:2], None]
+    ).astype(np.uint8)
     path = tmp_path / "grid.npz"
-    np.savez(path, train_images=images[:480], train_labels=factors[:480], test_images=images[480:], test_labels=factors[480:])
+    np.savez(
+        path,
+        train_images=images[:480],
+        train_labels=factors[:480],
+        test_images=images[480:],
+        test_labels=factors[480:],
+    )
     changes = {"data__name": "npz", "data__path": str(path), "data__binarization": "none"}
     config = small("disentanglement", **changes)
-    subject = subject_of(config, tmp_path)
+    context = make_context(config, tmp_path)
     config.evaluation.population = 600
-    whole = metrics.METRICS["disentanglement"](subject, jax.random.key(0))
+    whole = metrics.METRICS["disentanglement"](context, jax.random.key(0))
     assert whole["num_examples"] == 600
     assert whole["factors"] == ["column 0", "column 1"]
-    scores = ("beta_vae", "factor_vae", "mig_locatello", "mig_chen", "dci_forest_disentanglement", "sap", "irs", "explicitness")
+    scores = (
+        "beta_vae",
+        "factor_vae",
+        "mig_locatello",
+        "mig_chen",
+        "dci_forest_disentanglement",
+        "sap",
+        "irs",
+        "explicitness",
+    )
     assert all(np.isfinite(whole[score]) for score in scores)
     assert "mig_chen over column 0, column 1;" in whole["estimator"]
     assert "DCI by a random forest" in whole["estimator"]
-    with monkeypatch.context() as patch:  # factors of the sizes that sprites have, the first of which is the shape
+    with (
+        monkeypatch.context() as patch
+    ):  # factors of the sizes that sprites have, the first of which is the shape
         patch.setattr(sprites, "FACTOR_SIZES", (3, 4))
         patch.setattr(sprites, "FACTOR_NAMES", ("shape", "scale"))
-        named = metrics.METRICS["disentanglement"](subject, jax.random.key(0))
+        named = metrics.METRICS["disentanglement"](context, jax.random.key(0))
     assert named["factors"] == ["shape", "scale"]
     assert "mig_chen over scale;" in named["estimator"]
     assert named["mig_chen"] != whole["mig_chen"]
     assert named["sap"] == whole["sap"]
     config.evaluation.population = 300
-    part = metrics.METRICS["disentanglement"](subject, jax.random.key(0))
+    part = metrics.METRICS["disentanglement"](context, jax.random.key(0))
     assert part["num_examples"] == 300
     assert "mig_chen" not in part
     assert "no such full grid" in part["estimator"]
@@ -313,7 +390,9 @@ def test_seeds_of_a_sweep_are_compared(tmp_path):
     config.sweep.seed = (0, 1, 2)
     written = loop.train_and_evaluate(config, tmp_path / "run")
     found, runs = written["metrics"]["udr"], make_runs(config, tmp_path / "run")
-    models = [evaluate.evaluator_of(run)(vae_jax.load(run.workdir).params, "test") for run in runs]
+    models = [
+        evaluate.make_run_evaluator(run)(vae_jax.load(run.workdir).params, "test") for run in runs
+    ]
     expected = udr([terms.code for terms in models], [terms.kl.mean(0) for terms in models])
     assert found["all"]["models"] == pytest.approx(expected.tolist())
     assert found["all"]["mean"] == pytest.approx(expected.mean())
@@ -332,23 +411,43 @@ LABEL = {"model__conditioning": "label"}
         ("codes", {}, "model.kind = 'vae'; there is no codebook"),
         ("likelihood", POINT, "deterministic posterior has no density"),
         ("annealed", VQ, "codes are chosen by the encoder"),
-        ("annealed", {"model__posterior": "gumbel_softmax", "model__prior": "uniform"}, "latents that are continuous"),
+        (
+            "annealed",
+            {"model__posterior": "gumbel_softmax", "model__prior": "uniform"},
+            "latents that are continuous",
+        ),
         ("gap", {"model__posterior": "full_gaussian"}, "diagonal Gaussian"),
         ("gap", {"model__kind": "hierarchical"}, "one layer"),
         ("compression", {"model__prior": "mixture"}, r"bins of N\(0, 1\)"),
         ("compression", {"model__likelihood": "gaussian"}, "masses over a few values"),
-        ("compression", {"data__binarization": "none"}, "not those that the likelihood has masses on"),
+        (
+            "compression",
+            {"data__binarization": "none"},
+            "not those that the likelihood has masses on",
+        ),
         ("representation", LABEL, "given the label of every example"),
         ("disentanglement", {}, "the factors of each example"),
         ("augmentation", {}, "samples of a class"),
         ("quality", POINT, "nothing to draw samples from"),
         ("accuracy", LABEL, "no classifier"),
         ("anomaly", {}, "name other data, or leave a class out"),
-        ("anomaly", {"evaluation__anomaly": "sprites", "data__binarization": "none"}, "they must be alike"),
-        ("anomaly", {"evaluation__anomaly": "no/such.npz"}, "config.evaluation.anomaly = 'no/such.npz'"),
+        (
+            "anomaly",
+            {"evaluation__anomaly": "sprites", "data__binarization": "none"},
+            "they must be alike",
+        ),
+        (
+            "anomaly",
+            {"evaluation__anomaly": "no/such.npz"},
+            "config.evaluation.anomaly = 'no/such.npz'",
+        ),
         ("anomaly", {"data__leave_out": 12}, "config.data.leave_out = 12"),
         ("quality", {"evaluation__features": "none.npz"}, "config.evaluation.features"),
-        ("collapse", {"evaluation__gap_steps": 7}, "does nothing without 'gap' in config.evaluation.metrics"),
+        (
+            "collapse",
+            {"evaluation__gap_steps": 7},
+            "does nothing without 'gap' in config.evaluation.metrics",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_at_the_start(metric, changes, message, tmp_path):
@@ -383,7 +482,11 @@ def test_a_digit_left_out_is_found_and_evaluation_asks_anew(tmp_path):
         assert score["auroc"] - 4 * score["auroc_stderr"] > 0.5, (name, score)
     again = evaluate.evaluate_workdir(tmp_path / "run", config("likelihood,reconstruction"))
     assert again["test"] == found["test"]
-    assert again["metrics"].keys() == again["seconds"].keys() == {"collapse", "anomaly", "likelihood", "reconstruction"}
+    assert (
+        again["metrics"].keys()
+        == again["seconds"].keys()
+        == {"collapse", "anomaly", "likelihood", "reconstruction"}
+    )
     assert again["metrics"]["anomaly"] == written["metrics"]["anomaly"]
     assert again["training_command"] == written["training_command"]
     assert again["evaluation"]["likelihood_samples"] == 50

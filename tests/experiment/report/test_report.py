@@ -25,7 +25,16 @@ from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.training import loop
 
 VOID = ("meta", "link", "img", "br")
-SECTIONS = {"numbers", "learning", "reconstructions", "samples", "interpolations", "traversals", "latent-map", "kl"}
+SECTIONS = {
+    "numbers",
+    "learning",
+    "reconstructions",
+    "samples",
+    "interpolations",
+    "traversals",
+    "latent-map",
+    "kl",
+}
 SECTIONS |= {"rate-distortion", "data", "config", "origin"}
 
 
@@ -34,7 +43,15 @@ class Page(html.parser.HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.images, self.ids, self.links, self.urls, self.notes, self.texts, self._open = [], [], [], [], [], [], []
+        self.images, self.ids, self.links, self.urls, self.notes, self.texts, self._open = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
         self.feed(text)
         assert not self._open
 
@@ -43,7 +60,11 @@ class Page(html.parser.HTMLParser):
         self.ids += [attributes["id"]] if "id" in attributes else []
         self.images += [attributes] if tag == "img" else []
         self.links += [attributes["href"][1:]] if tag == "a" else []
-        self.urls += [value for name, value in attributes.items() if name in ("src", "href", "srcset", "action", "data")]
+        self.urls += [
+            value
+            for name, value in attributes.items()
+            if name in ("src", "href", "srcset", "action", "data")
+        ]
         self.notes += [attributes] if attributes.get("class") == "note" else []
         assert tag != "script"
         assert not any(name.startswith("on") for name in attributes)
@@ -78,18 +99,26 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def swept(finished, tmp_path_factory):
-    """What a sweep leaves, without the pictures of its second lane."""
+    """What a sweep leaves, without the pictures of its second trial."""
     workdir = tmp_path_factory.mktemp("runs") / "swept"
     results = json.loads((finished / "results.json").read_text())
     for beta in (0.5, 2.0):
-        lane = pathlib.Path(shutil.copytree(finished, workdir / "lanes" / f"beta={beta:g}"))
-        config = json.loads((lane / "config.json").read_text())
+        trial = pathlib.Path(shutil.copytree(finished, workdir / "trials" / f"beta={beta:g}"))
+        config = json.loads((trial / "config.json").read_text())
         config["objective"]["beta"] = beta
-        (lane / "config.json").write_text(json.dumps(config))
-        change(lane, test=results["test"] | {"elbo": -30.0 - beta, "rate": 4.0 - beta})
-    shutil.rmtree(lane / "figures")
-    lanes = {lane.name: json.loads((lane / "results.json").read_text()) for lane in (workdir / "lanes").iterdir()}
-    sweep = {"name": "small", "swept": {"beta": [0.5, 2.0]}, "lanes": dict(sorted(lanes.items())), "failed": {}}
+        (trial / "config.json").write_text(json.dumps(config))
+        change(trial, test=results["test"] | {"elbo": -30.0 - beta, "rate": 4.0 - beta})
+    shutil.rmtree(trial / "figures")
+    trials = {
+        trial.name: json.loads((trial / "results.json").read_text())
+        for trial in (workdir / "trials").iterdir()
+    }
+    sweep = {
+        "name": "small",
+        "swept": {"beta": [0.5, 2.0]},
+        "trials": dict(sorted(trials.items())),
+        "failed": {},
+    }
     (workdir / "results.json").write_text(json.dumps(sweep))
     return workdir
 
@@ -127,7 +156,7 @@ def test_every_section_is_there_and_nothing_is_fetched(finished):
 def test_numbers_stand_with_their_errors(finished):
     page = opened(report.write_report(finished))
     test = json.loads((finished / "results.json").read_text())["test"]
-    assert f"{formatting.shown(test['elbo'], test['elbo_stderr'])} nats" in page.text
+    assert f"{formatting.format_value(test['elbo'], test['elbo_stderr'])} nats" in page.text
     assert re.search(r"Test ELBO −\d+\.\d+ ± 0\.\d\d nats", page.text)
     assert "model.latent_dim 3 10" in page.text  # the config: ours, and the default
 
@@ -150,14 +179,21 @@ def test_numbers_stand_with_their_errors(finished):
     ],
 )
 def test_digits_that_mean_something(value, stderr, text):
-    assert formatting.shown(value, stderr) == text
+    assert formatting.format_value(value, stderr) == text
 
 
 def test_what_is_written_by_others_is_escaped(copy):
     evil = "<script>alert(1)</script>&\"'"
     tree = {"estimator": evil, evil: 1.0, "text": evil, "inside": {evil: {evil: evil}}}
     verdict = dict.fromkeys(("verdict", "evidence", "remedy"), evil)
-    change(copy, name=evil, estimator=evil, data={evil: evil}, unknown=tree, metrics={"collapse": verdict})
+    change(
+        copy,
+        name=evil,
+        estimator=evil,
+        data={evil: evil},
+        unknown=tree,
+        metrics={"collapse": verdict},
+    )
     change(copy, command=evil, environment={"versions": {evil: evil}, "device": evil})
     page = opened(report.write_report(copy))  # which fails at a script
     assert page.text.count("<script>alert(1)") > 10
@@ -165,15 +201,29 @@ def test_what_is_written_by_others_is_escaped(copy):
 
 def test_any_tree_of_numbers_is_shown(copy):
     metrics = {
-        "collapse": {"verdict": "collapsed", "evidence": "0 of 3 latents are active.", "remedy": "Raise beta from 0."},
-        "quality": {"estimator": "of 100 samples", "frechet[digits]": 12.345, "frechet_stderr[digits]": 0.5},
-        "anomaly": {"scores": {name: {"auroc": 0.75, "auroc_stderr": 0.02} for name in ("elbo", "reconstruction")}},
+        "collapse": {
+            "verdict": "collapsed",
+            "evidence": "0 of 3 latents are active.",
+            "remedy": "Raise beta from 0.",
+        },
+        "quality": {
+            "estimator": "of 100 samples",
+            "frechet[digits]": 12.345,
+            "frechet_stderr[digits]": 0.5,
+        },
+        "anomaly": {
+            "scores": {
+                name: {"auroc": 0.75, "auroc_stderr": 0.02} for name in ("elbo", "reconstruction")
+            }
+        },
         "decomposition": {"kl_per_layer": [1.0, 0.25], "kl_per_layer_stderr": [0.1, 0.01]},
         "odd": {"list": [[1, 2], [3]], "empty": {}, "none": None},
     }
     change(copy, metrics=metrics, seconds={"quality": 75.0})
     page = opened(report.write_report(copy))
-    assert page.text.index("Collapsed 0 of 3 latents are active. Raise beta") < page.text.index("Final numbers")
+    assert page.text.index("Collapsed 0 of 3 latents are active. Raise beta") < page.text.index(
+        "Final numbers"
+    )
     assert "Frechet[digits] 12.35 ± 0.50" in page.text
     assert page.text.count("0.750 ± 0.020") == 2
     assert "Time, sample quality 1 min 15 s" in page.text or "Time, quality 1 min 15 s" in page.text
@@ -185,7 +235,10 @@ def test_the_histogram_of_anomaly_scores(copy):
     rng = np.random.default_rng(0)
     scores = {"elbo/normal": rng.normal(0, 1, 50), "elbo/anomalous": rng.normal(2, 1, 50)}
     np.savez(copy / "anomaly.npz", **scores)
-    found = {"scores_file": "anomaly.npz", "scores": {"elbo": {"auroc": 0.9, "auroc_stderr": 0.02, "threshold": 1.6}}}
+    found = {
+        "scores_file": "anomaly.npz",
+        "scores": {"elbo": {"auroc": 0.9, "auroc_stderr": 0.02, "threshold": 1.6}},
+    }
     change(copy, metrics={"anomaly": found})
     page = opened(report.write_report(copy))
     assert any("AUROC 0.900 ± 0.020" in image["alt"] for image in page.images)
@@ -197,9 +250,13 @@ def test_the_histogram_of_anomaly_scores(copy):
 
 def test_what_is_missing_or_damaged_is_said(copy):
     (copy / "figures" / "reconstructions.png").unlink()
-    (copy / "figures" / "traversals.png").write_bytes((copy / "figures" / "traversals.png").read_bytes()[:1000])
+    (copy / "figures" / "traversals.png").write_bytes(
+        (copy / "figures" / "traversals.png").read_bytes()[:1000]
+    )
     (copy / "config.json").write_text("{")
-    (copy / "metrics.jsonl").write_text('{"step": {}, "split": []}\n{"step": 1, "split": "valid", "elbo": [1]}\nnot json\n')
+    (copy / "metrics.jsonl").write_text(
+        '{"step": {}, "split": []}\n{"step": 1, "split": "valid", "elbo": [1]}\nnot json\n'
+    )
     page = opened(report.write_report(copy))
     assert "figure reconstructions of small is missing or damaged" in page.text
     assert "figure traversals of small is missing or damaged" in page.text
@@ -208,7 +265,13 @@ def test_what_is_missing_or_damaged_is_said(copy):
 
 
 @pytest.mark.parametrize(
-    "values", [{"test": None}, {"test": {"elbo": "x", "rate": [1]}}, {"data": 5, "metrics": [1]}, {"step": {}}]
+    "values",
+    [
+        {"test": None},
+        {"test": {"elbo": "x", "rate": [1]}},
+        {"data": 5, "metrics": [1]},
+        {"step": {}},
+    ],
 )
 def test_results_of_another_shape_never_break_the_page(copy, values):
     change(copy, **values)
@@ -221,7 +284,8 @@ def test_no_results_say_what_to_run(copy, tmp_path):
         report.write_report(copy)
     (copy / "results.json").unlink()
     with pytest.raises(
-        InputError, match=r"no results\.json yet; make it with: python -m vae_jax\.main --workdir=.* --mode=eval"
+        InputError,
+        match=r"no results\.json yet; make it with: python -m vae_jax\.main --workdir=.* --mode=eval",
     ):
         report.write_report(copy)
     with pytest.raises(InputError, match="no run there"):
@@ -237,7 +301,11 @@ def test_a_page_has_room_for_some_pictures_only(copy, monkeypatch):
 def write_history(workdir, num_lines):
     rng = np.random.default_rng(0)
     lines = [
-        {"step": step, "split": split, **dict.fromkeys(("elbo", "distortion", "rate"), rng.normal() + 30)}
+        {
+            "step": step,
+            "split": split,
+            **dict.fromkeys(("elbo", "distortion", "rate"), rng.normal() + 30),
+        }
         for step in range(num_lines // 2)
         for split in ("train", "valid")
     ]
@@ -250,7 +318,11 @@ def curves_of(page):
 
 def test_long_runs_and_large_pictures_still_make_a_small_page(copy):
     write_history(copy, 6000)
-    for name, size in (("reconstructions", 100), ("samples", 3_000_000), ("interpolations", 700_000)):
+    for name, size in (
+        ("reconstructions", 100),
+        ("samples", 3_000_000),
+        ("interpolations", 700_000),
+    ):
         (copy / "figures" / f"{name}.png").write_bytes(PNG_START + bytes(size) + PNG_END)
     path = report.write_report(copy)
     assert path.stat().st_size < 5_000_000
@@ -277,18 +349,40 @@ def test_a_metric_that_failed_is_said(copy):
 
 def test_metrics_are_side_by_side(swept, tmp_path):
     copy = pathlib.Path(shutil.copytree(swept, tmp_path / "copy"))
-    likelihood = {"log_likelihood": -28.5, "log_likelihood_stderr": 0.25, "ess_mean": 12.5, "num_samples": 8}
+    likelihood = {
+        "log_likelihood": -28.5,
+        "log_likelihood_stderr": 0.25,
+        "ess_mean": 12.5,
+        "num_samples": 8,
+    }
     scores = {"elbo": {"auroc": 0.75, "auroc_stderr": 0.02, "threshold": 1.5}}
-    distances = {kind: {"frechet[digits]": value, "precision": 0.321} for kind, value in (("draws", 12.345), ("means", 23.456))}
+    distances = {
+        kind: {"frechet[digits]": value, "precision": 0.321}
+        for kind, value in (("draws", 12.345), ("means", 23.456))
+    }
     metrics = {"likelihood": likelihood, "anomaly": {"scores": scores}, "quality": distances}
-    change(copy / "lanes" / "beta=2", metrics=metrics | {"disentanglement": {"mig_chen": 0.1234, "irs": 0.9876}})
-    udr = {"estimator": "made so", "beta=2": {"mean": 0.4567, "deviation": 0.0321, "models": [0.4, 0.5]}}
+    change(
+        copy / "trials" / "beta=2",
+        metrics=metrics | {"disentanglement": {"mig_chen": 0.1234, "irs": 0.9876}},
+    )
+    udr = {
+        "estimator": "made so",
+        "beta=2": {"mean": 0.4567, "deviation": 0.0321, "models": [0.4, 0.5]},
+    }
     change(copy, metrics={"udr": udr})
-    for page in map(opened, (report.write_report(copy), report.write_comparison([copy], tmp_path / "page.html"))):
+    for page in map(
+        opened, (report.write_report(copy), report.write_comparison([copy], tmp_path / "page.html"))
+    ):
         assert "metrics" in page.links
-        _, text = page.text.split("Run UDR of the setting, mean over its seeds Marginal likelihood: log p(x) (nats) ")
+        _, text = page.text.split(
+            "Run UDR of the setting, mean over its seeds Marginal likelihood: log p(x) (nats) "
+        )
         head, rows = text.split("beta=0.5 ", 1)
-        for column in ("Anomaly detection: AUROC", "Sample quality: Frechet[digits]", "Disentanglement: MIG (Chen)"):
+        for column in (
+            "Anomaly detection: AUROC",
+            "Sample quality: Frechet[digits]",
+            "Disentanglement: MIG (Chen)",
+        ):
             assert column in head
         assert "beta=2 0.4567 −28.50 ± 0.25 " in rows
         assert "0.750 ± 0.020" in rows
@@ -302,24 +396,38 @@ def test_metrics_are_side_by_side(swept, tmp_path):
 @pytest.mark.parametrize(
     ("model", "has_kl", "text"),
     [
-        (types.SimpleNamespace(prior=priors.StandardNormal(2)), True, "±2.5 prior standard deviations"),
+        (
+            types.SimpleNamespace(prior=priors.StandardNormal(2)),
+            True,
+            "±2.5 prior standard deviations",
+        ),
         (
             types.SimpleNamespace(prior=priors.LearnedDiagonal(2)),
             True,
             "−2.5 .. 2.5 in units of z, .*LearnedDiagonal.* is not the",
         ),
-        (types.SimpleNamespace(), True, "−2.5 .. 2.5 in units of z, .*hierarchy, learned.* is not the standard normal"),
-        (types.SimpleNamespace(prior=priors.StandardNormal(2)), False, "±2.5 standard deviations of the codes"),
+        (
+            types.SimpleNamespace(),
+            True,
+            "−2.5 .. 2.5 in units of z, .*hierarchy, learned.* is not the standard normal",
+        ),
+        (
+            types.SimpleNamespace(prior=priors.StandardNormal(2)),
+            False,
+            "±2.5 standard deviations of the codes",
+        ),
     ],
 )
 def test_traversals_say_what_they_go_over(model, has_kl, text):
     rng = np.random.default_rng(0)
-    terms = types.SimpleNamespace(code=rng.normal(size=(9, 2)), kl=rng.random((9, 2)) if has_kl else None, y=None)
+    terms = types.SimpleNamespace(
+        code=rng.normal(size=(9, 2)), kl=rng.random((9, 2)) if has_kl else None, y=None
+    )
     figure = visualize.traversals(types.SimpleNamespace(model=model, picture=lambda z, y: z), terms)
     assert re.search(text, " ".join(figure.axes[0].get_title().split()))
 
 
-def test_a_sweep_becomes_a_comparison_of_its_lanes(swept):
+def test_a_sweep_becomes_a_comparison_of_its_trials(swept):
     page = opened(report.write_report(swept))
     assert {"numbers", "curves", "rate-distortion", "samples", "differences"} <= set(page.ids)
     assert re.search(r"beta=0\.5 .* ± .* beta=2 .* ± ", page.text)
@@ -331,9 +439,9 @@ def test_a_sweep_becomes_a_comparison_of_its_lanes(swept):
     assert all(len(image["alt"]) > 20 for image in page.images)
 
 
-def test_lanes_without_results_are_said(swept, tmp_path):
+def test_trials_without_results_are_said(swept, tmp_path):
     copy = pathlib.Path(shutil.copytree(swept, tmp_path / "copy"))
-    (copy / "lanes" / "beta=2" / "results.json").unlink()
+    (copy / "trials" / "beta=2" / "results.json").unlink()
     change(copy, failed={"beta=9": "it <diverged>"})
     page = opened(report.write_report(copy))
     assert "beta=2 has no results: " in page.text
@@ -362,13 +470,24 @@ def test_which_latent_follows_which_factor():
     factors = rng.integers(0, [3, 40, 5, 1], (3000, 4))
     noise = rng.normal(size=(3000, 5))
     codes = np.stack(
-        [factors[:, 1], -factors[:, 0] + 0.1 * noise[:, 0], noise[:, 1], factors[:, 0] + factors[:, 2] / 2, noise[:, 2]], 1
+        [
+            factors[:, 1],
+            -factors[:, 0] + 0.1 * noise[:, 0],
+            noise[:, 1],
+            factors[:, 0] + factors[:, 2] / 2,
+            noise[:, 2],
+        ],
+        1,
     )
     names = ("shape", "angle", "size", "constant")
-    assert visualize.followed(codes, factors, names) == ["angle", "shape", "", "", ""]
-    assert visualize.followed(codes, factors)[:2] == ["factor 1", "factor 0"]
-    assert visualize.followed(codes, factors[:, 0]) == visualize.followed(codes, None) == [""] * 5
-    assert visualize.followed(codes, factors.astype(float)) == [""] * 5
+    assert visualize.match_factors(codes, factors, names) == ["angle", "shape", "", "", ""]
+    assert visualize.match_factors(codes, factors)[:2] == ["factor 1", "factor 0"]
+    assert (
+        visualize.match_factors(codes, factors[:, 0])
+        == visualize.match_factors(codes, None)
+        == [""] * 5
+    )
+    assert visualize.match_factors(codes, factors.astype(float)) == [""] * 5
 
 
 def test_the_principal_plane():
@@ -390,7 +509,11 @@ def test_the_environment_of_a_run():
 @pytest.mark.parametrize(
     ("module", "argv", "text"),
     [
-        ("vae_jax.main", ["/somewhere/vae_jax/main.py", "--config=a b.py"], "python -m vae_jax.main '--config=a b.py'"),
+        (
+            "vae_jax.main",
+            ["/somewhere/vae_jax/main.py", "--config=a b.py"],
+            "python -m vae_jax.main '--config=a b.py'",
+        ),
         ("package.__main__", ["/somewhere/package/__main__.py"], "python -m package"),
         (None, ["train.py", "1"], "train.py 1"),
         (None, ["/home/me/vae_jax/mine.py", "1"], "mine.py 1"),
@@ -417,22 +540,37 @@ window.addEventListener("load", () => {
 
 @functools.cache
 def browser():
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
 
 
 def seen(path, tmp_path, width):
     """(images, broken ones, whether it is wider than the window, console) of a page in the browser."""
     probed = tmp_path / "probed.html"
     probed.write_text(path.read_text().replace("</head>", PROBE, 1))
-    options = ("--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--enable-logging=stderr")
+    options = (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--virtual-time-budget=3000",
+        "--enable-logging=stderr",
+    )
     profile = (f"--window-size={width},900", f"--user-data-dir={tmp_path / 'profile'}")
     command = [browser(), *options, *profile, "--dump-dom", probed.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     images, broken, wide = re.search(r'data-seen="(\d+) (\d+) (\w+)"', done.stdout).groups()
-    return int(images), int(broken), wide == "true", [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return (
+        int(images),
+        int(broken),
+        wide == "true",
+        [line for line in done.stderr.splitlines() if "CONSOLE" in line],
+    )
 
 
-needs_browser = pytest.mark.skipif(browser() is None, reason="no Chromium here; apt-get install chromium, see CONTRIBUTING.md")
+needs_browser = pytest.mark.skipif(
+    browser() is None, reason="no Chromium here; apt-get install chromium, see CONTRIBUTING.md"
+)
 
 
 @needs_browser
@@ -446,8 +584,16 @@ def test_it_opens_in_a_browser(finished, tmp_path, width):
 @needs_browser
 def test_the_browser_would_notice(finished, tmp_path):
     path = tmp_path / "broken.html"
-    text = report.write_report(finished).read_text().replace("data:image/png;base64,iVBOR", "data:image/png;base64,xxxxx", 1)
-    path.write_text(text.replace("</main>", '<p style="width: 2000px">x</p><script>console.error("no")</script></main>'))
+    text = (
+        report.write_report(finished)
+        .read_text()
+        .replace("data:image/png;base64,iVBOR", "data:image/png;base64,xxxxx", 1)
+    )
+    path.write_text(
+        text.replace(
+            "</main>", '<p style="width: 2000px">x</p><script>console.error("no")</script></main>'
+        )
+    )
     images, broken, wide, console = seen(path, tmp_path, 500)
     assert (images, broken, wide) == (11, 1, True)
     assert len(console) == 1

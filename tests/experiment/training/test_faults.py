@@ -25,7 +25,7 @@ from vae_jax import visualize
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import builders, run
 from vae_jax.experiment.storage import lock
-from vae_jax.experiment.storage.lock import locked
+from vae_jax.experiment.storage.lock import lock_directory
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, read_metrics
 from vae_jax.experiment.training import loop, recorder, trainers
 from vae_jax.experiment.training.interruption import Interruption
@@ -49,16 +49,23 @@ def whole(tmp_path_factory):
 
 
 def assert_same_run(workdir, other, step=40):
-    chex.assert_trees_all_equal(vae_jax.load(workdir, step=step).params, vae_jax.load(other, step=step).params)
+    chex.assert_trees_all_equal(
+        vae_jax.load(workdir, step=step).params, vae_jax.load(other, step=step).params
+    )
     assert (workdir / "metrics.jsonl").read_text() == (other / "metrics.jsonl").read_text()
-    ours, theirs = (json.loads((path / "results.json").read_text()) | {"seconds": None} for path in (workdir, other))
+    ours, theirs = (
+        json.loads((path / "results.json").read_text()) | {"seconds": None}
+        for path in (workdir, other)
+    )
     assert ours == theirs
-    assert {p.name for p in (workdir / "checkpoints").iterdir()} == {p.name for p in (other / "checkpoints").iterdir()}
+    assert {p.name for p in (workdir / "checkpoints").iterdir()} == {
+        p.name for p in (other / "checkpoints").iterdir()
+    }
 
 
 def signal_at(monkeypatch, number, count):
     """Sends this process a signal while it writes the metrics of that call."""
-    real, calls = recorder.Journal.report, []
+    real, calls = recorder.Recorder.report, []
 
     def report(*args):
         calls.append(1)
@@ -66,10 +73,12 @@ def signal_at(monkeypatch, number, count):
             os.kill(os.getpid(), number)
         return real(*args)
 
-    monkeypatch.setattr(recorder.Journal, "report", report)
+    monkeypatch.setattr(recorder.Recorder, "report", report)
 
 
-def test_a_signal_between_checkpoints_is_saved_and_changes_nothing(whole, tmp_path, monkeypatch, caplog):
+def test_a_signal_between_checkpoints_is_saved_and_changes_nothing(
+    whole, tmp_path, monkeypatch, caplog
+):
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     config = small(train__log_every=5)
     with monkeypatch.context() as patch:
@@ -90,16 +99,21 @@ def test_a_signal_between_checkpoints_is_saved_and_changes_nothing(whole, tmp_pa
     loop.train_and_evaluate(config, tmp_path / "run")
     loop.train_and_evaluate(config, tmp_path / "never")
     assert_same_run(tmp_path / "run", tmp_path / "never")
-    chex.assert_trees_all_equal(vae_jax.load(tmp_path / "run", step=40).params, vae_jax.load(whole, step=40).params)
+    chex.assert_trees_all_equal(
+        vae_jax.load(tmp_path / "run", step=40).params, vae_jax.load(whole, step=40).params
+    )
 
 
 @pytest.mark.slow
-def test_a_signal_stops_a_sweep_with_every_lane_saved(tmp_path, monkeypatch):
+def test_a_signal_stops_a_sweep_with_every_trial_saved(tmp_path, monkeypatch):
     config = small(sweep__beta=(1.0, 0.5), train__eval_every=40)
-    signal_at(monkeypatch, signal.SIGTERM, 3)  # for the first lane, after the second of four calls
+    signal_at(monkeypatch, signal.SIGTERM, 3)  # for the first trial, after the second of four calls
     with pytest.raises(SystemExit):
         loop.train_and_evaluate(config, tmp_path / "run")
-    steps = [{path.name for path in lane.iterdir()} for lane in (tmp_path / "run" / "lanes").glob("*/checkpoints")]
+    steps = [
+        {path.name for path in trial.iterdir()}
+        for trial in (tmp_path / "run" / "trials").glob("*/checkpoints")
+    ]
     assert steps == [{"30"}] * 2
 
 
@@ -140,7 +154,9 @@ def poison(monkeypatch, steps):
             loss, metrics = loss_fn(params, batch, key, step)
             bad = jnp.isin(step, jnp.asarray(steps))
             zero_or_one = jnp.where(bad, 0.0 * jax.tree.leaves(params)[0].sum(), 1.0)
-            return loss + jnp.sqrt(zero_or_one) - ~bad, metrics  # the root of 0 has an infinite slope, and inf * 0 is NaN
+            return loss + jnp.sqrt(
+                zero_or_one
+            ) - ~bad, metrics  # the root of 0 has an infinite slope, and inf * 0 is NaN
 
         return poisoned
 
@@ -149,7 +165,7 @@ def poison(monkeypatch, steps):
 
 def test_a_gradient_that_is_not_finite_moves_nothing(tmp_path, monkeypatch):
     poison(monkeypatch, [1, 3, 4])
-    one = trainers.OneRun(run.make_run(small(optimizer__ema_decay=0.9), tmp_path))
+    one = trainers.SingleRunTrainer(run.make_run(small(optimizer__ema_decay=0.9), tmp_path))
     state, moved, counts = one.initial(), [], []
     for _ in range(6):
         before = jax.device_get((state.params, state.opt_state, state.ema_params))
@@ -166,7 +182,9 @@ def test_a_gradient_that_is_not_finite_moves_nothing(tmp_path, monkeypatch):
 def test_learning_goes_on_after_bad_steps_until_there_are_too_many_in_a_row(tmp_path, monkeypatch):
     poison(monkeypatch, [4, 5, *range(36, 39)])
     config = small(train__max_skipped_in_a_row=3, optimizer__learning_rate=1e-2)
-    with pytest.raises(RunStopped, match=r"step 39: 3 steps in a row .*the last good checkpoint is step 20"):
+    with pytest.raises(
+        RunStopped, match=r"step 39: 3 steps in a row .*the last good checkpoint is step 20"
+    ):
         loop.train_and_evaluate(config, tmp_path / "run")
     lines = [line for line in read_metrics(tmp_path / "run") if line["split"] == "train"]
     assert [line["skipped"] for line in lines] == [2, 2, 2, 5]
@@ -176,9 +194,11 @@ def test_learning_goes_on_after_bad_steps_until_there_are_too_many_in_a_row(tmp_
 
 
 def test_a_file_where_the_checkpoints_should_be(tmp_path):
-    with loop.claimed(tmp_path, small()):
+    with loop.claim_workdir(tmp_path, small()):
         (tmp_path / "checkpoints").write_text("mine")
-    with pytest.raises(InputError, match=r"workdir = .*checkpoints cannot be written \(File exists"):
+    with pytest.raises(
+        InputError, match=r"workdir = .*checkpoints cannot be written \(File exists"
+    ):
         loop.train_and_evaluate(small(), tmp_path)
     assert (tmp_path / "checkpoints").read_text() == "mine"
 
@@ -192,7 +212,9 @@ def test_a_folder_for_the_checkpoints_that_cannot_be_made(tmp_path, monkeypatch)
         return real(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "mkdir", mkdir)
-    with pytest.raises(InputError, match=r"workdir = .*checkpoints cannot be written \(.*Permission denied"):
+    with pytest.raises(
+        InputError, match=r"workdir = .*checkpoints cannot be written \(.*Permission denied"
+    ):
         loop.train_and_evaluate(small(), tmp_path)
     assert not (tmp_path / "lock").exists()
 
@@ -202,7 +224,9 @@ def disk(tmp_path):
     """A disk of two megabytes, where mounting is allowed."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting is not permitted here")
     yield folder
@@ -210,7 +234,7 @@ def disk(tmp_path):
 
 
 def before_the_second_save(monkeypatch, action):
-    real, saves = recorder.Journal.save, []
+    real, saves = recorder.Recorder.save, []
 
     def save(*args):
         saves.append(1)
@@ -218,7 +242,7 @@ def before_the_second_save(monkeypatch, action):
             action()
         return real(*args)
 
-    monkeypatch.setattr(recorder.Journal, "save", save)
+    monkeypatch.setattr(recorder.Recorder, "save", save)
 
 
 def fill(folder):
@@ -250,13 +274,20 @@ def test_metrics_on_a_full_disk_are_an_error_and_not_a_wait(disk):
     assert len(lines) > 10
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of TensorStore's threads
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # of TensorStore's threads
 def test_a_checkpoint_larger_than_files_may_be(whole, tmp_path, monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with monkeypatch.context() as patch:
-        before_the_second_save(patch, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard)))
+        before_the_second_save(
+            patch, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+        )
         try:
-            with pytest.raises(RunStopped, match=r"checkpoint 40 could not be written: .*last good checkpoint is step 20"):
+            with pytest.raises(
+                RunStopped,
+                match=r"checkpoint 40 could not be written: .*last good checkpoint is step 20",
+            ):
                 loop.train_and_evaluate(small(), tmp_path / "run")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -266,21 +297,40 @@ def test_a_checkpoint_larger_than_files_may_be(whole, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_checkpoint_that_fails_is_one_line_on_the_screen(tmp_path):
-    flags = ["--config=configs/vae.py", "--config.train.num_steps=20", "--config.train.eval_every=10", f"--workdir={tmp_path}"]
+    flags = [
+        "--config=configs/vae.py",
+        "--config.train.num_steps=20",
+        "--config.train.eval_every=10",
+        f"--workdir={tmp_path}",
+    ]
     code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); from vae_jax.main import main; main()"
-    env = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # whose files would be too large as well
+    env = os.environ | {
+        "JAX_ENABLE_COMPILATION_CACHE": "false"
+    }  # whose files would be too large as well
     process = subprocess.run(
-        [sys.executable, "-c", code, *flags], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *flags],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert process.returncode == 1
     assert "Traceback" not in process.stderr
     last = process.stderr.splitlines()[-1]
-    assert re.fullmatch(r"error: checkpoint 10 could not be written: .*; there is no checkpoint yet", last)
+    assert re.fullmatch(
+        r"error: checkpoint 10 could not be written: .*; there is no checkpoint yet", last
+    )
 
 
 def test_data_that_disappear_while_the_run_trains(tmp_path, monkeypatch):
     data, digits = tmp_path / "mine.npz", vae_jax.data.load("digits")
-    np.savez(data, **{f"{split}_images": getattr(digits, split).images for split in ("train", "valid", "test")})
+    np.savez(
+        data,
+        **{
+            f"{split}_images": getattr(digits, split).images for split in ("train", "valid", "test")
+        },
+    )
     config = small(data__name="npz", data__path=str(data))
     with monkeypatch.context() as patch:
         before_the_second_save(patch, data.unlink)
@@ -294,11 +344,22 @@ def test_data_that_disappear_while_the_run_trains(tmp_path, monkeypatch):
 def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, request):
     """With a real process, which is sent a real signal."""
     config, workdir = config_of(ROOT / "configs" / "vae.py"), tmp_path / "run"
-    config.model.hidden, config.train.num_steps, config.train.log_every, config.train.eval_every = (16,), 600, 10, 200
+    config.model.hidden, config.train.num_steps, config.train.log_every, config.train.eval_every = (
+        (16,),
+        600,
+        10,
+        200,
+    )
     flags = ["--config=configs/vae.py", "--config.model.hidden=16,", "--config.train.num_steps=600"]
-    flags += ["--config.train.log_every=10", "--config.train.eval_every=200", f"--workdir={workdir}"]
+    flags += [
+        "--config.train.log_every=10",
+        "--config.train.eval_every=200",
+        f"--workdir={workdir}",
+    ]
     command = [sys.executable, "-m", "vae_jax.main", *flags]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     request.addfinalizer(process.kill)
     deadline = time.monotonic() + 300
     while process.poll() is None and not read_metrics(workdir):
@@ -307,7 +368,10 @@ def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, reques
     process.send_signal(signal.SIGSTOP)  # that nothing but us changes a file
     time.sleep(0.1)
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
-    with pytest.raises(InputError, match=rf"in use by process {process.pid} on {socket.gethostname()} since 20\d\d-"):
+    with pytest.raises(
+        InputError,
+        match=rf"in use by process {process.pid} on {socket.gethostname()} since 20\d\d-",
+    ):
         loop.train_and_evaluate(config, workdir)
     assert {path: path.stat().st_mtime_ns for path in workdir.rglob("*")} == before
     process.send_signal(signal.SIGCONT)
@@ -315,7 +379,11 @@ def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, reques
     stdout, stderr = process.communicate(timeout=100)
     assert (process.returncode, stdout) == (143, "")
     assert "Traceback" not in stderr
-    said = re.search(r"^stopped by SIGTERM: step (\d+) is saved, and the same command goes on from it$", stderr, re.MULTILINE)
+    said = re.search(
+        r"^stopped by SIGTERM: step (\d+) is saved, and the same command goes on from it$",
+        stderr,
+        re.MULTILINE,
+    )
     assert int(said[1]) % 10 == 0
     assert 0 < int(said[1]) < 600
     assert max(int(path.name) for path in (workdir / "checkpoints").iterdir()) == int(said[1])
@@ -327,9 +395,12 @@ def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, reques
 
 def test_a_lock_that_a_killed_process_left_is_taken_over(tmp_path):
     (tmp_path / "lock").write_text('{"pid": 1, "host": "here", "since": "then"}')
-    with locked(tmp_path):
+    with lock_directory(tmp_path):
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
-        with pytest.raises(InputError, match=f"in use by process {os.getpid()} on"), locked(tmp_path):
+        with (
+            pytest.raises(InputError, match=f"in use by process {os.getpid()} on"),
+            lock_directory(tmp_path),
+        ):
             pass
     assert not (tmp_path / "lock").exists()
 
@@ -339,10 +410,12 @@ def test_where_there_are_no_locks_it_goes_on(tmp_path, monkeypatch, caplog, way)
     def flock(*_):
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr(*((lock.fcntl, "flock", flock) if way.startswith("refused") else (lock, "fcntl", None)))
-    with locked(tmp_path):
-        pass
-    assert ("cannot be locked (Operation not supported): nothing keeps a second run out" in caplog.text) == way.startswith(
-        "ref"
+    monkeypatch.setattr(
+        *((lock.fcntl, "flock", flock) if way.startswith("refused") else (lock, "fcntl", None))
     )
+    with lock_directory(tmp_path):
+        pass
+    assert (
+        "cannot be locked (Operation not supported): nothing keeps a second run out" in caplog.text
+    ) == way.startswith("ref")
     assert not (tmp_path / "lock").exists()

@@ -63,18 +63,38 @@ def copy(finished, tmp_path):
 def test_what_it_leaves_in_the_workdir(finished):
     workdir, numbers = finished
     assert json.loads((workdir / "config.json").read_text())["model"]["latent_dim"] == 2
-    assert json.loads((workdir / "results.json").read_text())["test"]["elbo"] == pytest.approx(numbers["test"]["elbo"])
+    assert json.loads((workdir / "results.json").read_text())["test"]["elbo"] == pytest.approx(
+        numbers["test"]["elbo"]
+    )
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["split"] == "train"] == [10, 20, 30, 40]
     assert [line["step"] for line in lines if line["split"] == "valid"] == [20, 40]
     assert {"loss", "elbo", "distortion", "rate"} <= lines[0].keys()
     valid = next(line for line in lines if line["split"] == "valid")
-    assert {"elbo", "distortion", "rate", "kl/0", "kl/1", "active_units", "bits_per_dim", "mse", "psnr"} <= valid.keys()
+    assert {
+        "elbo",
+        "distortion",
+        "rate",
+        "kl/0",
+        "kl/1",
+        "active_units",
+        "bits_per_dim",
+        "mse",
+        "psnr",
+    } <= valid.keys()
     assert valid["binarization"] == "dynamic"
     assert "latents are active" in valid["verdict"]
     assert list((workdir / "tensorboard").glob("events*"))
     assert sorted(path.name for path in (workdir / "checkpoints").iterdir()) == ["20", "40"]
-    names = {"reconstructions", "samples", "samples_cooler", "interpolations", "traversals", "latent_map", "learning_curves"}
+    names = {
+        "reconstructions",
+        "samples",
+        "samples_cooler",
+        "interpolations",
+        "traversals",
+        "latent_map",
+        "learning_curves",
+    }
     assert {path.stem for path in (workdir / "figures").glob("*.png")} == names
     for path in (workdir / "figures").glob("*.png"):
         assert matplotlib.image.imread(path).std() > 0.01, path  # not blank
@@ -98,7 +118,9 @@ def test_evaluation_is_the_mean_over_every_example_whatever_the_batch(finished):
     workdir, numbers = finished
     config = small(evaluation__batch_size=359)
     again = run.make_run(config, workdir)
-    terms = evaluate.evaluator_of(again)(vae_jax.load(workdir, step=numbers["step"]).params, "test")
+    terms = evaluate.make_run_evaluator(again)(
+        vae_jax.load(workdir, step=numbers["step"]).params, "test"
+    )
     assert terms.mse.shape == (359,)
     assert terms.mse.mean() == pytest.approx(numbers["test"]["mse"], rel=1e-5)  # no noise in it
     assert terms.rate.mean() == pytest.approx(numbers["test"]["rate"], rel=1e-5)
@@ -111,7 +133,7 @@ def test_the_same_command_again_changes_no_parameter(copy):
 
 
 def test_interrupted_between_checkpoints_it_ends_in_the_same_bits(finished, tmp_path, monkeypatch):
-    real, count = recorder.Journal.report, []
+    real, count = recorder.Recorder.report, []
 
     def dies(*args):
         count.append(1)
@@ -119,14 +141,15 @@ def test_interrupted_between_checkpoints_it_ends_in_the_same_bits(finished, tmp_
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(recorder.Journal, "report", dies)
+    monkeypatch.setattr(recorder.Recorder, "report", dies)
     with pytest.raises(KeyboardInterrupt):
         loop.train_and_evaluate(small(), tmp_path / "run")
     monkeypatch.undo()
     loop.train_and_evaluate(small(), tmp_path / "run")
     for step in (20, 40):
         chex.assert_trees_all_equal(
-            vae_jax.load(finished[0], step=step).params, vae_jax.load(tmp_path / "run", step=step).params
+            vae_jax.load(finished[0], step=step).params,
+            vae_jax.load(tmp_path / "run", step=step).params,
         )
     lines = read_metrics(tmp_path / "run")
     assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
@@ -147,7 +170,9 @@ def test_eval_mode_repeats_the_numbers(copy):
 
 
 def test_a_workdir_of_another_config_is_refused_with_the_fields(copy):
-    with pytest.raises(InputError, match=r"config\.objective\.beta: 4\.0 here, 1\.0 there") as error:
+    with pytest.raises(
+        InputError, match=r"config\.objective\.beta: 4\.0 here, 1\.0 there"
+    ) as error:
         loop.train_and_evaluate(small(objective__beta=4.0, seed=7), copy)
     assert "config.seed: 7 here, 3 there" in str(error.value)
     with pytest.raises(InputError, match=r"config\.seed"):
@@ -163,7 +188,9 @@ def test_a_damaged_newest_checkpoint_falls_back_with_a_warning(copy, finished, c
         loop.train_and_evaluate(small(), copy)
     assert "checkpoint 40" in caplog.text
     assert "damaged" in caplog.text
-    chex.assert_trees_all_equal(vae_jax.load(copy, step=40).params, vae_jax.load(finished[0], step=40).params)
+    chex.assert_trees_all_equal(
+        vae_jax.load(copy, step=40).params, vae_jax.load(finished[0], step=40).params
+    )
 
 
 def test_when_no_checkpoint_can_be_read_it_says_so_and_touches_nothing(copy):
@@ -184,7 +211,9 @@ def test_damage_beside_the_state_is_found_too(copy, finished, item, caplog):
         path.write_bytes(b"{")
     with caplog.at_level(logging.WARNING):
         loop.train_and_evaluate(small(), copy)
-    chex.assert_trees_all_equal(vae_jax.load(copy, step=40).params, vae_jax.load(finished[0], step=40).params)
+    chex.assert_trees_all_equal(
+        vae_jax.load(copy, step=40).params, vae_jax.load(finished[0], step=40).params
+    )
     if item == "description":
         assert "damaged" in caplog.text
         assert (copy / "checkpoints" / "damaged-40").exists()
@@ -196,12 +225,17 @@ def test_a_step_damaged_twice_is_mended_twice(copy):
             if path.is_file():
                 path.write_bytes(b"")
         loop.train_and_evaluate(small(), copy)
-    assert {path.name for path in (copy / "checkpoints").glob("damaged*")} == {"damaged-40", "damaged-40.1"}
+    assert {path.name for path in (copy / "checkpoints").glob("damaged*")} == {
+        "damaged-40",
+        "damaged-40.1",
+    }
 
 
 def test_files_of_a_run_without_its_config_are_refused_and_kept(copy, tmp_path):
     (copy / "config.json").unlink()
-    with pytest.raises(InputError, match=r"checkpoints, figures, metrics\.jsonl.* but no config.json"):
+    with pytest.raises(
+        InputError, match=r"checkpoints, figures, metrics\.jsonl.* but no config.json"
+    ):
         loop.train_and_evaluate(small(), copy)
     other = tmp_path / "other"
     other.mkdir()
@@ -217,7 +251,9 @@ def test_a_checkpoint_of_another_config_is_never_gone_on_with(copy):
         loop.train_and_evaluate(small(objective__beta=7.0), copy)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"model": null}', '{"data": 5}', '{"sed": 1}', "\xff"])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"model": null}', '{"data": 5}', '{"sed": 1}', "\xff"]
+)
 def test_a_config_that_cannot_be_read_is_one_message(copy, content):
     (copy / "config.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(InputError, match=r"workdir = .*config\.json cannot be read"):
@@ -228,12 +264,19 @@ def test_an_evaluation_that_is_not_finite_says_so(tmp_path):
     config = small(optimizer__learning_rate=1e25, train__max_skipped_in_a_row=1000)
     with pytest.raises(RunStopped, match="not finite, so the run diverged"):
         loop.train_and_evaluate(config, tmp_path / "run")
-    assert json.loads((tmp_path / "run" / "results.json").read_text())["metrics"]["collapse"]["verdict"] == "diverged"
+    assert (
+        json.loads((tmp_path / "run" / "results.json").read_text())["metrics"]["collapse"][
+            "verdict"
+        ]
+        == "diverged"
+    )
 
 
 def test_a_batch_that_the_devices_cannot_share_is_refused_for_training_only(copy, monkeypatch):
     monkeypatch.setattr(jax, "device_count", lambda: 3)
-    with pytest.raises(InputError, match=r"config\.train\.batch_size = 64: must be a multiple of the 3 devices"):
+    with pytest.raises(
+        InputError, match=r"config\.train\.batch_size = 64: must be a multiple of the 3 devices"
+    ):
         loop.train_and_evaluate(small(), copy)
     evaluate.evaluate_workdir(copy)
 
@@ -247,7 +290,10 @@ def test_a_run_with_optimal_sigma_is_scored_with_one_sigma(tmp_path):
 
 def test_one_test_image_is_enough(tmp_path):
     rng = np.random.default_rng(0)
-    images = {f"{split}_images": rng.random((n, 6, 5)) for split, n in (("train", 40), ("valid", 3), ("test", 1))}
+    images = {
+        f"{split}_images": rng.random((n, 6, 5))
+        for split, n in (("train", 40), ("valid", 3), ("test", 1))
+    }
     np.savez(tmp_path / "mine.npz", **images)
     config = small(data__name="npz", data__path=str(tmp_path / "mine.npz"), train__batch_size=16)
     numbers = loop.train_and_evaluate(config, tmp_path / "run")
@@ -263,10 +309,12 @@ def test_checkpoints_hold_no_pickle(finished):
 
 def test_the_newest_few_and_the_best_are_kept(tmp_path):
     current = run.make_run(small(), tmp_path)
-    state = trainers.OneRun(current).initial()
+    state = trainers.SingleRunTrainer(current).initial()
     with Checkpoints(tmp_path, keep=2) as checkpoints:
         for step, score in [(1, -9.0), (2, -1.0), (3, -5.0), (4, -4.0), (5, -3.0)]:
-            checkpoints.save(state.replace(step=jnp.asarray(step)), Description(small(), (8, 8, 1), score))
+            checkpoints.save(
+                state.replace(step=jnp.asarray(step)), Description(small(), (8, 8, 1), score)
+            )
             checkpoints.prune()
         assert checkpoints.steps() == [2, 4, 5]
         assert checkpoints.best_step() == 2
@@ -277,7 +325,9 @@ def test_the_newest_few_and_the_best_are_kept(tmp_path):
 
 def test_too_many_steps_that_are_not_finite_stop_the_run(tmp_path):
     # A learning rate at which the parameters overflow at once.
-    config = small(optimizer__learning_rate=1e30, train__max_skipped_in_a_row=5, data__binarization="none")
+    config = small(
+        optimizer__learning_rate=1e30, train__max_skipped_in_a_row=5, data__binarization="none"
+    )
     with pytest.raises(RunStopped, match=r"5 steps in a row .* not finite") as error:
         loop.train_and_evaluate(config, tmp_path / "run")
     assert "config.json" in str(error.value)
@@ -294,7 +344,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(tmp_path, 
 
     monkeypatch.setattr(Checkpoints, "save", full)
     with pytest.raises(
-        RunStopped, match=r"checkpoint 40 could not be written.*no space left on the device.*last good checkpoint is step 20"
+        RunStopped,
+        match=r"checkpoint 40 could not be written.*no space left on the device.*last good checkpoint is step 20",
     ):
         loop.train_and_evaluate(small(), tmp_path / "run")
     assert vae_jax.load(tmp_path / "run").step == 20
@@ -305,9 +356,11 @@ def test_average_of_parameters_is_what_is_evaluated(tmp_path):
     loop.train_and_evaluate(config, tmp_path)
     current = run.make_run(config, tmp_path)
     with Checkpoints(tmp_path, for_writing=False) as checkpoints:
-        state = checkpoints.restore(20, trainers.OneRun(current).initial())
+        state = checkpoints.restore(20, trainers.SingleRunTrainer(current).initial())
     chex.assert_trees_all_equal(vae_jax.load(tmp_path).params, state.ema_params)
-    assert any(jax.tree.leaves(jax.tree.map(lambda a, b: np.any(a != b), state.params, state.ema_params)))
+    assert any(
+        jax.tree.leaves(jax.tree.map(lambda a, b: np.any(a != b), state.params, state.ema_params))
+    )
 
 
 def test_load_gives_a_model_back(finished):
@@ -354,7 +407,11 @@ def config_of(path, *args):
 
 
 @pytest.mark.parametrize(
-    "name", ["denoising_ae", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ae", "linear_vae"))]
+    "name",
+    [
+        "denoising_ae",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ae", "linear_vae")),
+    ],
 )
 def test_configs_run_on_their_embedded_data(name, tmp_path):
     config = config_of(ROOT / "configs" / f"{name}.py")
@@ -377,7 +434,9 @@ def test_killed_at_any_moment_it_ends_in_the_same_bits(tmp_path):
     def start(workdir):
         command = [sys.executable, "-m", "vae_jax.main", *flags, f"--workdir={workdir}"]
         env = os.environ | {"JAX_PLATFORMS": "cpu"}
-        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        return subprocess.Popen(
+            command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
 
     def kill_when(workdir, reached):
         process = start(workdir)

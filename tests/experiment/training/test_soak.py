@@ -25,7 +25,12 @@ pytestmark = pytest.mark.slow
 
 ROOT = pathlib.Path(__file__).parents[3]
 STEPS, EVERY = 6_000, 100
-FLAGS = ["--config=configs/vae.py", "--config.model.hidden=64,", "--config.train.batch_size=64", "--config.train.log_every=20"]
+FLAGS = [
+    "--config=configs/vae.py",
+    "--config.model.hidden=64,",
+    "--config.train.batch_size=64",
+    "--config.train.log_every=20",
+]
 FLAGS += [
     "--config.model.activation=tanh"
 ]  # at a kink of relu, rounding that differs in the last bit soon differs in the second
@@ -35,9 +40,14 @@ START = {"step": 0, "split": "train"}
 
 
 def start(workdir, devices=1):
-    env = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    env = os.environ | {
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    }
     command = [sys.executable, "-m", "vae_jax.main", *FLAGS, f"--workdir={workdir}"]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(process):
@@ -61,7 +71,9 @@ def numbers(line):
 def in_write(workdir):
     """Whether a checkpoint is being written: its validation is on record, its folder is temporary."""
     line = last_line(workdir)
-    return line["split"] == "valid" and any((workdir / "checkpoints").glob(f"{line['step']}.orbax-checkpoint-tmp*"))
+    return line["split"] == "valid" and any(
+        (workdir / "checkpoints").glob(f"{line['step']}.orbax-checkpoint-tmp*")
+    )
 
 
 def kill(process, workdir, kind, target, rng):
@@ -95,10 +107,17 @@ def soak(workdir, kills, device_counts):
         target = int(STEPS * (number + rng.random()) / (kills + 1))
         hit = kill(start(workdir, devices), workdir, kind, target, rng)
         writes += hit
-        saved = sorted(int(path.name) for path in (workdir / "checkpoints").glob("*") if path.name.isdigit())
-        print(f"kill {number + 1}: {kind}, {devices} devices, saved {saved}{', in a write' if hit else ''}", flush=True)
+        saved = sorted(
+            int(path.name) for path in (workdir / "checkpoints").glob("*") if path.name.isdigit()
+        )
+        print(
+            f"kill {number + 1}: {kind}, {devices} devices, saved {saved}{', in a write' if hit else ''}",
+            flush=True,
+        )
     finish(start(workdir, device_counts[kills % len(device_counts)]))
-    print(f"{kills} kills survived, {writes} of them in the writing of a checkpoint, {time.monotonic() - began:.0f} s")
+    print(
+        f"{kills} kills survived, {writes} of them in the writing of a checkpoint, {time.monotonic() - began:.0f} s"
+    )
     return writes
 
 
@@ -112,29 +131,48 @@ def whole(tmp_path_factory):
 
 def test_twenty_kills_change_no_bit(whole, tmp_path):
     writes = soak(tmp_path / "run", 20, [1])
-    ours, theirs = (vae_jax.load(workdir, step=STEPS).params for workdir in (tmp_path / "run", whole))
+    ours, theirs = (
+        vae_jax.load(workdir, step=STEPS).params for workdir in (tmp_path / "run", whole)
+    )
     chex.assert_trees_all_equal(ours, theirs)
-    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
-    ours, theirs = (json.loads((path / "results.json").read_text()) for path in (tmp_path / "run", whole))
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (
+        whole / "metrics.jsonl"
+    ).read_bytes()
+    ours, theirs = (
+        json.loads((path / "results.json").read_text()) for path in (tmp_path / "run", whole)
+    )
     assert ours.keys() == theirs.keys()
-    for name in ours.keys() - {"seconds", "command", "training_command"}:  # which name the workdir, or take their time
+    for name in ours.keys() - {
+        "seconds",
+        "command",
+        "training_command",
+    }:  # which name the workdir, or take their time
         assert ours[name] == theirs[name], name
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert left == {path.name for path in whole.iterdir()}
-    assert {p.name for p in (tmp_path / "run/checkpoints").iterdir()} == {p.name for p in (whole / "checkpoints").iterdir()}
+    assert {p.name for p in (tmp_path / "run/checkpoints").iterdir()} == {
+        p.name for p in (whole / "checkpoints").iterdir()
+    }
     assert writes > 0
 
 
 def test_kills_and_another_number_of_devices_after_each(whole, tmp_path):
     soak(tmp_path / "run", 20, [1, 2, 4, 8])
-    ours, theirs = (vae_jax.load(workdir, step=STEPS).params for workdir in (tmp_path / "run", whole))
+    ours, theirs = (
+        vae_jax.load(workdir, step=STEPS).params for workdir in (tmp_path / "run", whole)
+    )
     pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
     largest = max(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in pairs)
     print(f"parameters differ by {largest:.1e}, relative to the norm of each array")
     assert largest < 1e-4
     lines, others = read_metrics(tmp_path / "run"), read_metrics(whole)
-    assert [(line["step"], line["split"]) for line in lines] == [(line["step"], line["split"]) for line in others]
+    assert [(line["step"], line["split"]) for line in lines] == [
+        (line["step"], line["split"]) for line in others
+    ]
     for line, other in zip(lines, others, strict=True):
         assert numbers(line) == pytest.approx(numbers(other), rel=1e-4, abs=1e-5)
-    tests = (json.loads((workdir / "results.json").read_text())["test"] for workdir in (tmp_path / "run", whole))
+    tests = (
+        json.loads((workdir / "results.json").read_text())["test"]
+        for workdir in (tmp_path / "run", whole)
+    )
     assert next(tests) == pytest.approx(next(tests), rel=1e-4, abs=1e-5)

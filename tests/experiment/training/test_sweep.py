@@ -1,4 +1,4 @@
-"""Sweeps: a lane is the run alone, whatever is swept and however lanes are laid out; nothing is lost, one bad lane is one."""
+"""Sweeps: a trial is the run alone, whatever is swept and however trials are laid out; nothing is lost, one bad trial is one."""
 
 import json
 import logging
@@ -38,12 +38,12 @@ def largest_difference(tree, other):
     return max(float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-12)) for a, b in pairs)
 
 
-def test_lanes_are_all_combinations_named_by_their_values():
-    lanes = sweep.lane_configs(small(**TWO_BY_TWO))
-    assert list(lanes) == NAMES
-    assert lanes["beta=0.5,seed=4"] == small(seed=4, objective__beta=0.5)
-    assert sweep.lane_configs(small()) == {}
-    assert sweep.lane_values(list(lanes.values()))["beta"].tolist() == [1.0, 1.0, 0.5, 0.5]
+def test_trials_are_all_combinations_named_by_their_values():
+    trials = sweep.trial_configs(small(**TWO_BY_TWO))
+    assert list(trials) == NAMES
+    assert trials["beta=0.5,seed=4"] == small(seed=4, objective__beta=0.5)
+    assert sweep.trial_configs(small()) == {}
+    assert sweep.trial_values(list(trials.values()))["beta"].tolist() == [1.0, 1.0, 0.5, 0.5]
 
 
 def test_every_list_of_a_sweep_has_its_field():
@@ -60,12 +60,27 @@ def test_every_list_of_a_sweep_has_its_field():
     [
         ({"sweep__beta": (1.0, 2.0, 1.0)}, r"config\.sweep\.beta = .*twice"),
         ({"sweep__beta": (1.0, -2.0)}, r"config\.objective\.beta = -2\.0: must be at least 0"),
-        ({"sweep__seed": (0, 1.5)}, r"config\.sweep\.seed = \(0, 1\.5\): must be a tuple of integers"),
+        (
+            {"sweep__seed": (0, 1.5)},
+            r"config\.sweep\.seed = \(0, 1\.5\): must be a tuple of integers",
+        ),
         ({"sweep__learning_rate": ("x",)}, r"config\.sweep\.learning_rate = .*tuple of numbers"),
-        ({"sweep__chunk": -1, "sweep__seed": (0, 1)}, r"config\.sweep\.chunk = -1: must be at least 0"),
-        ({"sweep__ema_decay": (0.0, 0.1)}, r"config\.sweep\.ema_decay = \(0\.0, 0\.1\): must be all 0 or all above"),
-        ({"sweep__init_sigma": (0.1, 0.2)}, r"lane init_sigma=0\.1: config\.model\.init_sigma = 0\.1: does nothing without"),
-        ({"sweep__weight_decay": (0.0, 0.1)}, r"weight_decay = 0\.1: does nothing without optimizer.name 'adamw'"),
+        (
+            {"sweep__chunk": -1, "sweep__seed": (0, 1)},
+            r"config\.sweep\.chunk = -1: must be at least 0",
+        ),
+        (
+            {"sweep__ema_decay": (0.0, 0.1)},
+            r"config\.sweep\.ema_decay = \(0\.0, 0\.1\): must be all 0 or all above",
+        ),
+        (
+            {"sweep__init_sigma": (0.1, 0.2)},
+            r"trial init_sigma=0\.1: config\.model\.init_sigma = 0\.1: does nothing without",
+        ),
+        (
+            {"sweep__weight_decay": (0.0, 0.1)},
+            r"weight_decay = 0\.1: does nothing without optimizer.name 'adamw'",
+        ),
     ],
 )
 def test_what_cannot_be_swept_is_refused(fields, message, tmp_path):
@@ -79,16 +94,21 @@ def test_a_sweep_survives_json():
     assert from_dict(json.loads(json.dumps(vars(config), default=vars))) == config
 
 
-def test_a_lane_is_the_run_alone(swept, tmp_path):
+def test_a_trial_is_the_run_alone(swept, tmp_path):
     workdir, _ = swept
     loop.train_and_evaluate(small(seed=4, objective__beta=0.5), tmp_path / "alone")
-    lane = workdir / "lanes" / NAMES[3]
-    assert {path.name for path in lane.iterdir()} == {path.name for path in (tmp_path / "alone").iterdir()}
-    mine, alone = vae_jax.load(workdir, lane=3, step=40), vae_jax.load(tmp_path / "alone", step=40)
+    trial = workdir / "trials" / NAMES[3]
+    assert {path.name for path in trial.iterdir()} == {
+        path.name for path in (tmp_path / "alone").iterdir()
+    }
+    mine, alone = vae_jax.load(workdir, trial=3, step=40), vae_jax.load(tmp_path / "alone", step=40)
     assert largest_difference(mine.params, alone.params) < 1e-5
     assert mine.config == alone.config
     for split in ("valid", "test"):
-        ours, theirs = (json.loads((path / "results.json").read_text())[split] for path in (lane, tmp_path / "alone"))
+        ours, theirs = (
+            json.loads((path / "results.json").read_text())[split]
+            for path in (trial, tmp_path / "alone")
+        )
         assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-6)
 
 
@@ -97,87 +117,125 @@ def test_a_lane_is_the_run_alone(swept, tmp_path):
     ("chunk", "fields"),
     [
         (0, {"learning_rate": (1e-3, 5e-3), "clip_norm": (0.0, 5.0), "ema_decay": (0.99,)}),
-        (3, {"free_bits": (0.0, 0.5), "capacity": (0.0, 3.0), "beta_steps": (10, 50), "warmup_steps": (20,)}),
+        (
+            3,
+            {
+                "free_bits": (0.0, 0.5),
+                "capacity": (0.0, 3.0),
+                "beta_steps": (10, 50),
+                "warmup_steps": (20,),
+            },
+        ),
         (4, {"init_sigma": (0.2, 0.5), "weight_decay": (0.0, 0.1), "corruption_level": (0.1,)}),
     ],
     ids=["map", "chunks", "vmap"],
 )
 def test_over_200_steps_with_anything_swept(chunk, fields, tmp_path):
-    config = small(train__num_steps=200, optimizer__schedule="cosine", objective__beta_schedule="sigmoid")
+    config = small(
+        train__num_steps=200, optimizer__schedule="cosine", objective__beta_schedule="sigmoid"
+    )
     config.objective.beta_steps = 30
     if "init_sigma" in fields:
-        config.model.likelihood, config.data.binarization, config.optimizer.name = "gaussian", "none", "adamw"
+        config.model.likelihood, config.data.binarization, config.optimizer.name = (
+            "gaussian",
+            "none",
+            "adamw",
+        )
         config.objective.corruption = "gaussian"
     config.sweep = Sweep(**fields)
     runs = run.make_runs(config, tmp_path)
-    lanes = trainers.Lanes(runs, chunk=chunk)
-    state, metrics = lanes.epoch(200)(lanes.initial(), lanes.source)
-    chosen = 2 if chunk else 1  # not the same lane each time
-    alone = trainers.OneRun(runs[chosen])
-    assert largest_difference(lanes.split(lanes.initial())[chosen].params, alone.initial().params) == 0
+    trials = trainers.SweepTrainer(runs, chunk=chunk)
+    state, metrics = trials.epoch(200)(trials.initial(), trials.source)
+    chosen = 2 if chunk else 1  # not the same trial each time
+    alone = trainers.SingleRunTrainer(runs[chosen])
+    assert (
+        largest_difference(trials.split(trials.initial())[chosen].params, alone.initial().params)
+        == 0
+    )
     own_state, own_metrics = alone.epoch(200)(alone.initial(), alone.source)
-    assert largest_difference(lanes.split(state)[chosen].eval_params, own_state.eval_params) < 1e-5
-    np.testing.assert_allclose(lanes.split(metrics)[chosen]["loss"], own_metrics["loss"], rtol=1e-5)
-    others = [lanes.split(state)[other].params for other in range(len(runs)) if other != chosen]
-    assert max(largest_difference(other, own_state.params) for other in others) > 1e-3  # the lanes do differ
+    assert largest_difference(trials.split(state)[chosen].eval_params, own_state.eval_params) < 1e-5
+    np.testing.assert_allclose(
+        trials.split(metrics)[chosen]["loss"], own_metrics["loss"], rtol=1e-5
+    )
+    others = [trials.split(state)[other].params for other in range(len(runs)) if other != chosen]
+    assert (
+        max(largest_difference(other, own_state.params) for other in others) > 1e-3
+    )  # the trials do differ
 
 
 def test_results_and_figure_of_a_sweep(swept, capsys):
     workdir, numbers = swept
     written = json.loads((workdir / "results.json").read_text())
-    assert list(written["lanes"]) == list(numbers["lanes"]) == NAMES
+    assert list(written["trials"]) == list(numbers["trials"]) == NAMES
     assert written["swept"] == {"seed": [3, 4], "beta": [1.0, 0.5]}
     assert (workdir / "figures" / "rate_distortion.png").stat().st_size > 5_000
     assert evaluate.describe(numbers).count("test ELBO") == 4
     again = evaluate.evaluate_workdir(workdir)
     for name in NAMES:
         timeless = [
-            {key: value for key, value in lane.items() if key != "seconds"}
-            for lane in (again["lanes"][name], numbers["lanes"][name])
+            {key: value for key, value in trial.items() if key != "seconds"}
+            for trial in (again["trials"][name], numbers["trials"][name])
         ]
         assert timeless[0] == timeless[1]
 
 
 def test_the_front_joins_betas_and_spreads_over_seeds():
-    points = [({"seed": s, "beta": b}, {"rate": 10 / b + s, "distortion": 50 + b - s}) for s in (0, 2) for b in (4.0, 1.0)]
+    points = [
+        ({"seed": s, "beta": b}, {"rate": 10 / b + s, "distortion": 50 + b - s})
+        for s in (0, 2)
+        for b in (4.0, 1.0)
+    ]
     axes = visualize.rate_distortion(points).axes[0]
     line = axes.containers[0].lines[0]
-    np.testing.assert_allclose(line.get_xdata(), [11.0, 3.5])  # beta = 1, then 4; means over the seeds
+    np.testing.assert_allclose(
+        line.get_xdata(), [11.0, 3.5]
+    )  # beta = 1, then 4; means over the seeds
     np.testing.assert_allclose(line.get_ydata(), [50.0, 53.0])
     bars = axes.containers[0].lines[2][0].get_segments()
     np.testing.assert_allclose(bars[0][:, 0], [11 - np.sqrt(2), 11 + np.sqrt(2)])
     assert {text.get_text() for text in axes.texts} >= {"β = 1", "β = 4"}
-    two_lines = visualize.rate_distortion([(v | {"free_bits": f}, n) for v, n in points for f in (0.0, 0.5)]).axes[0]
-    assert {text.get_text() for text in two_lines.get_legend().texts} == {"free_bits = 0", "free_bits = 0.5"}
+    two_lines = visualize.rate_distortion(
+        [(v | {"free_bits": f}, n) for v, n in points for f in (0.0, 0.5)]
+    ).axes[0]
+    assert {text.get_text() for text in two_lines.get_legend().texts} == {
+        "free_bits = 0",
+        "free_bits = 0.5",
+    }
 
 
 @pytest.mark.parametrize(
-    ("lane", "message"),
+    ("trial", "message"),
     [
         (None, r"holds a sweep; give one of beta=1,seed=3, "),
-        (4, r"lane = 4: must be from 0 to 3"),
+        (4, r"trial = 4: must be from 0 to 3"),
         ("beta=1,seed=5", r"did you mean 'beta=1,seed=[34]'"),
     ],
 )
-def test_load_of_a_lane_that_is_not_there(swept, lane, message):
+def test_load_of_a_trial_that_is_not_there(swept, trial, message):
     with pytest.raises(InputError, match=message):
-        vae_jax.load(swept[0], lane=lane)
+        vae_jax.load(swept[0], trial=trial)
 
 
-def test_load_takes_a_lane_by_name_number_or_folder(swept):
-    by_name, by_number = vae_jax.load(swept[0], lane=NAMES[1]), vae_jax.load(swept[0], lane=1)
-    folder = vae_jax.load(swept[0] / "lanes" / NAMES[1])
-    assert largest_difference(by_name.params, by_number.params) == largest_difference(by_name.params, folder.params) == 0
+def test_load_takes_a_trial_by_name_number_or_folder(swept):
+    by_name, by_number = vae_jax.load(swept[0], trial=NAMES[1]), vae_jax.load(swept[0], trial=1)
+    folder = vae_jax.load(swept[0] / "trials" / NAMES[1])
+    assert (
+        largest_difference(by_name.params, by_number.params)
+        == largest_difference(by_name.params, folder.params)
+        == 0
+    )
     with pytest.raises(InputError, match="holds no sweep"):
-        vae_jax.load(swept[0] / "lanes" / NAMES[1], lane=0)
+        vae_jax.load(swept[0] / "trials" / NAMES[1], trial=0)
 
 
-def test_killed_while_lanes_are_saved_it_ends_in_the_same_bits(swept, tmp_path, monkeypatch, no_figures):
+def test_killed_while_trials_are_saved_it_ends_in_the_same_bits(
+    swept, tmp_path, monkeypatch, no_figures
+):
     real, count = checkpoint.Checkpoints.save, []
 
     def dies(*args):
         count.append(1)
-        if len(count) == 4 + 3:  # two of the four lanes have the second checkpoint
+        if len(count) == 4 + 3:  # two of the four trials have the second checkpoint
             raise KeyboardInterrupt
         return real(*args)
 
@@ -186,44 +244,60 @@ def test_killed_while_lanes_are_saved_it_ends_in_the_same_bits(swept, tmp_path, 
     with pytest.raises(KeyboardInterrupt):
         loop.train_and_evaluate(config, tmp_path / "run")
     monkeypatch.undo()
-    steps = {path.name for path in (tmp_path / "run" / "lanes").glob("*/checkpoints/[0-9]*")}
+    steps = {path.name for path in (tmp_path / "run" / "trials").glob("*/checkpoints/[0-9]*")}
     assert steps == {"20", "40"}
     loop.train_and_evaluate(config, tmp_path / "run")
-    for lane in range(4):
-        ours, theirs = (vae_jax.load(workdir, lane=lane, step=40) for workdir in (tmp_path / "run", swept[0]))
+    for trial in range(4):
+        ours, theirs = (
+            vae_jax.load(workdir, trial=trial, step=40) for workdir in (tmp_path / "run", swept[0])
+        )
         assert largest_difference(ours.params, theirs.params) == 0
 
 
-def test_one_bad_lane_leaves_the_others(swept, tmp_path, caplog, no_figures):
+def test_one_bad_trial_leaves_the_others(swept, tmp_path, caplog, no_figures):
     config = small(sweep__learning_rate=(1e-3, 1e30), train__max_skipped_in_a_row=5)
-    with caplog.at_level(logging.WARNING), pytest.raises(RunStopped, match=r"1 of 2 lanes failed.*\n.*learning_rate=1e\+30"):
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(RunStopped, match=r"1 of 2 trials failed.*\n.*learning_rate=1e\+30"),
+    ):
         loop.train_and_evaluate(config, tmp_path / "run")
-    assert "the other lanes go on" in caplog.text
+    assert "the other trials go on" in caplog.text
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert list(written["failed"]) == ["learning_rate=1e+30"]
-    alone, lane = vae_jax.load(swept[0], lane=0, step=40), vae_jax.load(tmp_path / "run", lane=0, step=40)
-    assert largest_difference(lane.params, alone.params) < 1e-5
+    alone, trial = (
+        vae_jax.load(swept[0], trial=0, step=40),
+        vae_jax.load(tmp_path / "run", trial=0, step=40),
+    )
+    assert largest_difference(trial.params, alone.params) < 1e-5
 
 
 @pytest.mark.slow
-def test_lanes_with_and_without_clipping_come_back(tmp_path, no_figures):
+def test_trials_with_and_without_clipping_come_back(tmp_path, no_figures):
     config = small(sweep__clip_norm=(0.0, 0.1), sweep__ema_decay=(0.9,), train__num_steps=20)
     loop.train_and_evaluate(config, tmp_path / "run")
-    plain, clipped = (vae_jax.load(tmp_path / "run", lane=lane) for lane in range(2))
+    plain, clipped = (vae_jax.load(tmp_path / "run", trial=trial) for trial in range(2))
     assert plain.config.optimizer.clip_norm == 0
     assert largest_difference(clipped.params, plain.params) > 1e-4
     config.sweep.chunk = 2
-    loop.train_and_evaluate(config, tmp_path / "run")  # how many at a time is no part of what a run is
+    loop.train_and_evaluate(
+        config, tmp_path / "run"
+    )  # how many at a time is no part of what a run is
 
 
-def test_all_lanes_bad_stops_the_sweep(tmp_path):
+def test_all_trials_bad_stops_the_sweep(tmp_path):
     with pytest.raises(RunStopped, match=r"5 steps in a row"):
-        loop.train_and_evaluate(small(sweep__learning_rate=(1e29, 1e30), train__max_skipped_in_a_row=5), tmp_path / "run")
+        loop.train_and_evaluate(
+            small(sweep__learning_rate=(1e29, 1e30), train__max_skipped_in_a_row=5),
+            tmp_path / "run",
+        )
 
 
-def test_a_lane_missing_from_the_workdir_costs_the_others_nothing(swept, tmp_path):
+def test_a_trial_missing_from_the_workdir_costs_the_others_nothing(swept, tmp_path):
     copy = shutil.copytree(swept[0], tmp_path / "copy")
-    shutil.rmtree(copy / "lanes" / NAMES[2] / "checkpoints")
+    shutil.rmtree(copy / "trials" / NAMES[2] / "checkpoints")
     with pytest.raises(InputError, match="no checkpoint of the same step"):
         loop.train_and_evaluate(small(**TWO_BY_TWO), copy)
-    assert {path.name for path in (copy / "lanes" / NAMES[1] / "checkpoints").iterdir()} == {"20", "40"}
+    assert {path.name for path in (copy / "trials" / NAMES[1] / "checkpoints").iterdir()} == {
+        "20",
+        "40",
+    }

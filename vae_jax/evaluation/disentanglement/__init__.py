@@ -7,8 +7,18 @@ differs, its docstring says how. Codes are [N, D], factors integers [N, F]; `see
 from vae_jax.evaluation.disentanglement.aggregate import mig_chen
 from vae_jax.evaluation.disentanglement.agreement import udr
 from vae_jax.evaluation.disentanglement.fixed_factor import beta_vae_score, factor_vae_score
-from vae_jax.evaluation.disentanglement.information import mig_locatello, modularity, mutual_information
-from vae_jax.evaluation.disentanglement.predictors import boosted_trees, dci, explicitness, random_forest, sap
+from vae_jax.evaluation.disentanglement.information import (
+    mig_locatello,
+    modularity,
+    mutual_information,
+)
+from vae_jax.evaluation.disentanglement.predictors import (
+    boosted_trees,
+    dci,
+    explicitness,
+    random_forest,
+    sap,
+)
 from vae_jax.evaluation.disentanglement.robustness import irs
 from vae_jax.evaluation.disentanglement.summary import all_metrics
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from vae_jax.errors import InputError, check_range
 from vae_jax.evaluation.disentanglement.information import gap
-from vae_jax.evaluation.disentanglement.inputs import Seed, checked, drawn, finite
+from vae_jax.evaluation.disentanglement.inputs import Seed, finite, sample_indices, validate_codes
 from vae_jax.types import Array
 
 MAX_LOGVAR = 50.0  # beyond it float32 does not hold the ratio of two densities
@@ -49,7 +49,7 @@ def mig_chen(
       InputError: the factors aren't a full grid, or a log-variance is beyond +-50.
     """
     check_range("num_samples", num_samples, 1)
-    mean, factors = checked(mean, factors)
+    mean, factors = validate_codes(mean, factors)
     logvar = finite("logvar", logvar)
     _check_grid(factors)
     _check_logvar(logvar, mean.shape)
@@ -62,21 +62,34 @@ def mig_chen(
 
     marginal, information = entropy(slice(None)), []
     for column in factors[:, which].T:
-        conditional = np.mean([entropy(column == value) for value in range(column.max() + 1)], axis=0)
+        conditional = np.mean(
+            [entropy(column == value) for value in range(column.max() + 1)], axis=0
+        )
         information.append(np.maximum(marginal - conditional, 0))
     sizes = factors[:, which].max(axis=0) + 1
     return gap(np.stack(information, axis=1), np.log(sizes))
 
 
-def _entropy(mean: np.ndarray, logvar: np.ndarray, noise: np.ndarray, num_samples: int, rng: np.random.Generator) -> np.ndarray:
+def _entropy(
+    mean: np.ndarray,
+    logvar: np.ndarray,
+    noise: np.ndarray,
+    num_samples: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """-E[ln q(z_j)] in nats, [D], of the mixture of the Gaussians [N, D], from samples made with the noise [N, D]."""
-    which = drawn(len(mean), num_samples, rng)
+    which = sample_indices(len(mean), num_samples, rng)
     noise = noise[which]
     z = mean[which] + np.exp(0.5 * logvar[which]) * noise
     # Relative to the density of the sample's own component, whose term becomes 1: the sum neither vanishes nor overflows.
     own = -0.5 * np.square(noise) - 0.5 * logvar[which]
     total = _sum_of_densities(*(np.float32(values.T) for values in (z, own, mean, logvar)))
-    log_q = np.log(np.asarray(total, np.float64)) + own.T - math.log(len(mean)) - 0.5 * math.log(2 * math.pi)
+    log_q = (
+        np.log(np.asarray(total, np.float64))
+        + own.T
+        - math.log(len(mean))
+        - 0.5 * math.log(2 * math.pi)
+    )
     return -log_q.mean(axis=1)
 
 
@@ -84,13 +97,18 @@ def _entropy(mean: np.ndarray, logvar: np.ndarray, noise: np.ndarray, num_sample
 def _sum_of_densities(z: Array, own: Array, mean: Array, logvar: Array) -> Array:
     """sum_n exp(-(z - mean_n)^2 / (2 var_n) - logvar_n / 2 - own), [D, S], of samples [D, S] and components [D, N]."""
     rest = ((0, 0), (0, -mean.shape[1] % _BLOCK))
-    padded = jnp.pad(mean, rest), jnp.pad(logvar, rest, constant_values=jnp.inf)  # of no density anywhere
+    padded = (
+        jnp.pad(mean, rest),
+        jnp.pad(logvar, rest, constant_values=jnp.inf),
+    )  # of no density anywhere
     blocks = [values.reshape(len(values), -1, _BLOCK).swapaxes(0, 1) for values in padded]
 
     def add(total: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
         mean, logvar = (values[:, None, :] for values in block)
         scaled = (z[:, :, None] - mean) * jnp.exp(-0.5 * logvar)
-        return total + jnp.exp(-0.5 * (jnp.square(scaled) + logvar) - own[:, :, None]).sum(axis=-1), None
+        return total + jnp.exp(-0.5 * (jnp.square(scaled) + logvar) - own[:, :, None]).sum(
+            axis=-1
+        ), None
 
     return jax.lax.scan(add, jnp.zeros_like(z), blocks)[0]
 
@@ -111,7 +129,9 @@ def _check_logvar(logvar: np.ndarray, shape: tuple[int, ...]) -> None:
     if logvar.shape != shape:
         raise InputError(f"logvar: shape {logvar.shape}, must be that of the mean, {shape}")
     if np.abs(logvar).max() > MAX_LOGVAR:
-        raise InputError(f"logvar: greatest magnitude {np.abs(logvar).max():g}, must be at most {MAX_LOGVAR:g}")
+        raise InputError(
+            f"logvar: greatest magnitude {np.abs(logvar).max():g}, must be at most {MAX_LOGVAR:g}"
+        )
 
 
 def _checked_which(which: Sequence[int], num_factors: int) -> list[int]:

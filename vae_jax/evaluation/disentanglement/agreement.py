@@ -26,7 +26,7 @@ def udr(
 
         UDR_ij = (mean_b max_a R_ab^2 / sum_a R_ab + mean_a max_b R_ab^2 / sum_b R_ab) / 2,    UDR_i = median_{j != i} UDR_ji.
 
-    R_ab is |Spearman's rank correlation| or the |coefficient| of z_a in Lasso's prediction of z_b, codes standardised and
+    R_ab is |Spearman's rank correlation| or the |coefficient| of z_a in Lasso's prediction of z_b, codes standardized and
     those of a low KL set to 0. Duan et al., 2020, https://arxiv.org/abs/1905.12614, as in their code in disentanglement_lib:
     two means, where the paper divides the sum of both by d_a + d_b, which differs if the numbers of informative codes do;
     and the median is over the models from which model i is predicted. A pair of models without any informative code, or
@@ -41,13 +41,17 @@ def udr(
     """
     check_choice("method", method, ("lasso", "spearman"))
     codes, informative = _checked_models(codes, kls, min_kl)
-    codes = [_standardised(z) * mask for z, mask in zip(codes, informative, strict=True)]
+    codes = [_standardized(z) * mask for z, mask in zip(codes, informative, strict=True)]
     if method == "spearman":
-        codes = [_standardised(rankdata(z, axis=0)) for z in codes]
+        codes = [_standardized(rankdata(z, axis=0)) for z in codes]
     scores = np.zeros((len(codes), len(codes)))
     for i, j in np.ndindex(scores.shape):
         if i != j:
-            relation = _lasso(codes[i], codes[j], alpha) if method == "lasso" else np.abs(codes[i].T @ codes[j]) / len(codes[i])
+            relation = (
+                _lasso(codes[i], codes[j], alpha)
+                if method == "lasso"
+                else np.abs(codes[i].T @ codes[j]) / len(codes[i])
+            )
             scores[i, j] = relative_strength(relation[informative[i]][:, informative[j]])
     return np.array([np.median(np.delete(scores[:, i], i)) for i in range(len(codes))])
 
@@ -70,7 +74,7 @@ def _lasso(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
     return np.abs(coefficients.reshape(y.shape[1], x.shape[1])).T
 
 
-def _standardised(z: np.ndarray) -> np.ndarray:
+def _standardized(z: np.ndarray) -> np.ndarray:
     """Mean 0 and variance 1 of each column; 0 where it is constant."""
     varies = np.ptp(z, axis=0) > 0
     return np.where(varies, (z - z.mean(axis=0)) / np.where(varies, z.std(axis=0), 1), 0)
@@ -81,12 +85,18 @@ def _checked_models(
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The codes as float64, and which of them are informative, [D_m]."""
     if len(codes) < 2 or len(kls) != len(codes):
-        raise InputError(f"{len(codes)} arrays of codes and {len(kls)} of KLs: must be as many, and at least two")
+        raise InputError(
+            f"{len(codes)} arrays of codes and {len(kls)} of KLs: must be as many, and at least two"
+        )
     codes = [finite(f"codes of model {m}", z) for m, z in enumerate(codes)]
     kls = [np.asarray(kl, np.float64) for kl in kls]
     for m, (z, kl) in enumerate(zip(codes, kls, strict=True)):
         if len(z) != len(codes[0]):
-            raise InputError(f"codes of model {m}: {len(z)} examples, must be the same {len(codes[0])} as of model 0")
+            raise InputError(
+                f"codes of model {m}: {len(z)} examples, must be the same {len(codes[0])} as of model 0"
+            )
         if kl.shape != z.shape[1:] or not np.isfinite(kl).all():
-            raise InputError(f"KLs of model {m}: must be {z.shape[1]} finite numbers, one for each code")
+            raise InputError(
+                f"KLs of model {m}: must be {z.shape[1]} finite numbers, one for each code"
+            )
     return codes, [kl > min_kl for kl in kls]

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from vae_jax.errors import check_range
-from vae_jax.evaluation.disentanglement.inputs import ByValue, Seed, checked
+from vae_jax.evaluation.disentanglement.inputs import ByValue, Seed, validate_codes
 
 _CHUNK = 500  # batches at a time, for memory
 
@@ -42,14 +42,16 @@ def beta_vae_score(
       seed: of all draws.
     """
     _check_counts(num_train, num_eval, num_pairs)
-    codes, factors = checked(codes, factors, per_value=2)
+    codes, factors = validate_codes(codes, factors, per_value=2)
     if factors.shape[1] == 1:
         return 1.0  # there is nothing else to answer
     rng, by_value = np.random.default_rng(seed), ByValue.of(factors)
     x, y = _difference_points(codes, by_value, num_train + num_eval, num_pairs, rng)
     if len(np.unique(y[:num_train])) == 1:
         return float(np.mean(y[num_train:] == y[0]))
-    classifier = OneVsRestClassifier(LogisticRegression(max_iter=1000)).fit(x[:num_train], y[:num_train])
+    classifier = OneVsRestClassifier(LogisticRegression(max_iter=1000)).fit(
+        x[:num_train], y[:num_train]
+    )
     return float(classifier.score(x[num_train:], y[num_train:]))
 
 
@@ -84,7 +86,7 @@ def factor_vae_score(
       seed: of all draws.
     """
     _check_counts(num_train, num_eval, batch_size)
-    codes, factors = checked(codes, factors, per_value=2)
+    codes, factors = validate_codes(codes, factors, per_value=2)
     stddev = codes.std(axis=0, ddof=1)
     active = (stddev >= min_stddev) & (np.ptp(codes, axis=0) > 0)
     if not active.any():
@@ -122,7 +124,9 @@ def _votes(
     for begin in range(0, num, _CHUNK):
         fixed = k[begin : begin + _CHUNK, None]
         one = np.broadcast_to(rng.integers(n, size=(len(fixed), 1)), (len(fixed), batch_size))
-        d[begin : begin + _CHUNK] = codes[by_value.alike(one, fixed, rng)].var(axis=1).argmin(axis=1)
+        d[begin : begin + _CHUNK] = (
+            codes[by_value.alike(one, fixed, rng)].var(axis=1).argmin(axis=1)
+        )
     return d, k
 
 

@@ -3,13 +3,18 @@
 import numpy as np
 
 from vae_jax.errors import check_range
-from vae_jax.evaluation.disentanglement.inputs import Seed, checked, drawn
+from vae_jax.evaluation.disentanglement.inputs import Seed, sample_indices, validate_codes
 
 NUM_BINS = 20
 
 
 def mig_locatello(
-    codes: np.ndarray, factors: np.ndarray, *, num_points: int = 10_000, num_bins: int = NUM_BINS, seed: Seed = 0
+    codes: np.ndarray,
+    factors: np.ndarray,
+    *,
+    num_points: int = 10_000,
+    num_bins: int = NUM_BINS,
+    seed: Seed = 0,
 ) -> float:
     """Mutual information gap of codes in bins, of disentanglement_lib.
 
@@ -34,7 +39,12 @@ def mig_locatello(
 
 
 def modularity(
-    codes: np.ndarray, factors: np.ndarray, *, num_points: int = 10_000, num_bins: int = NUM_BINS, seed: Seed = 0
+    codes: np.ndarray,
+    factors: np.ndarray,
+    *,
+    num_points: int = 10_000,
+    num_bins: int = NUM_BINS,
+    seed: Seed = 0,
 ) -> float:
     """Modularity: whether each code has information on one factor only.
 
@@ -49,13 +59,20 @@ def modularity(
     return modularity_of(mutual_information(codes, factors, num_bins=num_bins))
 
 
-def mutual_information(codes: np.ndarray, factors: np.ndarray, *, num_bins: int = NUM_BINS) -> np.ndarray:
+def mutual_information(
+    codes: np.ndarray, factors: np.ndarray, *, num_bins: int = NUM_BINS
+) -> np.ndarray:
     """I_jk in nats, [D, F], of the codes [N, D] in bins and the factors [N, F], from the counts of each pair of values.
 
     I(a; b) = sum_ab p(a, b) ln(p(a, b) / (p(a) p(b))).
     """
-    codes, factors = checked(codes, factors)
-    return np.array([[_information(code, factor) for factor in factors.T] for code in binned(codes, num_bins).T])
+    codes, factors = validate_codes(codes, factors)
+    return np.array(
+        [
+            [_information(code, factor) for factor in factors.T]
+            for code in discretize(codes, num_bins).T
+        ]
+    )
 
 
 def entropies(factors: np.ndarray) -> np.ndarray:
@@ -65,7 +82,9 @@ def entropies(factors: np.ndarray) -> np.ndarray:
 
 def gap(information: np.ndarray, entropy: np.ndarray) -> float:
     """mean_k (I_(1)k - I_(2)k) / H_k of a table I_jk [D, F] and the entropies [F]."""
-    ascending = np.sort(np.pad(information, ((1, 0), (0, 0))), axis=0)  # information is not negative: 0 is never above a code
+    ascending = np.sort(
+        np.pad(information, ((1, 0), (0, 0))), axis=0
+    )  # information is not negative: 0 is never above a code
     return float(np.mean((ascending[-1] - ascending[-2]) / entropy))
 
 
@@ -74,11 +93,13 @@ def modularity_of(information: np.ndarray) -> float:
     squared = np.square(information)
     most = squared.max(axis=1)
     informative = most > 0
-    rest = (squared.sum(axis=1) - most) / (np.where(informative, most, 1) * max(1, squared.shape[1] - 1))
+    rest = (squared.sum(axis=1) - most) / (
+        np.where(informative, most, 1) * max(1, squared.shape[1] - 1)
+    )
     return float(np.mean(np.where(informative, 1 - rest, 0)))
 
 
-def binned(values: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
+def discretize(values: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
     """The bin 0..num_bins - 1 of each value [N, D], in bins of equal width between the least and the greatest of its column."""
     return np.stack([_binned(column, num_bins) for column in values.T], axis=1)
 
@@ -88,9 +109,9 @@ def _sampled(
 ) -> tuple[np.ndarray, np.ndarray]:
     check_range("num_points", num_points, 2)
     check_range("num_bins", num_bins, 2)
-    codes, factors = checked(codes, factors)
-    which = drawn(len(codes), num_points, np.random.default_rng(seed))
-    return checked(codes[which], factors[which])
+    codes, factors = validate_codes(codes, factors)
+    which = sample_indices(len(codes), num_points, np.random.default_rng(seed))
+    return validate_codes(codes[which], factors[which])
 
 
 def _binned(column: np.ndarray, num_bins: int) -> np.ndarray:

@@ -10,7 +10,9 @@ from vae_jax.errors import InputError
 Seed = int | np.random.Generator
 
 
-def checked(codes: np.ndarray, factors: np.ndarray, *, per_value: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def validate_codes(
+    codes: np.ndarray, factors: np.ndarray, *, per_value: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """The codes as float64 [N, D] and the factors as classes 0..S_k - 1, int64 [N, F].
 
     Args:
@@ -25,9 +27,13 @@ def checked(codes: np.ndarray, factors: np.ndarray, *, per_value: int = 1) -> tu
     codes = finite("codes", codes)
     factors = np.asarray(factors)
     if factors.ndim != 2 or len(factors) != len(codes) or not factors.shape[1]:
-        raise InputError(f"factors: shape {factors.shape}, must be [N, F] with the N = {len(codes)} of the codes")
+        raise InputError(
+            f"factors: shape {factors.shape}, must be [N, F] with the N = {len(codes)} of the codes"
+        )
     if not np.issubdtype(factors.dtype, np.integer):
-        raise InputError(f"factors: dtype {factors.dtype}, must be integers, the class of each factor")
+        raise InputError(
+            f"factors: dtype {factors.dtype}, must be integers, the class of each factor"
+        )
     columns = [_ranks(k, column, per_value) for k, column in enumerate(factors.T)]
     return codes, np.stack(columns, axis=1)
 
@@ -35,23 +41,29 @@ def checked(codes: np.ndarray, factors: np.ndarray, *, per_value: int = 1) -> tu
 def finite(name: str, values: np.ndarray) -> np.ndarray:
     """The values as float64 [N, D], N >= 2 and D >= 1, or InputError."""
     values = np.asarray(values)
-    real = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer))  # numpy doesn't know bfloat16
+    real = any(
+        jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer)
+    )  # numpy doesn't know bfloat16
     if values.ndim != 2 or not values.shape[1] or not real:
         raise InputError(f"{name}: shape {values.shape} of {values.dtype}, must be numbers [N, D]")
     if len(values) < 2:
         raise InputError(f"{name}: {len(values)} examples, must be at least 2")
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
-        raise InputError(f"{name}: {np.sum(~np.isfinite(values))} of {values.size} numbers are not finite")
+        raise InputError(
+            f"{name}: {np.sum(~np.isfinite(values))} of {values.size} numbers are not finite"
+        )
     return values
 
 
-def drawn(n: int, most: int, rng: np.random.Generator) -> np.ndarray:
+def sample_indices(n: int, most: int, rng: np.random.Generator) -> np.ndarray:
     """At most `most` of the examples 0..n - 1, drawn without replacement."""
     return rng.permutation(n)[:most]
 
 
-def split(n: int, num_train: int, num_eval: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def split(
+    n: int, num_train: int, num_eval: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Disjoint random examples to train on and to evaluate on, in the same proportion where there are fewer than asked for."""
     order = rng.permutation(n)
     if n < num_train + num_eval:
@@ -78,9 +90,16 @@ class ByValue:
         """The index of the classes [N, F]."""
         size = factors.max() + 1
         count = np.stack([np.bincount(column, minlength=size) for column in factors.T])
-        return cls(factors, np.argsort(factors.T, axis=1, kind="stable"), np.cumsum(count, axis=1) - count, count)
+        return cls(
+            factors,
+            np.argsort(factors.T, axis=1, kind="stable"),
+            np.cumsum(count, axis=1) - count,
+            count,
+        )
 
-    def alike(self, example: np.ndarray, factor: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def alike(
+        self, example: np.ndarray, factor: np.ndarray, rng: np.random.Generator
+    ) -> np.ndarray:
         """For each example a random one, drawn with replacement, with the same value of the given factor."""
         value = self.factors[example, factor]
         within = (rng.random(example.shape) * self.count[factor, value]).astype(np.int64)

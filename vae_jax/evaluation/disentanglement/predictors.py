@@ -11,11 +11,13 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation.disentanglement.inputs import Seed, checked, sklearn_seed, split
+from vae_jax.evaluation.disentanglement.inputs import Seed, sklearn_seed, split, validate_codes
 
 MIN_EXAMPLES = 10  # below this nothing is left to fit and to score on
 
-Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # codes and factors to train on, codes and factors to score on
+Split = tuple[
+    np.ndarray, np.ndarray, np.ndarray, np.ndarray
+]  # codes and factors to train on, codes and factors to score on
 
 
 def random_forest(seed: int) -> RandomForestClassifier:
@@ -23,7 +25,9 @@ def random_forest(seed: int) -> RandomForestClassifier:
 
     Small leaves would give every code of noise a share of the importance, as a forest of full depth does.
     """
-    return RandomForestClassifier(30, max_features=None, max_depth=8, min_samples_leaf=20, random_state=seed)
+    return RandomForestClassifier(
+        30, max_features=None, max_depth=8, min_samples_leaf=20, random_state=seed
+    )
 
 
 def boosted_trees(seed: int) -> GradientBoostingClassifier:
@@ -96,7 +100,14 @@ def concentration(importance: np.ndarray) -> float:
     return float(np.sum(rows[:, 0] / total * (1 - entropy)))
 
 
-def sap(codes: np.ndarray, factors: np.ndarray, *, num_train: int = 10_000, num_eval: int = 5_000, seed: Seed = 0) -> float:
+def sap(
+    codes: np.ndarray,
+    factors: np.ndarray,
+    *,
+    num_train: int = 10_000,
+    num_eval: int = 5_000,
+    seed: Seed = 0,
+) -> float:
     """Separated attribute predictability (SAP).
 
     With S_jk the accuracy, on examples of its own, with which code j alone tells factor k, and S_(1)k, S_(2)k the two
@@ -115,7 +126,9 @@ def sap(codes: np.ndarray, factors: np.ndarray, *, num_train: int = 10_000, num_
         x, x_eval = (np.pad(values, ((0, 0), (0, 1))) for values in (x, x_eval))
     state, accuracy = sklearn_seed(rng), np.zeros((x.shape[1], y.shape[1]))
     for j, k in np.ndindex(accuracy.shape):
-        machine = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=state).fit(x[:, [j]], y[:, k])
+        machine = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=state).fit(
+            x[:, [j]], y[:, k]
+        )
         accuracy[j, k] = machine.score(x_eval[:, [j]], y_eval[:, k])
     ascending = np.sort(accuracy, axis=0)
     return float(np.mean(ascending[-1] - ascending[-2]))
@@ -137,7 +150,7 @@ def explicitness(
         explicitness = mean_k mean_v A_kv,
 
     0.5 at chance. Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312; as in disentanglement_lib codes are
-    standardised, and the probabilities of the values sum to one. Values that don't occur in the examples scored are left out.
+    standardized, and the probabilities of the values sum to one. Values that don't occur in the examples scored are left out.
 
     Args:
       codes: [N, D].
@@ -158,17 +171,27 @@ def explicitness(
         regression = LogisticRegression(max_iter=1000)
         fitted = (OneVsRestClassifier(regression) if one_vs_rest else regression).fit(x, y[:, k])
         probability = fitted.predict_proba(x_eval)
-        hits = [(y_eval[:, k] == value, probability[:, v]) for v, value in enumerate(fitted.classes_)]
-        areas.append(np.mean([roc_auc_score(hit, score) for hit, score in hits if 0 < hit.sum() < len(hit)]))
+        hits = [
+            (y_eval[:, k] == value, probability[:, v]) for v, value in enumerate(fitted.classes_)
+        ]
+        areas.append(
+            np.mean([roc_auc_score(hit, score) for hit, score in hits if 0 < hit.sum() < len(hit)])
+        )
     return float(np.mean(areas))
 
 
-def _split(codes: np.ndarray, factors: np.ndarray, num_train: int, num_eval: int, rng: np.random.Generator) -> Split:
-    codes, factors = checked(codes, factors)
+def _split(
+    codes: np.ndarray, factors: np.ndarray, num_train: int, num_eval: int, rng: np.random.Generator
+) -> Split:
+    codes, factors = validate_codes(codes, factors)
     if len(codes) < MIN_EXAMPLES or min(num_train, num_eval) < 2:
-        raise InputError(f"{len(codes)} examples, {num_train} to train on, {num_eval} to score on: too few")
+        raise InputError(
+            f"{len(codes)} examples, {num_train} to train on, {num_eval} to score on: too few"
+        )
     train, rest = split(len(codes), num_train, num_eval, rng)
     for name, part in (("train on", factors[train]), ("score on", factors[rest])):
         if (part == part[0]).all(axis=0).any():
-            raise InputError(f"{len(part)} examples to {name}: a factor has one value in all of them; give more")
+            raise InputError(
+                f"{len(part)} examples to {name}: a factor has one value in all of them; give more"
+            )
     return codes[train], factors[train], codes[rest], factors[rest]

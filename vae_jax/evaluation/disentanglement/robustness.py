@@ -3,8 +3,8 @@
 import numpy as np
 
 from vae_jax.errors import check_range
-from vae_jax.evaluation.disentanglement.information import NUM_BINS, binned
-from vae_jax.evaluation.disentanglement.inputs import Seed, checked, drawn
+from vae_jax.evaluation.disentanglement.information import NUM_BINS, discretize
+from vae_jax.evaluation.disentanglement.inputs import Seed, sample_indices, validate_codes
 
 
 def irs(
@@ -36,9 +36,9 @@ def irs(
     check_range("num_points", num_points, 2)
     check_range("num_bins", num_bins, 2)
     check_range("quantile", quantile, 0, 1)
-    codes, factors = checked(codes, factors)
-    which = drawn(len(codes), num_points, np.random.default_rng(seed))
-    codes, groups = codes[which], binned(factors[which], num_bins)
+    codes, factors = validate_codes(codes, factors)
+    which = sample_indices(len(codes), num_points, np.random.default_rng(seed))
+    codes, groups = codes[which], discretize(factors[which], num_bins)
     codes = codes[:, np.ptp(codes, axis=0) > 0]
     if not codes.shape[1]:
         return 0.0
@@ -50,4 +50,6 @@ def irs(
 def _deviations(codes: np.ndarray, group: np.ndarray, quantile: float) -> np.ndarray:
     """mean_v Q(|z_j - E[z_j | v]|), [D], over the groups v."""
     members = [codes[group == v] for v in np.unique(group)]
-    return np.mean([np.quantile(np.abs(z - z.mean(axis=0)), quantile, axis=0) for z in members], axis=0)
+    return np.mean(
+        [np.quantile(np.abs(z - z.mean(axis=0)), quantile, axis=0) for z in members], axis=0
+    )

@@ -4,7 +4,12 @@ from vae_jax.experiment.builders.choices import check_names
 from vae_jax.experiment.builders.compatibility import check_fits
 from vae_jax.experiment.builders.data import build_anomalies, build_data
 from vae_jax.experiment.builders.lookup import is_on
-from vae_jax.experiment.builders.loss import CORRUPTIONS, build_corruption, build_loss, build_post_update
+from vae_jax.experiment.builders.loss import (
+    CORRUPTIONS,
+    build_corruption,
+    build_loss,
+    build_post_update,
+)
 from vae_jax.experiment.builders.model import build_model
 from vae_jax.experiment.builders.optimizer import build_optimizer
 

@@ -22,7 +22,21 @@ def _all_but(names: Collection[str], *left_out: str) -> tuple[str, ...]:
     return tuple(name for name in names if name not in left_out)
 
 
-BOUNDS = ("elbo", "iwae", "stl", "dreg", "miwae", "piwae", "ciwae", "renyi", "beta_tc", "factor", "dip", "info", "m2")
+BOUNDS = (
+    "elbo",
+    "iwae",
+    "stl",
+    "dreg",
+    "miwae",
+    "piwae",
+    "ciwae",
+    "renyi",
+    "beta_tc",
+    "factor",
+    "dip",
+    "info",
+    "m2",
+)
 OF_ONE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
 WEIGHTED = ("iwae", "stl", "dreg", "miwae", "piwae", "ciwae", "renyi", "m2")
 
@@ -40,7 +54,12 @@ FITS = (
         "it needs the mean and variance of each latent",
     ),
     Fit(
-        *("objective.name", ("stl", "dreg"), "model.posterior", _all_but(parts.POSTERIORS, "deterministic", "gumbel_softmax")),
+        *(
+            "objective.name",
+            ("stl", "dreg"),
+            "model.posterior",
+            _all_but(parts.POSTERIORS, "deterministic", "gumbel_softmax"),
+        ),
         "it needs draws that move with the parameters of q, and one-hot ones don't",
     ),
     Fit(
@@ -48,15 +67,33 @@ FITS = (
         "it gives encoder and prior separate gradients, and that prior is made of the encoder",
     ),
     Fit(
-        *("objective.name", ("factor",), "model.posterior", _all_but(parts.POSTERIORS, "deterministic", "gumbel_softmax")),
+        *(
+            "objective.name",
+            ("factor",),
+            "model.posterior",
+            _all_but(parts.POSTERIORS, "deterministic", "gumbel_softmax"),
+        ),
         "it shuffles each entry of z on its own, and one-hot codes would not stay one-hot",
     ),
     Fit(
-        *("objective.name", WEIGHTED, "model.likelihood", _all_but(parts.LIKELIHOODS, "optimal_gaussian")),
+        *(
+            "objective.name",
+            WEIGHTED,
+            "model.likelihood",
+            _all_but(parts.LIKELIHOODS, "optimal_gaussian"),
+        ),
         "it weighs draws or classes, and the optimal sigma is that of all of them alike",
     ),
-    Fit("objective.name", ("m2",), "model.kind", ("vae", "hierarchical"), "codes are chosen by the encoder, not drawn"),
-    Fit("objective.name", ("m2",), "model.conditioning", ("label",), "it sums over the classes of y"),
+    Fit(
+        "objective.name",
+        ("m2",),
+        "model.kind",
+        ("vae", "hierarchical"),
+        "codes are chosen by the encoder, not drawn",
+    ),
+    Fit(
+        "objective.name", ("m2",), "model.conditioning", ("label",), "it sums over the classes of y"
+    ),
     Fit("objective.name", ("vq",), "model.kind", ("vq",), "it is the loss of a codebook"),
     Fit(
         *("model.posterior", ("gumbel_softmax",), "model.prior", ("uniform",)),
@@ -74,12 +111,44 @@ FITS = (
         *("model.kind", ("vq",), "objective.name", ("vq",)),
         "codes are chosen by the encoder, not drawn",
     ),
-    Fit("model.kind", ("vq", "hierarchical"), "model.posterior", ("diag_gaussian",), "the model has a posterior of its own"),
-    Fit("model.kind", ("vq", "hierarchical"), "model.prior", ("standard_normal",), "the model has a prior of its own"),
-    Fit("model.kind", ("hierarchical",), "model.condition_prior", (False,), "its prior is always given y"),
-    Fit("model.network", ("resnet",), "model.kind", ("vq",), "it is the network of codes on a grid"),
-    Fit("model.kind", ("vq",), "model.network", ("mlp", "resnet"), "its decoder is given the vectors of codes on a grid"),
-    Fit("model.kind", ("hierarchical",), "model.network", ("mlp", "conv"), "its networks are ladders of vectors or of maps"),
+    Fit(
+        "model.kind",
+        ("vq", "hierarchical"),
+        "model.posterior",
+        ("diag_gaussian",),
+        "the model has a posterior of its own",
+    ),
+    Fit(
+        "model.kind",
+        ("vq", "hierarchical"),
+        "model.prior",
+        ("standard_normal",),
+        "the model has a prior of its own",
+    ),
+    Fit(
+        "model.kind",
+        ("hierarchical",),
+        "model.condition_prior",
+        (False,),
+        "its prior is always given y",
+    ),
+    Fit(
+        "model.network", ("resnet",), "model.kind", ("vq",), "it is the network of codes on a grid"
+    ),
+    Fit(
+        "model.kind",
+        ("vq",),
+        "model.network",
+        ("mlp", "resnet"),
+        "its decoder is given the vectors of codes on a grid",
+    ),
+    Fit(
+        "model.kind",
+        ("hierarchical",),
+        "model.network",
+        ("mlp", "conv"),
+        "its networks are ladders of vectors or of maps",
+    ),
 )
 
 
@@ -101,8 +170,14 @@ def _check_condition_prior(config: Config) -> None:
     unconditional = c.kind == "vae" and c.prior in ("standard_normal", "vamp", "uniform")
     unconditional |= c.kind == "vq" and config.codes.prior == "uniform"
     if c.condition_prior and unconditional:
-        name = f"config.codes.prior = {config.codes.prior!r}" if c.kind == "vq" else f"config.model.prior = {c.prior!r}"
-        raise InputError(f"config.model.condition_prior = True: {name} has nothing that y could change")
+        name = (
+            f"config.codes.prior = {config.codes.prior!r}"
+            if c.kind == "vq"
+            else f"config.model.prior = {c.prior!r}"
+        )
+        raise InputError(
+            f"config.model.condition_prior = True: {name} has nothing that y could change"
+        )
 
 
 def _check_free_bits(config: Config) -> None:
@@ -112,9 +187,15 @@ def _check_free_bits(config: Config) -> None:
         ("diag_gaussian", "diag_gaussian"),
         ("gumbel_softmax", "uniform"),
     )
-    given = [name for name in ("free_bits", "layer_free_bits", "kl_balancing") if getattr(config.objective, name)]
+    given = [
+        name
+        for name in ("free_bits", "layer_free_bits", "kl_balancing")
+        if getattr(config.objective, name)
+    ]
     if len(given) > 1:
-        raise InputError(f"config.objective.{given[0]}, {given[1]}: each replaces the rate by another; give one of them")
+        raise InputError(
+            f"config.objective.{given[0]}, {given[1]}: each replaces the rate by another; give one of them"
+        )
     for field in given:
         value = getattr(config.objective, field)
         if not has_terms:

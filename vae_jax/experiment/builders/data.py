@@ -22,7 +22,12 @@ logger = logging.getLogger(__name__)
 def build_data(config: Config) -> Dataset:
     """The data set, checked against batch size, likelihood and conditioning."""
     c = config.data
-    options = {"binarization": c.binarization, "valid_fraction": c.valid_fraction, "streaming": c.streaming, "values": c.values}
+    options = {
+        "binarization": c.binarization,
+        "valid_fraction": c.valid_fraction,
+        "streaming": c.streaming,
+        "values": c.values,
+    }
     dataset = data_lib.load(c.name, dir=c.dir, path=c.path, **options)
     dataset = dataset if c.leave_out < 0 else without_class(dataset, c.leave_out)
     batch_size = config.train.batch_size
@@ -41,16 +46,24 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
     The other data are prepared as the config's own. InputError where they can't be had, or can't be compared.
     """
     c, other = config.data, config.evaluation.anomaly
-    options = {"binarization": c.binarization, "valid_fraction": c.valid_fraction, "values": c.values}
+    options = {
+        "binarization": c.binarization,
+        "valid_fraction": c.valid_fraction,
+        "values": c.values,
+    }
     if not other:
         if c.leave_out < 0:
-            raise InputError("config.evaluation.anomaly = '': name other data, or leave a class out with config.data.leave_out")
+            raise InputError(
+                "config.evaluation.anomaly = '': name other data, or leave a class out with config.data.leave_out"
+            )
         everything = data_lib.load(c.name, dir=c.dir, path=c.path, **options)
         return f"class {c.leave_out} of {c.name}", of_class(everything, c.leave_out)
     is_file = other.endswith(".npz") or "/" in other
     given = {"name": "npz", "path": other} if is_file else {"name": other, "path": c.path}
     try:
-        return (pathlib.Path(other).stem if is_file else other), data_lib.load(dir=c.dir, **given, **options).test
+        return (pathlib.Path(other).stem if is_file else other), data_lib.load(
+            dir=c.dir, **given, **options
+        ).test
     except InputError as error:
         raise InputError(f"config.evaluation.anomaly = {other!r}: {error}") from error
 
@@ -66,11 +79,15 @@ def _check_values(config: Config, dataset: Dataset) -> None:
             f"has {value_range[0]:g} to {value_range[1]:g}; scale the data, store them as integers 0 to 255, or take 'gaussian'"
         )
     if likelihood.integers and preparation["values"] != "counts":
-        raise InputError(f"config.model.likelihood = {name!r}: needs counts; take --config.data.values=counts")
+        raise InputError(
+            f"config.model.likelihood = {name!r}: needs counts; take --config.data.values=counts"
+        )
     levels = preparation["levels"]
     if likelihood.levels and (not levels or (likelihood.levels - 1) % (levels - 1)):
         steps = f"{levels} equally spaced values" if levels else "values that lie on no grid"
-        fitting = f"config.model.levels = {levels}" if levels else "a likelihood of continuous values"
+        fitting = (
+            f"config.model.levels = {levels}" if levels else "a likelihood of continuous values"
+        )
         raise InputError(
             f"config.model.levels = {likelihood.levels}: {dataset.name} has {steps}, of which likelihood {name!r} would have "
             f"none or not all; take {fitting}"
@@ -79,7 +96,7 @@ def _check_values(config: Config, dataset: Dataset) -> None:
         _check_table(config, dataset)
     if likelihood.binary and not preparation["binary"]:
         logger.warning(
-            "config.data.binarization = 'none': a %s likelihood of values between 0 and 1 is not a normalised density; its "
+            "config.data.binarization = 'none': a %s likelihood of values between 0 and 1 is not a normalized density; its "
             "ELBO compares with no other (binarize, or take 'gaussian')",
             name,
         )
@@ -92,7 +109,9 @@ def _check_table(config: Config, dataset: Dataset) -> None:
             try:
                 check_table(config.model.columns, np.asarray(source.images) * source.scale)
             except InputError as error:
-                raise InputError(f"config.model.{error}; tables are read as floats, or with data.values = 'counts'") from error
+                raise InputError(
+                    f"config.model.{error}; tables are read as floats, or with data.values = 'counts'"
+                ) from error
 
 
 def _check_labels(config: Config, dataset: Dataset) -> None:
@@ -102,11 +121,15 @@ def _check_labels(config: Config, dataset: Dataset) -> None:
         return
     splits = [_labels(source) for source in (dataset.train, dataset.valid, dataset.test)]
     if any(y is None for y in splits):
-        raise InputError(f"config.model.conditioning = {conditioning!r}: {dataset.name} has no labels, or not in every split")
+        raise InputError(
+            f"config.model.conditioning = {conditioning!r}: {dataset.name} has no labels, or not in every split"
+        )
     y = np.concatenate(splits)
     if conditioning == "vector" and y.shape[1:] != (size,):
         shape = f"{y.shape[1]} entries" if y.ndim == 2 else "one number"
-        raise InputError(f"config.model.num_classes = {size}: the labels of {dataset.name} have {shape} an example")
+        raise InputError(
+            f"config.model.num_classes = {size}: the labels of {dataset.name} have {shape} an example"
+        )
     if conditioning == "label":
         if y.ndim != 1 or y.dtype.kind not in "iu":
             raise InputError(
@@ -114,7 +137,9 @@ def _check_labels(config: Config, dataset: Dataset) -> None:
                 "take 'vector'"
             )
         if y.min() < 0 or y.max() >= size:
-            raise InputError(f"config.model.num_classes = {size}: {dataset.name} has labels from {y.min()} to {y.max()}")
+            raise InputError(
+                f"config.model.num_classes = {size}: {dataset.name} has labels from {y.min()} to {y.max()}"
+            )
 
 
 def _labels(source: Source | HostSource) -> np.ndarray | None:

@@ -27,12 +27,16 @@ def of_class(dataset: Dataset, left_out: int) -> ArraySource:
 def _of_class(dataset: Dataset, split: str, left_out: int, *, same: bool) -> ArraySource:
     source = getattr(dataset, split)
     if not isinstance(source, ArraySource) or source.labels is None or source.labels.ndim != 1:
-        raise InputError(f"config.data.leave_out = {left_out}: needs labelled images in memory, one class each")
+        raise InputError(
+            f"config.data.leave_out = {left_out}: needs labelled images in memory, one class each"
+        )
     is_class = np.asarray(source.labels) == left_out
     chosen = np.flatnonzero(is_class == same)
     if not is_class.any() or not len(chosen):
         classes = np.unique(np.asarray(source.labels)).tolist()
-        raise InputError(f"config.data.leave_out = {left_out}: {split} has the classes {classes}; must be one of several")
+        raise InputError(
+            f"config.data.leave_out = {left_out}: {split} has the classes {classes}; must be one of several"
+        )
     return dataclasses.replace(source, images=source.images[chosen], labels=source.labels[chosen])
 
 
@@ -40,10 +44,16 @@ def with_few_labels(dataset: Dataset, num_labels: int) -> Dataset:
     """The data set with labels on so many of its training examples, the first in the fixed shuffle; the others have y = -1."""
     train = dataset.train
     if not isinstance(train, ArraySource) or train.labels is None or train.labels.ndim != 1:
-        raise InputError(f"config.data.num_labels = {num_labels}: needs labelled images in memory, one class each")
+        raise InputError(
+            f"config.data.num_labels = {num_labels}: needs labelled images in memory, one class each"
+        )
     if num_labels > train.num_examples:
-        raise InputError(f"config.data.num_labels = {num_labels}: {dataset.name} has {train.num_examples} training examples")
+        raise InputError(
+            f"config.data.num_labels = {num_labels}: {dataset.name} has {train.num_examples} training examples"
+        )
     kept = fixed_permutation(train.num_examples)[:num_labels]
     labels = jnp.full_like(train.labels, -1).at[kept].set(train.labels[kept])
     preparation = dataset.preparation | {"num_labels": num_labels}
-    return dataclasses.replace(dataset, train=dataclasses.replace(train, labels=labels), preparation=preparation)
+    return dataclasses.replace(
+        dataset, train=dataclasses.replace(train, labels=labels), preparation=preparation
+    )

@@ -15,5 +15,5 @@ def pick(table: Mapping[str, Any], field: str, name: str) -> Any:
 
 
 def is_on(value: Scalar) -> bool:
-    """Whether a hyper-parameter for which 0 is off is on: one that is traced, and so differs between lanes, always is."""
+    """Whether a hyper-parameter for which 0 is off is on: one that is traced, and so differs between trials, always is."""
     return isinstance(value, jax.Array) or value > 0

@@ -23,7 +23,9 @@ BETAS: dict[str, Callable[[Objective], Schedule]] = {
     "constant": lambda c: schedules.constant(c.beta),
     "linear": lambda c: schedules.linear(c.beta_start, c.beta, c.beta_steps),
     "sigmoid": lambda c: schedules.sigmoid(c.beta_start, c.beta, c.beta_steps),
-    "cyclical": lambda c: schedules.cyclical(c.beta_start, c.beta, c.beta_steps, num_cycles=c.beta_cycles),
+    "cyclical": lambda c: schedules.cyclical(
+        c.beta_start, c.beta, c.beta_steps, num_cycles=c.beta_cycles
+    ),
 }
 KERNELS = objectives.mmd.KERNELS
 
@@ -36,7 +38,11 @@ def _flat(objective: Callable, *, needs_key: bool = False, **fields: str) -> Mak
 
     def make(config: Config, model: nn.Module, num_examples: int) -> LossFn:
         c = config.objective
-        options = {"num_samples": c.num_samples, "corruption": build_corruption(config), "needs_key": needs_key}
+        options = {
+            "num_samples": c.num_samples,
+            "corruption": build_corruption(config),
+            "needs_key": needs_key,
+        }
         return objectives.make_loss_fn(model, objective, **options, **_values(c, fields))
 
     return make
@@ -46,7 +52,11 @@ def _two_players(objective: Callable, **fields: str) -> Make:
     def make(config: Config, model: nn.Module, num_examples: int) -> LossFn:
         c = config.objective
         return objectives.make_two_player_loss_fn(
-            model, objective, num_samples=c.num_samples, corruption=build_corruption(config), **_values(c, fields)
+            model,
+            objective,
+            num_samples=c.num_samples,
+            corruption=build_corruption(config),
+            **_values(c, fields),
         )
 
     return make
@@ -59,10 +69,16 @@ def _values(c: Objective, fields: dict[str, str]) -> dict[str, Any]:
 def _elbo(config: Config, model: nn.Module, num_examples: int) -> LossFn:
     c = config.objective
     values: dict[str, Any] = {"beta": pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c)}
-    values |= {name: getattr(c, name) for name in ("free_bits", "layer_free_bits") if is_on(getattr(c, name))}
+    values |= {
+        name: getattr(c, name)
+        for name in ("free_bits", "layer_free_bits")
+        if is_on(getattr(c, name))
+    }
     if is_on(c.kl_balancing):  # of a warm-up: where beta has one, the balance ends with it
         is_warm_up = c.beta_schedule != "constant"
-        values["kl_balancing"] = schedules.linear(c.kl_balancing, 0.0, c.beta_steps) if is_warm_up else c.kl_balancing
+        values["kl_balancing"] = (
+            schedules.linear(c.kl_balancing, 0.0, c.beta_steps) if is_warm_up else c.kl_balancing
+        )
     if is_on(c.capacity):
         values["capacity"] = schedules.linear(0.0, c.capacity, c.capacity_steps)
     options = {"num_samples": c.num_samples, "corruption": build_corruption(config)}
@@ -71,9 +87,13 @@ def _elbo(config: Config, model: nn.Module, num_examples: int) -> LossFn:
 
 def _beta_tc(config: Config, model: nn.Module, num_examples: int) -> LossFn:
     c = config.objective
-    objective = functools.partial(objectives.beta_tc, num_examples=num_examples, stratified=c.stratified)
+    objective = functools.partial(
+        objectives.beta_tc, num_examples=num_examples, stratified=c.stratified
+    )
     weights = {name: getattr(c, name) for name in ("mi_weight", "tc_weight", "dim_weight")}
-    return objectives.make_loss_fn(model, objective, num_samples=c.num_samples, corruption=build_corruption(config), **weights)
+    return objectives.make_loss_fn(
+        model, objective, num_samples=c.num_samples, corruption=build_corruption(config), **weights
+    )
 
 
 def _factor(config: Config, model: nn.Module, num_examples: int) -> LossFn:
@@ -85,7 +105,9 @@ def _factor(config: Config, model: nn.Module, num_examples: int) -> LossFn:
 
 def _dip(config: Config, model: nn.Module, num_examples: int) -> LossFn:
     objective = {1: objectives.dip_i, 2: objectives.dip_ii}[config.objective.dip_kind]
-    make = _flat(objective, off_diagonal_weight="off_diagonal_weight", diagonal_weight="diagonal_weight")
+    make = _flat(
+        objective, off_diagonal_weight="off_diagonal_weight", diagonal_weight="diagonal_weight"
+    )
     return make(config, model, num_examples)
 
 
@@ -93,7 +115,9 @@ def _matched(objective: Callable, **fields: str) -> Make:
     """InfoVAE and WAE: by a kernel on a sum of scales."""
 
     def make(config: Config, model: nn.Module, num_examples: int) -> LossFn:
-        whole = functools.partial(objective, kernel=config.objective.kernel, scales=objectives.mmd.SCALES)
+        whole = functools.partial(
+            objective, kernel=config.objective.kernel, scales=objectives.mmd.SCALES
+        )
         return _flat(whole, needs_key=True, **fields)(config, model, num_examples)
 
     return make
@@ -113,7 +137,10 @@ def _vq(config: Config, model: nn.Module, num_examples: int) -> LossFn:
 def _semi_supervised(config: Config, model: nn.Module, num_examples: int) -> LossFn:
     c = config.objective
     return objectives.make_semi_supervised_loss_fn(
-        model, num_samples=c.num_samples, corruption=build_corruption(config), alpha=c.classifier_weight
+        model,
+        num_samples=c.num_samples,
+        corruption=build_corruption(config),
+        alpha=c.classifier_weight,
     )
 
 
@@ -154,4 +181,6 @@ def build_post_update(config: Config) -> PostUpdate | None:
     if config.objective.name != "vq" or c.quantizer == "fsq":
         return None
     revive_below = c.revive_below or None
-    return objectives.vq_post_update(decay=c.decay, revive_below=revive_below, frozen_from=prior_from(config))
+    return objectives.vq_post_update(
+        decay=c.decay, revive_below=revive_below, frozen_from=prior_from(config)
+    )

@@ -10,7 +10,7 @@ from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import Shape
 from vae_jax.models import VAE, VQVAE, Hierarchical
 from vae_jax.models.ladder_levels import Level, map_levels, vector_levels
-from vae_jax.nets.conv import halved
+from vae_jax.nets.conv import halve_resolution
 from vae_jax.posteriors.quantizers import FiniteScalarQuantizer, VectorQuantizer
 
 
@@ -43,8 +43,10 @@ def _vqvae(config: Config, event_shape: Shape) -> VQVAE:
         _, dtype = parts.compute(c)
         levels, width = len(c.channels), c.channels[-1]
         encoder = nets.ResNetEncoder(width, c.channels[0], num_levels=levels, dtype=dtype)
-        decoder = nets.ResNetDecoder(event_shape, width, c.channels[0], num_levels=levels, dtype=dtype)
-        grid = halved(event_shape[:2], levels)
+        decoder = nets.ResNetDecoder(
+            event_shape, width, c.channels[0], num_levels=levels, dtype=dtype
+        )
+        grid = halve_resolution(event_shape[:2], levels)
     else:
         encoder, decoder = parts.networks(c, event_shape)
         grid = tuple(codes.grid)
@@ -87,7 +89,9 @@ def _levels(config: Config, event_shape: Shape) -> tuple[Level, ...]:
         if config.model.network == "mlp":
             return vector_levels(h.latents, h.widths)
         _check_images(config.model.network, event_shape)
-        latents, widths = (values[0] if len(values) == 1 else tuple(values) for values in (h.latents, h.widths))
+        latents, widths = (
+            values[0] if len(values) == 1 else tuple(values) for values in (h.latents, h.widths)
+        )
         return map_levels(h.stack, event_shape, latents=latents, widths=widths)
     except InputError as error:
         raise InputError(f"config.hierarchy.{error}") from error
@@ -95,7 +99,9 @@ def _levels(config: Config, event_shape: Shape) -> tuple[Level, ...]:
 
 def _check_images(network: str, event_shape: Shape) -> None:
     if len(event_shape) != 3:
-        raise InputError(f"config.model.network = {network!r}: needs images [H, W, C], but the data are {event_shape}")
+        raise InputError(
+            f"config.model.network = {network!r}: needs images [H, W, C], but the data are {event_shape}"
+        )
 
 
 NETWORK_NAMES = (*parts.NETWORKS, "resnet")
@@ -105,6 +111,8 @@ QUANTIZERS = {
 }
 CODE_PRIORS = {
     "uniform": lambda codes, grid, num: priors.UniformCodes(grid, num),
-    "pixelcnn": lambda codes, grid, num: priors.PixelCNNCodes(grid, num, codes.prior_features, codes.prior_layers),
+    "pixelcnn": lambda codes, grid, num: priors.PixelCNNCodes(
+        grid, num, codes.prior_features, codes.prior_layers
+    ),
 }
 KINDS = {"vae": _vae, "vq": _vqvae, "hierarchical": _hierarchical}

@@ -23,10 +23,18 @@ LEARNING_RATES: dict[str, Callable[[float, int], Schedule]] = {
 def build_optimizer(config: Config) -> optax.GradientTransformation:
     """Clipping, then the optimizer under its learning-rate schedule; players of an objective have one each."""
     if config.objective.name == "factor":
-        critic = optax.adam(config.optimizer.critic_rate, b1=0.5, b2=0.9)  # Locatello et al., 2019, arXiv:1811.12359
-        return optax.partition({"critic": critic, "rest": _optimizer(config, config.train.num_steps)}, _labels("critic"))
+        critic = optax.adam(
+            config.optimizer.critic_rate, b1=0.5, b2=0.9
+        )  # Locatello et al., 2019, arXiv:1811.12359
+        return optax.partition(
+            {"critic": critic, "rest": _optimizer(config, config.train.num_steps)},
+            _labels("critic"),
+        )
     if config.codes.prior_steps:
-        rest, prior = (_optimizer(config, num_steps) for num_steps in (prior_from(config), config.codes.prior_steps))
+        rest, prior = (
+            _optimizer(config, num_steps)
+            for num_steps in (prior_from(config), config.codes.prior_steps)
+        )
         return optax.partition({"prior": at_rest(prior), "rest": at_rest(rest)}, _labels("prior"))
     return _optimizer(config, config.train.num_steps)
 
@@ -60,7 +68,9 @@ def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
     if not is_on(c.clip_norm):
-        return optax.chain(optax.identity(), tx)  # a state of the same structure: of the lanes of a sweep, some may clip
+        return optax.chain(
+            optax.identity(), tx
+        )  # a state of the same structure: of the trials of a sweep, some may clip
     max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)
     return optax.chain(optax.clip_by_global_norm(max_norm), tx)
 

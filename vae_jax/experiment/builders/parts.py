@@ -27,18 +27,28 @@ POSTERIORS: dict[str, Callable[[Model], nn.Module]] = {
     ),
     "full_gaussian": lambda c: posteriors.FullGaussianHead(c.latent_dim),
     "planar": lambda c: posteriors.PlanarHead(c.latent_dim, c.posterior_flows),
-    "iaf": lambda c: posteriors.InverseAutoregressiveHead(c.latent_dim, c.posterior_flows, c.posterior_width),
-    "sylvester": lambda c: posteriors.SylvesterHead(c.latent_dim, c.posterior_flows, min(c.posterior_width, c.latent_dim)),
-    "gumbel_softmax": lambda c: posteriors.GumbelSoftmaxHead(c.latent_dim, c.categories, c.temperature),
+    "iaf": lambda c: posteriors.InverseAutoregressiveHead(
+        c.latent_dim, c.posterior_flows, c.posterior_width
+    ),
+    "sylvester": lambda c: posteriors.SylvesterHead(
+        c.latent_dim, c.posterior_flows, min(c.posterior_width, c.latent_dim)
+    ),
+    "gumbel_softmax": lambda c: posteriors.GumbelSoftmaxHead(
+        c.latent_dim, c.categories, c.temperature
+    ),
     "deterministic": lambda c: posteriors.DeterministicHead(c.latent_dim),
 }
 PRIORS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "standard_normal": lambda c, e: priors.StandardNormal(c.latent_dim),
     "diag_gaussian": lambda c, e: priors.LearnedDiagonal(c.latent_dim),
     "mixture": lambda c, e: priors.Mixture(c.latent_dim, c.prior_components),
-    "vamp": lambda c, e: priors.VampPrior(e, c.prior_components, *_pseudo_range(c, e), num_condition=_condition_size(c)),
+    "vamp": lambda c, e: priors.VampPrior(
+        e, c.prior_components, *_pseudo_range(c, e), num_condition=_condition_size(c)
+    ),
     "coupling": lambda c, e: priors.CouplingPrior(c.latent_dim, c.prior_flows, c.prior_width),
-    "autoregressive": lambda c, e: priors.AutoregressivePrior(c.latent_dim, c.prior_flows, c.prior_width),
+    "autoregressive": lambda c, e: priors.AutoregressivePrior(
+        c.latent_dim, c.prior_flows, c.prior_width
+    ),
     "uniform": lambda c, e: priors.UniformCategorical(c.latent_dim, c.categories),
 }
 GAUSSIANS: dict[str, Callable[[Model, Shape], nn.Module]] = {
@@ -62,20 +72,30 @@ LIKELIHOODS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
     "laplace": lambda c, e: pick(LAPLACES, "model.sigma", c.sigma)(c, e),
     "discretized_logistic": lambda c, e: likelihoods.DiscretizedLogistic(e, c.levels),
-    "logistic_mixture": lambda c, e: likelihoods.DiscretizedLogisticMixture(e, c.levels, c.mixtures),
+    "logistic_mixture": lambda c, e: likelihoods.DiscretizedLogisticMixture(
+        e, c.levels, c.mixtures
+    ),
     "categorical": lambda c, e: likelihoods.Categorical(e, c.levels),
     "beta_binomial": lambda c, e: likelihoods.BetaBinomial(e, c.levels),
     "negative_binomial": lambda c, e: likelihoods.NegativeBinomial(e),
     "mixed": lambda c, e: likelihoods.Mixed(e, tuple(c.columns)),
-    "autoregressive": lambda c, e: likelihoods.Autoregressive(e, c.levels, c.masked_features, c.masked_layers),
+    "autoregressive": lambda c, e: likelihoods.Autoregressive(
+        e, c.levels, c.masked_features, c.masked_layers
+    ),
 }
 NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
-    "mlp": lambda c, e, act, dtype: (nets.MLP(tuple(c.hidden), act, dtype), nets.MLP(tuple(c.hidden[::-1]), act, dtype)),
+    "mlp": lambda c, e, act, dtype: (
+        nets.MLP(tuple(c.hidden), act, dtype),
+        nets.MLP(tuple(c.hidden[::-1]), act, dtype),
+    ),
     "conv": lambda c, e, act, dtype: (
         nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act, dtype),
         nets.ConvDecoder(e, tuple(c.channels[::-1]), tuple(c.hidden[::-1]), act, dtype),
     ),
-    "burgess": lambda c, e, act, dtype: (nets.burgess_encoder(dtype=dtype), nets.burgess_decoder(e, dtype=dtype)),
+    "burgess": lambda c, e, act, dtype: (
+        nets.burgess_encoder(dtype=dtype),
+        nets.burgess_decoder(e, dtype=dtype),
+    ),
 }
 
 
@@ -83,9 +103,13 @@ def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
     """Encoder and decoder for events of that shape."""
     network = pick(NETWORKS, "model.network", c.network)
     if c.network != "mlp" and len(event_shape) != 3:
-        raise InputError(f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}")
+        raise InputError(
+            f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}"
+        )
     if c.network == "burgess" and event_shape[:2] != (64, 64):
-        raise InputError(f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}")
+        raise InputError(
+            f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}"
+        )
     return network(c, event_shape, *compute(c))
 
 

@@ -3,7 +3,7 @@
 `measure` runs those of `config.evaluation.metrics`; `check_metrics` says beforehand which of them model and data don't fit.
 """
 
-from vae_jax.experiment.metrics.context import Numbers, Subject
+from vae_jax.experiment.metrics.context import Context, Numbers
 from vae_jax.experiment.metrics.registry import METRICS, describe, measure
 from vae_jax.experiment.metrics.requirements import NEEDS, check_metrics
 from vae_jax.experiment.metrics.udr import UDR, agreement, check_seeds
@@ -12,8 +12,8 @@ __all__ = [
     "METRICS",
     "NEEDS",
     "UDR",
+    "Context",
     "Numbers",
-    "Subject",
     "agreement",
     "check_metrics",
     "check_seeds",

@@ -10,7 +10,7 @@ from vae_jax.evaluation import anomaly as measures
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.experiment import processes
 from vae_jax.experiment.builders import build_anomalies
-from vae_jax.experiment.metrics.context import Numbers, Subject, part_of, whole
+from vae_jax.experiment.metrics.context import Context, Numbers, part_of, whole
 from vae_jax.experiment.metrics.likelihood import importance
 from vae_jax.files import write_atomically
 from vae_jax.objectives.loss import given_y
@@ -21,19 +21,28 @@ SCORES = "anomaly.npz"
 DRAWS = 16  # of z, for reconstruction probability and ELBO
 
 
-def anomaly(subject: Subject, key: Array) -> Numbers:
+def anomaly(context: Context, key: Array) -> Numbers:
     """Every score's AUROC, average precision and rates at a threshold that validation examples set."""
-    c, dataset = subject.config.evaluation, subject.dataset
-    name, anomalous = build_anomalies(subject.config)
+    c, dataset = context.config.evaluation, context.dataset
+    name, anomalous = build_anomalies(context.config)
     sources = {"normal": dataset.test, "anomalous": anomalous, "valid": dataset.valid}
     found = {
-        kind: _scores(subject, part_of(source, c.anomaly_examples), k)
-        for (kind, source), k in zip(sources.items(), jax.random.split(key, len(sources)), strict=True)
+        kind: _scores(context, part_of(source, c.anomaly_examples), k)
+        for (kind, source), k in zip(
+            sources.items(), jax.random.split(key, len(sources)), strict=True
+        )
     }
     if processes.is_first():
         content = io.BytesIO()
-        np.savez(content, **{f"{score}/{kind}": values for kind, table in found.items() for score, values in table.items()})
-        write_atomically(subject.workdir / SCORES, content.getvalue())
+        np.savez(
+            content,
+            **{
+                f"{score}/{kind}": values
+                for kind, table in found.items()
+                for score, values in table.items()
+            },
+        )
+        write_atomically(context.workdir / SCORES, content.getvalue())
     drawn = f"{DRAWS} draws of z for reconstruction and elbo"
     if "likelihood" in found["normal"]:
         drawn += f", {c.likelihood_samples} importance samples for likelihood"
@@ -47,12 +56,15 @@ def anomaly(subject: Subject, key: Array) -> Numbers:
         "num_valid": len(found["valid"]["reconstruction"]),
         "scores_file": SCORES,
         "scores": {
-            score: _table(*(found[kind][score] for kind in sources), quantile=c.anomaly_quantile) for score in found["normal"]
+            score: _table(*(found[kind][score] for kind in sources), quantile=c.anomaly_quantile)
+            for score in found["normal"]
         },
     }
 
 
-def _table(normal: np.ndarray, anomalous: np.ndarray, valid: np.ndarray, *, quantile: float) -> Numbers:
+def _table(
+    normal: np.ndarray, anomalous: np.ndarray, valid: np.ndarray, *, quantile: float
+) -> Numbers:
     threshold = measures.threshold(valid, quantile=quantile)
     rates = measures.detection_rates(normal, anomalous, threshold)
     estimates = {
@@ -66,9 +78,9 @@ def _table(normal: np.ndarray, anomalous: np.ndarray, valid: np.ndarray, *, quan
     return numbers
 
 
-def _scores(subject: Subject, source: Source, key: Array) -> dict[str, np.ndarray]:
+def _scores(context: Context, source: Source, key: Array) -> dict[str, np.ndarray]:
     """Scores [N] by name: of a deterministic posterior by reconstruction alone, of codes without importance samples."""
-    c, model = subject.config, subject.model
+    c, model = context.config, context.model
     key_terms, key_weights, key_x = jax.random.split(key, 3)
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
@@ -76,14 +88,22 @@ def _scores(subject: Subject, source: Source, key: Array) -> dict[str, np.ndarra
         distortion, rate = per_example_terms(outputs)
         return {"log_px_z": outputs.log_px_z.T, "elbo": -(distortion + rate)}
 
-    terms = subject.run(over_batches(one_batch, batch_size=c.evaluation.batch_size, mesh=subject.mesh), source, key_terms)
-    is_point = not np.isfinite(subject.terms.rate).any()
-    log_px = None if is_point or c.model.kind == "vq" else importance(subject, source, key_weights).log_px
+    terms = context.run(
+        over_batches(one_batch, batch_size=c.evaluation.batch_size, mesh=context.mesh),
+        source,
+        key_terms,
+    )
+    is_point = not np.isfinite(context.terms.rate).any()
+    log_px = (
+        None
+        if is_point or c.model.kind == "vq"
+        else importance(context, source, key_weights).log_px
+    )
     x = np.asarray(whole(source, key_x)["x"])
     is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
     table = measures.scores(
         *(terms["log_px_z"].T, terms["elbo"], log_px, x),
-        value_range=subject.dataset.test.value_range,
+        value_range=context.dataset.test.value_range,
         compressor="png" if is_image else "zlib",
     )
     return {"reconstruction": table["reconstruction"]} if is_point else table

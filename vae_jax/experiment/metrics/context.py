@@ -18,15 +18,17 @@ from vae_jax.distributions import DiagGaussian, Quantized
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.scan import over_batches
-from vae_jax.models.trained import Trained
+from vae_jax.models.trained import TrainedModel
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
 
-Numbers = dict[str, Any]  # what a metric returns: numbers by name, standard errors under <name>_stderr, sentences
+Numbers = dict[
+    str, Any
+]  # what a metric returns: numbers by name, standard errors under <name>_stderr, sentences
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Subject:
+class Context:
     """A trained model and all that its metrics are made from."""
 
     config: Config
@@ -38,9 +40,9 @@ class Subject:
     mesh: Mesh | None = None
 
     @functools.cached_property
-    def trained(self) -> Trained:
+    def trained_model(self) -> TrainedModel:
         """The model with its methods compiled."""
-        return Trained(self.model, self.params, self.config)
+        return TrainedModel(self.model, self.params, self.config)
 
     @property
     def is_conditional(self) -> bool:
@@ -57,16 +59,18 @@ class Subject:
         return function(*parallel.replicate((self.params, source, key), self.mesh))
 
     def codes(self, source: Source, key: Array) -> dict[str, np.ndarray]:
-        """Centres "code" [N, D] of the posterior; where there are, "logvar" [N, D], "codes" [N, *grid] and labels "y"."""
-        return self.run(_encoder(self.model, self.config.evaluation.batch_size, self.mesh), source, key)
+        """Centers "code" [N, D] of the posterior; where there are, "logvar" [N, D], "codes" [N, *grid] and labels "y"."""
+        return self.run(
+            _encoder(self.model, self.config.evaluation.batch_size, self.mesh), source, key
+        )
 
 
-@functools.lru_cache(maxsize=8)  # the lanes of a sweep share it
+@functools.lru_cache(maxsize=8)  # the trials of a sweep share it
 def _encoder(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         del key
         q = model.apply(params, batch["x"], **given_y(model, batch), method="encode")
-        found = {"code": q.centre} | {name: batch[name] for name in ("y",) if name in batch}
+        found = {"code": q.center} | {name: batch[name] for name in ("y",) if name in batch}
         if isinstance(q, DiagGaussian):
             found["logvar"] = jnp.broadcast_to(q.logvar, q.mean.shape)
         if isinstance(q, Quantized):
@@ -81,7 +85,7 @@ def spread(num_examples: int, most: int) -> np.ndarray:
     return np.linspace(0, num_examples - 1, min(num_examples, most)).astype(np.int32)
 
 
-def chosen(source: Source | HostSource, most: int) -> np.ndarray:
+def choose_examples(source: Source | HostSource, most: int) -> np.ndarray:
     """Which examples `part_of` takes: at most so many, evenly spread; of sprites, the first of their shuffle."""
     if isinstance(source, SpriteSource):
         return np.arange(min(most, source.num_examples), dtype=np.int32)
@@ -90,15 +94,15 @@ def chosen(source: Source | HostSource, most: int) -> np.ndarray:
 
 def part_of(source: Source | HostSource, most: int) -> Source:
     """A source of those examples that `chosen` names."""
-    index = chosen(source, most)
+    index = choose_examples(source, most)
     if isinstance(source, SpriteSource):
         return dataclasses.replace(source, num_examples=len(index))
     if isinstance(source, HostSource):
         return source.at(index)
-    return source if source.num_examples <= most else only(source, index)
+    return source if source.num_examples <= most else subset(source, index)
 
 
-def only(source: ArraySource, index: np.ndarray) -> ArraySource:
+def subset(source: ArraySource, index: np.ndarray) -> ArraySource:
     """A source of the examples at index [n]."""
     labels = None if source.labels is None else source.labels[index]
     return dataclasses.replace(source, images=source.images[index], labels=labels)

@@ -9,20 +9,22 @@ from vae_jax.data import sprites
 from vae_jax.evaluation.common import Estimate, accuracy_estimate
 from vae_jax.evaluation.representation import clustering, knn_accuracy, linear_probe, ridge_probe
 from vae_jax.evaluation.scan import over_batches
-from vae_jax.experiment.metrics.context import Numbers, Subject, part_of
+from vae_jax.experiment.metrics.context import Context, Numbers, part_of
 from vae_jax.types import Array, Batch, Params
 
 
-def disentanglement(subject: Subject, key: Array) -> Numbers:
+def disentanglement(context: Context, key: Array) -> Numbers:
     """Every score of codes against the factors that the data were made from."""
     from vae_jax.evaluation.disentanglement import all_metrics  # slow to import
 
-    seed = subject.config.evaluation.seed
-    codes, logvar, factors = _population(subject, key)
+    seed = context.config.evaluation.seed
+    codes, logvar, factors = _population(context, key)
     varies = [k for k in range(factors.shape[1]) if np.ptp(factors[:, k])]
     factors = factors[:, varies]
-    names = _factor_names(subject.dataset.name, factors, varies)
-    which = [k for k, name in enumerate(names) if name != "shape"] or None  # as in Chen et al., 2018
+    names = _factor_names(context.dataset.name, factors, varies)
+    which = [
+        k for k, name in enumerate(names) if name != "shape"
+    ] or None  # as in Chen et al., 2018
     is_grid = _is_grid(factors)
     if logvar is None:
         chen = "mig_chen is left out, which needs Gaussian posteriors"
@@ -32,7 +34,7 @@ def disentanglement(subject: Subject, key: Array) -> Numbers:
         chen = f"mig_chen over {', '.join(names if which is None else [names[k] for k in which])}"
     scores = all_metrics(codes, factors, logvar=logvar if is_grid else None, which=which, seed=seed)
     return {
-        "estimator": f"centres of the posteriors of {len(codes)} examples, with the settings of Locatello et al., 2019, seed "
+        "estimator": f"centers of the posteriors of {len(codes)} examples, with the settings of Locatello et al., 2019, seed "
         f"{seed}, but DCI by a random forest, where they boost trees, which gives other numbers; {chen}; without a standard "
         "error: compare several trainings, whose scores differ by far more than those of two populations",
         "num_examples": len(codes),
@@ -50,13 +52,13 @@ def _factor_names(data: str, factors: np.ndarray, varies: list[int]) -> list[str
     return [f"column {k}" for k in varies]
 
 
-def _population(subject: Subject, key: Array) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+def _population(context: Context, key: Array) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Codes, log-variances and factors: of all splits together where that is few enough, as a grid is; else of train."""
-    most, dataset = subject.config.evaluation.population, subject.dataset
+    most, dataset = context.config.evaluation.population, context.dataset
     sources = [dataset.train, dataset.valid, dataset.test]
     if sum(source.num_examples for source in sources) > most:
         sources = sources[:1]
-    parts = [subject.codes(part_of(source, most), key) for source in sources]
+    parts = [context.codes(part_of(source, most), key) for source in sources]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return found["code"], found.get("logvar"), found["y"]
 
@@ -68,25 +70,30 @@ def _is_grid(factors: np.ndarray) -> bool:
     return len(rows) == cells and bool((counts == counts[0]).all())
 
 
-def representation(subject: Subject, key: Array) -> Numbers:
+def representation(context: Context, key: Array) -> Numbers:
     """Probes of the codes, fitted to training examples and measured on the test set."""
-    c = subject.config.evaluation
+    c = context.config.evaluation
     train, test = (
-        subject.codes(part_of(source, c.population), key) for source in (subject.dataset.train, subject.dataset.test)
+        context.codes(part_of(source, c.population), key)
+        for source in (context.dataset.train, context.dataset.test)
     )
     arrays = train["code"], train["y"], test["code"], test["y"]
     counts = {"num_train": len(train["code"]), "num_examples": len(test["code"])}
     fitted = f"fitted to the codes of {counts['num_train']} training examples, measured on {counts['num_examples']} of test"
     if not _are_classes(test["y"]):
         r2 = ridge_probe(*arrays)
-        return {"estimator": f"R^2 of a ridge regression {fitted}, without a standard error", **counts, "r2": r2.tolist()}
+        return {
+            "estimator": f"R^2 of a ridge regression {fitted}, without a standard error",
+            **counts,
+            "r2": r2.tolist(),
+        }
     clusters = clustering(arrays[0], *arrays[2:], seed=c.seed)
     return {
-        "estimator": f"{fitted}: accuracy of logistic regression on standardised codes and of 10 nearest neighbours, with "
+        "estimator": f"{fitted}: accuracy of logistic regression on standardized codes and of 10 nearest neighbors, with "
         "binomial standard errors; nmi and ari of k-means with as many clusters as classes, which have none",
         **counts,
         **_named("linear_probe", linear_probe(*arrays)),
-        **_named("knn", knn_accuracy(*arrays, num_neighbours=min(10, counts["num_train"]))),
+        **_named("knn", knn_accuracy(*arrays, num_neighbors=min(10, counts["num_train"]))),
         **clusters._asdict(),
     }
 
@@ -95,21 +102,23 @@ def _are_classes(y: np.ndarray) -> bool:
     return y.ndim == 1 and y.dtype.kind in "iu"
 
 
-def accuracy(subject: Subject, key: Array) -> Numbers:
+def accuracy(context: Context, key: Array) -> Numbers:
     """How often the classifier of a semi-supervised model is right on the test set."""
 
     def one_batch(params: Params, batch: Batch, key: Array) -> Array:
         del key
-        return jnp.argmax(subject.model.apply(params, batch["x"], method="classify"), axis=-1)
+        return jnp.argmax(context.model.apply(params, batch["x"], method="classify"), axis=-1)
 
-    run = over_batches(one_batch, batch_size=subject.config.evaluation.batch_size, mesh=subject.mesh)
-    predicted = subject.run(run, subject.dataset.test, key)
-    labelled = subject.config.data.num_labels or "all"
+    run = over_batches(
+        one_batch, batch_size=context.config.evaluation.batch_size, mesh=context.mesh
+    )
+    predicted = context.run(run, context.dataset.test, key)
+    labelled = context.config.data.num_labels or "all"
     return {
         "estimator": f"share of the test examples whose class the classifier names, trained with {labelled} labels; binomial "
         "standard error",
         "num_examples": len(predicted),
-        **_named("accuracy", accuracy_estimate(predicted, subject.terms.y)),
+        **_named("accuracy", accuracy_estimate(predicted, context.terms.y)),
     }
 
 

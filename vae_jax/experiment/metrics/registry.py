@@ -11,7 +11,7 @@ import numpy as np
 from vae_jax.errors import InputError
 from vae_jax.experiment.metrics.anomaly import anomaly
 from vae_jax.experiment.metrics.compression import compression
-from vae_jax.experiment.metrics.context import Numbers, Subject
+from vae_jax.experiment.metrics.context import Context, Numbers
 from vae_jax.experiment.metrics.labels import accuracy, disentanglement, representation
 from vae_jax.experiment.metrics.latents import codes, collapse, decomposition
 from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
@@ -20,7 +20,7 @@ from vae_jax.types import Array
 
 logger = logging.getLogger(__name__)
 
-METRICS: dict[str, Callable[[Subject, Array], Numbers]] = {
+METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "collapse": collapse,
     "codes": codes,
     "likelihood": likelihood,
@@ -38,36 +38,42 @@ METRICS: dict[str, Callable[[Subject, Array], Numbers]] = {
 }
 
 
-def asked_for(subject: Subject) -> list[str]:
+def asked_for(context: Context) -> list[str]:
     """The metrics of a run: the verdict, which all have, and those of the config, in the order of the table."""
-    always = "codes" if subject.config.model.kind == "vq" else "collapse"
-    return [name for name in METRICS if name == always or name in subject.config.evaluation.metric_names]
+    always = "codes" if context.config.model.kind == "vq" else "collapse"
+    return [
+        name for name in METRICS if name == always or name in context.config.evaluation.metric_names
+    ]
 
 
-def measure(subject: Subject, names: Collection[str] | None = None) -> Iterator[tuple[str, Numbers, float]]:
+def measure(
+    context: Context, names: Collection[str] | None = None
+) -> Iterator[tuple[str, Numbers, float]]:
     """(name, numbers, seconds) of one metric after the other; each has a key of its own, whatever the others are.
 
     One that cannot be made of this model and these data has {"failed": why} for its numbers, and the others go on.
 
     Args:
-      subject: what is measured.
+      context: what is measured.
       names: of the metrics; by default those that the config asks for.
     """
-    for name in asked_for(subject) if names is None else names:
+    for name in asked_for(context) if names is None else names:
         start = time.perf_counter()
-        key = jax.random.fold_in(jax.random.key(subject.config.evaluation.seed), zlib.crc32(name.encode()) >> 1)
+        key = jax.random.fold_in(
+            jax.random.key(context.config.evaluation.seed), zlib.crc32(name.encode()) >> 1
+        )
         try:
-            numbers = METRICS[name](subject, key)
+            numbers = METRICS[name](context, key)
         except ValueError as error:  # an InputError, or one of a library
             logger.warning("%s failed: %s", name, error, exc_info=not isinstance(error, InputError))
             yield name, {"failed": str(error)}, time.perf_counter() - start
         else:
-            about = {"estimator": numbers["estimator"], "data": _data(subject)}
+            about = {"estimator": numbers["estimator"], "data": _data(context)}
             yield name, about | numbers, time.perf_counter() - start
 
 
-def _data(subject: Subject) -> str:
-    name, preparation = subject.dataset.name, subject.dataset.preparation
+def _data(context: Context) -> str:
+    name, preparation = context.dataset.name, context.dataset.preparation
     left_out = f", without class {preparation['left_out']}" if "left_out" in preparation else ""
     return f"{name}, binarization {preparation['binarization']}{left_out}"
 
@@ -88,9 +94,12 @@ def describe(name: str, numbers: Numbers) -> str:
     if "verdict" in numbers:
         return f"{name}: {numbers['verdict']}: {numbers['evidence']} {numbers['remedy']}".rstrip()
     wanted = HEADLINES.get(name)
-    found = [entry for entry in _estimates(numbers, "") if wanted is None or _leaf(entry[0]) in wanted]
+    found = [
+        entry for entry in _estimates(numbers, "") if wanted is None or _leaf(entry[0]) in wanted
+    ]
     return f"{name}: " + ", ".join(
-        f"{path} {value:.4g}" + (f" +- {stderr:.2g}" if np.isfinite(stderr) else "") for path, value, stderr in found
+        f"{path} {value:.4g}" + (f" +- {stderr:.2g}" if np.isfinite(stderr) else "")
+        for path, value, stderr in found
     )
 
 
@@ -106,4 +115,8 @@ def _estimates(numbers: Numbers, prefix: str) -> Iterator[tuple[str, float, floa
             yield from _estimates(value, f"{prefix}{name}/")
         elif isinstance(value, float) and not bare.endswith("_stderr"):
             stderr = numbers.get(f"{bare}_stderr{bracket}{features}")
-            yield f"{prefix}{name}", value, np.nan if stderr is None else stderr  # None: NaN, as JSON has it
+            yield (
+                f"{prefix}{name}",
+                value,
+                np.nan if stderr is None else stderr,
+            )  # None: NaN, as JSON has it

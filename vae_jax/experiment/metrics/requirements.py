@@ -75,50 +75,120 @@ NEEDS = (
         ("likelihood", "annealed", "gap", "decomposition", "compression"),
         *("model.posterior", _not("model.posterior", "deterministic"), POINT),
     ),
-    Need(("likelihood", "annealed", "gap", "decomposition", "compression"), "model.kind", _not("model.kind", "vq"), CODES),
+    Need(
+        ("likelihood", "annealed", "gap", "decomposition", "compression"),
+        "model.kind",
+        _not("model.kind", "vq"),
+        CODES,
+    ),
     Need(
         ("annealed",),
         "model.posterior",
         _not("model.posterior", "gumbel_softmax"),
         "its moves need latents that are continuous",
     ),
-    Need(("gap", "compression"), "model.kind", _value("model.kind", "vae"), "it needs one layer of latents"),
     Need(
         ("gap", "compression"),
-        *("model.posterior", _value("model.posterior", "diag_gaussian"), "it needs a diagonal Gaussian posterior"),
+        "model.kind",
+        _value("model.kind", "vae"),
+        "it needs one layer of latents",
+    ),
+    Need(
+        ("gap", "compression"),
+        *(
+            "model.posterior",
+            _value("model.posterior", "diag_gaussian"),
+            "it needs a diagonal Gaussian posterior",
+        ),
     ),
     Need((UDR,), "model.kind", _value("model.kind", "vae"), "it needs one layer of latents"),
-    Need((UDR,), "model.posterior", _value("model.posterior", "diag_gaussian"), "it needs the KL of each latent"),
-    Need((UDR,), "model.prior", _value("model.prior", "standard_normal", "diag_gaussian"), "it needs the KL of each latent"),
-    Need(("compression",), "model.prior", _value("model.prior", "standard_normal"), "latents are cut into bins of N(0, 1)"),
+    Need(
+        (UDR,),
+        "model.posterior",
+        _value("model.posterior", "diag_gaussian"),
+        "it needs the KL of each latent",
+    ),
+    Need(
+        (UDR,),
+        "model.prior",
+        _value("model.prior", "standard_normal", "diag_gaussian"),
+        "it needs the KL of each latent",
+    ),
+    Need(
+        ("compression",),
+        "model.prior",
+        _value("model.prior", "standard_normal"),
+        "latents are cut into bins of N(0, 1)",
+    ),
     Need(
         ("compression", "representation", "disentanglement", "anomaly"),
-        *("model.conditioning", _value("model.conditioning", "none"), "the model is given the label of every example"),
+        *(
+            "model.conditioning",
+            _value("model.conditioning", "none"),
+            "the model is given the label of every example",
+        ),
     ),
     Need(
         ("compression",),
         "model.likelihood",
-        _value("model.likelihood", "bernoulli", "discretized_logistic", "logistic_mixture", "categorical", "beta_binomial"),
+        _value(
+            "model.likelihood",
+            "bernoulli",
+            "discretized_logistic",
+            "logistic_mixture",
+            "categorical",
+            "beta_binomial",
+        ),
         "it needs masses over a few values, independent given z",
     ),
-    Need(("compression",), "data.binarization", _has_symbols, "the values are not those that the likelihood has masses on"),
     Need(
-        ("disentanglement",), "data.name", _has_factors, "it needs labels [N, F] of whole numbers, the factors of each example"
+        ("compression",),
+        "data.binarization",
+        _has_symbols,
+        "the values are not those that the likelihood has masses on",
     ),
-    Need(("representation", "augmentation"), "data.name", _has_labels, "the training and the test examples need labels"),
-    Need(("augmentation",), "model.conditioning", _value("model.conditioning", "label"), "it needs samples of a class"),
+    Need(
+        ("disentanglement",),
+        "data.name",
+        _has_factors,
+        "it needs labels [N, F] of whole numbers, the factors of each example",
+    ),
+    Need(
+        ("representation", "augmentation"),
+        "data.name",
+        _has_labels,
+        "the training and the test examples need labels",
+    ),
+    Need(
+        ("augmentation",),
+        "model.conditioning",
+        _value("model.conditioning", "label"),
+        "it needs samples of a class",
+    ),
     Need(("quality",), "data.name", _has_images, "its features are those of images [H, W, C]"),
     Need(
         ("quality",),
-        *("evaluation.features", _has_features, "without labels, no feature network can be trained: name a saved one"),
+        *(
+            "evaluation.features",
+            _has_features,
+            "without labels, no feature network can be trained: name a saved one",
+        ),
     ),
     Need(
         ("quality", "augmentation"),
-        *("model.posterior", _not("model.posterior", "deterministic"), "an autoencoder has nothing to draw samples from"),
+        *(
+            "model.posterior",
+            _not("model.posterior", "deterministic"),
+            "an autoencoder has nothing to draw samples from",
+        ),
     ),
     Need(
         ("quality", "augmentation"),
-        *("model.likelihood", _not("model.likelihood", "mixed", "negative_binomial"), "its samples are no images"),
+        *(
+            "model.likelihood",
+            _not("model.likelihood", "mixed", "negative_binomial"),
+            "its samples are no images",
+        ),
     ),
     Need(
         ("reconstruction",),
@@ -126,7 +196,12 @@ NEEDS = (
         _not("model.likelihood", "autoregressive"),
         "it has no mean of p(x | z) at hand",
     ),
-    Need(("anomaly",), "data.streaming", _value("data.streaming", False), "it compares with examples in memory"),
+    Need(
+        ("anomaly",),
+        "data.streaming",
+        _value("data.streaming", False),
+        "it compares with examples in memory",
+    ),
     Need(("accuracy",), "objective.name", _value("objective.name", "m2"), "there is no classifier"),
 )
 
@@ -169,4 +244,6 @@ def _check_features(config: Config, dataset: Dataset) -> None:
     except InputError as error:
         raise InputError(f"config.evaluation.features: {error}") from error
     if shape != dataset.shape:
-        raise InputError(f"config.evaluation.features = {path!r}: made for images {shape}, must be for {dataset.shape}")
+        raise InputError(
+            f"config.evaluation.features = {path!r}: made for images {shape}, must be for {dataset.shape}"
+        )

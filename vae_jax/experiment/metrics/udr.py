@@ -7,13 +7,15 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation import Terms
 from vae_jax.experiment.metrics.context import Numbers
 
-UDR = "udr"  # the metric that a sweep has, and no lane alone
+UDR = "udr"  # the metric that a sweep has, and no trial alone
 
 
 def check_seeds(config: Config) -> None:
     """InputError where the agreement of seeds is asked for, and there are none to agree."""
     if UDR in config.evaluation.metric_names and len(config.sweep.seed) < 2:
-        raise InputError(f"config.sweep.seed = {tuple(config.sweep.seed)}: metric {UDR!r} compares models, give several seeds")
+        raise InputError(
+            f"config.sweep.seed = {tuple(config.sweep.seed)}: metric {UDR!r} compares models, give several seeds"
+        )
 
 
 def agreement(groups: Mapping[str, Sequence[Terms]], *, method: str = "lasso") -> Numbers:
@@ -22,8 +24,14 @@ def agreement(groups: Mapping[str, Sequence[Terms]], *, method: str = "lasso") -
 
     scores = {}
     for name, models in groups.items():
-        found = udr([terms.code for terms in models], [terms.kl.mean(0) for terms in models], method=method)
-        scores[name] = {"mean": float(found.mean()), "deviation": float(found.std(ddof=1)), "models": found.tolist()}
+        found = udr(
+            [terms.code for terms in models], [terms.kl.mean(0) for terms in models], method=method
+        )
+        scores[name] = {
+            "mean": float(found.mean()),
+            "deviation": float(found.std(ddof=1)),
+            "models": found.tolist(),
+        }
     num_examples = len(next(iter(groups.values()))[0].code)
     return {
         "estimator": f"unsupervised disentanglement ranking by {method}, posterior means of {num_examples} test examples; the "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from vae_jax.errors import InputError
 from vae_jax.experiment.report.comparison import comparison_page
 from vae_jax.experiment.report.single_run import run_page
-from vae_jax.experiment.report.workdir_files import Contents, lanes, mapping, read
+from vae_jax.experiment.report.workdir_files import Contents, mapping, read, trials
 from vae_jax.files import write_atomically
 
 __all__ = ["write_comparison", "write_report"]
@@ -19,28 +19,32 @@ NAME = "report.html"
 
 
 def write_report(workdir: str | os.PathLike) -> pathlib.Path:
-    """Writes `report.html` into the workdir, of a sweep a comparison of its lanes, and returns its path.
+    """Writes `report.html` into the workdir, of a sweep a comparison of its trials, and returns its path.
 
     Raises:
       InputError: there are no results yet, or they can't be read.
     """
     workdir = pathlib.Path(workdir)
     contents = read(workdir)
-    if not isinstance(contents.results.get("lanes"), dict):
+    if not isinstance(contents.results.get("trials"), dict):
         return _write(workdir / NAME, run_page(contents))
     swept, failed = mapping(contents.results.get("swept")), mapping(contents.results.get("failed"))
     runs, missing = {}, dict(failed)
-    for lane in lanes(workdir, contents.results):
+    for trial in trials(workdir, contents.results):
         try:
-            runs[lane.name] = read(lane)
+            runs[trial.name] = read(trial)
         except InputError as error:
-            missing[lane.name] = str(error)
-    page = comparison_page(contents.name, runs, swept=swept, failed=missing, sweeps={contents.name: contents})
+            missing[trial.name] = str(error)
+    page = comparison_page(
+        contents.name, runs, swept=swept, failed=missing, sweeps={contents.name: contents}
+    )
     return _write(workdir / NAME, page)
 
 
-def write_comparison(workdirs: Sequence[str | os.PathLike], path: str | os.PathLike) -> pathlib.Path:
-    """Writes one page that compares the runs of several workdirs, each lane of a sweep being a run; returns its path.
+def write_comparison(
+    workdirs: Sequence[str | os.PathLike], path: str | os.PathLike
+) -> pathlib.Path:
+    """Writes one page that compares the runs of several workdirs, each trial of a sweep being a run; returns its path.
 
     Raises:
       InputError: one of them has no results, or some that can't be read.
@@ -49,12 +53,18 @@ def write_comparison(workdirs: Sequence[str | os.PathLike], path: str | os.PathL
     sweeps: dict[str, Contents] = {}
     for workdir in map(pathlib.Path, workdirs):
         contents = read(workdir)
-        parts = [read(lane) for lane in lanes(workdir, contents.results)]
+        parts = [read(trial) for trial in trials(workdir, contents.results)]
         if parts:
             sweeps[_free(contents.name, contents, sweeps)] = contents
         parts = parts or [contents]
         for part in parts:
-            runs[_free(part.name if len(parts) == 1 else f"{contents.name} {part.workdir.name}", part, runs)] = part
+            runs[
+                _free(
+                    part.name if len(parts) == 1 else f"{contents.name} {part.workdir.name}",
+                    part,
+                    runs,
+                )
+            ] = part
     if not runs:
         raise InputError("workdirs: there are none; give at least one")
     return _write(pathlib.Path(path), comparison_page("Comparison", runs, sweeps=sweeps))

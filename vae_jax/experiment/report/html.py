@@ -19,7 +19,10 @@ def escape(text: object) -> Html:
 
 def element(name: str, *inside: object, **attributes: str) -> Html:
     """An element with what is inside; `class_` is the attribute class."""
-    given = "".join(f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"' for key, value in attributes.items())
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"'
+        for key, value in attributes.items()
+    )
     return Html(f"<{name}{given}>{''.join(map(escape, inside))}</{name}>")
 
 
@@ -48,10 +51,15 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]], *, class_: s
     names = [element("th", name, scope="col") for name in head]
     lines = []
     for first, *others in rows:
-        cells = [value if isinstance(value, Html) and value.startswith("<td") else cell(value) for value in others]
+        cells = [
+            value if isinstance(value, Html) and value.startswith("<td") else cell(value)
+            for value in others
+        ]
         lines.append(element("tr", element("th", first, scope="row"), *cells))
     top = [element("thead", element("tr", *names))] if names else []
-    inside = element("table", *top, element("tbody", *lines), **({"class_": class_} if class_ else {}))
+    inside = element(
+        "table", *top, element("tbody", *lines), **({"class_": class_} if class_ else {})
+    )
     return element("div", inside, class_="wide")
 
 
@@ -63,7 +71,7 @@ def image(content: bytes, kind: str, alt: str, *, width: int | None = None) -> H
 
 
 def chart(svg: str, alt: str) -> Html:
-    """A chart, in the colours of the page."""
+    """A chart, in the colors of the page."""
     return element("figure", image(svg.encode(), "svg+xml", alt))
 
 
@@ -83,10 +91,18 @@ class Section:
 
 def page(title: str, top: Html, sections: Sequence[Section]) -> str:
     """The whole page: it fetches nothing from anywhere."""
-    links = [element("li", element("a", section.title, href=f"#{section.id}")) for section in sections]
+    links = [
+        element("li", element("a", section.title, href=f"#{section.id}")) for section in sections
+    ]
     contents = element("nav", element("ul", *links), aria_label="Contents") if links else Html("")
-    parts = [element("section", element("h2", section.title), "\n", section.body, id=section.id) for section in sections]
-    body = join(element("header", top, contents), element("main", "\n", *(Html(part + "\n") for part in parts)))
+    parts = [
+        element("section", element("h2", section.title), "\n", section.body, id=section.id)
+        for section in sections
+    ]
+    body = join(
+        element("header", top, contents),
+        element("main", "\n", *(Html(part + "\n") for part in parts)),
+    )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'

@@ -8,7 +8,7 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config
-from vae_jax.experiment.report.formatting import is_number, shown, words
+from vae_jax.experiment.report.formatting import format_value, is_number, words
 from vae_jax.experiment.report.html import Section, element, join, note, paragraph, table
 from vae_jax.experiment.report.workdir_files import Contents, mapping
 from vae_jax.experiment.storage.environment import versions
@@ -17,7 +17,10 @@ from vae_jax.experiment.storage.environment import versions
 def data(run: Contents) -> Section | None:
     """Which examples, and how they were prepared."""
     found = mapping(run.results.get("data"))
-    rows = [(words(key), element("code", value) if key.endswith("sha256") else shown(value)) for key, value in found.items()]
+    rows = [
+        (words(key), element("code", value) if key.endswith("sha256") else format_value(value))
+        for key, value in found.items()
+    ]
     return Section("data", "Data", table((), rows)) if rows else None
 
 
@@ -29,10 +32,14 @@ def config(run: Contents) -> Section:
     changed = {field: value for field, value in fields.items() if value != defaults[field]}
     changes = table(
         ("Field", "Value", "Default"),
-        [(element("code", field), element("code", repr(value)), repr(defaults[field])) for field, value in changed.items()],
+        [
+            (element("code", field), element("code", repr(value)), repr(defaults[field]))
+            for field, value in changed.items()
+        ],
     )
     every = table(
-        ("Field", "Value"), [(element("code", field), element("code", repr(value))) for field, value in fields.items()]
+        ("Field", "Value"),
+        [(element("code", field), element("code", repr(value))) for field, value in fields.items()],
     )
     folded = element("details", element("summary", f"All {len(fields)} fields"), every)
     said = "What differs from the defaults:" if changed else "Nothing differs from the defaults."
@@ -45,13 +52,33 @@ def origin(run: Contents) -> Section:
     rows: list[tuple[object, object]] = []
     known = mapping(found.get("versions"))
     listed = ", ".join(f"{name} {version}" for name, version in (known or versions()).items())
-    rows.append(("Versions", listed if known else f"{listed} (of this report; the run kept no record)"))
-    rows += [(words(key), shown(value)) for key, value in found.items() if key not in ("versions", "command")]
+    rows.append(
+        ("Versions", listed if known else f"{listed} (of this report; the run kept no record)")
+    )
+    rows += [
+        (words(key), format_value(value))
+        for key, value in found.items()
+        if key not in ("versions", "command")
+    ]
     rows += _times(run)
-    command = run.results.get("training_command") or run.results.get("command") or found.get("command")
-    shell = str(command) if command else f"python -m vae_jax.main --workdir={shlex.quote(str(run.workdir))} --mode=eval"
-    said = "These numbers were made with:" if command else "The run kept no record of its command. To evaluate it again:"
-    return Section("origin", "How it was made", join(paragraph(said), element("pre", element("code", shell)), table((), rows)))
+    command = (
+        run.results.get("training_command") or run.results.get("command") or found.get("command")
+    )
+    shell = (
+        str(command)
+        if command
+        else f"python -m vae_jax.main --workdir={shlex.quote(str(run.workdir))} --mode=eval"
+    )
+    said = (
+        "These numbers were made with:"
+        if command
+        else "The run kept no record of its command. To evaluate it again:"
+    )
+    return Section(
+        "origin",
+        "How it was made",
+        join(paragraph(said), element("pre", element("code", shell)), table((), rows)),
+    )
 
 
 def _times(run: Contents) -> list[tuple[object, object]]:
@@ -67,13 +94,20 @@ def _times(run: Contents) -> list[tuple[object, object]]:
     if span is not None:
         begun, ended = (datetime.datetime.fromtimestamp(time, datetime.UTC) for time in span)
         took = duration((ended - begun).total_seconds())
-        rows.append(("Training", f"{took} from {begun:%Y-%m-%d %H:%M} UTC, by the dates of its files, pauses included"))
+        rows.append(
+            (
+                "Training",
+                f"{took} from {begun:%Y-%m-%d %H:%M} UTC, by the dates of its files, pauses included",
+            )
+        )
     return rows
 
 
 def _span(workdir: pathlib.Path) -> tuple[float, float] | None:
     """When the first events were begun, which is in their name, and when the last metrics were written."""
-    parts = [path.name.split(".") for path in (workdir / "tensorboard").glob("events.out.tfevents.*")]
+    parts = [
+        path.name.split(".") for path in (workdir / "tensorboard").glob("events.out.tfevents.*")
+    ]
     begun = [float(part[3]) for part in parts if len(part) > 3 and part[3].isdigit()]
     try:
         ended = (workdir / "metrics.jsonl").stat().st_mtime
@@ -85,7 +119,7 @@ def _span(workdir: pathlib.Path) -> tuple[float, float] | None:
 def duration(seconds: Any) -> str:
     """A time for readers."""
     if not is_number(seconds):
-        return shown(seconds)
+        return format_value(seconds)
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -7,12 +7,48 @@ from typing import Any
 import numpy as np
 
 from vae_jax import visualize
-from vae_jax.experiment.report.formatting import MEANINGS, SECTIONS, error_of, is_number, numbers_of, shown, with_unit, words
-from vae_jax.experiment.report.html import Html, Section, cell, chart, charts, element, join, note, paragraph, table
+from vae_jax.experiment.report.formatting import (
+    MEANINGS,
+    SECTIONS,
+    error_of,
+    format_value,
+    is_number,
+    numbers_of,
+    with_unit,
+    words,
+)
+from vae_jax.experiment.report.html import (
+    Html,
+    Section,
+    cell,
+    chart,
+    charts,
+    element,
+    join,
+    note,
+    paragraph,
+    table,
+)
 from vae_jax.experiment.report.workdir_files import Contents, mapping
 
-NUMBERS = ("elbo", "distortion", "rate", "bits_per_dim", "active_units", "mse", "psnr", "denoising_mse", "denoising_psnr")
-VERDICTS = {"healthy": "good", "partly collapsed": "fair", "no rate": "fair", "collapsed": "bad", "diverged": "bad"}
+NUMBERS = (
+    "elbo",
+    "distortion",
+    "rate",
+    "bits_per_dim",
+    "active_units",
+    "mse",
+    "psnr",
+    "denoising_mse",
+    "denoising_psnr",
+)
+VERDICTS = {
+    "healthy": "good",
+    "partly collapsed": "fair",
+    "no rate": "fair",
+    "collapsed": "bad",
+    "diverged": "bad",
+}
 TOLD = ("collapse", "codes")  # metrics that the top of the page tells of
 
 
@@ -21,34 +57,50 @@ def top(run: Contents) -> Html:
     test, data = run.split("test"), mapping(run.results.get("data"))
     parts: list[object] = [element("h1", run.name)]
     about = [f"trained on {data['name']}"] if "name" in data else []
-    about += [f"step {shown(run.results['step'])}"] if "step" in run.results else []
+    about += [f"step {format_value(run.results['step'])}"] if "step" in run.results else []
     about += [f"seed {run.results['seed']}"] if "seed" in run.results else []
     parts.append(paragraph(", ".join(about), class_="soft"))
     parts.append(verdict(run))
     if is_number(test.get("elbo")):
-        number = element("strong", "Test ELBO ", with_unit("elbo", test["elbo"], test.get("elbo_stderr")))
-        many = f" over {shown(data['num_test'])} examples" if "num_test" in data else ""
+        number = element(
+            "strong", "Test ELBO ", with_unit("elbo", test["elbo"], test.get("elbo_stderr"))
+        )
+        many = f" over {format_value(data['num_test'])} examples" if "num_test" in data else ""
         parts.append(paragraph(number, many, class_="headline"))
     elif is_number(test.get("distortion")):
         number = element("strong", "Test distortion ", with_unit("distortion", test["distortion"]))
-        parts.append(paragraph(number, "; no ELBO, since a deterministic posterior has no rate", class_="headline"))
+        parts.append(
+            paragraph(
+                number, "; no ELBO, since a deterministic posterior has no rate", class_="headline"
+            )
+        )
     return join(*parts)
 
 
 def verdict(run: Contents) -> Html:
     """Whether the latents are worth something, in plain words first."""
-    found = next((run.metrics[name] for name in TOLD if "verdict" in run.metrics.get(name, {})), None)
-    failed = next((run.metrics[name]["failed"] for name in TOLD if "failed" in run.metrics.get(name, {})), None)
+    found = next(
+        (run.metrics[name] for name in TOLD if "verdict" in run.metrics.get(name, {})), None
+    )
+    failed = next(
+        (run.metrics[name]["failed"] for name in TOLD if "failed" in run.metrics.get(name, {})),
+        None,
+    )
     if found is None and failed is not None:
         return note(f"No verdict on the latents, it could not be made: {failed}")
     if found is None:
         return note("No verdict on the latents yet: evaluate the run again with --mode=eval.")
     name = str(found["verdict"])
-    what = {"healthy": "Healthy: the latents are used", "no rate": "No rate: codes are points, not distributions"}
+    what = {
+        "healthy": "Healthy: the latents are used",
+        "no rate": "No rate: codes are points, not distributions",
+    }
     title = element("strong", what.get(name, name.capitalize()))
     rest = " ".join(str(found[key]) for key in ("evidence", "remedy") if found.get(key))
     rest = rest[:1].upper() + rest[1:]
-    return element("div", paragraph(title, rest), class_=f"verdict {VERDICTS.get(name, '')}".strip())
+    return element(
+        "div", paragraph(title, rest), class_=f"verdict {VERDICTS.get(name, '')}".strip()
+    )
 
 
 def final_numbers(run: Contents) -> Section | None:
@@ -59,10 +111,17 @@ def final_numbers(run: Contents) -> Section | None:
         return None
     rows = []
     for name in names:
-        other = cell(shown(valid.get(name), error_of(name, valid)) if name in valid else "", class_="number extra")
+        other = cell(
+            format_value(valid.get(name), error_of(name, valid)) if name in valid else "",
+            class_="number extra",
+        )
         value = with_unit(name, test[name], error_of(name, test))
         rows.append((MEANINGS[name].name, value, other, cell(MEANINGS[name].text, class_="text")))
-    how = paragraph(f"{run.results['estimator']}.", class_="soft") if "estimator" in run.results else ""
+    how = (
+        paragraph(f"{run.results['estimator']}.", class_="soft")
+        if "estimator" in run.results
+        else ""
+    )
     body = join(table(("", "Test", "Validation", "Meaning"), rows, class_="meanings"), how)
     return Section("numbers", "Final numbers", body)
 
@@ -73,9 +132,17 @@ def learning(run: Contents) -> Section | None:
         return None
     drawn = []
     for name in visualize.CURVES:
-        values = [line[name] for line in run.history if line["split"] == "valid" and is_number(line.get(name))]
+        values = [
+            line[name]
+            for line in run.history
+            if line["split"] == "valid" and is_number(line.get(name))
+        ]
         if values or any(is_number(line.get(name)) for line in run.history):
-            ends = f", from {shown(values[0])} to {shown(values[-1])} nats on validation" if values else ""
+            ends = (
+                f", from {format_value(values[0])} to {format_value(values[-1])} nats on validation"
+                if values
+                else ""
+            )
             alt = f"Curve of the {words(name)} against the step{ends}."
             drawn.append(chart(visualize.svg(visualize.learning_curve(run.history, name)), alt))
     stopped = [str(line["stopped"]) for line in run.history if "stopped" in line]
@@ -86,21 +153,34 @@ def learning(run: Contents) -> Section | None:
 def rates(run: Contents) -> Section | None:
     """KL per dimension and per layer."""
     test, found = run.split("test"), run.metrics.get("decomposition", {})
-    each = {f"z{key.removeprefix('kl/')}": value for key, value in test.items() if key.startswith("kl/") and is_number(value)}
+    each = {
+        f"z{key.removeprefix('kl/')}": value
+        for key, value in test.items()
+        if key.startswith("kl/") and is_number(value)
+    }
     layers = [value for value in found.get("kl_per_layer") or () if is_number(value)]
     drawn = []
     if each:
         top = max(each, key=lambda name: each[name])
-        alt = f"Bars of the KL of {len(each)} latents, the greatest first: {top} with {shown(each[top])} nats."
+        alt = f"Bars of the KL of {len(each)} latents, the greatest first: {top} with {format_value(each[top])} nats."
         drawn.append(chart(visualize.svg(visualize.bars(each, "KL of each latent")), alt))
     if len(layers) > 1:
-        alt = f"Bars of the KL of each layer, from the top down: {shown(layers)} nats."
-        bars = visualize.bars({f"layer {i}": value for i, value in enumerate(layers)}, "KL of each layer, 0 at the top")
+        alt = f"Bars of the KL of each layer, from the top down: {format_value(layers)} nats."
+        bars = visualize.bars(
+            {f"layer {i}": value for i, value in enumerate(layers)},
+            "KL of each layer, 0 at the top",
+        )
         drawn.append(chart(visualize.svg(bars), alt))
     if not drawn:
         return None
     small = sum(value < 0.01 for value in each.values())
-    said = paragraph(f"{len(each) - small} of {len(each)} latents say more than 0.01 nats on the mean.") if each else ""
+    said = (
+        paragraph(
+            f"{len(each) - small} of {len(each)} latents say more than 0.01 nats on the mean."
+        )
+        if each
+        else ""
+    )
     return Section("kl", "KL of the latents", join(said, charts(drawn)))
 
 
@@ -109,7 +189,7 @@ def plane(run: Contents) -> Section | None:
     test = run.split("test")
     if not (is_number(test.get("rate")) and is_number(test.get("distortion"))):
         return None
-    alt = f"Rate {shown(test['rate'])} and distortion {shown(test['distortion'])} nats, a point on diagonals of equal ELBO."
+    alt = f"Rate {format_value(test['rate'])} and distortion {format_value(test['distortion'])} nats, a point on diagonals of equal ELBO."
     drawn = chart(visualize.svg(visualize.rate_distortion([({}, test)])), alt)
     said = "Further to the left, codes say less; further down, reconstructions are better. ELBO = −(rate + distortion)."
     return Section("rate-distortion", "Rate and distortion", join(paragraph(said), charts([drawn])))
@@ -123,14 +203,29 @@ def anomalies(run: Contents) -> Section | None:
     drawn = []
     arrays = run.arrays(str(found["scores_file"])) if "scores_file" in found else {}
     for name, numbers in mapping(found.get("scores")).items():
-        groups = {kind: arrays[f"{name}/{kind}"] for kind in ("normal", "anomalous") if f"{name}/{kind}" in arrays}
-        groups = {kind: values[np.isfinite(values)] for kind, values in groups.items() if values.dtype.kind == "f"}
+        groups = {
+            kind: arrays[f"{name}/{kind}"]
+            for kind in ("normal", "anomalous")
+            if f"{name}/{kind}" in arrays
+        }
+        groups = {
+            kind: values[np.isfinite(values)]
+            for kind, values in groups.items()
+            if values.dtype.kind == "f"
+        }
         if len(groups) == 2 and all(map(len, groups.values())):
-            auroc = shown(mapping(numbers).get("auroc"), mapping(numbers).get("auroc_stderr"))
+            auroc = format_value(
+                mapping(numbers).get("auroc"), mapping(numbers).get("auroc_stderr")
+            )
             threshold = numbers.get("threshold")
-            figure = visualize.histogram(groups, words(name), threshold if is_number(threshold) else None)
+            figure = visualize.histogram(
+                groups, words(name), threshold if is_number(threshold) else None
+            )
             drawn.append(
-                chart(visualize.svg(figure), f"Histogram of {words(name)} for normal and strange examples: AUROC {auroc}.")
+                chart(
+                    visualize.svg(figure),
+                    f"Histogram of {words(name)} for normal and strange examples: AUROC {auroc}.",
+                )
             )
     return Section("anomaly", SECTIONS["anomaly"], join(charts(drawn), numbers_of(found)))
 
@@ -144,13 +239,17 @@ def others(run: Contents) -> Iterator[tuple[str, str, Callable[[], Section]]]:
         "metrics",
         "seconds",
         "environment",
-        "lanes",
+        "trials",
         "swept",
         "failed",
         "evaluation",
         "evaluation_of",
     }
-    trees = run.metrics | {key: value for key, value in run.results.items() if isinstance(value, Mapping) and key not in known}
+    trees = run.metrics | {
+        key: value
+        for key, value in run.results.items()
+        if isinstance(value, Mapping) and key not in known
+    }
     for number, (name, values) in enumerate(trees.items()):
         if name not in ("anomaly", "collapse"):
             id, title = f"metric-{number}", SECTIONS.get(name, words(name))

@@ -18,15 +18,28 @@ def run_page(run: Contents) -> str:
     for id, (title, _) in PICTURES.items():
         made[id] = guarded(id, title, functools.partial(pictures.section, run, id))
     top = guarded("top", "Report", lambda: Section("top", "", sections.top(run)))
-    return page(f"{run.name}: report", top.body, [section for section in made.values() if section is not None])
+    return page(
+        f"{run.name}: report",
+        top.body,
+        [section for section in made.values() if section is not None],
+    )
 
 
 def guarded(id: str, title: str, make: Maker) -> Section | None:
     """A section, or one with a note in its place where what it is made of isn't what it should be."""
     try:
         return make()
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        return Section(id, title, note(f"This part can't be shown ({type(error).__name__}: {error})."))
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        return Section(
+            id, title, note(f"This part can't be shown ({type(error).__name__}: {error}).")
+        )
 
 
 def _makers(run: Contents) -> Iterator[tuple[str, str, Maker]]:

@@ -42,7 +42,11 @@ class Contents:
     @property
     def metrics(self) -> dict[str, Mapping[str, Any]]:
         """The metrics that the config asked for, by name."""
-        return {str(key): value for key, value in mapping(self.results.get("metrics")).items() if isinstance(value, Mapping)}
+        return {
+            str(key): value
+            for key, value in mapping(self.results.get("metrics")).items()
+            if isinstance(value, Mapping)
+        }
 
     def has_figure(self, name: str) -> bool:
         """Whether there is such a file, whole or not."""
@@ -59,10 +63,15 @@ class Contents:
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """The arrays of an .npz file of the run, empty where it can't be read."""
         try:
-            with np.load(io.BytesIO((self.workdir / pathlib.Path(name).name).read_bytes()), allow_pickle=False) as file:
+            with np.load(
+                io.BytesIO((self.workdir / pathlib.Path(name).name).read_bytes()),
+                allow_pickle=False,
+            ) as file:
                 return {key: file[key] for key in file.files}
         except Exception as error:  # numpy and zipfile have many for a damaged file
-            logger.warning("%s: cannot be read (%s), left out", self.workdir / name, type(error).__name__)
+            logger.warning(
+                "%s: cannot be read (%s), left out", self.workdir / name, type(error).__name__
+            )
             return {}
 
 
@@ -85,7 +94,11 @@ def read(workdir: str | os.PathLike) -> Contents:
     except OSError as error:
         logger.warning("%s: cannot be read (%s)", workdir / "metrics.jsonl", error)
         history = []
-    whole = [line for line in history if isinstance(line["step"], int | float) and all(map(_is_plain, line.values()))]
+    whole = [
+        line
+        for line in history
+        if isinstance(line["step"], int | float) and all(map(_is_plain, line.values()))
+    ]
     return Contents(workdir, results, config, whole)
 
 
@@ -100,15 +113,19 @@ def _results(workdir: pathlib.Path) -> Mapping[str, Any]:
         results = json.loads(path.read_text())
     except FileNotFoundError as error:
         if not (workdir / "config.json").exists():
-            raise InputError(f"{where}: no run there, it has neither config.json nor results.json") from error
+            raise InputError(
+                f"{where}: no run there, it has neither config.json nor results.json"
+            ) from error
         raise InputError(f"{where}: no results.json yet; make it with: {make}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{where}: {path} cannot be read ({error}); make it again with: {make}") from error
+        raise InputError(
+            f"{where}: {path} cannot be read ({error}); make it again with: {make}"
+        ) from error
     if not isinstance(results, Mapping):
         raise InputError(f"{where}: {path} holds no results; make it again with: {make}")
     return results
 
 
-def lanes(workdir: pathlib.Path, results: Mapping[str, Any]) -> list[pathlib.Path]:
-    """The workdirs of the lanes of a sweep, empty for a run alone."""
-    return [workdir / "lanes" / str(name) for name in mapping(results.get("lanes"))]
+def trials(workdir: pathlib.Path, results: Mapping[str, Any]) -> list[pathlib.Path]:
+    """The workdirs of the trials of a sweep, empty for a run alone."""
+    return [workdir / "trials" / str(name) for name in mapping(results.get("trials"))]

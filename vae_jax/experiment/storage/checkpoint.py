@@ -34,13 +34,17 @@ class Description:
 
     config: Config
     event_shape: tuple[int, ...]
-    score: float | None  # goes up with quality; None where a signal, and not the config, asked for a checkpoint
+    score: (
+        float | None
+    )  # goes up with quality; None where a signal, and not the config, asked for a checkpoint
 
 
 class Checkpoints:
     """The checkpoints of one run, in `<workdir>/checkpoints/<step>`: the newest few, and the one of the best score."""
 
-    def __init__(self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True) -> None:
+    def __init__(
+        self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True
+    ) -> None:
         """Opens the directory; InputError when it can't be written, or is only to be read and isn't there."""
         self.directory = pathlib.Path(workdir).absolute() / "checkpoints"
         if not for_writing and not self.directory.is_dir():
@@ -55,7 +59,10 @@ class Checkpoints:
         )
         try:
             self._manager = ocp.CheckpointManager(self.directory, options=options)
-        except (TypeError, ValueError) as error:  # what Orbax notes of a step, when it is not what Orbax writes
+        except (
+            TypeError,
+            ValueError,
+        ) as error:  # what Orbax notes of a step, when it is not what Orbax writes
             raise InputError(
                 f"{self.directory}: damaged, the record of a step can't be read ({error}); move that step away"
             ) from error
@@ -63,7 +70,8 @@ class Checkpoints:
     def save(self, state: TrainState, description: Description) -> None:
         """Writes the state at its step, whole or not at all."""
         items = ocp.args.Composite(
-            state=ocp.args.StandardSave(state), description=ocp.args.JsonSave(dataclasses.asdict(description))
+            state=ocp.args.StandardSave(state),
+            description=ocp.args.JsonSave(dataclasses.asdict(description)),
         )
         if not self._manager.save(int(state.step), args=items, force=True):
             raise OSError(f"Orbax did not write step {int(state.step)}")
@@ -99,12 +107,18 @@ class Checkpoints:
         try:
             score = None if values["score"] is None else float(values["score"])
             shape = tuple(values["event_shape"])
-            if not 0 < len(shape) <= 3 or any(type(size) is not int or not 0 < size < 2**31 for size in shape):
+            if not 0 < len(shape) <= 3 or any(
+                type(size) is not int or not 0 < size < 2**31 for size in shape
+            ):
                 raise ValueError(f"event_shape = {shape}")
             return Description(config_lib.from_dict(values["config"]), shape, score)
         except (KeyError, TypeError, ValueError) as error:
-            reason = textwrap.shorten(f"lacks {error}" if isinstance(error, KeyError) else f"holds {error}", 200)
-            raise DamagedError(f"checkpoint {step} in {self.directory} is damaged: its description {reason}") from error
+            reason = textwrap.shorten(
+                f"lacks {error}" if isinstance(error, KeyError) else f"holds {error}", 200
+            )
+            raise DamagedError(
+                f"checkpoint {step} in {self.directory} is damaged: its description {reason}"
+            ) from error
 
     def restore(self, step: int, like: TrainState) -> TrainState:
         """The state at that step, like `like` in shapes, types and placement; to one device where that is abstract.
@@ -114,7 +128,10 @@ class Checkpoints:
         """
         device = SingleDeviceSharding(jax.local_devices()[0])
         abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device), like
+            lambda x: jax.ShapeDtypeStruct(
+                x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device
+            ),
+            like,
         )
         return self._restore(step, "state", ocp.args.StandardRestore(abstract))
 
@@ -123,7 +140,9 @@ class Checkpoints:
             return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
         except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
             reason = textwrap.shorten(str(error) or type(error).__name__, 200)
-            raise DamagedError(f"checkpoint {step} in {self.directory} is damaged: {reason}") from error
+            raise DamagedError(
+                f"checkpoint {step} in {self.directory} is damaged: {reason}"
+            ) from error
 
     def forget_after(self, step: int, damaged: Collection[int]) -> None:
         """Takes away what is newer than a step, so that the run can write it again: the damaged ones as `damaged-<step>`."""
@@ -135,7 +154,10 @@ class Checkpoints:
                 self._manager.delete(newer)
 
     def _set_aside(self, step: int) -> None:
-        names = (self.directory / f"damaged-{step}{suffix}" for suffix in ("", *(f".{n}" for n in range(1, 1000))))
+        names = (
+            self.directory / f"damaged-{step}{suffix}"
+            for suffix in ("", *(f".{n}" for n in range(1, 1000)))
+        )
         (self.directory / str(step)).rename(next(name for name in names if not name.exists()))
 
     def __enter__(self) -> Self:
@@ -153,23 +175,29 @@ def _make_writable(directory: pathlib.Path) -> None:
             pass
     except OSError as error:
         where = f"workdir = {os.fspath(directory.parent)!r}"
-        raise InputError(f"{where}: {directory} cannot be written ({error.strerror or error})") from error
+        raise InputError(
+            f"{where}: {directory} cannot be written ({error.strerror or error})"
+        ) from error
 
 
 def _best(scores: Mapping[int, float | None]) -> int | None:
-    return max(scores, key=lambda step: (-math.inf if scores[step] is None else scores[step], step), default=None)
+    return max(
+        scores,
+        key=lambda step: (-math.inf if scores[step] is None else scores[step], step),
+        default=None,
+    )
 
 
 def restore_latest(
     kept: Sequence[Checkpoints], like: Sequence[TrainState], configs: Sequence[Config]
 ) -> list[TrainState] | None:
-    """The newest step that each of some runs, the lanes of a sweep, has whole; None when they have no step in common.
+    """The newest step that each of some runs, the trials of a sweep, has whole; None when they have no step in common.
 
-    With a warning for each checkpoint that can't be read. What is newer is taken away: lanes are saved one after the other,
+    With a warning for each checkpoint that can't be read. What is newer is taken away: trials are saved one after the other,
     so a kill may leave some of them one checkpoint ahead.
 
     Raises:
-      InputError: a checkpoint is of a run of another config, some are damaged and no step can be read, or lanes have several
+      InputError: a checkpoint is of a run of another config, some are damaged and no step can be read, or trials have several
         checkpoints but none in common.
     """
     damaged: set[int] = set()
@@ -184,10 +212,12 @@ def restore_latest(
     else:
         directory, most = kept[0].directory, max(len(one.steps()) for one in kept)
         if damaged:
-            raise InputError(f"{directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir")
+            raise InputError(
+                f"{directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir"
+            )
         if most > 1:  # more than a kill in the first save leaves
             raise InputError(
-                f"{directory.parent.parent}: the lanes there have no checkpoint of the same step; take another workdir, or put "
+                f"{directory.parent.parent}: the trials there have no checkpoint of the same step; take another workdir, or put "
                 "back what is missing"
             )
         states, step = None, -1
@@ -196,6 +226,8 @@ def restore_latest(
     return states
 
 
-def _restore_own(checkpoints: Checkpoints, like: TrainState, config: Config, step: int) -> TrainState:
+def _restore_own(
+    checkpoints: Checkpoints, like: TrainState, config: Config, step: int
+) -> TrainState:
     config_lib.check_same(config, checkpoints.describe(step).config, str(checkpoints.directory))
     return checkpoints.restore(step, like)

@@ -24,7 +24,9 @@ def environment() -> dict[str, Any]:
         "num_devices": jax.device_count(),
         "num_processes": jax.process_count(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
     }
 
@@ -45,9 +47,13 @@ def command() -> str:
 
     Of a script that was given by an absolute path, which tells of the machine, only the file name is kept.
     """
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)  # None where it isn't a module that runs
+    spec = getattr(
+        sys.modules.get("__main__"), "__spec__", None
+    )  # None where it isn't a module that runs
     script = os.path.basename(sys.argv[0]) if os.path.isabs(sys.argv[0]) else sys.argv[0]
-    program = shlex.quote(script) if spec is None else f"python -m {spec.name.removesuffix('.__main__')}"
+    program = (
+        shlex.quote(script) if spec is None else f"python -m {spec.name.removesuffix('.__main__')}"
+    )
     return f"{program} {shlex.join(sys.argv[1:])}".strip()
 
 
@@ -55,7 +61,9 @@ def _processor() -> str:
     """The name of the processor."""
     try:
         with open("/proc/cpuinfo") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+            names = [
+                line.partition(":")[2].strip() for line in file if line.startswith("model name")
+            ]
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()

@@ -23,7 +23,7 @@ NAME = "lock"  # says who holds it; one that a killed process left behind is tak
 
 
 @contextlib.contextmanager
-def locked(directory: pathlib.Path) -> Iterator[None]:
+def lock_directory(directory: pathlib.Path) -> Iterator[None]:
     """Keeps other processes from entering for the same directory; a warning where the file system has no locks.
 
     Raises:
@@ -35,7 +35,9 @@ def locked(directory: pathlib.Path) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            (directory / NAME).unlink(missing_ok=True)  # while it is held: whoever waits for this file finds it gone
+            (directory / NAME).unlink(
+                missing_ok=True
+            )  # while it is held: whoever waits for this file finds it gone
         file.close()
 
 
@@ -64,7 +66,11 @@ def _flock(file: IO[str], path: pathlib.Path) -> None:
     except BlockingIOError:
         raise
     except OSError as error:  # as on some network file systems
-        logger.warning("%s cannot be locked (%s): nothing keeps a second run out", path.parent, error.strerror or error)
+        logger.warning(
+            "%s cannot be locked (%s): nothing keeps a second run out",
+            path.parent,
+            error.strerror or error,
+        )
 
 
 def _sign(file: IO[str]) -> None:
@@ -80,5 +86,10 @@ def _holder(file: IO[str]) -> str:
     try:
         values = json.load(file)
         return f"process {values['pid']} on {values['host']} since {values['since']}"
-    except (OSError, ValueError, KeyError, TypeError):  # between its locking and its signing, or on a full disk
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # between its locking and its signing, or on a full disk
         return "another process"

@@ -24,7 +24,9 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
     """The lines of `metrics.jsonl`; one that can't be read, as a last one cut short by a kill, is left out with a warning."""
     path = workdir / "metrics.jsonl"
     lines = []
-    for number, text in enumerate(path.read_text(errors="replace").split("\n") if path.exists() else [], start=1):
+    for number, text in enumerate(
+        path.read_text(errors="replace").split("\n") if path.exists() else [], start=1
+    ):
         try:
             line = json.loads(text or "null")
         except json.JSONDecodeError:
@@ -41,7 +43,11 @@ class MetricsWriter:
 
     def __init__(self, workdir: pathlib.Path, *, start_step: int = 0) -> None:
         """Goes on from `start_step`: lines of later steps, which a killed run wrote after its checkpoint, are dropped."""
-        kept = [line for line in read_metrics(workdir) if line["step"] <= start_step] if start_step else []
+        kept = (
+            [line for line in read_metrics(workdir) if line["step"] <= start_step]
+            if start_step
+            else []
+        )
         content = "".join(json.dumps(line) + "\n" for line in kept)
         write_atomically(workdir / "metrics.jsonl", content.encode())
         self._file = open(workdir / "metrics.jsonl", "ab", buffering=0)  # noqa: SIM115
@@ -49,9 +55,16 @@ class MetricsWriter:
 
     def write(self, step: int, split: str, scalars: Mapping[str, float], **notes: str) -> None:
         """One line for the scalars of a split at a step, with notes on how they were made."""
-        line = {"step": step, "split": split} | notes | {name: float(value) for name, value in scalars.items()}
+        line = (
+            {"step": step, "split": split}
+            | notes
+            | {name: float(value) for name, value in scalars.items()}
+        )
         _append(self._file, (json.dumps(finite_or_none(line), allow_nan=False) + "\n").encode())
-        values = [Summary.Value(tag=f"{split}/{name}", simple_value=float(value)) for name, value in scalars.items()]
+        values = [
+            Summary.Value(tag=f"{split}/{name}", simple_value=float(value))
+            for name, value in scalars.items()
+        ]
         self._events.write(Event(step=step, summary=Summary(value=values)))
 
     def close(self) -> None:
@@ -72,13 +85,20 @@ class _Events:
         name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
         self._file = open(directory / name, "ab", buffering=0)  # noqa: SIM115
         self.write(Event(file_version="brain.Event:2"))
-        self.write(Event(step=purge_step, session_log=SessionLog(status=SessionLog.START)))  # hides the steps from there on
+        self.write(
+            Event(step=purge_step, session_log=SessionLog(status=SessionLog.START))
+        )  # hides the steps from there on
 
     def write(self, event: Event) -> None:
         event.wall_time = time.time()
         data = event.SerializeToString()
         size = struct.pack("<Q", len(data))
-        record = size, struct.pack("<I", masked_crc32c(size)), data, struct.pack("<I", masked_crc32c(data))
+        record = (
+            size,
+            struct.pack("<I", masked_crc32c(size)),
+            data,
+            struct.pack("<I", masked_crc32c(data)),
+        )
         _append(self._file, b"".join(record))
 
     def close(self) -> None:

@@ -27,7 +27,11 @@ class Interruption:
     def leave(self, step: int) -> NoReturn:
         """Ends the program as the signal would have: status 143 after SIGTERM, KeyboardInterrupt after Ctrl-C."""
         received = self._received or signal.SIGTERM  # that of another process of the same run
-        logger.warning("stopped by %s: step %d is saved, and the same command goes on from it", received.name, step)
+        logger.warning(
+            "stopped by %s: step %d is saved, and the same command goes on from it",
+            received.name,
+            step,
+        )
         if received is signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + received)
@@ -35,7 +39,9 @@ class Interruption:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                if signal.getsignal(number) is not signal.SIG_IGN:  # as a shell leaves SIGINT for what it runs with `&`
+                if (
+                    signal.getsignal(number) is not signal.SIG_IGN
+                ):  # as a shell leaves SIGINT for what it runs with `&`
                     self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -49,4 +55,6 @@ class Interruption:
     def _restore(self) -> None:
         while self._before:
             number, handler = self._before.popitem()
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: it was not set from Python
+            signal.signal(
+                number, signal.SIG_DFL if handler is None else handler
+            )  # None: it was not set from Python

@@ -16,13 +16,13 @@ import tqdm
 from vae_jax.config import Config, sweep
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import evaluate_lanes, evaluate_run
+from vae_jax.experiment.evaluate import evaluate_run, evaluate_trials
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.storage.checkpoint import Checkpoints, restore_latest
-from vae_jax.experiment.storage.workdir import claimed
+from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.interruption import Interruption
-from vae_jax.experiment.training.recorder import Journal, last_good
-from vae_jax.experiment.training.trainers import Program, program_of
+from vae_jax.experiment.training.recorder import Recorder, last_good
+from vae_jax.experiment.training.trainers import Trainer, make_trainer
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
 
@@ -32,94 +32,118 @@ logger = logging.getLogger(__name__)
 def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, Any]:
     """Trains to `config.train.num_steps`, from the newest checkpoint in the workdir if there is one; returns the results.
 
-    With a sweep, trains and evaluates every lane.
+    With a sweep, trains and evaluates every trial.
 
     Raises:
       InputError: the config, the data or the workdir can't be used, or the workdir holds a run of another config.
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
     runs = processes.together(functools.partial(make_runs, config, workdir))
-    is_sweep = bool(sweep.swept(config))
+    is_sweep = bool(sweep.sweep_lists(config))
     if len(runs) == 1 and config.train.batch_size % jax.device_count():
         raise InputError(
             f"config.train.batch_size = {config.train.batch_size}: must be a multiple of the {jax.device_count()} devices"
         )
     with contextlib.ExitStack() as stack:
         processes.on_first(functools.partial(_claim, stack, runs, config, pathlib.Path(workdir)))
-        train_to_end(runs, program_of(runs, chunk=config.sweep.chunk))
-        return evaluate_lanes(runs, config, workdir) if is_sweep else evaluate_run(runs[0])
+        train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
+        return evaluate_trials(runs, config, workdir) if is_sweep else evaluate_run(runs[0])
 
 
-def _claim(stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, workdir: pathlib.Path) -> None:
-    stack.enter_context(claimed(workdir, config))
-    for run in runs if sweep.swept(config) else ():
-        stack.enter_context(claimed(run.workdir, run.config))
+def _claim(
+    stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, workdir: pathlib.Path
+) -> None:
+    stack.enter_context(claim_workdir(workdir, config))
+    for run in runs if sweep.sweep_lists(config) else ():
+        stack.enter_context(claim_workdir(run.workdir, run.config))
 
 
-def train_to_end(runs: Sequence[Run], program: Program) -> None:
-    """Trains all runs of a program, from the newest step that all of them have a checkpoint of."""
+def train_to_end(runs: Sequence[Run], trainer: Trainer) -> None:
+    """Trains all runs of a trainer, from the newest step that all of them have a checkpoint of."""
     with contextlib.ExitStack() as stack:
         keep = runs[0].config.train.keep_checkpoints
         kept = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
-        state = program.initial()
-        saved = restore_latest(kept, program.split(state), [run.config for run in runs])
-        state = state if saved is None else program.join(saved)
-        first = int(jax.tree.leaves(program.split(state.step))[0])
+        state = trainer.initial()
+        saved = restore_latest(kept, trainer.split(state), [run.config for run in runs])
+        state = state if saved is None else trainer.join(saved)
+        first = int(jax.tree.leaves(trainer.split(state.step))[0])
         interruption = stack.enter_context(Interruption())
         try:
-            journals = []
+            recorders = []
             for run, checkpoints in zip(runs, kept, strict=True):
-                journals.append(Journal(run, checkpoints, first))
-                stack.callback(journals[-1].close)
-            step = _advance(program, state, first, journals, interruption)
+                recorders.append(Recorder(run, checkpoints, first))
+                stack.callback(recorders[-1].close)
+            step = _advance(trainer, state, first, recorders, interruption)
         except OSError as error:
             raise RunStopped(f"{error}; {last_good(kept[0])}") from error
         if processes.any_of(interruption.asked):
             interruption.leave(step)
 
 
-def _advance(program: Program, state: TrainState, first: int, journals: Sequence[Journal], interruption: Interruption) -> int:
+def _advance(
+    trainer: Trainer,
+    state: TrainState,
+    first: int,
+    recorders: Sequence[Recorder],
+    interruption: Interruption,
+) -> int:
     """The loop itself, to the end or an interruption; returns its last step, which is saved.
 
     Between evaluations, the metrics of one call are read when the next is under way.
     """
-    config = journals[0].run.config
-    _announce(journals, first)
+    config = recorders[0].run.config
+    _announce(recorders, first)
     pending: tuple[int, int, Metrics] | None = None
     stop = first
-    with _progress_bar(journals, first) as bar, program.reading(list(calls(first, config))) as data:
+    with (
+        _progress_bar(recorders, first) as bar,
+        trainer.reading(list(calls(first, config))) as data,
+    ):
         for start, stop in calls(first, config):
-            state, metrics = program.epoch(stop - start)(state, data)
+            state, metrics = trainer.epoch(stop - start)(state, data)
             if pending is not None:
-                _report(program, *pending, journals, bar)
+                _report(trainer, *pending, recorders, bar)
             pending = (start, stop, metrics)
             asked = processes.any_of(interruption.asked)
             regular = stop % config.train.eval_every == 0 or stop == config.train.num_steps
             if regular or asked:
-                _report(program, *pending, journals, bar)
+                _report(trainer, *pending, recorders, bar)
                 pending = None
-                for journal, own in zip(journals, program.split(state), strict=True):
-                    journal.save(own) if regular else journal.save_between(own)
-                for journal in journals:  # after all are saved: a kill in between leaves a step that all have
-                    journal.checkpoints.prune()
+                for recorder, own in zip(recorders, trainer.split(state), strict=True):
+                    recorder.save(own) if regular else recorder.save_between(own)
+                for recorder in (
+                    recorders
+                ):  # after all are saved: a kill in between leaves a step that all have
+                    recorder.checkpoints.prune()
             if asked:
                 break
     return stop
 
 
-def _announce(journals: Sequence[Journal], first: int) -> None:
-    run = journals[0].run
+def _announce(recorders: Sequence[Recorder], first: int) -> None:
+    run = recorders[0].run
     logger.info(
         "%s: training%s on %s (%d images, binarization %s), step %d to %d, in %s; the first steps wait for the compiler",
-        *(run.config.name, f" {len(journals)} lanes" if len(journals) > 1 else "", run.dataset.name),
-        *(run.dataset.train.num_examples, run.dataset.preparation["binarization"], first, run.config.train.num_steps),
-        run.workdir if len(journals) == 1 else run.workdir.parent,
+        *(
+            run.config.name,
+            f" {len(recorders)} trials" if len(recorders) > 1 else "",
+            run.dataset.name,
+        ),
+        *(
+            run.dataset.train.num_examples,
+            run.dataset.preparation["binarization"],
+            first,
+            run.config.train.num_steps,
+        ),
+        run.workdir if len(recorders) == 1 else run.workdir.parent,
     )
 
 
-def _progress_bar(journals: Sequence[Journal], first: int) -> tqdm.tqdm:
-    config = journals[0].run.config
-    width = shutil.get_terminal_size().columns  # tqdm's own guess draws nothing in a terminal that claims no rows
+def _progress_bar(recorders: Sequence[Recorder], first: int) -> tqdm.tqdm:
+    config = recorders[0].run.config
+    width = (
+        shutil.get_terminal_size().columns
+    )  # tqdm's own guess draws nothing in a terminal that claims no rows
     return tqdm.tqdm(
         total=config.train.num_steps,
         initial=first,
@@ -135,23 +159,37 @@ def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
     """(first, one past last) steps of each compiled call: it ends at a multiple of `log_every` or `eval_every`, or the end."""
     c = config.train
     while step < c.num_steps:
-        stop = min(step - step % c.log_every + c.log_every, step - step % c.eval_every + c.eval_every, c.num_steps)
+        stop = min(
+            step - step % c.log_every + c.log_every,
+            step - step % c.eval_every + c.eval_every,
+            c.num_steps,
+        )
         yield step, stop
         step = stop
 
 
-def _report(program: Program, start: int, stop: int, metrics: Metrics, journals: Sequence[Journal], bar: tqdm.tqdm) -> None:
+def _report(
+    trainer: Trainer,
+    start: int,
+    stop: int,
+    metrics: Metrics,
+    recorders: Sequence[Recorder],
+    bar: tqdm.tqdm,
+) -> None:
     """Writes the metrics of a call; stops when every run has had too many skipped steps in a row."""
-    before = [journal.stopped for journal in journals]
+    before = [recorder.stopped for recorder in recorders]
     numbers = [
-        journal.report(start, stop, own) for journal, own in zip(journals, program.split(jax.device_get(metrics)), strict=True)
+        recorder.report(start, stop, own)
+        for recorder, own in zip(recorders, trainer.split(jax.device_get(metrics)), strict=True)
     ]
     losses = sorted(one["loss"] for one in numbers if one["loss"] == one["loss"]) or [math.nan]
-    spread = f"{losses[0]:.2f}" + (f" to {losses[-1]:.2f}" if len(losses) > 1 else f" rate {numbers[0]['rate']:.2f}")
+    spread = f"{losses[0]:.2f}" + (
+        f" to {losses[-1]:.2f}" if len(losses) > 1 else f" rate {numbers[0]['rate']:.2f}"
+    )
     bar.set_postfix_str(f"loss {spread}", refresh=False)
     bar.update(stop - bar.n)
-    if all(journal.stopped for journal in journals):
-        raise RunStopped(f"{journals[0].stopped}; {journals[0].last_good()}")
-    for journal, known in zip(journals, before, strict=True):
-        if journal.stopped and not known:
-            logger.warning("%s; the other lanes go on", journal.stopped)
+    if all(recorder.stopped for recorder in recorders):
+        raise RunStopped(f"{recorders[0].stopped}; {recorders[0].last_good()}")
+    for recorder, known in zip(recorders, before, strict=True):
+        if recorder.stopped and not known:
+            logger.warning("%s; the other trials go on", recorder.stopped)

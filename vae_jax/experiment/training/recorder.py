@@ -1,4 +1,4 @@
-"""What one run, or one lane of a sweep, keeps of its way: metrics, validation, checkpoints, and why it stopped."""
+"""What one run, or one trial of a sweep, keeps of its way: metrics, validation, checkpoints, and why it stopped."""
 
 import logging
 import textwrap
@@ -9,7 +9,7 @@ import numpy as np
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation import Terms
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import evaluator_of, summarize_split
+from vae_jax.experiment.evaluate import make_run_evaluator, summarize_split
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
@@ -20,14 +20,18 @@ from vae_jax.types import Metrics, Params
 logger = logging.getLogger(__name__)
 
 
-class Journal:
+class Recorder:
     """The files of a run, from `start_step` on; a context that closes them."""
 
     def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int) -> None:
         self.run, self.checkpoints = run, checkpoints
         self.stopped: str | None = None  # why, once too many steps in a row were not finite
-        self._writer = MetricsWriter(run.workdir, start_step=start_step) if processes.is_first() else SilentWriter()
-        self._evaluate: Callable[[Params, str], Terms] = evaluator_of(run)
+        self._writer = (
+            MetricsWriter(run.workdir, start_step=start_step)
+            if processes.is_first()
+            else SilentWriter()
+        )
+        self._evaluate: Callable[[Params, str], Terms] = make_run_evaluator(run)
 
     def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
         """Writes the means of a call's metrics over its good steps, and returns them."""
@@ -65,12 +69,16 @@ class Journal:
 
     def _write(self, state: TrainState, score: float | None) -> None:
         try:
-            self.checkpoints.save(state, Description(self.run.config, self.run.dataset.shape, score))
+            self.checkpoints.save(
+                state, Description(self.run.config, self.run.dataset.shape, score)
+            )
         except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
             reason = textwrap.shorten(str(error) or type(error).__name__, 160)
             if "no space left" in str(error).lower():
                 reason = "no space left on the device"
-            raise RunStopped(f"checkpoint {int(state.step)} could not be written: {reason}; {self.last_good()}") from error
+            raise RunStopped(
+                f"checkpoint {int(state.step)} could not be written: {reason}; {self.last_good()}"
+            ) from error
 
     def last_good(self) -> str:
         """Which checkpoint is left, in words."""
@@ -90,7 +98,11 @@ def _mean(values: np.ndarray) -> float:
 def last_good(checkpoints: Checkpoints) -> str:
     """Which of the checkpoints is the newest, in words."""
     steps = checkpoints.steps()
-    return f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}" if steps else "there is no checkpoint yet"
+    return (
+        f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}"
+        if steps
+        else "there is no checkpoint yet"
+    )
 
 
 def _score(numbers: dict[str, float]) -> float:

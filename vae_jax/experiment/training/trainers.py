@@ -1,4 +1,4 @@
-"""What the training loop advances, some steps in each compiled call: one run, or all lanes of a sweep."""
+"""What the training loop advances, some steps in each compiled call: one run, or all trials of a sweep."""
 
 import contextlib
 import functools
@@ -29,7 +29,7 @@ Reading = Source | Iterator[Block]
 Epoch = Callable[[TrainState, Reading], tuple[TrainState, Metrics]]
 
 
-class Program(Protocol):
+class Trainer(Protocol):
     """The state of one or of many runs, as one tree on the devices."""
 
     def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Reading]:
@@ -48,7 +48,7 @@ class Program(Protocol):
         """The opposite of `split`, placed on the devices."""
 
 
-class OneRun:
+class SingleRunTrainer:
     """A run alone, its batch split over all devices."""
 
     def __init__(self, run: Run) -> None:
@@ -75,7 +75,7 @@ class OneRun:
 
     def _make_epoch(self, num_steps: int) -> Epoch:
         run = self._run
-        indices = order_of(run.config, run.dataset.train)
+        indices = data_order(run.config, run.dataset.train)
         decay = run.config.optimizer.ema_decay or None
         return train.make_train_epoch(
             *(run.loss_fn, run.tx),
@@ -87,7 +87,7 @@ class OneRun:
         )
 
 
-class Streamed(OneRun):
+class StreamingTrainer(SingleRunTrainer):
     """A run alone whose training data stay on the host: blocks of batches come to the devices while they work on others.
 
     The numbers are those of `OneRun`. The batches of a call that would take too much memory come in several blocks.
@@ -126,7 +126,9 @@ class Streamed(OneRun):
 
         return epoch
 
-    def _make_block(self, num_steps: int) -> Callable[[TrainState, Block], tuple[TrainState, Metrics]]:
+    def _make_block(
+        self, num_steps: int
+    ) -> Callable[[TrainState, Block], tuple[TrainState, Metrics]]:
         run = self._run
         return train.make_train_epoch(
             *(run.loss_fn, run.tx),
@@ -139,21 +141,29 @@ class Streamed(OneRun):
         )
 
 
-class Lanes:
-    """The lanes of a sweep, which differ in scalars alone: one program, a leading axis of lanes on every array.
+class SweepTrainer:
+    """The trials of a sweep, which differ in scalars alone: one program, a leading axis of trials on every array.
 
-    Lanes are split over as many devices as divide their number. Each device takes `chunk` of its lanes at a time
+    Trials are split over as many devices as divide their number. Each device takes `chunk` of its trials at a time
     under `vmap` (0: one on the CPU, all elsewhere), chunk after chunk, each with all steps of a call.
     """
 
     def __init__(self, runs: Sequence[Run], *, chunk: int = 0) -> None:
-        self._num_lanes, self._config = len(runs), runs[0].config
+        self._num_trials, self._config = len(runs), runs[0].config
         self._chunk = chunk or (1 if jax.default_backend() == "cpu" else len(runs))
-        self._mesh = parallel.lanes_mesh(len(runs))
-        used, usable = 1 if self._mesh is None else self._mesh.size, min(len(runs), jax.device_count())
+        self._mesh = parallel.trials_mesh(len(runs))
+        used, usable = (
+            1 if self._mesh is None else self._mesh.size,
+            min(len(runs), jax.device_count()),
+        )
         if used < usable:
-            logger.warning("%d lanes on %d of %d devices: take a multiple of them", len(runs), used, jax.device_count())
-        self._values = sweep.lane_values([run.config for run in runs])
+            logger.warning(
+                "%d trials on %d of %d devices: take a multiple of them",
+                len(runs),
+                used,
+                jax.device_count(),
+            )
+        self._values = sweep.trial_values([run.config for run in runs])
         self._shape = runs[0].dataset.shape
         self.source = parallel.replicate(runs[0].dataset.train, self._mesh)
         self.epoch = functools.cache(self._make_epoch)
@@ -162,68 +172,85 @@ class Lanes:
         return contextlib.nullcontext(self.source)
 
     def initial(self) -> TrainState:
-        def one_lane(_: None, values: dict[str, Array], source: Source) -> TrainState:
-            config, model, tx = self._lane(values)
+        def one_trial(_: None, values: dict[str, Array], source: Source) -> TrainState:
+            config, model, tx = self._trial(values)
             return initial_state(config, model, tx, source)
 
-        init = parallel.map_lanes(one_lane, chunk=1, mesh=self._mesh, compiler_options=_run_once())
+        init = parallel.map_trials(
+            one_trial, chunk=1, mesh=self._mesh, compiler_options=_run_once()
+        )
         return init(None, self._values, self.source)
 
     def split(self, tree: Any) -> list[Any]:
         on_device = isinstance(jax.tree.leaves(tree)[0], jax.Array)
-        pick = _one_of if on_device else lambda tree, lane: jax.tree.map(lambda x: x[lane], tree)
-        return [pick(tree, lane) for lane in range(self._num_lanes)]
+        pick = _one_of if on_device else lambda tree, trial: jax.tree.map(lambda x: x[trial], tree)
+        return [pick(tree, trial) for trial in range(self._num_trials)]
 
     def join(self, states: Sequence[TrainState]) -> TrainState:
-        state = jax.jit(lambda states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(list(states))
-        return state if self._mesh is None else jax.device_put(state, NamedSharding(self._mesh, P("data")))
+        state = jax.jit(lambda states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(
+            list(states)
+        )
+        return (
+            state
+            if self._mesh is None
+            else jax.device_put(state, NamedSharding(self._mesh, P("data")))
+        )
 
     def _make_epoch(self, num_steps: int) -> Epoch:
-        def one_lane(state: TrainState, values: dict[str, Array], source: Source) -> tuple[TrainState, Metrics]:
-            config, model, tx = self._lane(values)
+        def one_trial(
+            state: TrainState, values: dict[str, Array], source: Source
+        ) -> tuple[TrainState, Metrics]:
+            config, model, tx = self._trial(values)
             ema_decay = config.optimizer.ema_decay if state.ema_params is not None else None
             return train.train_epoch(
                 *(state, source),
                 loss_fn=builders.build_loss(config, model, source.num_examples),
                 tx=tx,
-                order=order_of(config, source),
+                order=data_order(config, source),
                 num_steps=num_steps,
                 ema_decay=ema_decay,
                 post_update=builders.build_post_update(config),
             )
 
-        epoch = parallel.map_lanes(one_lane, chunk=self._chunk, mesh=self._mesh)
+        epoch = parallel.map_trials(one_trial, chunk=self._chunk, mesh=self._mesh)
         return lambda state, source: epoch(state, self._values, source)
 
-    def _lane(self, values: dict[str, Array]) -> tuple[Config, nn.Module, optax.GradientTransformation]:
-        """The parts of a lane with those values; traced, so that all lanes are one program."""
+    def _trial(
+        self, values: dict[str, Array]
+    ) -> tuple[Config, nn.Module, optax.GradientTransformation]:
+        """The parts of a trial with those values; traced, so that all trials are one program."""
         config = sweep.with_values(self._config, values)
         return config, builders.build_model(config, self._shape), builders.build_optimizer(config)
 
 
-def program_of(runs: Sequence[Run], *, chunk: int = 0) -> Program:
-    """The program of a run alone, or of several; `chunk` as for `Lanes`."""
+def make_trainer(runs: Sequence[Run], *, chunk: int = 0) -> Trainer:
+    """The trainer of a run alone, or of several; `chunk` as for `SweepTrainer`."""
     if len(runs) > 1:
-        return Lanes(runs, chunk=chunk)
-    return Streamed(runs[0]) if runs[0].config.data.streaming else OneRun(runs[0])
+        return SweepTrainer(runs, chunk=chunk)
+    return StreamingTrainer(runs[0]) if runs[0].config.data.streaming else SingleRunTrainer(runs[0])
 
 
-def initial_state(config: Config, model: nn.Module, tx: optax.GradientTransformation, source: Source) -> TrainState:
+def initial_state(
+    config: Config, model: nn.Module, tx: optax.GradientTransformation, source: Source
+) -> TrainState:
     """The state of a run at step 0."""
     key_init, key_example = jax.random.split(jax.random.key(config.seed))
     x = source.take(np.zeros(1, np.int32), key_example)["x"]
     return train.init_state(key_init, model, x, tx, ema=builders.is_on(config.optimizer.ema_decay))
 
 
-def order_of(config: Config, source: Source) -> Callable[[Array], Array]:
+def data_order(config: Config, source: Source) -> Callable[[Array], Array]:
     """Steps [S] -> indices [S, B]: the order in which a run reads its data."""
     return functools.partial(
-        order.batch_index, num_examples=source.num_examples, batch_size=config.train.batch_size, seed=config.seed
+        order.batch_index,
+        num_examples=source.num_examples,
+        batch_size=config.train.batch_size,
+        seed=config.seed,
     )
 
 
 def _run_once() -> dict[str, int] | None:
-    """Compiler options of a program that isn't worth optimising: the same bits, on the CPU after a quarter of the time."""
+    """Compiler options of a program that isn't worth optimizing: the same bits, on the CPU after a quarter of the time."""
     return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
 
 
@@ -233,5 +260,5 @@ def _concatenate(metrics: Sequence[Metrics]) -> Metrics:
 
 
 @jax.jit
-def _one_of(tree: Any, lane: Array) -> Any:
-    return jax.tree.map(lambda x: x[lane], tree)
+def _one_of(tree: Any, trial: Array) -> Any:
+    return jax.tree.map(lambda x: x[trial], tree)
