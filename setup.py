@@ -29,6 +29,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["vae_jax", "vae_jax.*"]),
+    package_data={"vae_jax.experiment.report": ["*.csv", "templates/*"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "test": TEST,

@@ -12,6 +12,7 @@ from vae_jax.errors import InputError
 from vae_jax.experiment.metrics.anomaly import anomaly
 from vae_jax.experiment.metrics.compression import compression
 from vae_jax.experiment.metrics.context import Context, Numbers
+from vae_jax.experiment.metrics.headlines import headline_entries
 from vae_jax.experiment.metrics.labels import accuracy, disentanglement, representation
 from vae_jax.experiment.metrics.latents import codes, collapse, decomposition
 from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
@@ -78,45 +79,16 @@ def _data(context: Context) -> str:
     return f"{name}, binarization {preparation['binarization']}{left_out}"
 
 
-HEADLINES = {  # of those with many numbers
-    "annealed": ("log_likelihood", "importance", "bidirectional_gap"),
-    "quality": ("frechet", "kernel"),
-    "anomaly": ("auroc",),
-    "compression": ("promised", "reached"),
-    "udr": ("mean",),
-}
-
-
 def describe(name: str, numbers: Numbers) -> str:
     """A metric in one line: its verdict, or its chief numbers, with their standard errors where they have one."""
     if "failed" in numbers:
         return f"{name}: failed: {numbers['failed']}"
     if "verdict" in numbers:
         return f"{name}: {numbers['verdict']}: {numbers['evidence']} {numbers['remedy']}".rstrip()
-    wanted = HEADLINES.get(name)
-    found = [
-        entry for entry in _estimates(numbers, "") if wanted is None or _leaf(entry[0]) in wanted
+    entries = [
+        f"{'/'.join(path)} {value:.4g}"
+        + ("" if stderr is None or not np.isfinite(stderr) else f" +- {stderr:.2g}")
+        for path, value, stderr in headline_entries(name, numbers)
+        if value is not None
     ]
-    return f"{name}: " + ", ".join(
-        f"{path} {value:.4g}" + (f" +- {stderr:.2g}" if np.isfinite(stderr) else "")
-        for path, value, stderr in found
-    )
-
-
-def _leaf(path: str) -> str:
-    return path.split("/")[-1].split("[")[0]
-
-
-def _estimates(numbers: Numbers, prefix: str) -> Iterator[tuple[str, float, float]]:
-    """(path, number, standard error or NaN) of all that aren't standard errors themselves."""
-    for name, value in numbers.items():
-        bare, bracket, features = name.partition("[")
-        if isinstance(value, dict):
-            yield from _estimates(value, f"{prefix}{name}/")
-        elif isinstance(value, float) and not bare.endswith("_stderr"):
-            stderr = numbers.get(f"{bare}_stderr{bracket}{features}")
-            yield (
-                f"{prefix}{name}",
-                value,
-                np.nan if stderr is None else stderr,
-            )  # None: NaN, as JSON has it
+    return f"{name}: " + ", ".join(entries)

@@ -1,6 +1,6 @@
-"""The report of a run, or of several: one self-contained page of HTML, made of the files of their workdirs.
+"""Reports: self-contained HTML pages about one run or several, from the files in their workdirs.
 
-It reads `config.json`, `metrics.jsonl`, `results.json` and `figures/`, and touches neither the model nor the data.
+They read `config.json`, `metrics.jsonl`, `results.json` and `figures/`, but neither model nor data.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from vae_jax.errors import InputError
 from vae_jax.experiment.report.comparison import comparison_page
 from vae_jax.experiment.report.single_run import run_page
-from vae_jax.experiment.report.workdir_files import Contents, mapping, read, trials
+from vae_jax.experiment.report.workdir_files import Contents, read_workdir, trial_workdirs
 from vae_jax.files import write_atomically
 
 __all__ = ["write_comparison", "write_report"]
@@ -19,64 +19,64 @@ NAME = "report.html"
 
 
 def write_report(workdir: str | os.PathLike) -> pathlib.Path:
-    """Writes `report.html` into the workdir, of a sweep a comparison of its trials, and returns its path.
+    """Write `report.html` into the workdir, for a sweep a comparison of trials; return its path.
 
     Raises:
-      InputError: there are no results yet, or they can't be read.
+      InputError: there are no results yet, or they cannot be read.
     """
-    workdir = pathlib.Path(workdir)
-    contents = read(workdir)
+    contents = read_workdir(workdir)
+    path = contents.workdir / NAME
     if not isinstance(contents.results.get("trials"), dict):
-        return _write(workdir / NAME, run_page(contents))
-    swept, failed = mapping(contents.results.get("swept")), mapping(contents.results.get("failed"))
-    runs, missing = {}, dict(failed)
-    for trial in trials(workdir, contents.results):
+        return _write(path, run_page(contents))
+    runs = {}
+    failed = dict(contents.results_of("failed"))
+    for trial in trial_workdirs(contents):
         try:
-            runs[trial.name] = read(trial)
+            runs[trial.name] = read_workdir(trial)
         except InputError as error:
-            missing[trial.name] = str(error)
+            failed[trial.name] = str(error)
     page = comparison_page(
-        contents.name, runs, swept=swept, failed=missing, sweeps={contents.name: contents}
+        contents.name,
+        runs,
+        swept=contents.results_of("swept"),
+        failed=failed,
+        sweeps={contents.name: contents},
     )
-    return _write(workdir / NAME, page)
+    return _write(path, page)
 
 
 def write_comparison(
     workdirs: Sequence[str | os.PathLike], path: str | os.PathLike
 ) -> pathlib.Path:
-    """Writes one page that compares the runs of several workdirs, each trial of a sweep being a run; returns its path.
+    """Write one page that compares several runs and the trials of sweeps, and return its path.
 
     Raises:
-      InputError: one of them has no results, or some that can't be read.
+      InputError: no workdir is given, or one has no results that can be read.
     """
     runs: dict[str, Contents] = {}
     sweeps: dict[str, Contents] = {}
-    for workdir in map(pathlib.Path, workdirs):
-        contents = read(workdir)
-        parts = [read(trial) for trial in trials(workdir, contents.results)]
-        if parts:
-            sweeps[_free(contents.name, contents, sweeps)] = contents
-        parts = parts or [contents]
-        for part in parts:
-            runs[
-                _free(
-                    part.name if len(parts) == 1 else f"{contents.name} {part.workdir.name}",
-                    part,
-                    runs,
-                )
-            ] = part
+    for workdir in workdirs:
+        contents = read_workdir(workdir)
+        trials = [read_workdir(trial) for trial in trial_workdirs(contents)]
+        if trials:
+            sweeps[_unique_name(contents.name, contents, sweeps)] = contents
+        for run in trials or [contents]:
+            name = f"{contents.name} {run.workdir.name}" if len(trials) > 1 else run.name
+            runs[_unique_name(name, run, runs)] = run
     if not runs:
-        raise InputError("workdirs: there are none; give at least one")
+        raise InputError("workdirs: empty; give at least one")
     return _write(pathlib.Path(path), comparison_page("Comparison", runs, sweeps=sweeps))
 
 
-def _free(name: str, run: Contents, taken: dict[str, Contents]) -> str:
+def _unique_name(name: str, run: Contents, others: dict[str, Contents]) -> str:
     """A name that no other run on the page has."""
-    if name in taken:
+    if name in others:
         name = f"{name} ({run.workdir.name})"
-    number, candidate = 2, name
-    while candidate in taken:
-        number, candidate = number + 1, f"{name} {number}"
+    candidate = name
+    number = 2
+    while candidate in others:
+        candidate = f"{name} {number}"
+        number += 1
     return candidate
 
 

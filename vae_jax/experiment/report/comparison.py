@@ -1,47 +1,43 @@
-"""The report of several runs side by side: numbers, curves, the plane of rate and distortion, and samples of each."""
+"""The report of several runs side by side."""
 
 import functools
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax import visualize
+from vae_jax.experiment.metrics.headlines import stderr_of
+from vae_jax.experiment.report.figures import ImageBudget, images
 from vae_jax.experiment.report.formatting import (
-    MEANINGS,
-    SECTIONS,
-    error_of,
+    format_entry,
     format_value,
     headlines,
     is_number,
-    numbers_of,
+    number_blocks,
     with_unit,
-    words,
 )
-from vae_jax.experiment.report.html import (
-    Html,
-    Section,
-    chart,
+from vae_jax.experiment.report.meanings import label, title, unit
+from vae_jax.experiment.report.page import (
+    Block,
     charts,
-    element,
-    join,
+    code,
+    heading,
+    headline,
     note,
-    page,
     paragraph,
+    render_page,
     table,
 )
-from vae_jax.experiment.report.pictures import Pictures
-from vae_jax.experiment.report.sections import NUMBERS, TOLD
-from vae_jax.experiment.report.single_run import guarded
-from vae_jax.experiment.report.workdir_files import Contents, mapping
+from vae_jax.experiment.report.sections import NUMBERS, verdict_name
+from vae_jax.experiment.report.workdir_files import Contents, as_mapping
 
-MOST_CURVES = 20  # runs in one chart; more can't be told apart
+MAX_CURVES = 20  # runs in one chart
 
-Runs = Mapping[str, Contents]  # by the name that they have on the page
+Runs = Mapping[str, Contents]  # by their unique names on the page
 
 
 def comparison_page(
-    title: str,
+    name: str,
     runs: Runs,
     *,
     swept: Mapping[str, Any] | None = None,
@@ -51,220 +47,169 @@ def comparison_page(
     """The page of several runs.
 
     Args:
-      title: of the page.
+      name: title of the page.
       runs: by name; at least one.
-      swept: of a sweep, the values that it goes over, by name.
-      failed: trials that have no results, and why.
-      sweeps: that runs are trials of, by name, for the metrics that no trial has alone.
+      swept: for a sweep, the values of each swept field.
+      failed: trials without results, and why.
+      sweeps: the sweeps of the runs by name, for the metrics of a whole sweep.
     """
+    budget = ImageBudget()
+    partial = functools.partial
+    makers = [
+        ("numbers", "Final numbers", partial(_numbers, runs)),
+        ("metrics", "Metrics", partial(_metrics, runs, sweeps or {})),
+        ("curves", "Learning curves", partial(_curves, runs)),
+        ("rate-distortion", "Rate and distortion", partial(_rate_distortion, runs, swept or {})),
+        ("samples", "Samples", partial(_samples, runs, budget)),
+        ("differences", "Differences", partial(_differences, runs)),
+    ]
+    header = partial(_header, name, runs, swept or {}, failed or {})
+    return render_page(f"{name}: comparison", header, budget.render(makers))
+
+
+def _header(
+    name: str, runs: Runs, swept: Mapping[str, Any], failed: Mapping[str, Any]
+) -> list[Block]:
     about = f"{len(runs)} runs" + (f", swept over {', '.join(swept)}" if swept else "")
+    blocks = [heading(name, 1), paragraph(about, "soft")]
     best = _best(runs)
-    headline = (
-        paragraph("Best test ELBO: ", element("strong", best), class_="headline") if best else ""
-    )
-    notes = [note(f"{name} has no results: {reason}") for name, reason in (failed or {}).items()]
-    makers = {
-        "numbers": ("Final numbers", functools.partial(_numbers, runs)),
-        "metrics": ("Metrics", functools.partial(_metrics, runs, sweeps or {})),
-        "curves": ("Learning curves", functools.partial(_curves, runs)),
-        "rate-distortion": ("Rate and distortion", functools.partial(_plane, runs, swept or {})),
-        "samples": ("Samples", lambda: Html("")),  # its place; they have what room the others leave
-        "differences": ("What differs", functools.partial(_differences, runs)),
-    }
-    made = {
-        id: guarded(id, name, functools.partial(_section, id, name, make))
-        for id, (name, make) in makers.items()
-    }
-    samples = functools.partial(_samples, runs, Pictures(made.values()))
-    made["samples"] = guarded(
-        "samples", "Samples", functools.partial(_section, "samples", "Samples", samples)
-    )
-    top = join(element("h1", title), paragraph(about, class_="soft"), headline, *notes)
-    return page(
-        f"{title}: comparison", top, [section for section in made.values() if section is not None]
-    )
-
-
-def _section(id: str, title: str, make: Any) -> Section | None:
-    body = make()
-    return Section(id, title, body) if body else None
+    if best:
+        blocks.append(headline("Best test ELBO: ", best))
+    return blocks + [note(f"{run} has no results: {reason}") for run, reason in failed.items()]
 
 
 def _best(runs: Runs) -> str:
-    """The greatest bound, where all are of the same quantity."""
-    bounds = {
-        name: run.split("test")
-        for name, run in runs.items()
-        if is_number(run.split("test").get("elbo"))
-    }
-    if len(bounds) < 2 or len({_quantity(run) for run in runs.values()}) > 1:
+    """The largest bound, if all bounds are comparable."""
+    tests = {name: run.results_of("test") for name, run in runs.items()}
+    tests = {name: test for name, test in tests.items() if is_number(test.get("elbo"))}
+    if len(tests) < 2 or len({_quantity(run) for run in runs.values()}) > 1:
         return ""
-    name = max(bounds, key=lambda name: bounds[name]["elbo"])
-    return f"{name}, {with_unit('elbo', bounds[name]['elbo'], error_of('elbo', bounds[name]))}"
+    name = max(tests, key=lambda name: tests[name]["elbo"])
+    return f"{name}, {with_unit('elbo', tests[name]['elbo'], stderr_of('elbo', tests[name]))}"
 
 
 def _quantity(run: Contents) -> tuple[str, ...]:
-    """What bounds must have in common to be compared: the examples, the density, what is given, how they were estimated."""
-    data, given = (
-        mapping(run.results.get("data")),
-        "" if run.config is None else run.config.model.conditioning,
-    )
-    found = (
-        data.get("test_sha256"),
-        data.get("name"),
-        run.results.get("likelihood"),
-        given,
-        run.results.get("estimator"),
-    )
-    return tuple(map(str, found))
+    """Equal for comparable bounds: examples, density, conditioning and estimator."""
+    data = run.results_of("data")
+    conditioning = "" if run.config is None else run.config.model.conditioning
+    likelihood, estimator = run.results.get("likelihood"), run.results.get("estimator")
+    values = (data.get("test_sha256"), data.get("name"), likelihood, conditioning, estimator)
+    return tuple(map(str, values))
 
 
-def _numbers(runs: Runs) -> Html:
-    names = [name for name in NUMBERS if any(name in run.split("test") for run in runs.values())]
+def _numbers(runs: Runs) -> list[Block]:
+    tests = {name: run.results_of("test") for name, run in runs.items()}
+    keys = [key for key in NUMBERS if any(key in test for test in tests.values())]
     rows = []
-    for label, run in runs.items():
-        test = run.split("test")
-        verdicts = [
-            str(run.metrics[name]["verdict"])
-            for name in TOLD
-            if "verdict" in run.metrics.get(name, {})
-        ]
-        numbers = (
-            format_value(test[name], error_of(name, test)) if name in test else "" for name in names
-        )
-        rows.append(
-            (
-                label,
-                verdicts[0] if verdicts else "",
-                *numbers,
-                format_value(run.results.get("step", "")),
-            )
-        )
-    head = ("Run", "Latents", *map(_head, names), "Step")
-    how = {str(run.results["estimator"]) for run in runs.values() if "estimator" in run.results}
-    said = "On the test set, ± the standard error over examples. " + (
-        f"{how.pop()}." if len(how) == 1 else ""
-    )
-    return join(paragraph(said, class_="soft"), table(head, rows))
+    for name, run in runs.items():
+        numbers = [format_entry(key, tests[name]) for key in keys]
+        rows.append((name, verdict_name(run), *numbers, format_value(run.results.get("step", ""))))
+    text = "On the test set, ± the standard error over examples."
+    estimators = {
+        str(run.results["estimator"]) for run in runs.values() if "estimator" in run.results
+    }
+    if len(estimators) == 1:
+        text += f" {estimators.pop()}."
+    return [paragraph(text, "soft"), table(("Run", "Latents", *map(_column, keys), "Step"), rows)]
 
 
-def _head(name: str) -> str:
-    unit = MEANINGS[name].unit
-    return (
-        f"{MEANINGS[name].name} ({unit})"
-        if unit and name != "bits_per_dim"
-        else MEANINGS[name].name
-    )
+def _column(key: str) -> str:
+    has_unit = unit(key) and key != "bits_per_dim"
+    return f"{label(key)} ({unit(key)})" if has_unit else label(key)
 
 
-def _metrics(runs: Runs, sweeps: Runs) -> Html:
-    """The chief numbers of the metrics that any run has, and all of those that a sweep has beside its trials."""
-    cells, notes = {label: _agreement(run, sweeps) for label, run in runs.items()}, []
-    for label, run in runs.items():
-        for name, values in run.metrics.items():
-            if "failed" in values:
-                notes.append(
-                    note(
-                        f"{label}: {SECTIONS.get(name, words(name))} could not be measured: {values['failed']}"
-                    )
-                )
-            elif name != "collapse":  # its verdict is beside the final numbers
-                cells[label] |= headlines(name, values)
-    columns = list(dict.fromkeys(itertools.chain.from_iterable(cells.values())))
-    parts: list[object] = []
+def _metrics(runs: Runs, sweeps: Runs) -> list[Block]:
+    """The headline numbers of all runs, and all metrics of whole sweeps."""
+    cells = {}
+    notes = []
+    for name, run in runs.items():
+        cells[name] = _udr(run, sweeps)
+        for metric, numbers in run.metrics.items():
+            if "failed" in numbers:
+                reason = f"could not be measured: {numbers['failed']}"
+                notes.append(note(f"{name}: {title(metric)} {reason}"))
+            elif metric != "collapse":  # its verdict is beside the final numbers
+                cells[name] |= headlines(metric, numbers)
+    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
+    blocks = []
     if columns:
-        parts.append(paragraph("± the standard error, where there is one.", class_="soft"))
-        rows = [
-            (label, *(own.get(column, "") for column in columns)) for label, own in cells.items()
-        ]
-        parts.append(table(("Run", *columns), rows))
-    for label, sweep in sweeps.items():
-        for name, values in sweep.metrics.items():
-            parts += [
-                element("h3", f"{label}: {SECTIONS.get(name, words(name))}"),
-                numbers_of(values, level=4),
-            ]
-    return join(*parts, *notes)
+        blocks.append(paragraph("± the standard error, if available.", "soft"))
+        rows = [(name, *(row.get(column, "") for column in columns)) for name, row in cells.items()]
+        blocks.append(table(("Run", *columns), rows))
+    for name, sweep in sweeps.items():
+        for metric, numbers in sweep.metrics.items():
+            blocks += [heading(f"{name}: {title(metric)}", 3), *number_blocks(numbers, level=4)]
+    return blocks + notes
 
 
-def _agreement(run: Contents, sweeps: Runs) -> dict[str, str]:
-    """The mean UDR of the setting of a trial, over its seeds."""
-    setting = (
-        ",".join(pair for pair in run.workdir.name.split(",") if not pair.startswith("seed="))
-        or "all"
-    )
+def _udr(run: Contents, sweeps: Runs) -> dict[str, str]:
+    """The mean UDR over the seeds of a trial's setting."""
+    pairs = [pair for pair in run.workdir.name.split(",") if not pair.startswith("seed=")]
     for sweep in sweeps.values():
-        found = mapping(sweep.metrics.get("udr", {}).get(setting))
-        if run.workdir.parent.parent == sweep.workdir and is_number(found.get("mean")):
-            return {"UDR of the setting, mean over its seeds": format_value(found["mean"])}
+        numbers = as_mapping(sweep.metrics.get("udr", {}).get(",".join(pairs) or "all"))
+        if run.workdir.parent.parent == sweep.workdir and is_number(numbers.get("mean")):
+            return {"UDR of the setting, mean over its seeds": format_value(numbers["mean"])}
     return {}
 
 
-def _curves(runs: Runs) -> Html:
-    histories = {
-        label: run.history for label, run in list(runs.items())[:MOST_CURVES] if run.history
-    }
-    drawn = []
-    for name in visualize.CURVES:
-        if any(
-            line["split"] == "valid" and is_number(line.get(name))
-            for lines in histories.values()
-            for line in lines
-        ):
-            alt = f"Curves of the {words(name)} on validation against the step, of {', '.join(histories)}."
-            drawn.append(chart(visualize.svg(visualize.overlaid_curves(histories, name)), alt))
-    more = (
-        note(f"The first {MOST_CURVES} of {len(runs)} runs are drawn.")
-        if len(runs) > MOST_CURVES
-        else ""
-    )
-    return join(charts(drawn), more)
+def _curves(runs: Runs) -> list[Block]:
+    histories = {name: runs[name].history for name in list(runs)[:MAX_CURVES] if runs[name].history}
+    figures = []
+    for key in visualize.CURVES:
+        lines = [line for history in histories.values() for line in history]
+        if any(line["split"] == "valid" and is_number(line.get(key)) for line in lines):
+            names = ", ".join(histories)
+            alt = f"Curves of the {label(key)} on validation against the step, of {names}."
+            figures.append((visualize.overlaid_curves(histories, key), alt))
+    blocks = charts(figures)
+    if len(runs) > MAX_CURVES:
+        blocks.append(note(f"Only the first {MAX_CURVES} of {len(runs)} runs are plotted."))
+    return blocks
 
 
-def _plane(runs: Runs, swept: Mapping[str, Any]) -> Html:
+def _rate_distortion(runs: Runs, swept: Mapping[str, Any]) -> list[Block]:
     points = []
-    for label, run in runs.items():
-        test = run.split("test")
+    texts = []
+    for name, run in runs.items():
+        test = run.results_of("test")
         if is_number(test.get("rate")) and is_number(test.get("distortion")):
-            points.append((_values(run, swept) or {"run": label}, test))
+            points.append((_swept_values(run) if swept else {"run": name}, test))
+            texts.append(
+                f"{name}: {format_value(test['rate'])}, {format_value(test['distortion'])}"
+            )
     if not points:
-        return Html("")
-    named = "; ".join(
-        f"{label}: {format_value(test['rate'])}, {format_value(test['distortion'])}"
-        for (_, test), label in zip(points, runs, strict=False)
-    )
-    alt = f"Rate against distortion in nats, a point for each run, with diagonals of equal ELBO. {named}."
-    return charts([chart(visualize.svg(visualize.rate_distortion(points)), alt)])
+        return []
+    about = "Rate against distortion in nats, a point for each run, with diagonals of equal ELBO."
+    return charts([(visualize.rate_distortion(points), f"{about} {'; '.join(texts)}.")])
 
 
-def _values(run: Contents, swept: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a trial in what its sweep goes over: its name says them."""
-    pairs = (pair.partition("=") for pair in run.workdir.name.split(",")) if swept else ()
+def _swept_values(trial: Contents) -> dict[str, float]:
+    """The values of the swept fields, read from the name of the trial."""
+    pairs = [pair.partition("=") for pair in trial.workdir.name.split(",")]
     return {name: float(value) for name, _, value in pairs}
 
 
-def _samples(runs: Runs, pictures: Pictures) -> Html:
-    drawn = [
-        pictures.figure(run, "samples", "samples from the prior", caption=name)
-        for name, run in runs.items()
-    ]
-    return element("div", *drawn, class_="pair")
+def _samples(runs: Runs, budget: ImageBudget) -> list[Block]:
+    alt = "samples from the prior"
+    return images([budget.embed(run, "samples", alt, name) for name, run in runs.items()])
 
 
-def _differences(runs: Runs) -> Html:
-    """The fields of the configs that aren't the same in all runs."""
-    fields = {
+def _differences(runs: Runs) -> list[Block]:
+    """The config fields that differ between runs."""
+    configs = {
         name: config_lib.flatten(run.config) for name, run in runs.items() if run.config is not None
     }
-    if not fields:
-        return note("No config.json can be read.")
-    differing: Sequence[str] = [
+    if not configs:
+        return [note("No config.json can be read.")]
+    fields = [
         field
-        for field in next(iter(fields.values()))
-        if len({repr(own[field]) for own in fields.values()}) > 1 and not field.startswith("sweep.")
+        for field in next(iter(configs.values()))
+        if len({repr(config[field]) for config in configs.values()}) > 1
+        and not field.startswith("sweep.")
     ]
+    if not fields:
+        return [paragraph("All configs are the same.")]
     rows = [
-        (name, *(element("code", repr(own[field])) for field in differing))
-        for name, own in fields.items()
+        (name, *(code(repr(config[field])) for field in fields)) for name, config in configs.items()
     ]
-    return table(("Run", *differing), rows) if differing else paragraph("All configs are the same.")
+    return [table(("Run", *fields), rows)]

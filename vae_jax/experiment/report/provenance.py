@@ -1,4 +1,4 @@
-"""The sections on how a run came about: data, config, command, versions, hardware, times."""
+"""The sections on the origin of a run: data, config, command, versions, hardware, times."""
 
 import datetime
 import pathlib
@@ -8,112 +8,92 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config
-from vae_jax.experiment.report.formatting import format_value, is_number, words
-from vae_jax.experiment.report.html import Section, element, join, note, paragraph, table
-from vae_jax.experiment.report.workdir_files import Contents, mapping
+from vae_jax.experiment.report.formatting import format_value, is_number
+from vae_jax.experiment.report.meanings import label
+from vae_jax.experiment.report.page import Block, code, note, paragraph, table
+from vae_jax.experiment.report.workdir_files import Contents
 from vae_jax.experiment.storage.environment import versions
 
 
-def data(run: Contents) -> Section | None:
-    """Which examples, and how they were prepared."""
-    found = mapping(run.results.get("data"))
+def data(run: Contents) -> list[Block]:
+    """The examples and their preparation."""
     rows = [
-        (words(key), element("code", value) if key.endswith("sha256") else format_value(value))
-        for key, value in found.items()
+        (label(key), code(value) if key.endswith("sha256") else format_value(value))
+        for key, value in run.results_of("data").items()
     ]
-    return Section("data", "Data", table((), rows)) if rows else None
+    return [table((), rows)] if rows else []
 
 
-def config(run: Contents) -> Section:
-    """What differs from the defaults, and, to be unfolded, every field."""
+def config(run: Contents) -> list[Block]:
+    """The fields that differ from the defaults, and all fields, collapsed."""
     if run.config is None:
-        return Section("config", "Config", note("config.json is missing or damaged."))
-    fields, defaults = config_lib.flatten(run.config), config_lib.flatten(Config())
-    changed = {field: value for field, value in fields.items() if value != defaults[field]}
-    changes = table(
-        ("Field", "Value", "Default"),
-        [
-            (element("code", field), element("code", repr(value)), repr(defaults[field]))
-            for field, value in changed.items()
-        ],
-    )
+        return [note("config.json is missing or damaged.")]
+    fields = config_lib.flatten(run.config)
+    defaults = config_lib.flatten(Config())
+    changes = [
+        (code(field), code(repr(value)), repr(defaults[field]))
+        for field, value in fields.items()
+        if value != defaults[field]
+    ]
     every = table(
-        ("Field", "Value"),
-        [(element("code", field), element("code", repr(value))) for field, value in fields.items()],
+        ("Field", "Value"), [(code(field), code(repr(value))) for field, value in fields.items()]
     )
-    folded = element("details", element("summary", f"All {len(fields)} fields"), every)
-    said = "What differs from the defaults:" if changed else "Nothing differs from the defaults."
-    return Section("config", "Config", join(paragraph(said), changes if changed else "", folded))
+    details = {"kind": "details", "summary": f"All {len(fields)} fields", "table": every}
+    if not changes:
+        return [paragraph("All fields have their defaults."), details]
+    changed = table(("Field", "Value", "Default"), changes)
+    return [paragraph("Fields that differ from the defaults:"), changed, details]
 
 
-def origin(run: Contents) -> Section:
+def origin(run: Contents) -> list[Block]:
     """The command, versions, hardware and times."""
-    found = mapping(run.results.get("environment"))
-    rows: list[tuple[object, object]] = []
-    known = mapping(found.get("versions"))
-    listed = ", ".join(f"{name} {version}" for name, version in (known or versions()).items())
-    rows.append(
-        ("Versions", listed if known else f"{listed} (of this report; the run kept no record)")
-    )
+    environment = run.results_of("environment")
+    recorded = environment.get("versions")
+    is_recorded = isinstance(recorded, Mapping) and bool(recorded)
+    packages = recorded if is_recorded else versions()
+    text = ", ".join(f"{name} {version}" for name, version in packages.items())
+    if not is_recorded:
+        text += " (of this report; the run did not record its own)"
+    rows = [("Versions", text)]
     rows += [
-        (words(key), format_value(value))
-        for key, value in found.items()
+        (label(key), format_value(value))
+        for key, value in environment.items()
         if key not in ("versions", "command")
     ]
-    rows += _times(run)
-    command = (
-        run.results.get("training_command") or run.results.get("command") or found.get("command")
-    )
-    shell = (
-        str(command)
-        if command
-        else f"python -m vae_jax.main --workdir={shlex.quote(str(run.workdir))} --mode=eval"
-    )
-    said = (
-        "These numbers were made with:"
-        if command
-        else "The run kept no record of its command. To evaluate it again:"
-    )
-    return Section(
-        "origin",
-        "How it was made",
-        join(paragraph(said), element("pre", element("code", shell)), table((), rows)),
-    )
+    keys = ("training_command", "command")
+    commands = [*(run.results.get(key) for key in keys), environment.get("command")]
+    command = next(filter(None, commands), None)
+    about = "These numbers were produced with:"
+    if not command:
+        about = "The run did not record its command. To evaluate it again:"
+        workdir = shlex.quote(str(run.workdir))
+        command = f"python -m vae_jax.main --workdir={workdir} --mode=eval"
+    shell = {"kind": "command", "text": str(command)}
+    return [paragraph(about), shell, table((), rows + _times(run))]
 
 
-def _times(run: Contents) -> list[tuple[object, object]]:
-    """What took how long, as recorded; else how long training took by the dates of its files."""
-    recorded: Any = run.results.get("seconds")
-    if isinstance(recorded, Mapping) and recorded:
-        rows: list[tuple[object, object]] = [
-            (f"Time, {words(key).lower()}", duration(value)) for key, value in recorded.items()
-        ]
-    else:
-        rows = []
-    span = None if isinstance(recorded, Mapping) and "training" in recorded else _span(run.workdir)
+def _times(run: Contents) -> list[tuple[str, str]]:
+    """Durations; that of the training is estimated from its files if it was not recorded."""
+    recorded = run.results_of("seconds")
+    rows = [(f"Time, {label(key).lower()}", duration(value)) for key, value in recorded.items()]
+    span = None if "training" in recorded else _file_span(run.workdir)
     if span is not None:
-        begun, ended = (datetime.datetime.fromtimestamp(time, datetime.UTC) for time in span)
-        took = duration((ended - begun).total_seconds())
-        rows.append(
-            (
-                "Training",
-                f"{took} from {begun:%Y-%m-%d %H:%M} UTC, by the dates of its files, pauses included",
-            )
-        )
+        start = datetime.datetime.fromtimestamp(span[0], datetime.UTC)
+        text = f"{duration(span[1] - span[0])} from {start:%Y-%m-%d %H:%M} UTC"
+        rows.append(("Training", f"{text}, by the dates of its files, pauses included"))
     return rows
 
 
-def _span(workdir: pathlib.Path) -> tuple[float, float] | None:
-    """When the first events were begun, which is in their name, and when the last metrics were written."""
-    parts = [
-        path.name.split(".") for path in (workdir / "tensorboard").glob("events.out.tfevents.*")
-    ]
-    begun = [float(part[3]) for part in parts if len(part) > 3 and part[3].isdigit()]
+def _file_span(workdir: pathlib.Path) -> tuple[float, float] | None:
+    """Times of the first event file, read from its name, and of the last metrics."""
+    names = [path.name for path in (workdir / "tensorboard").glob("events.out.tfevents.*")]
+    parts = [name.split(".") for name in names]
+    starts = [float(part[3]) for part in parts if len(part) > 3 and part[3].isdigit()]
     try:
-        ended = (workdir / "metrics.jsonl").stat().st_mtime
+        end = (workdir / "metrics.jsonl").stat().st_mtime
     except OSError:
         return None
-    return (min(begun), ended) if begun and min(begun) <= ended else None
+    return (min(starts), end) if starts and min(starts) <= end else None
 
 
 def duration(seconds: Any) -> str:

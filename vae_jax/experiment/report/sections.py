@@ -1,35 +1,32 @@
-"""The sections of the report of one run; each is a function of what its workdir holds, or None where there is nothing."""
+"""The sections of the report of a single run, each a list of blocks."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from vae_jax import visualize
+from vae_jax.experiment.metrics.headlines import stderr_of
 from vae_jax.experiment.report.formatting import (
-    MEANINGS,
-    SECTIONS,
-    error_of,
+    format_entry,
     format_value,
     is_number,
-    numbers_of,
+    number_blocks,
     with_unit,
-    words,
 )
-from vae_jax.experiment.report.html import (
-    Html,
-    Section,
-    cell,
-    chart,
+from vae_jax.experiment.report.meanings import MEANINGS, label, title
+from vae_jax.experiment.report.page import (
+    Block,
+    Maker,
     charts,
-    element,
-    join,
+    heading,
+    headline,
     note,
     paragraph,
     table,
 )
-from vae_jax.experiment.report.workdir_files import Contents, mapping
+from vae_jax.experiment.report.workdir_files import Contents, as_mapping
 
 NUMBERS = (
     "elbo",
@@ -43,218 +40,187 @@ NUMBERS = (
     "denoising_psnr",
 )
 VERDICTS = {
-    "healthy": "good",
-    "partly collapsed": "fair",
-    "no rate": "fair",
-    "collapsed": "bad",
-    "diverged": "bad",
+    "healthy": ("good", "Healthy: the latents are used"),
+    "partly collapsed": ("fair", "Partly collapsed"),
+    "no rate": ("fair", "No rate: codes are points, not distributions"),
+    "collapsed": ("bad", "Collapsed"),
+    "diverged": ("bad", "Diverged"),
 }
-TOLD = ("collapse", "codes")  # metrics that the top of the page tells of
+VERDICT_METRICS = ("collapse", "codes")
+KNOWN_RESULTS = (
+    "data",
+    "test",
+    "valid",
+    "metrics",
+    "seconds",
+    "environment",
+    "trials",
+    "swept",
+    "failed",
+    "evaluation",
+    "evaluation_of",
+)
+SMALL_KL = 0.01  # nats
 
 
-def top(run: Contents) -> Html:
-    """Title, verdict, and the number."""
-    test, data = run.split("test"), mapping(run.results.get("data"))
-    parts: list[object] = [element("h1", run.name)]
+def top(run: Contents) -> list[Block]:
+    """Name, verdict and bound."""
+    test = run.results_of("test")
+    data = run.results_of("data")
     about = [f"trained on {data['name']}"] if "name" in data else []
     about += [f"step {format_value(run.results['step'])}"] if "step" in run.results else []
     about += [f"seed {run.results['seed']}"] if "seed" in run.results else []
-    parts.append(paragraph(", ".join(about), class_="soft"))
-    parts.append(verdict(run))
+    blocks = [heading(run.name, 1), paragraph(", ".join(about), "soft"), verdict(run)]
     if is_number(test.get("elbo")):
-        number = element(
-            "strong", "Test ELBO ", with_unit("elbo", test["elbo"], test.get("elbo_stderr"))
-        )
-        many = f" over {format_value(data['num_test'])} examples" if "num_test" in data else ""
-        parts.append(paragraph(number, many, class_="headline"))
+        count = f" over {format_value(data['num_test'])} examples" if "num_test" in data else ""
+        number = with_unit("elbo", test["elbo"], test.get("elbo_stderr"))
+        blocks.append(headline("", f"Test ELBO {number}", count))
     elif is_number(test.get("distortion")):
-        number = element("strong", "Test distortion ", with_unit("distortion", test["distortion"]))
-        parts.append(
-            paragraph(
-                number, "; no ELBO, since a deterministic posterior has no rate", class_="headline"
-            )
-        )
-    return join(*parts)
+        number = with_unit("distortion", test["distortion"])
+        reason = "; no ELBO, since a deterministic posterior has no rate"
+        blocks.append(headline("", f"Test distortion {number}", reason))
+    return blocks
 
 
-def verdict(run: Contents) -> Html:
-    """Whether the latents are worth something, in plain words first."""
-    found = next(
-        (run.metrics[name] for name in TOLD if "verdict" in run.metrics.get(name, {})), None
-    )
-    failed = next(
-        (run.metrics[name]["failed"] for name in TOLD if "failed" in run.metrics.get(name, {})),
-        None,
-    )
-    if found is None and failed is not None:
-        return note(f"No verdict on the latents, it could not be made: {failed}")
-    if found is None:
-        return note("No verdict on the latents yet: evaluate the run again with --mode=eval.")
-    name = str(found["verdict"])
-    what = {
-        "healthy": "Healthy: the latents are used",
-        "no rate": "No rate: codes are points, not distributions",
-    }
-    title = element("strong", what.get(name, name.capitalize()))
-    rest = " ".join(str(found[key]) for key in ("evidence", "remedy") if found.get(key))
+def verdict_name(run: Contents) -> str:
+    """The verdict on the latents, empty if there is none."""
+    metrics = [run.metrics.get(name, {}) for name in VERDICT_METRICS]
+    return next((str(numbers["verdict"]) for numbers in metrics if "verdict" in numbers), "")
+
+
+def verdict(run: Contents) -> Block:
+    """The verdict on the latents with its evidence, or why there is none."""
+    metrics = [run.metrics.get(name, {}) for name in VERDICT_METRICS]
+    numbers = next((numbers for numbers in metrics if "verdict" in numbers), None)
+    if numbers is None:
+        reason = next((numbers["failed"] for numbers in metrics if "failed" in numbers), None)
+        if reason is None:
+            return note("No verdict on the latents yet: evaluate the run again with --mode=eval.")
+        return note(f"No verdict on the latents, it could not be made: {reason}")
+    name = str(numbers["verdict"])
+    style, text = VERDICTS.get(name, ("", name.capitalize()))
+    rest = " ".join(str(numbers[key]) for key in ("evidence", "remedy") if numbers.get(key))
     rest = rest[:1].upper() + rest[1:]
-    return element(
-        "div", paragraph(title, rest), class_=f"verdict {VERDICTS.get(name, '')}".strip()
-    )
+    return {"kind": "verdict", "style": style, "title": text, "text": rest}
 
 
-def final_numbers(run: Contents) -> Section | None:
-    """Test and validation side by side, with what each number means."""
-    test, valid = run.split("test"), run.split("valid")
-    names = [name for name in NUMBERS if name in test]
-    if not names:
-        return None
-    rows = []
-    for name in names:
-        other = cell(
-            format_value(valid.get(name), error_of(name, valid)) if name in valid else "",
-            class_="number extra",
+def final_numbers(run: Contents) -> list[Block]:
+    """Test and validation side by side, with the meaning of each number."""
+    test = run.results_of("test")
+    valid = run.results_of("valid")
+    rows = [
+        (
+            MEANINGS[name].name,
+            with_unit(name, test[name], stderr_of(name, test)),
+            format_entry(name, valid),
+            MEANINGS[name].text,
         )
-        value = with_unit(name, test[name], error_of(name, test))
-        rows.append((MEANINGS[name].name, value, other, cell(MEANINGS[name].text, class_="text")))
-    how = (
-        paragraph(f"{run.results['estimator']}.", class_="soft")
-        if "estimator" in run.results
-        else ""
-    )
-    body = join(table(("", "Test", "Validation", "Meaning"), rows, class_="meanings"), how)
-    return Section("numbers", "Final numbers", body)
+        for name in NUMBERS
+        if name in test
+    ]
+    if not rows:
+        return []
+    blocks = [table(("", "Test", "Validation", "Meaning"), rows, "meanings splits")]
+    if "estimator" in run.results:
+        blocks.append(paragraph(f"{run.results['estimator']}.", "soft"))
+    return blocks
 
 
-def learning(run: Contents) -> Section | None:
+def learning_curves(run: Contents) -> list[Block]:
     """Bound, distortion and rate against the step."""
     if not run.history:
-        return None
-    drawn = []
+        return []
+    figures = []
     for name in visualize.CURVES:
-        values = [
-            line[name]
-            for line in run.history
-            if line["split"] == "valid" and is_number(line.get(name))
-        ]
-        if values or any(is_number(line.get(name)) for line in run.history):
-            ends = (
-                f", from {format_value(values[0])} to {format_value(values[-1])} nats on validation"
-                if values
-                else ""
-            )
-            alt = f"Curve of the {words(name)} against the step{ends}."
-            drawn.append(chart(visualize.svg(visualize.learning_curve(run.history, name)), alt))
-    stopped = [str(line["stopped"]) for line in run.history if "stopped" in line]
-    body = join(charts(drawn), *(paragraph(f"Stopped early: {reason}.") for reason in stopped))
-    return Section("learning", "Learning curves", body or note("No number was finite."))
+        lines = [line for line in run.history if is_number(line.get(name))]
+        values = [line[name] for line in lines if line["split"] == "valid"]
+        if lines:
+            alt = f"Curve of the {label(name)} against the step"
+            if values:
+                first, last = format_value(values[0]), format_value(values[-1])
+                alt += f", from {first} to {last} nats on validation"
+            figures.append((visualize.learning_curve(run.history, name), f"{alt}."))
+    stopped = [
+        paragraph(f"Stopped early: {line['stopped']}.") for line in run.history if "stopped" in line
+    ]
+    return charts(figures) + stopped or [note("No number was finite.")]
 
 
-def rates(run: Contents) -> Section | None:
-    """KL per dimension and per layer."""
-    test, found = run.split("test"), run.metrics.get("decomposition", {})
-    each = {
+def latent_rates(run: Contents) -> list[Block]:
+    """KL of each latent and of each layer."""
+    latents = {
         f"z{key.removeprefix('kl/')}": value
-        for key, value in test.items()
+        for key, value in run.results_of("test").items()
         if key.startswith("kl/") and is_number(value)
     }
-    layers = [value for value in found.get("kl_per_layer") or () if is_number(value)]
-    drawn = []
-    if each:
-        top = max(each, key=lambda name: each[name])
-        alt = f"Bars of the KL of {len(each)} latents, the greatest first: {top} with {format_value(each[top])} nats."
-        drawn.append(chart(visualize.svg(visualize.bars(each, "KL of each latent")), alt))
+    layers = run.metrics.get("decomposition", {}).get("kl_per_layer") or ()
+    layers = [value for value in layers if is_number(value)]
+    blocks = []
+    figures = []
+    if latents:
+        num_used = sum(value >= SMALL_KL for value in latents.values())
+        text = f"{num_used} of {len(latents)} latents have a mean KL of at least {SMALL_KL} nats."
+        blocks.append(paragraph(text))
+        name = max(latents, key=lambda name: latents[name])
+        largest = f"{name} with {format_value(latents[name])} nats"
+        alt = f"Bars of the KL of {len(latents)} latents, the largest first: {largest}."
+        figures.append((visualize.bars(latents, "KL of each latent"), alt))
     if len(layers) > 1:
+        values = {f"layer {i}": value for i, value in enumerate(layers)}
         alt = f"Bars of the KL of each layer, from the top down: {format_value(layers)} nats."
-        bars = visualize.bars(
-            {f"layer {i}": value for i, value in enumerate(layers)},
-            "KL of each layer, 0 at the top",
-        )
-        drawn.append(chart(visualize.svg(bars), alt))
-    if not drawn:
-        return None
-    small = sum(value < 0.01 for value in each.values())
-    said = (
-        paragraph(
-            f"{len(each) - small} of {len(each)} latents say more than 0.01 nats on the mean."
-        )
-        if each
-        else ""
-    )
-    return Section("kl", "KL of the latents", join(said, charts(drawn)))
+        figures.append((visualize.bars(values, "KL of each layer, 0 at the top"), alt))
+    return blocks + charts(figures)
 
 
-def plane(run: Contents) -> Section | None:
+def rate_distortion(run: Contents) -> list[Block]:
     """The rate-distortion point."""
-    test = run.split("test")
+    test = run.results_of("test")
     if not (is_number(test.get("rate")) and is_number(test.get("distortion"))):
-        return None
-    alt = f"Rate {format_value(test['rate'])} and distortion {format_value(test['distortion'])} nats, a point on diagonals of equal ELBO."
-    drawn = chart(visualize.svg(visualize.rate_distortion([({}, test)])), alt)
-    said = "Further to the left, codes say less; further down, reconstructions are better. ELBO = −(rate + distortion)."
-    return Section("rate-distortion", "Rate and distortion", join(paragraph(said), charts([drawn])))
+        return []
+    text = (
+        "Further to the left, the codes carry less information; further down, reconstructions are "
+        "better. ELBO = −(rate + distortion)."
+    )
+    rate, distortion = format_value(test["rate"]), format_value(test["distortion"])
+    alt = f"Rate {rate} and distortion {distortion} nats, a point on diagonals of equal ELBO."
+    return [paragraph(text), *charts([(visualize.rate_distortion([({}, test)]), alt)])]
 
 
-def anomalies(run: Contents) -> Section | None:
-    """The scores of normal and strange examples."""
-    found = run.metrics.get("anomaly")
-    if not found:
-        return None
-    drawn = []
-    arrays = run.arrays(str(found["scores_file"])) if "scores_file" in found else {}
-    for name, numbers in mapping(found.get("scores")).items():
-        groups = {
-            kind: arrays[f"{name}/{kind}"]
-            for kind in ("normal", "anomalous")
-            if f"{name}/{kind}" in arrays
-        }
-        groups = {
-            kind: values[np.isfinite(values)]
-            for kind, values in groups.items()
-            if values.dtype.kind == "f"
-        }
-        if len(groups) == 2 and all(map(len, groups.values())):
-            auroc = format_value(
-                mapping(numbers).get("auroc"), mapping(numbers).get("auroc_stderr")
-            )
-            threshold = numbers.get("threshold")
-            figure = visualize.histogram(
-                groups, words(name), threshold if is_number(threshold) else None
-            )
-            drawn.append(
-                chart(
-                    visualize.svg(figure),
-                    f"Histogram of {words(name)} for normal and strange examples: AUROC {auroc}.",
-                )
-            )
-    return Section("anomaly", SECTIONS["anomaly"], join(charts(drawn), numbers_of(found)))
+def anomalies(run: Contents) -> list[Block]:
+    """Anomaly scores of normal and anomalous examples."""
+    metric = run.metrics.get("anomaly")
+    if not metric:
+        return []
+    arrays = run.arrays(str(metric["scores_file"])) if "scores_file" in metric else {}
+    figures = []
+    for name, numbers in as_mapping(metric.get("scores")).items():
+        figures += _score_histogram(name, as_mapping(numbers), arrays)
+    return charts(figures) + number_blocks(metric)
 
 
-def others(run: Contents) -> Iterator[tuple[str, str, Callable[[], Section]]]:
-    """(id, title, maker) of every further metric, and of every tree of numbers that this page has no section for."""
-    known = {
-        "data",
-        "test",
-        "valid",
-        "metrics",
-        "seconds",
-        "environment",
-        "trials",
-        "swept",
-        "failed",
-        "evaluation",
-        "evaluation_of",
-    }
+def _score_histogram(
+    name: str, numbers: Mapping[str, float], arrays: Mapping[str, np.ndarray]
+) -> list[tuple[Figure, str]]:
+    groups = {}
+    for kind in ("normal", "anomalous"):
+        values = arrays.get(f"{name}/{kind}")
+        if values is None or values.dtype.kind != "f" or not np.isfinite(values).any():
+            return []
+        groups[kind] = values[np.isfinite(values)]
+    threshold = numbers.get("threshold")
+    threshold = threshold if is_number(threshold) else None
+    auroc = format_value(numbers.get("auroc"), numbers.get("auroc_stderr"))
+    alt = f"Histogram of {label(name)} for normal and anomalous examples: AUROC {auroc}."
+    return [(visualize.histogram(groups, label(name), threshold), alt)]
+
+
+def remaining_metrics(run: Contents) -> Iterator[tuple[str, str, Maker]]:
+    """(id, title, maker) of each tree of numbers that has no section of its own."""
     trees = run.metrics | {
         key: value
         for key, value in run.results.items()
-        if isinstance(value, Mapping) and key not in known
+        if isinstance(value, Mapping) and key not in KNOWN_RESULTS
     }
-    for number, (name, values) in enumerate(trees.items()):
+    for index, (name, numbers) in enumerate(trees.items()):
         if name not in ("anomaly", "collapse"):
-            id, title = f"metric-{number}", SECTIONS.get(name, words(name))
-            yield id, title, functools.partial(_generic, id, title, values)
-
-
-def _generic(id: str, title: str, values: Mapping[str, Any]) -> Section:
-    return Section(id, title, numbers_of(values))
+            yield f"metric-{index}", title(name), functools.partial(number_blocks, numbers)

@@ -1,4 +1,4 @@
-"""What a workdir holds, read without a device, the data or the model."""
+"""Reading the files of a workdir without a device, the data or the model."""
 
 import dataclasses
 import io
@@ -18,12 +18,13 @@ from vae_jax.experiment.storage.workdir import read_config
 
 logger = logging.getLogger(__name__)
 
-PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_END = b"IEND\xaeB`\x82"
 
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """The files of a run, as far as they can be read."""
+    """The readable files of a run."""
 
     workdir: pathlib.Path
     results: Mapping[str, Any] = dataclasses.field(repr=False)
@@ -32,100 +33,93 @@ class Contents:
 
     @property
     def name(self) -> str:
-        """What the run is called."""
+        """The name of the run."""
         return str(self.results.get("name") or self.workdir.name)
 
-    def split(self, name: str) -> Mapping[str, Any]:
-        """The numbers of a split, empty where there are none."""
-        return mapping(self.results.get(name))
+    def results_of(self, key: str) -> Mapping[str, Any]:
+        """A part of the results, such as a split; empty if missing."""
+        return as_mapping(self.results.get(key))
 
     @property
     def metrics(self) -> dict[str, Mapping[str, Any]]:
-        """The metrics that the config asked for, by name."""
-        return {
-            str(key): value
-            for key, value in mapping(self.results.get("metrics")).items()
-            if isinstance(value, Mapping)
-        }
+        """The numbers of each requested metric."""
+        metrics = self.results_of("metrics")
+        return {str(key): value for key, value in metrics.items() if isinstance(value, Mapping)}
 
     def has_figure(self, name: str) -> bool:
-        """Whether there is such a file, whole or not."""
-        return (self.workdir / "figures" / f"{name}.png").exists()
+        """True if the file exists, even if it is damaged."""
+        return self._figure_path(name).exists()
 
     def figure(self, name: str) -> bytes | None:
-        """A picture of the run, None where there is none that is whole."""
+        """A PNG file of the run, None if it is missing or truncated."""
         try:
-            content = (self.workdir / "figures" / f"{name}.png").read_bytes()
+            content = self._figure_path(name).read_bytes()
         except OSError:
             return None
         return content if content.startswith(PNG_START) and content.endswith(PNG_END) else None
 
+    def _figure_path(self, name: str) -> pathlib.Path:
+        return self.workdir / "figures" / f"{name}.png"
+
     def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """The arrays of an .npz file of the run, empty where it can't be read."""
+        """The arrays of an .npz file of the run, empty if it cannot be read."""
+        path = self.workdir / pathlib.Path(name).name
         try:
-            with np.load(
-                io.BytesIO((self.workdir / pathlib.Path(name).name).read_bytes()),
-                allow_pickle=False,
-            ) as file:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
-        except Exception as error:  # numpy and zipfile have many for a damaged file
-            logger.warning(
-                "%s: cannot be read (%s), left out", self.workdir / name, type(error).__name__
-            )
+        except Exception as error:  # numpy and zipfile raise many types for a damaged file
+            logger.warning("%s: cannot be read (%s), left out", path, type(error).__name__)
             return {}
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
-    """The value where it is a mapping, else an empty one."""
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
-def read(workdir: str | os.PathLike) -> Contents:
-    """What is in a workdir; InputError where it holds no results, or some that can't be read."""
+def read_workdir(workdir: str | os.PathLike) -> Contents:
+    """The contents of a workdir. Raises InputError if it has no readable results."""
     workdir = pathlib.Path(workdir)
-    results = _results(workdir)
+    results = _read_results(workdir)
+    config = None
+    history = []
     try:
         config = read_config(workdir)
     except InputError as error:
         logger.warning("%s", error)
-        config = None
     try:
         history = read_metrics(workdir)
     except OSError as error:
         logger.warning("%s: cannot be read (%s)", workdir / "metrics.jsonl", error)
-        history = []
-    whole = [
-        line
-        for line in history
-        if isinstance(line["step"], int | float) and all(map(_is_plain, line.values()))
-    ]
-    return Contents(workdir, results, config, whole)
+    return Contents(workdir, results, config, [line for line in history if _is_valid(line)])
 
 
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, Mapping | list)
+def _is_valid(line: Mapping[str, Any]) -> bool:
+    is_flat = not any(isinstance(value, Mapping | list) for value in line.values())
+    return is_flat and isinstance(line["step"], int | float)
 
 
-def _results(workdir: pathlib.Path) -> Mapping[str, Any]:
+def _read_results(workdir: pathlib.Path) -> Mapping[str, Any]:
     where = f"workdir = {os.fspath(workdir)!r}"
-    path, make = workdir / "results.json", f"python -m vae_jax.main --workdir={workdir} --mode=eval"
+    path = workdir / "results.json"
+    command = f"python -m vae_jax.main --workdir={workdir} --mode=eval"
     try:
         results = json.loads(path.read_text())
     except FileNotFoundError as error:
         if not (workdir / "config.json").exists():
             raise InputError(
-                f"{where}: no run there, it has neither config.json nor results.json"
+                f"{where}: not a run, it has neither config.json nor results.json"
             ) from error
-        raise InputError(f"{where}: no results.json yet; make it with: {make}") from error
+        raise InputError(f"{where}: no results.json yet; create it with: {command}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{where}: {path} cannot be read ({error}); make it again with: {make}"
+            f"{where}: {path} cannot be read ({error}); create it again with: {command}"
         ) from error
     if not isinstance(results, Mapping):
-        raise InputError(f"{where}: {path} holds no results; make it again with: {make}")
+        raise InputError(f"{where}: {path} has no results; create it again with: {command}")
     return results
 
 
-def trials(workdir: pathlib.Path, results: Mapping[str, Any]) -> list[pathlib.Path]:
-    """The workdirs of the trials of a sweep, empty for a run alone."""
-    return [workdir / "trials" / str(name) for name in mapping(results.get("trials"))]
+def trial_workdirs(contents: Contents) -> list[pathlib.Path]:
+    """The workdirs of the trials of a sweep, empty for a single run."""
+    return [contents.workdir / "trials" / str(name) for name in contents.results_of("trials")]

@@ -1,0 +1,54 @@
+"""The headline numbers of each metric, for the log and for the report."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+HEADLINES = {  # metrics that are not listed show all their numbers
+    "codes": ("perplexity",),
+    "likelihood": ("log_likelihood",),
+    "annealed": ("log_likelihood", "importance", "bidirectional_gap"),
+    "gap": ("inference_gap",),
+    "decomposition": ("mutual_information", "total_correlation"),
+    "disentanglement": (
+        "mig_locatello",
+        "mig_chen",
+        "factor_vae",
+        "dci_forest_disentanglement",
+        "sap",
+    ),
+    "quality": ("frechet", "kernel"),
+    "reconstruction": ("mse", "psnr", "ssim"),
+    "representation": ("linear_probe", "knn", "nmi"),
+    "anomaly": ("auroc",),
+    "compression": ("promised", "reached"),
+    "accuracy": ("accuracy",),
+    "udr": ("mean",),
+}
+
+Entry = tuple[tuple[str, ...], float | None, Any]  # path, value, standard error
+
+
+def headline_entries(metric: str, numbers: Mapping[str, Any]) -> list[Entry]:
+    """The headline numbers of a metric: (path, value, standard error or None)."""
+    names = HEADLINES.get(metric)
+    return [
+        entry
+        for entry in _entries(numbers, ())
+        if names is None or entry[0][-1].partition("[")[0] in names
+    ]
+
+
+def stderr_of(key: str, numbers: Mapping[str, Any]) -> Any:
+    """The standard error of a number or None; that of "frechet[digits]" is "frechet_stderr[digits]"."""
+    name, bracket, rest = key.partition("[")
+    return numbers.get(f"{name}_stderr{bracket}{rest}")
+
+
+def _entries(numbers: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Entry]:
+    """All estimates; integers are counts, and None is a number that was not finite."""
+    for key, value in numbers.items():
+        if isinstance(value, Mapping):
+            yield from _entries(value, (*path, key))
+        elif (value is None or isinstance(value, float)) and "_stderr" not in key:
+            if key != "seconds":
+                yield (*path, key), value, stderr_of(key, numbers)
