@@ -9,6 +9,7 @@ from flax import linen as nn
 
 from vae_jax.distributions import Distribution
 from vae_jax.interpolation import Kind, interpolate
+from vae_jax.models.vqvae import VQVAE
 from vae_jax.types import Array, Params, Scalar
 
 
@@ -32,6 +33,10 @@ class TrainedModel:
     def is_conditional(self) -> bool:
         """Whether `y` is to be given."""
         return self.model.conditioning is not None
+
+    def supports(self, name: str) -> bool:
+        """True if the model supports "temperature" or "traversals"."""
+        return not (name == "traversals" and isinstance(self.model, VQVAE))
 
     def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
         """q(z | x) for x [B, *E]: a distribution over [B, D]. `y` [B] or [B, C], where the model is conditional."""

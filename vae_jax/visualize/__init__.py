@@ -1,5 +1,6 @@
-"""Figures of a trained model: each function returns a matplotlib figure, `draw_all` writes them as PNG files."""
+"""Figures of a trained model: functions return matplotlib figures, `draw_all` writes PNG files."""
 
+from vae_jax.visualize.all_figures import draw_all
 from vae_jax.visualize.charts import (
     CURVES,
     bars,
@@ -10,12 +11,11 @@ from vae_jax.visualize.charts import (
     overlaid_curves,
     principal_plane,
 )
-from vae_jax.visualize.draw import draw_all
 from vae_jax.visualize.factors import match_factors
 from vae_jax.visualize.files import DPI, save, svg
 from vae_jax.visualize.grids import image_rows
-from vae_jax.visualize.pictures import interpolations, reconstructions, samples, traversals
-from vae_jax.visualize.plane import rate_distortion
+from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
+from vae_jax.visualize.rate_distortion_plane import rate_distortion
 
 __all__ = [
     "CURVES",

@@ -1,4 +1,4 @@
-"""Charts of numbers: learning curves, bars, histograms, and the map of the codes."""
+"""Charts of numbers: learning curves, bars, histograms, and a map of the codes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,85 +9,94 @@ from matplotlib.figure import Figure
 
 from vae_jax.evaluation import Terms
 
-BLUE, PALE, RED, GREY = "#3b6fb6", "#9bb8dc", "#c0392b", "#888888"
-PANEL = (4.4, 2.9)  # inches: of a chart that stands alone
+BLUE = "#3b6fb6"
+PALE_BLUE = "#9bb8dc"
+RED = "#c0392b"
+GRAY = "#888888"
+CHART_SIZE = (4.4, 2.9)  # inches
 CURVES = ("elbo", "distortion", "rate")
-MOST_BARS = 40
-MOST_POINTS = 5_000
-MOST_STEPS = 500  # of a curve, evenly chosen among more
-MOST_MARKERS = 60
+MAX_BARS = 40
+MAX_SCATTER_POINTS = 5_000
+MAX_CURVE_POINTS = 500
+MAX_MARKERS = 60
+NUM_BINS = 40
 
 History = Sequence[Mapping[str, Any]]
+Points = Sequence[tuple[int, float]]  # (step, value)
 
 
 def latent_map(terms: Terms) -> Figure:
-    """Posterior centers of the test set in the plane, colored by label where there is one a class.
+    """Posterior centers of the test set in the plane, colored by class label if available.
 
-    Of more than two latents, their first two principal components.
+    Codes with more than two dimensions are projected onto their first two principal components.
     """
-    points, names, title = terms.code, ("z0", "z1"), "Posterior means of the test set"
+    points = terms.code
+    names = ["z0", "z1"]
+    title = "Posterior means of the test set"
     if points.shape[1] != 2:
-        points, explained = principal_plane(points)
-        names = tuple(
-            f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(explained)
-        )
+        points, shares = principal_plane(points)
+        names = [
+            f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares)
+        ]
         title += ", principal components"
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.add_subplot()
-    labels = terms.y if terms.y is not None and terms.y.ndim == 1 else None
-    points, labels = points[:MOST_POINTS], None if labels is None else labels[:MOST_POINTS]
-    if labels is None:
+    points = points[:MAX_SCATTER_POINTS]
+    if terms.y is None or terms.y.ndim != 1:
         axes.scatter(*points.T, s=4, color=BLUE, linewidths=0, alpha=0.6)
     else:
-        classes = np.unique(labels)
-        few = len(classes) <= 10
-        colors = np.searchsorted(classes, labels) if few else labels
-        limits = {"cmap": "tab10", "vmin": -0.5, "vmax": 9.5} if few else {"cmap": "viridis"}
-        drawn = axes.scatter(*points.T, s=6, c=colors, linewidths=0, alpha=0.9, **limits)
-        bar = figure.colorbar(drawn, ax=axes, label="label", shrink=0.8)
-        if few:
-            bar.set_ticks(range(len(classes)), labels=[str(value) for value in classes])
-            bar.ax.set_ylim(-0.5, len(classes) - 0.5)
+        _scatter_labels(axes, points, terms.y[:MAX_SCATTER_POINTS])
     axes.set(xlabel=names[0], ylabel=names[1], aspect="equal")
     axes.set_title(title, fontsize=10)
     return figure
 
 
+def _scatter_labels(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
+    classes = np.unique(labels)
+    is_discrete = len(classes) <= 10
+    colors = np.searchsorted(classes, labels) if is_discrete else labels
+    scale = {"cmap": "tab10", "vmin": -0.5, "vmax": 9.5} if is_discrete else {"cmap": "viridis"}
+    scatter = axes.scatter(*points.T, s=6, c=colors, linewidths=0, alpha=0.9, **scale)
+    bar = axes.figure.colorbar(scatter, ax=axes, label="label", shrink=0.8)
+    if is_discrete:
+        bar.set_ticks(range(len(classes)), labels=[str(value) for value in classes])
+        bar.ax.set_ylim(-0.5, len(classes) - 0.5)
+
+
 def principal_plane(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The codes [N, D], D > 2, in the plane of their first two principal components, [N, 2], and its shares of the variance."""
-    centerd = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
-    values, vectors = np.linalg.eigh(centerd.T @ centerd)
-    return centerd @ vectors[:, :-3:-1], values[:-3:-1] / max(values.sum(), 1e-300)
+    """Project codes [N, D > 2] onto two principal components: [N, 2] and their variance shares."""
+    centered = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
+    values, vectors = np.linalg.eigh(centered.T @ centered)
+    return centered @ vectors[:, :-3:-1], values[:-3:-1] / max(values.sum(), 1e-300)
 
 
 def learning_curves(history: History) -> Figure:
     """Bound, distortion and rate against the step, for training and validation."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), CURVES, strict=True):
-        _draw_curve(axes, history, name)
+        _plot_curve(axes, history, name)
     return figure
 
 
 def learning_curve(history: History, name: str) -> Figure:
     """One number against the step, for training and validation."""
-    figure = Figure(figsize=PANEL, layout="constrained")
-    _draw_curve(figure.add_subplot(), history, name)
+    figure = Figure(figsize=CHART_SIZE, layout="constrained")
+    _plot_curve(figure.add_subplot(), history, name)
     return figure
 
 
 def overlaid_curves(histories: Mapping[str, History], name: str, split: str = "valid") -> Figure:
     """One number of several runs against the step."""
-    figure = Figure(figsize=PANEL, layout="constrained")
+    figure = Figure(figsize=CHART_SIZE, layout="constrained")
     axes = figure.add_subplot()
     late: list[float] = []
-    most = max(MOST_STEPS * 4 // max(len(histories), 4), 50)
+    max_points = max(MAX_CURVE_POINTS * 4 // max(len(histories), 4), 50)
     for label, history in histories.items():
-        points = _thinned(_points(history, name, split), most)
+        points = _subsample(_points(history, name, split), max_points)
         if points:
-            axes.plot(
-                *zip(*points, strict=True), label=label, lw=1.2, ms=3, marker=_marker("o", points)
-            )
-            late += _late(points)
+            marker = _marker("o", points)
+            axes.plot(*zip(*points, strict=True), label=label, lw=1.2, ms=3, marker=marker)
+            late += _late_values(points)
     _frame(axes, late)
     if 1 < len(axes.lines) <= 10:
         axes.legend(frameon=False, fontsize=7)
@@ -96,21 +105,22 @@ def overlaid_curves(histories: Mapping[str, History], name: str, split: str = "v
 
 
 def bars(values: Mapping[str, float], title: str, label: str = "nats") -> Figure:
-    """A bar for each number, the greatest first, at most `MOST_BARS`."""
-    names = sorted(values, key=lambda name: -values[name])
-    shown = names[:MOST_BARS]
-    more = f", the first {len(shown)} of {len(names)}" if len(shown) < len(names) else ""
-    figure = Figure(figsize=PANEL, layout="constrained")
+    """A bar for each number, in decreasing order, at most `MAX_BARS`."""
+    names = sorted(values, key=lambda name: -values[name])[:MAX_BARS]
+    if len(names) < len(values):
+        title += f", the first {len(names)} of {len(values)}"
+    figure = Figure(figsize=CHART_SIZE, layout="constrained")
     axes = figure.add_subplot()
-    axes.bar(range(len(shown)), [values[name] for name in shown], color=BLUE, width=0.75)
+    positions = range(len(names))
+    axes.bar(positions, [values[name] for name in names], color=BLUE, width=0.75)
     axes.set_xticks(
-        range(len(shown)),
-        shown,
-        fontsize=8 if len(shown) <= 20 else 6,
-        rotation=90 if len(shown) > 12 else 0,
+        positions,
+        names,
+        fontsize=8 if len(names) <= 20 else 6,
+        rotation=90 if len(names) > 12 else 0,
     )
     axes.tick_params(axis="x", length=0)
-    axes.set(ylabel=label, title=title + more, xlim=(-0.6, max(len(shown), 6) - 0.4))
+    axes.set(ylabel=label, title=title, xlim=(-0.6, max(len(names), 6) - 0.4))
     axes.grid(axis="y", alpha=0.25)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -120,50 +130,39 @@ def bars(values: Mapping[str, float], title: str, label: str = "nats") -> Figure
 def histogram(
     groups: Mapping[str, np.ndarray], title: str, threshold: float | None = None
 ) -> Figure:
-    """The distribution of each group of numbers, on common bins; those beyond the outer thousandths are in the last bins."""
-    figure = Figure(figsize=PANEL, layout="constrained")
+    """The distribution of each group on common bins; the outer 0.1% count in the last bins."""
+    figure = Figure(figsize=CHART_SIZE, layout="constrained")
     axes = figure.add_subplot()
-    every = np.concatenate([np.asarray(values, np.float64) for values in groups.values()])
-    edges = np.linspace(*np.quantile(every, [0.001, 0.999]), 41)
+    pooled = np.concatenate([np.asarray(values, np.float64) for values in groups.values()])
+    edges = np.linspace(*np.quantile(pooled, [0.001, 0.999]), NUM_BINS + 1)
     if edges[0] == edges[-1]:
-        edges = edges[0] + np.linspace(-0.5, 0.5, 41)
-    for (name, values), color in zip(groups.items(), (BLUE, RED, GREY), strict=False):
-        axes.hist(
-            np.clip(values, edges[0], edges[-1]),
-            edges,
-            density=True,
-            alpha=0.55,
-            color=color,
-            label=name,
-        )
+        edges = edges[0] + np.linspace(-0.5, 0.5, NUM_BINS + 1)
+    for (name, values), color in zip(groups.items(), (BLUE, RED, GRAY), strict=False):
+        clipped = np.clip(values, edges[0], edges[-1])
+        axes.hist(clipped, edges, density=True, alpha=0.55, color=color, label=name)
     if threshold is not None:
-        axes.axvline(threshold, color=GREY, ls="--", lw=1, label="threshold")
+        axes.axvline(threshold, color=GRAY, ls="--", lw=1, label="threshold")
     axes.legend(frameon=False, fontsize=8)
     axes.set(title=title, yticks=[])
     axes.spines[["top", "right", "left"]].set_visible(False)
     return figure
 
 
-def _draw_curve(axes: Axes, history: History, name: str) -> None:
+def _plot_curve(axes: Axes, history: History, name: str) -> None:
     late: list[float] = []
-    for split, color, marker in (("train", PALE, "."), ("valid", RED, "o")):
-        points = _thinned(_points(history, name, split), MOST_STEPS)
+    for split, color, symbol in (("train", PALE_BLUE, "."), ("valid", RED, "o")):
+        points = _subsample(_points(history, name, split), MAX_CURVE_POINTS)
         if points:
-            axes.plot(
-                *zip(*points, strict=True),
-                label=split,
-                color=color,
-                ms=3,
-                marker=_marker(marker, points),
-            )
-            late += _late(points, last=history[-1]["step"])
+            marker = _marker(symbol, points)
+            axes.plot(*zip(*points, strict=True), label=split, color=color, ms=3, marker=marker)
+            late += _late_values(points, last=history[-1]["step"])
     _frame(axes, late)
     if axes.lines:
         axes.legend(frameon=False)
     axes.set(xlabel="step", title=f"{name} (nats)")
 
 
-def _points(history: History, name: str, split: str) -> list[tuple[int, float]]:
+def _points(history: History, name: str, split: str) -> Points:
     return [
         (line["step"], line[name])
         for line in history
@@ -171,20 +170,20 @@ def _points(history: History, name: str, split: str) -> list[tuple[int, float]]:
     ]
 
 
-def _thinned(points: list[tuple[int, float]], most: int) -> list[tuple[int, float]]:
-    """At most that many, evenly chosen, the first and the last among them."""
-    if len(points) <= most:
+def _subsample(points: Points, max_points: int) -> Points:
+    """At most `max_points`, evenly spaced, with the first and the last."""
+    if len(points) <= max_points:
         return points
-    return [points[i] for i in np.linspace(0, len(points) - 1, most).round().astype(int)]
+    return [points[i] for i in np.linspace(0, len(points) - 1, max_points).round().astype(int)]
 
 
-def _marker(marker: str, points: Sequence[tuple[int, float]]) -> str:
-    """None where there are so many that they would be a band."""
-    return marker if len(points) <= MOST_MARKERS else ""
+def _marker(symbol: str, points: Points) -> str:
+    """The symbol, or no marker if there are too many points."""
+    return symbol if len(points) <= MAX_MARKERS else ""
 
 
-def _late(points: Sequence[tuple[int, float]], last: int | None = None) -> list[float]:
-    """Without the first steps, which would flatten the rest."""
+def _late_values(points: Points, last: int | None = None) -> list[float]:
+    """Values after the first fifth of the steps; earlier ones would dominate the scale."""
     last = points[-1][0] if last is None else last
     return [value for step, value in points if step > 0.2 * last]
 

@@ -1,8 +1,9 @@
-"""Figures as files: PNG for pictures, and SVG for charts, whose colors follow the page they are in."""
+"""Figures as files: PNG for images, and SVG for charts, which adapt to a light or dark page."""
 
 import io
 import pathlib
 import re
+from collections.abc import Iterable
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from vae_jax.files import write_atomically
 
 DPI = 130
-_DARK = {  # color of a chart -> what stands for it on a dark page
+_DARK_COLORS = {  # color of a chart -> its color on a dark page
     "#000000": "#e4e7ec",
     "#3b6fb6": "#7fb0f0",
     "#9bb8dc": "#5f82ad",
@@ -23,7 +24,7 @@ _DARK = {  # color of a chart -> what stands for it on a dark page
 
 
 def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
-    """Writes a PNG, whole or not at all."""
+    """Write a PNG file atomically; return its path."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
     write_atomically(path, content.getvalue())
@@ -31,23 +32,25 @@ def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as a picture of its own in SVG: transparent, letters as text, and lighter where the reader's colors are dark.
+    """The figure as a transparent SVG with text as text and lighter colors in dark mode.
 
     The same figure gives the same text.
     """
     content = io.StringIO()
     options = {"svg.fonttype": "none", "svg.hashsalt": "vae_jax", "font.family": "sans-serif"}
+    metadata = {"Date": None, "Creator": None}
     with matplotlib.rc_context(options):
-        figure.savefig(
-            content, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
-        )
+        figure.savefig(content, format="svg", transparent=True, metadata=metadata)
     text = re.sub(r"^.*?(?=<svg)", "", content.getvalue(), flags=re.DOTALL)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    for number, color in enumerate(_DARK):
-        text = text.replace(color, f"var(--c{number})")
-    light, dark = (
-        "".join(f"--c{number}:{color};" for number, color in enumerate(colors))
-        for colors in (_DARK, _DARK.values())
-    )
-    rules = f":root{{{light}}}text{{fill:var(--c0)}}@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
+    for index, color in enumerate(_DARK_COLORS):
+        text = text.replace(color, f"var(--c{index})")
+    light = _css_variables(_DARK_COLORS)
+    dark = _css_variables(_DARK_COLORS.values())
+    rules = f":root{{{light}}}text{{fill:var(--c0)}}"
+    rules += f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
     return text.replace("<defs>", f"<style>{rules}</style><defs>", 1)
+
+
+def _css_variables(colors: Iterable[str]) -> str:
+    return "".join(f"--c{index}:{color};" for index, color in enumerate(colors))

@@ -1,4 +1,4 @@
-"""The report: a page that fetches nothing, escapes everything, says what is missing, and opens in a browser."""
+"""The report: self-contained, escaped, with notes for missing parts, and valid in a browser."""
 
 import functools
 import html.parser
@@ -14,13 +14,12 @@ import types
 import numpy as np
 import pytest
 
-from vae_jax import priors, visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import report
 from vae_jax.experiment.report import formatting
 from vae_jax.experiment.report.comparison import comparison_page
-from vae_jax.experiment.report.workdir_files import PNG_END, PNG_START, read
+from vae_jax.experiment.report.workdir_files import PNG_END, PNG_START, read_workdir
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.training import loop
 
@@ -39,19 +38,17 @@ SECTIONS |= {"rate-distortion", "data", "config", "origin"}
 
 
 class Page(html.parser.HTMLParser):
-    """What is on a page; AssertionError where its elements aren't closed in order."""
+    """The elements of a page; AssertionError if they are not closed in order."""
 
     def __init__(self, text):
         super().__init__()
-        self.images, self.ids, self.links, self.urls, self.notes, self.texts, self._open = (
-            [],
-            [],
-            [],
-            [],
-            [],
-            [],
-            [],
-        )
+        self.images = []
+        self.ids = []
+        self.links = []
+        self.urls = []
+        self.notes = []
+        self.texts = []
+        self._open = []
         self.feed(text)
         assert not self._open
 
@@ -99,7 +96,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def swept(finished, tmp_path_factory):
-    """What a sweep leaves, without the pictures of its second trial."""
+    """The workdir of a sweep, without the figures of its second trial."""
     workdir = tmp_path_factory.mktemp("runs") / "swept"
     results = json.loads((finished / "results.json").read_text())
     for beta in (0.5, 2.0):
@@ -147,7 +144,7 @@ def test_every_section_is_there_and_nothing_is_fetched(finished):
     assert set(page.links) <= set(page.ids)
     assert not page.notes
     assert all(len(image["alt"]) > 20 for image in page.images)
-    assert len(page.images) == 6 + 3 + 2  # pictures, learning curves, KL and rate-distortion
+    assert len(page.images) == 6 + 3 + 2  # figures, learning curves, KL and rate-distortion
     assert all(url.startswith(("data:", "#")) for url in page.urls)
     assert not re.search(r"https?://(?!www\.w3\.org)|@import|url\(", path.read_text())
     assert not list(finished.glob(".*"))
@@ -285,7 +282,7 @@ def test_no_results_say_what_to_run(copy, tmp_path):
     (copy / "results.json").unlink()
     with pytest.raises(
         InputError,
-        match=r"no results\.json yet; make it with: python -m vae_jax\.main --workdir=.* --mode=eval",
+        match=r"no results\.json yet; create it with: python -m vae_jax\.main --workdir=.* --mode=eval",
     ):
         report.write_report(copy)
     with pytest.raises(InputError, match="no run there"):
@@ -293,7 +290,7 @@ def test_no_results_say_what_to_run(copy, tmp_path):
 
 
 def test_a_page_has_room_for_some_pictures_only(copy, monkeypatch):
-    monkeypatch.setattr("vae_jax.report.pictures.MOST_BYTES", 60_000)
+    monkeypatch.setattr("vae_jax.experiment.report.figures.MAX_BYTES", 60_000)
     page = opened(report.write_report(copy))
     assert "has no room on this page" in page.text
 
@@ -393,40 +390,6 @@ def test_metrics_are_side_by_side(swept, tmp_path):
         assert "0.9876" not in rows
 
 
-@pytest.mark.parametrize(
-    ("model", "has_kl", "text"),
-    [
-        (
-            types.SimpleNamespace(prior=priors.StandardNormal(2)),
-            True,
-            "±2.5 prior standard deviations",
-        ),
-        (
-            types.SimpleNamespace(prior=priors.LearnedDiagonal(2)),
-            True,
-            "−2.5 .. 2.5 in units of z, .*LearnedDiagonal.* is not the",
-        ),
-        (
-            types.SimpleNamespace(),
-            True,
-            "−2.5 .. 2.5 in units of z, .*hierarchy, learned.* is not the standard normal",
-        ),
-        (
-            types.SimpleNamespace(prior=priors.StandardNormal(2)),
-            False,
-            "±2.5 standard deviations of the codes",
-        ),
-    ],
-)
-def test_traversals_say_what_they_go_over(model, has_kl, text):
-    rng = np.random.default_rng(0)
-    terms = types.SimpleNamespace(
-        code=rng.normal(size=(9, 2)), kl=rng.random((9, 2)) if has_kl else None, y=None
-    )
-    figure = visualize.traversals(types.SimpleNamespace(model=model, picture=lambda z, y: z), terms)
-    assert re.search(text, " ".join(figure.axes[0].get_title().split()))
-
-
 def test_a_sweep_becomes_a_comparison_of_its_trials(swept):
     page = opened(report.write_report(swept))
     assert {"numbers", "curves", "rate-distortion", "samples", "differences"} <= set(page.ids)
@@ -461,42 +424,12 @@ def test_several_workdirs_on_one_page(finished, swept, tmp_path):
 def test_bounds_of_other_quantities_have_no_best(finished, copy):
     data = json.loads((copy / "results.json").read_text())["data"]
     change(copy, data=data | {"test_sha256": "other"})
-    assert "Best" not in comparison_page("c", {"a": read(finished), "b": read(copy)})
-    assert "Best" in comparison_page("c", {"a": read(finished), "b": read(finished)})
-
-
-def test_which_latent_follows_which_factor():
-    rng = np.random.default_rng(0)
-    factors = rng.integers(0, [3, 40, 5, 1], (3000, 4))
-    noise = rng.normal(size=(3000, 5))
-    codes = np.stack(
-        [
-            factors[:, 1],
-            -factors[:, 0] + 0.1 * noise[:, 0],
-            noise[:, 1],
-            factors[:, 0] + factors[:, 2] / 2,
-            noise[:, 2],
-        ],
-        1,
+    assert "Best" not in comparison_page(
+        "c", {"a": read_workdir(finished), "b": read_workdir(copy)}
     )
-    names = ("shape", "angle", "size", "constant")
-    assert visualize.match_factors(codes, factors, names) == ["angle", "shape", "", "", ""]
-    assert visualize.match_factors(codes, factors)[:2] == ["factor 1", "factor 0"]
-    assert (
-        visualize.match_factors(codes, factors[:, 0])
-        == visualize.match_factors(codes, None)
-        == [""] * 5
+    assert "Best" in comparison_page(
+        "c", {"a": read_workdir(finished), "b": read_workdir(finished)}
     )
-    assert visualize.match_factors(codes, factors.astype(float)) == [""] * 5
-
-
-def test_the_principal_plane():
-    rng = np.random.default_rng(0)
-    codes = rng.normal(size=(500, 4)) * [0.1, 3.0, 1.0, 0.2] + 5
-    points, share = visualize.principal_plane(codes)
-    variances = np.linalg.svd(codes - codes.mean(0), compute_uv=False) ** 2
-    np.testing.assert_allclose(share, variances[:2] / variances.sum())
-    np.testing.assert_allclose(np.square(points).sum(0), variances[:2])
 
 
 def test_the_environment_of_a_run():
@@ -546,7 +479,7 @@ def browser():
 
 
 def seen(path, tmp_path, width):
-    """(images, broken ones, whether it is wider than the window, console) of a page in the browser."""
+    """(images, broken images, overflow, console lines) of a page in the browser."""
     probed = tmp_path / "probed.html"
     probed.write_text(path.read_text().replace("</head>", PROBE, 1))
     options = (

@@ -89,7 +89,7 @@ def test_what_it_leaves_in_the_workdir(finished):
     names = {
         "reconstructions",
         "samples",
-        "samples_cooler",
+        "samples_low_temperature",
         "interpolations",
         "traversals",
         "latent_map",

@@ -31,7 +31,7 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         {
             "traversals": "A row for each latent, ordered by its KL: the decoder's output as this "
             "latent alone moves. If the factors of the data are known, a latent that clearly "
-            "follows one is labelled with its name."
+            "follows one is labeled with its name."
         },
     ),
     "latent-map": (
@@ -40,7 +40,7 @@ SECTIONS = {  # section -> its title, and its figures with their captions
     ),
 }
 OPTIONAL = ("samples", "samples_low_temperature", "traversals", "latent_map")  # model-dependent
-LABELLED = ("reconstructions", "interpolations", "traversals")  # wide, with row labels
+LABELED = ("reconstructions", "interpolations", "traversals")  # wide, with row labels
 
 
 class ImageBudget:
@@ -86,7 +86,7 @@ class ImageBudget:
             "alt": f"{run.name}: {alt}",
             "caption": alt if caption is None else caption,
             "width": int.from_bytes(content[16:20]) * PAGE_DPI // visualize.DPI,
-            "style": "rows" if name in LABELLED else "",
+            "style": "rows" if name in LABELED else "",
         }
 
 

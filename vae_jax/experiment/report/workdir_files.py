@@ -108,7 +108,7 @@ def _read_results(workdir: pathlib.Path) -> Mapping[str, Any]:
     except FileNotFoundError as error:
         if not (workdir / "config.json").exists():
             raise InputError(
-                f"{where}: not a run, it has neither config.json nor results.json"
+                f"{where}: no run there, it has neither config.json nor results.json"
             ) from error
         raise InputError(f"{where}: no results.json yet; create it with: {command}") from error
     except (OSError, ValueError, RecursionError) as error:
