@@ -6,7 +6,7 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax import visualize
-from vae_jax.experiment.metrics.headlines import stderr_of
+from vae_jax.experiment.report import page
 from vae_jax.experiment.report.figures import ImageBudget, images
 from vae_jax.experiment.report.formatting import (
     format_entry,
@@ -14,21 +14,10 @@ from vae_jax.experiment.report.formatting import (
     headlines,
     is_number,
     number_blocks,
-    with_unit,
 )
 from vae_jax.experiment.report.meanings import label, title, unit
-from vae_jax.experiment.report.page import (
-    Block,
-    charts,
-    code,
-    heading,
-    headline,
-    note,
-    paragraph,
-    render_page,
-    table,
-)
-from vae_jax.experiment.report.sections import NUMBERS, verdict_name
+from vae_jax.experiment.report.page import Block, charts, note, paragraph, table
+from vae_jax.experiment.report.sections import NUMBERS, select_verdict
 from vae_jax.experiment.report.workdir_files import Contents, as_mapping
 
 MAX_CURVES = 20  # runs in one chart
@@ -64,17 +53,17 @@ def comparison_page(
         ("differences", "Differences", partial(_differences, runs)),
     ]
     header = partial(_header, name, runs, swept or {}, failed or {})
-    return render_page(f"{name}: comparison", header, budget.render(makers))
+    return page.render_page(f"{name}: comparison", header, budget.render(makers))
 
 
 def _header(
     name: str, runs: Runs, swept: Mapping[str, Any], failed: Mapping[str, Any]
 ) -> list[Block]:
     about = f"{len(runs)} runs" + (f", swept over {', '.join(swept)}" if swept else "")
-    blocks = [heading(name, 1), paragraph(about, "soft")]
+    blocks = [page.heading(name, 1), paragraph(about, "soft")]
     best = _best(runs)
     if best:
-        blocks.append(headline("Best test ELBO: ", best))
+        blocks.append(page.headline("Best test ELBO: ", best))
     return blocks + [note(f"{run} has no results: {reason}") for run, reason in failed.items()]
 
 
@@ -85,7 +74,7 @@ def _best(runs: Runs) -> str:
     if len(tests) < 2 or len({_quantity(run) for run in runs.values()}) > 1:
         return ""
     name = max(tests, key=lambda name: tests[name]["elbo"])
-    return f"{name}, {with_unit('elbo', tests[name]['elbo'], stderr_of('elbo', tests[name]))}"
+    return f"{name}, {format_entry('elbo', tests[name], has_unit=True)}"
 
 
 def _quantity(run: Contents) -> tuple[str, ...]:
@@ -103,7 +92,8 @@ def _numbers(runs: Runs) -> list[Block]:
     rows = []
     for name, run in runs.items():
         numbers = [format_entry(key, tests[name]) for key in keys]
-        rows.append((name, verdict_name(run), *numbers, format_value(run.results.get("step", ""))))
+        verdict = str(select_verdict(run).get("verdict", ""))
+        rows.append((name, verdict, *numbers, format_value(run.results.get("step", ""))))
     text = "On the test set, ± the standard error over examples."
     estimators = {
         str(run.results["estimator"]) for run in runs.values() if "estimator" in run.results
@@ -138,7 +128,10 @@ def _metrics(runs: Runs, sweeps: Runs) -> list[Block]:
         blocks.append(table(("Run", *columns), rows))
     for name, sweep in sweeps.items():
         for metric, numbers in sweep.metrics.items():
-            blocks += [heading(f"{name}: {title(metric)}", 3), *number_blocks(numbers, level=4)]
+            blocks += [
+                page.heading(f"{name}: {title(metric)}", 3),
+                *number_blocks(numbers, level=4),
+            ]
     return blocks + notes
 
 
@@ -210,6 +203,7 @@ def _differences(runs: Runs) -> list[Block]:
     if not fields:
         return [paragraph("All configs are the same.")]
     rows = [
-        (name, *(code(repr(config[field])) for field in fields)) for name, config in configs.items()
+        (name, *(page.code(repr(config[field])) for field in fields))
+        for name, config in configs.items()
     ]
     return [table(("Run", *fields), rows)]

@@ -65,14 +65,12 @@ def is_number(value: Any) -> bool:
     return abs(value) < 1e300  # false for NaN
 
 
-def with_unit(key: str, value: Any, stderr: Any = None) -> str:
-    """The value with its unit, if it has one."""
-    return f"{format_value(value, stderr)} {'' if value is None else unit(key)}".strip()
-
-
-def format_entry(key: str, numbers: Mapping[str, Any]) -> str:
-    """A number ± its standard error; empty if missing."""
-    return format_value(numbers[key], stderr_of(key, numbers)) if key in numbers else ""
+def format_entry(key: str, numbers: Mapping[str, Any], *, has_unit: bool = False) -> str:
+    """A number ± its standard error, with its unit on request; empty if missing."""
+    if key not in numbers:
+        return ""
+    text = format_value(numbers[key], stderr_of(key, numbers))
+    return f"{text} {unit(key)}".strip() if has_unit and numbers[key] is not None else text
 
 
 def headlines(metric: str, numbers: Mapping[str, Any]) -> dict[str, str]:
@@ -110,8 +108,8 @@ def number_blocks(numbers: Mapping[str, Any], *, level: int = 3) -> list[Block]:
 def _number_table(keys: list[str], numbers: Mapping[str, Any]) -> Block:
     rows = []
     for key in keys:
-        value = with_unit(key, numbers[key], stderr_of(key, numbers))
-        rows.append((label(key), value, MEANINGS[key].text if key in MEANINGS else ""))
+        meaning = MEANINGS[key].text if key in MEANINGS else ""
+        rows.append((label(key), format_entry(key, numbers, has_unit=True), meaning))
     num_columns = 3 if any(meaning for _, _, meaning in rows) else 2
     head = ("", "Value", "Meaning")[:num_columns]
     return table(head, [row[:num_columns] for row in rows], "meanings")

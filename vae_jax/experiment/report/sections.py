@@ -2,30 +2,21 @@
 
 import functools
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from vae_jax import visualize
-from vae_jax.experiment.metrics.headlines import stderr_of
+from vae_jax.experiment.report import page
 from vae_jax.experiment.report.formatting import (
     format_entry,
     format_value,
     is_number,
     number_blocks,
-    with_unit,
 )
 from vae_jax.experiment.report.meanings import MEANINGS, label, title
-from vae_jax.experiment.report.page import (
-    Block,
-    Maker,
-    charts,
-    heading,
-    headline,
-    note,
-    paragraph,
-    table,
-)
+from vae_jax.experiment.report.page import Block, Maker, charts, note, paragraph
 from vae_jax.experiment.report.workdir_files import Contents, as_mapping
 
 NUMBERS = (
@@ -70,33 +61,32 @@ def top(run: Contents) -> list[Block]:
     about = [f"trained on {data['name']}"] if "name" in data else []
     about += [f"step {format_value(run.results['step'])}"] if "step" in run.results else []
     about += [f"seed {run.results['seed']}"] if "seed" in run.results else []
-    blocks = [heading(run.name, 1), paragraph(", ".join(about), "soft"), verdict(run)]
+    blocks = [page.heading(run.name, 1), paragraph(", ".join(about), "soft"), verdict(run)]
     if is_number(test.get("elbo")):
         count = f" over {format_value(data['num_test'])} examples" if "num_test" in data else ""
-        number = with_unit("elbo", test["elbo"], test.get("elbo_stderr"))
-        blocks.append(headline("", f"Test ELBO {number}", count))
+        number = format_entry("elbo", test, has_unit=True)
+        blocks.append(page.headline("", f"Test ELBO {number}", count))
     elif is_number(test.get("distortion")):
-        number = with_unit("distortion", test["distortion"])
+        number = format_entry("distortion", test, has_unit=True)
         reason = "; no ELBO, since a deterministic posterior has no rate"
-        blocks.append(headline("", f"Test distortion {number}", reason))
+        blocks.append(page.headline("", f"Test distortion {number}", reason))
     return blocks
 
 
-def verdict_name(run: Contents) -> str:
-    """The verdict on the latents, empty if there is none."""
+def select_verdict(run: Contents, key: str = "verdict") -> Mapping[str, Any]:
+    """The numbers of the first verdict on the latents that has this key, empty if there is none."""
     metrics = [run.metrics.get(name, {}) for name in VERDICT_METRICS]
-    return next((str(numbers["verdict"]) for numbers in metrics if "verdict" in numbers), "")
+    return next((numbers for numbers in metrics if key in numbers), {})
 
 
 def verdict(run: Contents) -> Block:
     """The verdict on the latents with its evidence, or why there is none."""
-    metrics = [run.metrics.get(name, {}) for name in VERDICT_METRICS]
-    numbers = next((numbers for numbers in metrics if "verdict" in numbers), None)
-    if numbers is None:
-        reason = next((numbers["failed"] for numbers in metrics if "failed" in numbers), None)
-        if reason is None:
-            return note("No verdict on the latents yet: evaluate the run again with --mode=eval.")
-        return note(f"No verdict on the latents, it could not be made: {reason}")
+    numbers = select_verdict(run)
+    if not numbers:
+        failure = select_verdict(run, "failed")
+        if failure:
+            return note(f"No verdict on the latents, it could not be made: {failure['failed']}")
+        return note("No verdict on the latents yet: evaluate the run again with --mode=eval.")
     name = str(numbers["verdict"])
     style, text = VERDICTS.get(name, ("", name.capitalize()))
     rest = " ".join(str(numbers[key]) for key in ("evidence", "remedy") if numbers.get(key))
@@ -111,7 +101,7 @@ def final_numbers(run: Contents) -> list[Block]:
     rows = [
         (
             MEANINGS[name].name,
-            with_unit(name, test[name], stderr_of(name, test)),
+            format_entry(name, test, has_unit=True),
             format_entry(name, valid),
             MEANINGS[name].text,
         )
@@ -120,7 +110,7 @@ def final_numbers(run: Contents) -> list[Block]:
     ]
     if not rows:
         return []
-    blocks = [table(("", "Test", "Validation", "Meaning"), rows, "meanings splits")]
+    blocks = [page.table(("", "Test", "Validation", "Meaning"), rows, "meanings splits")]
     if "estimator" in run.results:
         blocks.append(paragraph(f"{run.results['estimator']}.", "soft"))
     return blocks
