@@ -3,6 +3,8 @@
 import re
 import types
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -75,3 +77,53 @@ def test_the_principal_plane():
     variances = np.linalg.svd(codes - codes.mean(0), compute_uv=False) ** 2
     np.testing.assert_allclose(share, variances[:2] / variances.sum())
     np.testing.assert_allclose(np.square(points).sum(0), variances[:2])
+
+
+class FakeModel:
+    """Decodes nothing: codes are images; records the temperatures of its samples."""
+
+    is_conditional = False
+    model = types.SimpleNamespace(prior=priors.StandardNormal(4), conditioning=None)
+
+    def __init__(self, supported):
+        self.supported = supported
+        self.temperatures = []
+
+    def supports(self, name):
+        return name in self.supported
+
+    def reconstruct(self, x, *, y=None):
+        return x
+
+    def picture(self, z, *, y=None):
+        return z.reshape(-1, 2, 2, 1)
+
+    def interpolate(self, start, end, num_points, *, kind, y=None):
+        return jnp.stack([start] * num_points)
+
+    def sample(self, key, num_samples, *, y=None, temperature=None):
+        self.temperatures.append(temperature)
+        return jax.random.uniform(key, (num_samples, 2, 2, 1))
+
+
+@pytest.mark.parametrize(
+    ("supported", "names"),
+    [
+        ((), set()),
+        (("temperature",), {"samples_low_temperature"}),
+        (("traversals",), {"traversals"}),
+    ],
+)
+def test_figures_that_a_model_supports(tmp_path, supported, names):
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.random((4, 2, 2, 1)))
+    test = types.SimpleNamespace(num_examples=4, take=lambda index, key: {"x": x, "y": None})
+    dataset = types.SimpleNamespace(name="other", test=test)
+    kl = rng.random((4, 4))
+    terms = types.SimpleNamespace(code=rng.normal(size=(4, 4)), kl=kl, rate=kl.sum(1), y=None)
+    model = FakeModel(supported)
+    paths = visualize.draw_all(model, dataset, terms, [], tmp_path / "figures")
+    always = {"reconstructions", "interpolations", "samples", "latent_map"}
+    assert {path.stem for path in paths} == always | names
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == always | names
+    assert model.temperatures == ([None, 0.7] if "temperature" in supported else [None])

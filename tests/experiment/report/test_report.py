@@ -11,6 +11,7 @@ import subprocess
 import sys
 import types
 
+import jinja2
 import numpy as np
 import pytest
 
@@ -19,6 +20,7 @@ from vae_jax.errors import InputError
 from vae_jax.experiment import report
 from vae_jax.experiment.report import formatting
 from vae_jax.experiment.report.comparison import comparison_page
+from vae_jax.experiment.report.page import render_section
 from vae_jax.experiment.report.workdir_files import PNG_END, PNG_START, read_workdir
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.training import loop
@@ -282,7 +284,8 @@ def test_no_results_say_what_to_run(copy, tmp_path):
     (copy / "results.json").unlink()
     with pytest.raises(
         InputError,
-        match=r"no results\.json yet; create it with: python -m vae_jax\.main --workdir=.* --mode=eval",
+        match=r"no results\.json yet; create it with: python -m vae_jax\.main --workdir=.* "
+        "--mode=eval",
     ):
         report.write_report(copy)
     with pytest.raises(InputError, match="no run there"):
@@ -421,6 +424,19 @@ def test_several_workdirs_on_one_page(finished, swept, tmp_path):
         report.write_comparison([], tmp_path / "page.html")
 
 
+def test_runs_without_a_rate_are_left_out_of_the_plane(finished, copy):
+    change(copy, test={})
+    page = Page(comparison_page("c", {"a": read_workdir(copy), "b": read_workdir(finished)}))
+    assert [image["alt"] for image in page.images if "equal ELBO. b: " in image["alt"]]
+
+
+def test_a_section_that_fails_becomes_a_note():
+    section = render_section("x", "X", lambda: {}["<missing>"])
+    assert "This part cannot be shown (KeyError: &#39;&lt;missing&gt;&#39;)." in section.body
+    with pytest.raises(jinja2.UndefinedError):  # not a matter of the data: an error in a template
+        render_section("x", "X", lambda: [{"kind": "paragraph"}])
+
+
 def test_bounds_of_other_quantities_have_no_best(finished, copy):
     data = json.loads((copy / "results.json").read_text())["data"]
     change(copy, data=data | {"test_sha256": "other"})
@@ -464,7 +480,8 @@ def test_the_command_of_a_run(monkeypatch, module, argv, text):
 
 PROBE = """<script>
 window.addEventListener("load", () => {
-  const broken = [...document.images].filter((image) => !image.complete || !image.naturalWidth).length;
+  const isBroken = (image) => !image.complete || !image.naturalWidth;
+  const broken = [...document.images].filter(isBroken).length;
   const wide = document.documentElement.scrollWidth > window.innerWidth;
   document.documentElement.dataset.seen = [document.images.length, broken, wide].join(" ");
 });
