@@ -39,7 +39,7 @@ def headline_entries(metric: str, numbers: Mapping[str, Any]) -> list[Entry]:
 
 
 def stderr_of(key: str, numbers: Mapping[str, Any]) -> Any:
-    """The standard error of a number or None; that of "frechet[digits]" is "frechet_stderr[digits]"."""
+    """The standard error of a number, or None; "frechet[x]" has "frechet_stderr[x]"."""
     name, bracket, rest = key.partition("[")
     return numbers.get(f"{name}_stderr{bracket}{rest}")
 
@@ -47,8 +47,8 @@ def stderr_of(key: str, numbers: Mapping[str, Any]) -> Any:
 def _entries(numbers: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Entry]:
     """All estimates; integers are counts, and None is a number that was not finite."""
     for key, value in numbers.items():
+        is_estimate = value is None or isinstance(value, float)
         if isinstance(value, Mapping):
             yield from _entries(value, (*path, key))
-        elif (value is None or isinstance(value, float)) and "_stderr" not in key:
-            if key != "seconds":
-                yield (*path, key), value, stderr_of(key, numbers)
+        elif is_estimate and "_stderr" not in key and key != "seconds":
+            yield (*path, key), value, stderr_of(key, numbers)
