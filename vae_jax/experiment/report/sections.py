@@ -205,7 +205,7 @@ def _score_histogram(
 
 
 def remaining_metrics(run: Contents) -> Iterator[tuple[str, str, Maker]]:
-    """(id, title, maker) of each tree of numbers that has no section of its own."""
+    """(id, title, maker) of each tree of numbers without its own section."""
     trees = run.metrics | {
         key: value
         for key, value in run.results.items()
