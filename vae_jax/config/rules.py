@@ -76,6 +76,18 @@ def check_rules(rules: Iterable[Rule], *subject: Any) -> None:
             raise InputError(rule.message(*subject))
 
 
+def always(*subject: Any) -> bool:
+    """The condition of a rule without one."""
+    return True
+
+
+def explained_rule(applies: Callable[..., bool], explain: Callable[..., str | None]) -> Rule:
+    """A rule that holds if `explain` returns None, and whose message it returns otherwise."""
+    return Rule(
+        applies, lambda *subject: explain(*subject) is None, lambda *subject: explain(*subject)
+    )
+
+
 def needs(
     path: str, values: Collection[object], other: str, allowed: Collection[object], why: str
 ) -> Rule:

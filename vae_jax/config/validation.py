@@ -9,6 +9,7 @@ from vae_jax.config.metadata import MAX_INT, check_bounds, leaf_fields
 from vae_jax.config.rules import (
     Condition,
     Rule,
+    always,
     check_rules,
     none_of,
     objective,
@@ -129,7 +130,7 @@ RULES = (
         ),
     ),
     Rule(
-        lambda config: True,
+        always,
         lambda config: config.objective.num_samples % config.objective.num_groups == 0,
         lambda config: (
             f"config.objective.num_groups = {config.objective.num_groups}: must divide "
@@ -144,7 +145,7 @@ RULES = (
         ),
     ),
     Rule(
-        lambda config: True,
+        always,
         lambda config: _prior_from(config) >= 1,
         lambda config: (
             f"config.codes.prior_steps = {config.codes.prior_steps}: must be below "
@@ -152,7 +153,7 @@ RULES = (
         ),
     ),
     Rule(
-        lambda config: True,
+        always,
         lambda config: config.optimizer.warmup_steps < _prior_from(config),
         lambda config: (
             f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below "

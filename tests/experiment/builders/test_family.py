@@ -11,8 +11,11 @@ import pytest
 
 from vae_jax import likelihoods, posteriors, priors, train
 from vae_jax.config import Config, validation
+from vae_jax.config.rules import check_rules
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.builders.choices import check_names
+from vae_jax.experiment.builders.compatibility import RULES
 from vae_jax.experiment.builders.loss import OBJECTIVES
 from vae_jax.experiment.builders.parts import GAUSSIANS, LIKELIHOODS, POSTERIORS, PRIORS
 
@@ -111,8 +114,8 @@ def config_of(row: str) -> Config:
     for field, value in (ROWS[row] | NEEDS.get(row, {})).items():
         group, name = field.split(".")
         setattr(getattr(config, group), name, value)
-    builders.check_names(config)
-    builders.check_fits(config)
+    check_names(config)
+    check_rules(RULES, config)
     return config
 
 
@@ -331,9 +334,9 @@ def test_what_does_not_fit_is_refused(case):
     for field, value in changes.items():
         group, name = field.split(".")
         setattr(getattr(config, group), name, value)
-    builders.check_names(config)
+    check_names(config)
     with pytest.raises(InputError, match=words) as error:
-        builders.check_fits(config)
+        check_rules(RULES, config)
     assert str(error.value).startswith("config.")
 
 

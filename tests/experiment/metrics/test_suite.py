@@ -11,6 +11,7 @@ import pytest
 
 import vae_jax
 from vae_jax.config import Config, Evaluation
+from vae_jax.config.metadata import leaf_fields
 from vae_jax.data import SpriteSource, sprites
 from vae_jax.errors import InputError
 from vae_jax.evaluation.anomaly import auroc
@@ -57,14 +58,15 @@ def small(*metrics, **changes):
 
 def make_context(config, tmp_path):
     """With parameters as they are drawn: nothing here depends on how good they are."""
-    from vae_jax.config import validation  # what nothing uses would be refused
-
-    used = [fields for fields, _, is_used in validation.DOES_NOTHING_WITHOUT if not is_used(config)]
-    for group, _, name in (
-        field.partition(".") for fields in used for field in fields if "." in field
-    ):
-        if group == "evaluation" or name in ("latent_dim", "hidden"):
-            setattr(getattr(config, group), name, getattr(getattr(Config(), group), name))
+    for path, entry in leaf_fields(Config):  # values that nothing uses would be rejected
+        used_by = entry.metadata["used_by"]
+        group, _, name = path.partition(".")
+        if (
+            used_by
+            and not used_by.holds(config)
+            and (group == "evaluation" or name == "latent_dim")
+        ):
+            setattr(getattr(config, group), name, entry.default)
     run = make_run(config, tmp_path)
     x = jnp.zeros((1, *run.dataset.shape))
     params = jax.jit(run.model.init)(jax.random.key(0), x, jax.random.key(0))
