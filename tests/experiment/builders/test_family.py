@@ -289,7 +289,7 @@ REFUSED = {
     ),
     "M2 without classes": ({"objective.name": "m2"}, "sums over the classes"),
     "a codebook's loss alone": ({"objective.name": "vq"}, "codebook"),
-    "codes by the ELBO": ({"model.kind": "vq"}, "not drawn"),
+    "codes by the ELBO": ({"model.kind": "vq"}, "does not sample"),
     "one-hot codes, normal prior": ({"model.posterior": "gumbel_softmax"}, "categorical prior"),
     "a VampPrior of flows": (
         {"model.prior": "vamp", "model.posterior": "planar"},
