@@ -274,7 +274,10 @@ def test_an_unknown_data_set() -> None:
     assert_refused(
         lambda: build_all(changed(data__name="sprits")),
         "config.data.name = 'sprits'",
-        *("sprites", "digits", "npz", "names of tensorflow-datasets"),
+        "sprites",
+        "digits",
+        "npz",
+        "names of tensorflow-datasets",
         "did you mean 'sprites'?",
     )
 
@@ -360,7 +363,7 @@ def test_fields_of_data_reach_the_data(tmp_path) -> None:
 
 
 def rates(config: Config) -> np.ndarray:
-    """The learning rate at each step, and at one more: under a constant gradient, Adam's updates are just that."""
+    """The learning rate of each step and one more: Adam's updates under a constant gradient."""
     tx = builders.build_optimizer(config)
     params = jnp.zeros(())
 

@@ -1,4 +1,4 @@
-"""Every part and every objective, from the config: gradients, jit, trials, what is drawn and decoded; and what is refused."""
+"""Every part and objective from the config: gradients under jit and vmap, samples, refusals."""
 
 import dataclasses
 import functools
@@ -22,22 +22,20 @@ from vae_jax.experiment.builders.parts import GAUSSIANS, LIKELIHOODS, POSTERIORS
 EVENT, B, K = (4, 4, 1), 6, 4
 SMALL = {
     "model": {
-        **{
-            "hidden": (6,),
-            "channels": (4, 4),
-            "latent_dim": 3,
-            "categories": 3,
-            "levels": 3,
-            "mixtures": 2,
-        },
-        **{
-            "prior_components": 4,
-            "prior_flows": 2,
-            "prior_width": 5,
-            "posterior_flows": 2,
-            "posterior_width": 5,
-        },
-        **{"masked_features": 4, "masked_layers": 1, "num_classes": 4},
+        "hidden": (6,),
+        "channels": (4, 4),
+        "latent_dim": 3,
+        "categories": 3,
+        "levels": 3,
+        "mixtures": 2,
+        "prior_components": 4,
+        "prior_flows": 2,
+        "prior_width": 5,
+        "posterior_flows": 2,
+        "posterior_width": 5,
+        "masked_features": 4,
+        "masked_layers": 1,
+        "num_classes": 4,
     },
     "codes": {
         "num_codes": 5,
@@ -65,23 +63,22 @@ WHOLE = {  # models beside the flat one
     "codes by gradient": {"model.kind": "vq", "objective.name": "vq", "codes.ema": False},
     "codes by rounding": {"model.kind": "vq", "objective.name": "vq", "codes.quantizer": "fsq"},
     "codes with a prior": {
-        **{
-            "model.kind": "vq",
-            "objective.name": "vq",
-            "model.network": "resnet",
-            "codes.prior": "pixelcnn",
-        },
-        **{"codes.prior_steps": 1_990, "model.conditioning": "label"},
+        "model.kind": "vq",
+        "objective.name": "vq",
+        "model.network": "resnet",
+        "codes.prior": "pixelcnn",
+        "codes.prior_steps": 1_990,
+        "model.conditioning": "label",
     },
     "ladder": {"model.kind": "hierarchical", "objective.kl_balancing": 0.5},
     "ladder of maps": {
-        **{"model.kind": "hierarchical", "model.network": "conv", "hierarchy.stack": "1x1 2x1"},
-        **{
-            "hierarchy.latents": (2,),
-            "hierarchy.widths": (4,),
-            "model.conditioning": "label",
-            "objective.name": "iwae",
-        },
+        "model.kind": "hierarchical",
+        "model.network": "conv",
+        "hierarchy.stack": "1x1 2x1",
+        "hierarchy.latents": (2,),
+        "hierarchy.widths": (4,),
+        "model.conditioning": "label",
+        "objective.name": "iwae",
     },
     "a conditional prior": {
         "model.prior": "mixture",
@@ -95,15 +92,22 @@ WHOLE = {  # models beside the flat one
     },
 }
 ROWS = {
-    **{f"{field}={name}": {field: name} for field, table in (
-        ("objective.name", OBJECTIVES),
-        ("model.posterior", POSTERIORS),
-        ("model.prior", PRIORS),
-        ("model.likelihood", LIKELIHOODS),
-    ) for name in table},
-    **{f"laplace {sigma}": {"model.likelihood": "laplace", "model.sigma": sigma} for sigma in GAUSSIANS},
+    **{
+        f"{field}={name}": {field: name}
+        for field, table in (
+            ("objective.name", OBJECTIVES),
+            ("model.posterior", POSTERIORS),
+            ("model.prior", PRIORS),
+            ("model.likelihood", LIKELIHOODS),
+        )
+        for name in table
+    },
+    **{
+        f"laplace {sigma}": {"model.likelihood": "laplace", "model.sigma": sigma}
+        for sigma in GAUSSIANS
+    },
     **WHOLE,
-}  # fmt: skip
+}
 
 
 def config_of(row: str) -> Config:
@@ -155,7 +159,7 @@ NO_GRADIENT = {  # parameters that this row's loss leaves alone, and why
 
 @pytest.mark.parametrize("row", ROWS)
 def test_gradients_of_two_trials(row):
-    """Under jit and vmap: every term finite, every parameter reached, and each trial what it is alone in value."""
+    """Under jit and vmap, every term is finite, every parameter has a gradient, trials differ."""
     config = config_of(row)
     batch, model = batch_of(config), builders.build_model(config, event_of(config))
     params = parameters(model, batch["x"])
