@@ -50,12 +50,12 @@ def leaf_fields(group: type, prefix: str = "") -> Iterator[tuple[str, dataclasse
 
 def check_bounds(path: str, value: Any, bounds: dataclasses.Field) -> None:
     """Raises InputError if the value, or an entry of the tuple, is out of the field's bounds."""
-    above = bounds.metadata.get("above")
-    low = bounds.metadata.get("at_least", above)
-    if low is None:
+    if not describe_bounds(bounds):
         return
     is_float = isinstance(bounds.default, float)
     limit = MAX_FLOAT if is_float else MAX_INT
+    above = bounds.metadata.get("above")
+    low = bounds.metadata.get("at_least", -limit) if above is None else above
     for entry in value if isinstance(value, tuple | list) else (value,):
         high = limit if is_float or entry > limit else float("inf")
         high = bounds.metadata.get("at_most", high)
@@ -63,7 +63,7 @@ def check_bounds(path: str, value: Any, bounds: dataclasses.Field) -> None:
 
 
 def describe_bounds(bounds: dataclasses.Field) -> str:
-    """The bounds as text, such as "at least 0, at most 1"; empty if there are none."""
+    """The bounds as text, such as "at least 0, at most 1", or "" if there are none."""
     names = {"at_least": "at least", "above": "above", "at_most": "at most"}
     values = bounds.metadata
     return ", ".join(f"{text} {values[name]:g}" for name, text in names.items() if name in values)

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vae_jax.config.metadata import MAX_FLOAT, field
+from vae_jax.config.metadata import field
 from vae_jax.config.rules import Condition, none_of, objective, one_of
 
 HIERARCHY = one_of("model.kind", "hierarchical") & objective("elbo")
@@ -153,7 +153,6 @@ class Objective:
     )
     info_alpha: float = field(
         0.0,
-        at_least=-MAX_FLOAT,
         at_most=1,
         used_by=objective("info"),
         sweep=True,

@@ -59,9 +59,9 @@ def join_values(values: Iterable[object]) -> str:
 
 
 class Rule(NamedTuple):
-    """If a config `applies`, it must `hold`; otherwise `message` is the error.
+    """A requirement that must hold if it applies; else `message` is the error.
 
-    Each is a function of the config; in rules about data, of the config and the data set.
+    Each is a function of the config or, in rules about data, of the config and the data set.
     """
 
     applies: Callable[..., bool]
@@ -91,7 +91,7 @@ def explained_rule(applies: Callable[..., bool], explain: Callable[..., str | No
 def needs(
     path: str, values: Collection[object], other: str, allowed: Collection[object], why: str
 ) -> Rule:
-    """If `path` is, or lists, one of `values`, then `other` must be one of `allowed`."""
+    """A rule: if `path` is, or lists, one of `values`, then `other` must be one of `allowed`."""
 
     def message(config: Any) -> str:
         return (

@@ -325,7 +325,7 @@ REFUSED = {
             "objective.free_bits": 0.1,
             "objective.layer_free_bits": 0.1,
         },
-        "give one of them",
+        "use one of them",
     ),
     "a network of codes": ({"model.network": "resnet"}, "codes on a grid"),
 }

@@ -129,7 +129,9 @@ RULES = (
         all_but(POSTERIORS, "deterministic", "gumbel_softmax"),
         "its moves need continuous latents",
     ),
-    needs(PATH, ("gap", "compression", UDR), "model.kind", ("vae",), "it needs one latent layer"),
+    needs(
+        PATH, ("gap", "compression", UDR), "model.kind", ("vae",), "it needs one layer of latents"
+    ),
     needs(
         PATH,
         ("gap", "compression"),
@@ -170,7 +172,7 @@ RULES = (
             "categorical",
             "beta_binomial",
         ),
-        "it needs probabilities of a few values, independent given z",
+        "it needs a probability mass on a few values, independent given z",
     ),
     needs(PATH, ("augmentation",), "model.conditioning", ("label",), "it needs samples of a class"),
     needs(
@@ -202,7 +204,7 @@ DATA_RULES = (
         ("compression",),
         "data.binarization",
         _has_symbols,
-        "the likelihood has no probabilities of these values",
+        "the likelihood has no mass on some of these values",
     ),
     _needs_data(
         ("disentanglement",),
