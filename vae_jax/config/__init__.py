@@ -11,7 +11,6 @@ from vae_jax.config.rules import value_of
 from vae_jax.config.tree import (
     check_field,
     check_same,
-    check_types,
     describe_fields,
     differences,
     flatten,
@@ -31,7 +30,6 @@ __all__ = [
     "Train",
     "check_field",
     "check_same",
-    "check_types",
     "describe_fields",
     "differences",
     "flatten",
