@@ -1,4 +1,4 @@
-"""Autoencoder: a point for each x instead of a posterior, trained by the log-likelihood of its reconstruction.
+"""Autoencoder: a point per x instead of a posterior, trained by reconstruction log-likelihood.
 
 Rumelhart, Hinton and Williams, 1986. Not a VAE with beta = 0, which still samples.
 

@@ -1,15 +1,20 @@
-"""What a likelihood finds strange: a digit that was left out, or MNIST for a model of Fashion-MNIST (arXiv:1810.09136).
+"""Anomaly detection by likelihood (arXiv:1810.09136).
+
+The anomalies are a digit that was left out, or MNIST for a model of Fashion-MNIST.
 
 python -m vae_jax.main --config=configs/anomaly.py
-    digits without the class 7, dynamically binarized: AUROC 0.837 +- 0.031 by the likelihood, of 41 sevens and 318 others
+    digits without the class 7, dynamically binarized: AUROC 0.837 +- 0.031 by the likelihood, for
+    41 sevens and 318 other digits
 
-... --config=configs/anomaly.py:mnist --config.data.dir=DIR --config.data.leave_out=2 --config.train.num_steps=4300
-    MNIST without the class 2, 10 epochs: AUROC 0.901 +- 0.006 by the likelihood with 100 importance samples, of 1,032 twos and
-    2,000 others
+... --config=configs/anomaly.py:mnist --config.data.dir=DIR
+    --config.data.leave_out=2 --config.train.num_steps=4300
+    MNIST without the class 2, 10 epochs: AUROC 0.901 +- 0.006 by the likelihood with 100 importance
+    samples, of 1,032 twos and 2,000 other digits
 
 ... --config=configs/anomaly.py:fashion --config.data.path=fashion_mnist.npz --config.data.dir=DIR
-    MNIST, from tensorflow-datasets in DIR, is likelier than the clothes that the model was trained on: AUROC 0.125 +- 0.006 by
-    the likelihood, 0.977 +- 0.003 by the likelihood less the length of a PNG (Serra et al., 2020, arXiv:1909.11480)
+    MNIST, from tensorflow-datasets in DIR, is more likely than the clothes that the model was
+    trained on: AUROC 0.125 +- 0.006 by the likelihood, 0.977 +- 0.003 by the likelihood less the
+    length of a PNG (Serra et al., 2020, arXiv:1909.11480)
 """
 
 from vae_jax.config import Config
@@ -23,13 +28,15 @@ def get_config(data: str = "digits") -> Config:
     config.optimizer.schedule = "cosine"
     config.evaluation.metrics = ("anomaly",)
     if data == "fashion":
-        config.data.name, config.evaluation.anomaly = "npz", "mnist"
+        config.data.name = "npz"
+        config.evaluation.anomaly = "mnist"
         config.model.likelihood = "discretized_logistic"
         config.data.valid_fraction = 1 / 12
         config.train.num_steps = 4_300  # 10 epochs
         config.evaluation.likelihood_samples = 100
         return config
-    config.data.name, config.data.leave_out = data, 7
+    config.data.name = data
+    config.data.leave_out = 7
     config.data.binarization = "dynamic"
     if data != "digits":
         config.data.valid_fraction = 1 / 12

@@ -1,7 +1,8 @@
 """beta-TCVAE with stratified weights and beta = 6 (Chen et al., 2018, arXiv:1802.04942) on sprites.
 
 python -m vae_jax.main --config=configs/beta_tc_vae.py
-    1,200 steps of 64 sprites: test ELBO -125.25 +- 0.67 nats (seed 0); 4 min on 2 CPU cores with other work
+    1,200 steps of 64 sprites: test ELBO -125.25 +- 0.67 nats (seed 0); 4 min on 2 CPU cores under
+    load
 
 The papers train for 300,000 steps and more: --config.train.num_steps=300000 on a GPU.
 """
@@ -16,10 +17,12 @@ def get_config(data: str = "sprites") -> Config:
     if data == "sprites":
         config.model.network = "burgess"
     else:
-        config.model.network, config.model.hidden = "conv", (256,)
+        config.model.network = "conv"
+        config.model.hidden = (256,)
         config.data.binarization = "dynamic"
     config.model.latent_dim = 10
-    config.objective.name, config.objective.tc_weight = "beta_tc", 6.0
+    config.objective.name = "beta_tc"
+    config.objective.tc_weight = 6.0
     config.optimizer.learning_rate = 5e-4
     config.train.num_steps = 1_200
     config.train.batch_size = 64

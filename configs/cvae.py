@@ -1,7 +1,10 @@
-"""Conditional VAE: encoder and decoder are given the class (Sohn et al., 2015, NeurIPS; Kingma et al., 2014, arXiv:1406.5298).
+"""Conditional VAE: encoder and decoder depend on the class.
+
+Sohn et al., 2015, NeurIPS; Kingma et al., 2014, arXiv:1406.5298.
 
 python -m vae_jax.main --config=configs/cvae.py
-    digits, dynamically binarized: test ELBO -21.07 +- 0.25 nats (seed 0); 20 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -21.07 +- 0.25 nats (seed 0); 20 s on 2 CPU cores under
+    load
 """
 
 from vae_jax.config import Config
@@ -14,6 +17,7 @@ def get_config(data: str = "digits") -> Config:
     config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
-    config.model.conditioning, config.model.num_classes = "label", 10
+    config.model.conditioning = "label"
+    config.model.num_classes = 10
     config.optimizer.schedule = "cosine"
     return config

@@ -1,8 +1,10 @@
-"""VAE with finite scalar quantization, 2x2 codes of 8 x 5 levels (Mentzer et al., 2023, arXiv:2309.15505).
+"""VAE with finite scalar quantization, 2x2 codes of 8 x 5 levels.
+
+Mentzer et al., 2023, arXiv:2309.15505.
 
 python -m vae_jax.main --config=configs/fsq_vae.py
-    digits, dynamically binarized: test ELBO -27.11 +- 0.19 nats (seed 0); 7 min on 2 CPU cores with other work, before the
-    prior's optimizer was changed
+    digits, dynamically binarized: test ELBO -27.11 +- 0.19 nats (seed 0); 7 min on 2 CPU cores
+    under load, measured before the prior's optimizer changed
 """
 
 from vae_jax.config import Config
@@ -13,14 +15,14 @@ def get_config(data: str = "digits") -> Config:
     config = Config(name="fsq_vae" if data == "digits" else f"fsq_vae_{data}")
     config.data.name = data
     config.data.binarization = "none" if data == "sprites" else "dynamic"
-    config.model.kind, config.model.network = "vq", "resnet"
+    config.model.kind = "vq"
+    config.model.network = "resnet"
     config.model.channels = (32, 64)
-    config.codes.quantizer, config.codes.levels = "fsq", (8, 5) if data == "digits" else (8, 6, 5)
-    config.codes.prior, config.codes.prior_steps, config.codes.prior_features = (
-        "pixelcnn",
-        1_000,
-        32,
-    )
+    config.codes.quantizer = "fsq"
+    config.codes.levels = (8, 5) if data == "digits" else (8, 6, 5)
+    config.codes.prior = "pixelcnn"
+    config.codes.prior_steps = 1_000
+    config.codes.prior_features = 32
     config.objective.name = "vq"
     config.optimizer.schedule = "cosine"
     config.train.num_steps = 2_000

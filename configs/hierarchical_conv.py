@@ -1,9 +1,11 @@
 """Hierarchical VAE on feature maps, residual and top-down (Child, 2021, arXiv:2011.10650).
 
 python -m vae_jax.main --config=configs/hierarchical_conv.py
-    digits, dynamically binarized: test ELBO -23.56 +- 0.23 nats (seed 0); 92 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.56 +- 0.23 nats (seed 0); 92 s on 2 CPU cores under
+    load
 
-`hierarchy.stack` reads "resolution x layers" from the top down. For other images than 8x8 and 28x28 give your own.
+`hierarchy.stack` lists "resolution x layers" from the top down. Images of other sizes than 8x8 and
+28x28 need another stack.
 """
 
 from vae_jax.config import Config
@@ -14,18 +16,15 @@ def get_config(data: str = "digits") -> Config:
     config = Config(name="hierarchical_conv" if data == "digits" else f"hierarchical_conv_{data}")
     config.data.name = data
     config.data.binarization = "none" if data == "sprites" else "dynamic"
-    config.model.kind, config.model.network = "hierarchical", "conv"
+    config.model.kind = "hierarchical"
+    config.model.network = "conv"
     if data == "digits":
-        config.hierarchy.stack, config.hierarchy.latents, config.hierarchy.widths = (
-            "1x1 4x1",
-            (10, 2),
-            (64, 32),
-        )
+        config.hierarchy.stack = "1x1 4x1"
+        config.hierarchy.latents = (10, 2)
+        config.hierarchy.widths = (64, 32)
     else:
-        config.hierarchy.stack, config.hierarchy.latents, config.hierarchy.widths = (
-            "1x1 7x1 14x1",
-            (20, 4, 4),
-            (128, 64, 32),
-        )
+        config.hierarchy.stack = "1x1 7x1 14x1"
+        config.hierarchy.latents = (20, 4, 4)
+        config.hierarchy.widths = (128, 64, 32)
     config.optimizer.schedule = "cosine"
     return config

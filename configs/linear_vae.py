@@ -1,10 +1,11 @@
 """Linear VAE: probabilistic PCA by gradient descent (Lucas et al., 2019, arXiv:1911.02469).
 
-With no hidden layers and a learned noise variance its optimum is known in closed form, and reached: see
-tests/test_linear_vae.py.
+Without hidden layers and with a learned noise variance, its optimum has a closed form, and is
+reached: see tests/models/test_linear_vae.py.
 
 python -m vae_jax.main --config=configs/linear_vae.py
-    digits, 2 latents: test ELBO -0.85 +- 0.59 nats (a density of values in [0, 1]); 20 s on 2 CPU cores (AMD EPYC)
+    digits, 2 latents: test ELBO -0.85 +- 0.59 nats (a density of values in [0, 1]); 20 s on 2 CPU
+    cores (AMD EPYC)
 """
 
 from vae_jax.config import Config

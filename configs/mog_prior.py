@@ -1,7 +1,10 @@
-"""VAE with a mixture of 50 learned Gaussians as prior (Dilokthanakul et al., 2016, arXiv:1611.02648).
+"""VAE with a mixture of 50 learned Gaussians as prior.
+
+Dilokthanakul et al., 2016, arXiv:1611.02648.
 
 python -m vae_jax.main --config=configs/mog_prior.py
-    digits, dynamically binarized: test ELBO -23.51 +- 0.21 nats (seed 0); 24 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.51 +- 0.21 nats (seed 0); 24 s on 2 CPU cores under
+    load
 """
 
 from vae_jax.config import Config
@@ -14,6 +17,7 @@ def get_config(data: str = "digits") -> Config:
     config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
-    config.model.prior, config.model.prior_components = "mixture", 50
+    config.model.prior = "mixture"
+    config.model.prior_components = 50
     config.optimizer.schedule = "cosine"
     return config

@@ -1,9 +1,13 @@
-"""VAE with an autoregressive decoder of small receptive field (Gulrajani et al., 2017, arXiv:1611.05013).
+"""VAE with an autoregressive decoder of small receptive field.
+
+Gulrajani et al., 2017, arXiv:1611.05013.
 
 python -m vae_jax.main --config=configs/pixel_vae.py
-    digits, dynamically binarized: test ELBO -23.04 +- 0.22 nats (seed 0); 5 min on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.04 +- 0.22 nats (seed 0); 5 min on 2 CPU cores
+    under load
 
-With more masked layers the decoder sees more of the image, and the codes say less: the test bed of posterior collapse.
+With more masked layers the decoder sees more of the image, and the codes carry less: a test bed for
+posterior collapse.
 """
 
 from vae_jax.config import Config
@@ -16,8 +20,10 @@ def get_config(data: str = "digits") -> Config:
     config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
-    config.model.likelihood, config.model.levels = "autoregressive", 2
+    config.model.likelihood = "autoregressive"
+    config.model.levels = 2
     config.model.masked_layers = 2
-    config.objective.beta_schedule, config.objective.beta_steps = "linear", 500
+    config.objective.beta_schedule = "linear"
+    config.objective.beta_steps = 500
     config.optimizer.schedule = "cosine"
     return config

@@ -1,11 +1,13 @@
-"""VAE with Bernoulli likelihood and one hidden layer of 400 (Kingma and Welling, 2014, arXiv:1312.6114).
+"""VAE with Bernoulli likelihood and one hidden layer of 400.
+
+Kingma and Welling, 2014, arXiv:1312.6114.
 
 python -m vae_jax.main --config=configs/vae.py
     digits, dynamically binarized: test ELBO -23.67 +- 0.24 nats; 20 s on 2 CPU cores (AMD EPYC)
 
 python -m vae_jax.main --config=configs/vae.py:mnist --config.data.dir=DIR
-    784-400-20-400-784, 20 epochs of 55,000, dynamically binarized: -101.04 and -100.89 nats (seeds 0 and 1, +- 0.26 over the
-    10,000 test images); 72 s on the same machine
+    784-400-20-400-784, 20 epochs of 55,000, dynamically binarized: -101.04 and -100.89 nats (seeds
+    0 and 1, +- 0.26 over the 10,000 test images); 72 s on the same machine
 
 ... --config.model.hidden=500,500 --config.model.latent_dim=40 --config.train.num_steps=21500
     50 epochs: -93.32 nats (seed 0, +- 0.25)

@@ -1,7 +1,10 @@
-"""VAE with a VampPrior: posteriors of 100 learned pseudo-inputs (Tomczak and Welling, 2018, arXiv:1705.07120).
+"""VAE with a VampPrior: posteriors of 100 learned pseudo-inputs.
+
+Tomczak and Welling, 2018, arXiv:1705.07120.
 
 python -m vae_jax.main --config=configs/vamp_prior.py
-    digits, dynamically binarized: test ELBO -23.08 +- 0.22 nats (seed 0); 33 s on 2 CPU cores with other work
+    digits, dynamically binarized: test ELBO -23.08 +- 0.22 nats (seed 0); 33 s on 2 CPU cores under
+    load
 """
 
 from vae_jax.config import Config
@@ -14,6 +17,7 @@ def get_config(data: str = "digits") -> Config:
     config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
-    config.model.prior, config.model.prior_components = "vamp", 100
+    config.model.prior = "vamp"
+    config.model.prior_components = 100
     config.optimizer.schedule = "cosine"
     return config

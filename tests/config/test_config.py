@@ -13,6 +13,7 @@ from vae_jax.config.validation import check
 from vae_jax.data import EMBEDDED
 from vae_jax.errors import InputError, check_choice, check_range, suggest
 from vae_jax.experiment import builders
+from vae_jax.experiment.validation import validate
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.py"))
 NAN = float("nan")
@@ -320,11 +321,10 @@ def test_there_are_configs() -> None:
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
 def test_config_file(path) -> None:
     config = get_config(path)
-    check(config)
-    builders.check_names(config)
-    builders.check_fits(config)
+    validate(config)
     assert config.data.name in EMBEDDED  # a run with nothing but the repository
     dataset = builders.build_data(config)
+    validate(config, dataset)
     model = builders.build_model(config, dataset.shape)
     builders.build_loss(config, model, dataset.train.num_examples)
     builders.build_optimizer(config)

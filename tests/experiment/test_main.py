@@ -195,7 +195,7 @@ def restored_flags():
             [VAE, "--config.objective.beta", "abc"],
             ["--config.objective.beta=abc", "float", "'abc'"],
         ),
-        ([VAE, "--config.model=abc"], ["--config.model=abc", "vae_jax.config.fields.Model"]),
+        ([VAE, "--config.model=abc"], ["--config.model=abc", "vae_jax.config.model.Model"]),
         ([VAE, "--config.train.num_steps"], ["Missing value", "--config.train.num_steps"]),
         ([VAE, "--workdri=run"], ["'workdri'", "Did you mean: workdir"]),
         (

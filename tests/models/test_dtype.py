@@ -14,6 +14,7 @@ from vae_jax.config import Config
 from vae_jax.data import ArraySource
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.validation import validate
 from vae_jax.nets import MLP, Conv, ConvDecoder, ConvEncoder, ConvTranspose, Dense
 
 jit = functools.partial(
@@ -249,4 +250,4 @@ def test_an_unknown_dtype_is_refused_before_any_data_are_read():
     with pytest.raises(
         InputError, match=r"config\.model\.dtype = 'bfloat': unknown; .*did you mean 'bfloat16'"
     ):
-        builders.check_names(config)
+        validate(config)

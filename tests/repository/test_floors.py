@@ -35,6 +35,7 @@ ORDER = [  # a module stands on the first of these that it is in; those below it
     "experiment.storage.checkpoint",
     "experiment.load",
     "experiment.metrics",
+    "experiment.validation",
     "experiment.run",
     "experiment.evaluate",
     "experiment.report",

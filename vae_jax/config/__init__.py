@@ -1,29 +1,20 @@
-"""The config of a run: dataclasses with every default, and their way to dictionaries and back.
+"""The config of a run: dataclasses with every default, validation, and conversion to dictionaries.
 
-Strings name parts; `vae_jax.experiment.builders` turns them into the parts and is the only place that does. `vae_jax.config.validation` says which
-values can't be meant.
+Strings name parts, which `vae_jax.experiment.builders` makes.
 """
 
-from vae_jax.config.fields import (
-    Codes,
-    Config,
-    Data,
-    Evaluation,
-    Hierarchy,
-    Model,
-    Objective,
-    Optimizer,
-    Sweep,
-    Train,
-)
+from vae_jax.config.evaluation import Evaluation
+from vae_jax.config.fields import Config, Data, Optimizer, Sweep, Train
+from vae_jax.config.model import Codes, Hierarchy, Model
+from vae_jax.config.objective import Objective
+from vae_jax.config.rules import value_of
 from vae_jax.config.tree import (
     check_field,
     check_same,
-    check_types,
+    describe_fields,
     differences,
     flatten,
     from_dict,
-    value_of,
 )
 
 __all__ = [
@@ -39,7 +30,7 @@ __all__ = [
     "Train",
     "check_field",
     "check_same",
-    "check_types",
+    "describe_fields",
     "differences",
     "flatten",
     "from_dict",

@@ -1,271 +1,150 @@
-"""The fields of a config: dataclasses with every default. Strings name parts, which `vae_jax.experiment.builders` makes."""
+"""The fields of a config: dataclasses with every default, its bounds and what uses it.
+
+Strings name parts, which `vae_jax.experiment.builders` makes.
+"""
 
 import dataclasses
+from typing import Any
+
+from vae_jax.config.evaluation import Evaluation
+from vae_jax.config.metadata import field, leaf_fields
+from vae_jax.config.model import Codes, Hierarchy, Model
+from vae_jax.config.objective import Objective
+from vae_jax.config.rules import objective, one_of
 
 
 @dataclasses.dataclass
 class Data:
-    """Which examples, and how they are prepared."""
+    """The data set and its preparation."""
 
-    name: str = "digits"  # sprites, digits, npz, or a name of tensorflow-datasets
-    dir: str = ""  # where tensorflow-datasets finds or puts its files
-    path: str = ""  # when name is npz: the .npz file, or a folder of .npy files
-    values: str = (
-        "scaled"  # scaled: integers 0 to 255 become [0, 1]; counts: whole numbers as they are
+    name: str = field("digits", doc="sprites, digits, npz, or a name of tensorflow-datasets")
+    dir: str = field("", doc="folder of tensorflow-datasets")
+    path: str = field(
+        "", used_by=one_of("data.name", "npz"), doc="an .npz file, or a folder of .npy files"
     )
-    binarization: str = "none"  # none, static, dynamic, threshold
-    valid_fraction: float = 0.1  # of train, where the source has no validation split
-    leave_out: int = -1  # a class that all splits are without, for anomaly detection; -1: none
-    num_labels: int = (
-        0  # of training examples that keep their label, for semi-supervised models; 0: all
+    values: str = field(
+        "scaled", doc="scaled (integers 0 to 255 become [0, 1]), counts (whole numbers, unchanged)"
     )
-    streaming: bool = False  # whether training images stay on disk or on the host, and come batch by batch; same numbers
-    workers: int = 0  # of streaming: processes that read; 0: a thread does
-
-
-@dataclasses.dataclass
-class Model:
-    """The parts of the model."""
-
-    kind: str = (
-        "vae"  # vae, vq (codes from a codebook, see `Codes`), hierarchical (see `Hierarchy`)
+    binarization: str = field("none", doc="none, static, dynamic, threshold")
+    valid_fraction: float = field(
+        0.1, doc="fraction of train used for validation if the source has no validation split"
     )
-    network: str = "mlp"  # mlp, conv, burgess, resnet (of vq): encoder and decoder
-    hidden: tuple[int, ...] = (400,)  # dense widths, encoder order; the decoder's are reversed
-    channels: tuple[int, ...] = (32, 64)  # of conv, encoder order
-    activation: str = "relu"  # relu, gelu, silu, tanh
-    dtype: str = "float32"  # float32, bfloat16: of the compute of networks; parameters and densities are float32 in both
-    latent_dim: int = 10  # D; of gumbel_softmax, the number of categorical variables
-    conditioning: str = (
-        "none"  # none, label (y one of num_classes), vector (y of num_classes entries)
+    leave_out: int = field(
+        -1, at_least=-1, doc="a class removed from all splits, for anomaly detection; -1: none"
     )
-    num_classes: int = 10
-    condition_prior: bool = (
-        False  # whether y is given to the prior too, and not only to encoder and decoder
+    num_labels: int = field(
+        0,
+        at_least=0,
+        used_by=objective("m2"),
+        doc="training examples that keep their label, for semi-supervised models; 0: all",
     )
-    posterior: str = "diag_gaussian"  # diag_gaussian, full_gaussian, planar, iaf, sylvester, gumbel_softmax, deterministic
-    posterior_scale: str = (
-        "bounded"  # bounded, softplus: how the log-variance of diag_gaussian is kept finite
+    streaming: bool = field(
+        False, doc="read training images from disk or host batch by batch; same numbers"
     )
-    posterior_flows: int = 4  # flows of planar, iaf, sylvester
-    posterior_width: int = (
-        64  # of the networks of iaf; of sylvester, at most so many orthogonal vectors
+    workers: int = field(
+        0,
+        at_least=0,
+        used_by=one_of("data.streaming", True),
+        doc="processes that read streamed images; 0: one thread",
     )
-    categories: int = 10  # of each variable of gumbel_softmax
-    temperature: float = 0.5  # of gumbel_softmax
-    prior: str = "standard_normal"  # standard_normal, diag_gaussian, mixture, vamp, coupling, autoregressive, uniform
-    prior_components: int = 100  # of mixture and vamp
-    prior_flows: int = 4  # of coupling and autoregressive
-    prior_width: int = 64  # of their networks
-    likelihood: str = "bernoulli"  # see LIKELIHOODS in vae_jax/experiment/builders/parts.py
-    sigma: str = "fixed"  # of gaussian and laplace: fixed, scalar, channel, pixel (learned), predicted (by the decoder)
-    init_sigma: float = 0.5  # the value of a fixed sigma, the first one of a learned one
-    levels: int = 256  # of likelihoods of discrete values: so many, equally spaced from 0 to 1
-    mixtures: int = 5  # components of logistic_mixture
-    columns: tuple[str, ...] = ()  # of mixed: the type of each column of a table
-    masked_features: int = 32  # of the masked convolutions of autoregressive
-    masked_layers: int = 4
-
-
-@dataclasses.dataclass
-class Codes:
-    """The discrete codes of a model of kind vq."""
-
-    quantizer: str = "vq"  # vq (a codebook), fsq (rounding on a grid)
-    grid: tuple[int, ...] = (
-        4,
-    )  # of networks that give a vector: so many codes; resnet has that of its features
-    num_codes: int = 512  # of vq
-    code_dim: int = 64  # of vq
-    levels: tuple[int, ...] = (8, 5, 5, 5)  # of fsq
-    ema: bool = True  # whether the codebook follows averages of what it codes, and not the gradient of its loss
-    decay: float = 0.99  # of those averages
-    revive_below: float = (
-        0.1  # a code with less than this part of an equal share of use is replaced; 0 is off
-    )
-    prior: str = "uniform"  # uniform, pixelcnn (fitted in the last prior_steps)
-    prior_steps: int = (
-        0  # of train.num_steps, the last ones: they fit the prior to the codes and hold all else
-    )
-    prior_features: int = 64  # of pixelcnn
-    prior_layers: int = 4
-
-
-@dataclasses.dataclass
-class Hierarchy:
-    """The stochastic layers of a model of kind hierarchical, from the top down."""
-
-    stack: str = ""  # of networks conv: resolution x layers, "1x1 4x2 8x2"
-    latents: tuple[int, ...] = (
-        10,
-        20,
-    )  # of network mlp: size of each z; of conv: channels of each z, one or one an entry
-    widths: tuple[int, ...] = (64, 128)  # of the state beside each, likewise
-    blocks: int = 1  # residual blocks after each layer
-    remat: bool = (
-        False  # whether activations are computed again in the backward pass, to save memory
-    )
-
-
-@dataclasses.dataclass
-class Objective:
-    """What is minimized."""
-
-    name: str = "elbo"  # see OBJECTIVES in vae_jax/experiment/builders/loss.py
-    num_samples: int = 1  # K, draws of z per example
-    beta: float = 1.0  # of elbo: final weight of the rate
-    beta_schedule: str = "constant"  # constant, linear, sigmoid, cyclical: from beta_start to beta
-    beta_start: float = 0.0
-    beta_steps: int = 0  # length of the schedule
-    beta_cycles: int = 4  # of cyclical
-    free_bits: float = 0.0  # nats per latent dimension, on the batch mean; 0 is off
-    capacity: float = 0.0  # final C of beta |R - C|, nats; 0 is off
-    capacity_steps: int = 0  # C grows linearly from 0 over these
-    layer_free_bits: float = 0.0  # nats per layer of a hierarchy, likewise
-    kl_balancing: float = (
-        0.0  # from 0 to 1: balance of the layers of a hierarchy; falls to 0 over beta_steps
-    )
-    num_groups: int = (
-        1  # of miwae and piwae: num_samples draws are so many groups of num_samples / num_groups
-    )
-    ciwae_weight: float = 0.5  # of the ELBO in ciwae
-    renyi_alpha: float = 0.5
-    mi_weight: float = 1.0  # of beta_tc: of the index-code mutual information
-    tc_weight: float = 6.0  # of beta_tc and factor: of the total correlation
-    dim_weight: float = 1.0  # of beta_tc: of the dimension-wise KL
-    stratified: bool = True  # of beta_tc: stratified weights instead of weighted ones
-    critic_hidden: tuple[int, ...] = (256, 256, 256)  # of factor
-    dip_kind: int = 1  # of dip: I or II
-    off_diagonal_weight: float = 10.0  # of dip
-    diagonal_weight: float = 100.0
-    info_alpha: float = 0.0  # of info: 1 - alpha weighs the rate
-    mmd_weight: float = 10.0  # of info and wae
-    kernel: str = "imq"  # imq, rbf: of the MMD, on a sum of scales
-    commitment: float = 0.25  # of vq
-    codebook_weight: float = 1.0  # of vq, without ema
-    classifier_weight: float = 50.0  # of m2, on the cross-entropy of each labelled example
-    corruption: str = (
-        "none"  # none, gaussian, masking, salt_and_pepper: of the encoder's input, in training
-    )
-    corruption_level: float = 0.0  # standard deviation or rate
 
 
 @dataclasses.dataclass
 class Optimizer:
-    """How it is minimized."""
+    """The optimizer and its learning-rate schedule."""
 
-    name: str = "adam"  # adam, adamw, adamax
-    learning_rate: float = 1e-3
-    schedule: str = "constant"  # constant, cosine (to 0), linear (to 0); after the warm-up
-    warmup_steps: int = 0
-    weight_decay: float = 0.0  # of adamw
-    clip_norm: float = 0.0  # global norm of the gradient; 0 is off
-    ema_decay: float = 0.0  # of the parameter average that evaluation uses; 0 is off
-    critic_rate: float = (
-        1e-4  # learning rate of the critic of objective factor, under Adam with b1 = 0.5, b2 = 0.9
+    name: str = field("adam", doc="adam, adamw, adamax")
+    learning_rate: float = field(1e-3, above=0, sweep=True, doc="peak learning rate")
+    schedule: str = field(
+        "constant", doc="constant, cosine (to 0), linear (to 0); after the warm-up"
+    )
+    warmup_steps: int = field(0, at_least=0, sweep=True, doc="steps of linear warm-up from 0")
+    weight_decay: float = field(
+        0.0,
+        at_least=0,
+        used_by=one_of("optimizer.name", "adamw"),
+        sweep=True,
+        doc="decoupled weight decay",
+    )
+    clip_norm: float = field(
+        0.0, at_least=0, sweep=True, doc="maximum global norm of the gradient; 0: off"
+    )
+    ema_decay: float = field(
+        0.0,
+        at_least=0,
+        at_most=1 - 1e-7,
+        sweep=True,
+        doc="decay of the parameter average that evaluation uses; 0: off",
+    )
+    critic_rate: float = field(
+        1e-4,
+        above=0,
+        used_by=objective("factor"),
+        sweep=True,
+        doc="learning rate of the critic, under Adam with b1 = 0.5, b2 = 0.9",
     )
 
 
 @dataclasses.dataclass
 class Train:
-    """For how long, and what is kept."""
+    """Length of training, logging and checkpoints."""
 
-    num_steps: int = 2_000
-    batch_size: int = 128
-    log_every: int = 100  # steps; also the number of steps in one compiled call
-    eval_every: int = (
-        1_000  # steps between evaluations on validation, each followed by a checkpoint
+    num_steps: int = field(2_000, at_least=1, doc="training steps")
+    batch_size: int = field(128, at_least=1, doc="examples per step")
+    log_every: int = field(
+        100, at_least=1, doc="steps between logs; also the number of steps in one compiled call"
     )
-    keep_checkpoints: int = 2  # newest ones, beside the best
-    max_skipped_in_a_row: int = 50  # non-finite steps after which the run stops
-
-
-@dataclasses.dataclass
-class Evaluation:
-    """How the final numbers are made."""
-
-    batch_size: int = 256
-    num_samples: int = 1  # K in the final evaluation
-    seed: int = 0
-    metrics: tuple[
-        str, ...
-    ] = ()  # beside the bound: see METRICS in vae_jax/experiment/metrics/registry.py
-    likelihood_samples: int = 1_000  # K of each estimate of log p(x)
-    annealed_examples: int = (
-        32  # test examples of annealed importance sampling, and as many simulated ones
+    eval_every: int = field(
+        1_000, at_least=1, doc="steps between validations, each followed by a checkpoint"
     )
-    annealed_chains: int = 8
-    annealed_temperatures: int = 400
-    decomposition_samples: int = 2_000  # draws of the aggregate posterior
-    gap_examples: int = 100  # test examples whose posterior is optimized
-    gap_steps: int = 500
-    population: int = (
-        20_000  # examples whose codes disentanglement and representation take, at most
+    keep_checkpoints: int = field(2, at_least=1, doc="latest checkpoints to keep, beside the best")
+    max_skipped_in_a_row: int = field(
+        50, at_least=1, doc="consecutive non-finite steps after which the run stops"
     )
-    num_generated: int = (
-        5_000  # of quality: samples, and test images that they are compared with, at most
-    )
-    features: str = ""  # of quality: the .npz of a feature network; empty: it is trained, and kept in the workdir
-    feature_steps: int = 1_500  # of its training
-    anomaly: str = (
-        ""  # other data: an .npz file or a name as data.name; empty: the class data.leave_out
-    )
-    anomaly_examples: int = 2_000  # of each kind, at most
-    anomaly_quantile: float = 0.95  # of validation scores, above which an example is flagged
-    augmentation_examples: int = 1_000  # labelled ones that a classifier is trained on, at most
-    augmentation_updates: int = 2_000
-    compression_examples: int = 100  # test examples that are coded
-
-    @property
-    def metric_names(self) -> tuple[str, ...]:
-        """Each of the metrics; on a command line they come as one string, "likelihood,gap"."""
-        return tuple(name.strip() for entry in self.metrics for name in entry.split(","))
 
 
-@dataclasses.dataclass
-class Sweep:
-    """Values of a hyper-parameter: one trial for every combination, all trained in one program. Empty lists are no sweep."""
+def _sweep_lists(group: type) -> list[tuple[str, Any, Any]]:
+    """A field of `Sweep` for each field of the group that is marked `sweep`."""
+    return [
+        (name, tuple[entry.type, ...], field((), doc=f"values of {group.__name__.lower()}.{name}"))
+        for name, entry in leaf_fields(group)
+        if entry.metadata["sweep"]
+    ]
 
-    seed: tuple[int, ...] = ()
-    beta: tuple[float, ...] = ()  # of objective, and so all down to commitment
-    beta_start: tuple[float, ...] = ()
-    beta_steps: tuple[int, ...] = ()
-    beta_cycles: tuple[int, ...] = ()
-    free_bits: tuple[float, ...] = ()
-    layer_free_bits: tuple[float, ...] = ()
-    kl_balancing: tuple[float, ...] = ()
-    capacity: tuple[float, ...] = ()
-    capacity_steps: tuple[int, ...] = ()
-    corruption_level: tuple[float, ...] = ()
-    ciwae_weight: tuple[float, ...] = ()
-    renyi_alpha: tuple[float, ...] = ()
-    mi_weight: tuple[float, ...] = ()
-    tc_weight: tuple[float, ...] = ()
-    dim_weight: tuple[float, ...] = ()
-    off_diagonal_weight: tuple[float, ...] = ()
-    diagonal_weight: tuple[float, ...] = ()
-    info_alpha: tuple[float, ...] = ()
-    mmd_weight: tuple[float, ...] = ()
-    classifier_weight: tuple[float, ...] = ()
-    codebook_weight: tuple[float, ...] = ()
-    commitment: tuple[float, ...] = ()
-    init_sigma: tuple[float, ...] = ()  # of model
-    temperature: tuple[float, ...] = ()
-    learning_rate: tuple[float, ...] = ()  # of optimizer, and so the next five
-    warmup_steps: tuple[int, ...] = ()
-    weight_decay: tuple[float, ...] = ()
-    clip_norm: tuple[float, ...] = ()
-    ema_decay: tuple[float, ...] = ()
-    critic_rate: tuple[float, ...] = ()
-    chunk: int = 0  # trials under one vmap at a time; 0: one on the CPU, all of a device elsewhere
+
+Sweep = dataclasses.make_dataclass(
+    "Sweep",
+    [
+        ("seed", tuple[int, ...], field((), doc="values of seed")),
+        *_sweep_lists(Objective),
+        *_sweep_lists(Model),
+        *_sweep_lists(Optimizer),
+        (
+            "chunk",
+            int,
+            field(
+                0,
+                at_least=0,
+                doc="trials under one vmap at a time; 0: one on CPU, elsewhere all of a device",
+            ),
+        ),
+    ],
+    namespace={
+        "__doc__": """Values of hyper-parameters: one trial per combination, trained in one program.
+
+        No sweep if all lists are empty.
+        """,
+        "__module__": __name__,
+    },
+)
 
 
 @dataclasses.dataclass
 class Config:
     """A run, or a sweep of runs."""
 
-    name: str = "vae"
-    seed: int = 0
+    name: str = field("vae", doc="name of the run, and of its default workdir")
+    seed: int = field(0, at_least=0, sweep=True, doc="seed of parameters, noise and data order")
     data: Data = dataclasses.field(default_factory=Data)
     model: Model = dataclasses.field(default_factory=Model)
     codes: Codes = dataclasses.field(default_factory=Codes)

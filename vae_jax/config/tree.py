@@ -1,42 +1,16 @@
-"""The config as a tree: to dictionaries and back, with the types of its fields checked on the way."""
+"""The config as a tree: conversion to and from dictionaries, type checks, differences."""
 
 import dataclasses
-import functools
 import typing
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from vae_jax.config.fields import Config
+from vae_jax.config.metadata import describe_bounds, leaf_fields
+from vae_jax.config.rules import value_of
 from vae_jax.errors import InputError, format_value, suggest, truncate
 
-
-def flatten(config: Config) -> dict[str, Any]:
-    """Field paths to values: ``{"seed": 0, "data.name": ...}``."""
-    return dict(_leaves(dataclasses.asdict(config), ""))
-
-
-def check_types(group: Any, prefix: str) -> None:
-    """Raises InputError for the first attribute that is no field, or whose value is of another type than the field."""
-    kinds = typing.get_type_hints(type(group))
-    for name, value in vars(group).items():
-        field = prefix + name
-        check_field(field)
-        kind = kinds[name]
-        if dataclasses.is_dataclass(kind):
-            if not isinstance(value, kind):
-                raise InputError(
-                    f"config.{field} = {format_value(value)}: must be a {kind.__name__}"
-                )
-            check_types(value, f"{field}.")
-        elif not _is_a(value, kind):
-            raise InputError(f"config.{field} = {format_value(value)}: must be {_KINDS[kind]}")
-        elif any(isinstance(entry, int) and abs(entry) >= 2**63 for entry in _entries(value)):
-            raise InputError(
-                f"config.{field} = {format_value(value)}: must be below 2^63; no number that is meant has more digits"
-            )
-
-
-_KINDS = {
+_TYPES = {
     str: "a string",
     bool: "true or false",
     int: "an integer",
@@ -47,30 +21,79 @@ _KINDS = {
 }
 
 
+class FieldDescription(NamedTuple):
+    """One hyper-parameter, as documentation shows it."""
+
+    path: str
+    type: str
+    default: Any
+    bounds: str
+    doc: str
+
+
+def describe_fields() -> list[FieldDescription]:
+    """Describe every hyper-parameter of `Config`, in its order."""
+    return [
+        FieldDescription(
+            path,
+            _TYPES[entry.type].removeprefix("an ").removeprefix("a "),
+            entry.default,
+            describe_bounds(entry),
+            entry.metadata["doc"],
+        )
+        for path, entry in leaf_fields(Config)
+    ]
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """Return values by dotted path: ``{"seed": 0, "data.name": ...}``."""
+    return dict(_leaves(dataclasses.asdict(config), ""))
+
+
+def check_types(group: Any, prefix: str) -> None:
+    """Raises InputError for the first attribute that is no field or has a value of another type."""
+    types = typing.get_type_hints(type(group))
+    for name, value in vars(group).items():
+        path = prefix + name
+        check_field(path)
+        kind = types[name]
+        if dataclasses.is_dataclass(kind):
+            if not isinstance(value, kind):
+                raise InputError(
+                    f"config.{path} = {format_value(value)}: must be a {kind.__name__}"
+                )
+            check_types(value, f"{path}.")
+        elif not _has_type(value, kind):
+            raise InputError(f"config.{path} = {format_value(value)}: must be {_TYPES[kind]}")
+        elif any(isinstance(entry, int) and abs(entry) >= 2**63 for entry in _entries(value)):
+            raise InputError(f"config.{path} = {format_value(value)}: must be below 2^63")
+
+
 def _entries(value: Any) -> Collection[Any]:
     return value if isinstance(value, tuple | list) else (value,)
 
 
-def _is_a(value: Any, kind: Any) -> bool:
+def _has_type(value: Any, kind: Any) -> bool:
     if typing.get_origin(kind) is tuple:
-        return isinstance(value, tuple | list) and all(
-            _is_a(entry, typing.get_args(kind)[0]) for entry in value
-        )
-    if isinstance(value, bool) or kind is bool:  # which Python counts among the integers
+        entry_type = typing.get_args(kind)[0]
+        return isinstance(value, tuple | list) and all(_has_type(v, entry_type) for v in value)
+    if isinstance(value, bool) or kind is bool:  # a bool is an int in Python
         return isinstance(value, bool) and kind is bool
     return isinstance(value, int | float if kind is float else kind)
 
 
 def from_dict(values: Mapping[str, Any]) -> Config:
-    """The config whose nested fields, as from `dataclasses.asdict` or its JSON, are given; InputError on an unknown one."""
+    """Return the config with those nested fields, as from `dataclasses.asdict` or its JSON.
+
+    Fields that are missing have their defaults. Raises InputError for an unknown field.
+    """
     if not isinstance(values, Mapping):
         raise InputError(f"config: must be a mapping of fields to values, not {values!r}")
     config = Config()
     for path, value in _leaves(values, ""):
         check_field(path)
-        *groups, name = path.split(".")
-        holder = functools.reduce(getattr, groups, config)
-        setattr(holder, name, value)
+        group, _, name = path.rpartition(".")
+        setattr(value_of(config, group) if group else config, name, value)
     check_types(config, "")
     return config
 
@@ -80,7 +103,12 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, tuple(value) if isinstance(value, list) else value
+            yield prefix + name, as_tuple(value)
+
+
+def as_tuple(value: Any) -> Any:
+    """Return lists, as in config files and JSON, as tuples; anything else unchanged."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def check_field(path: str) -> None:
@@ -89,30 +117,27 @@ def check_field(path: str) -> None:
     for name in path.split("."):
         types = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
         if name not in types:
-            known = list(flatten(Config()))
-            raise InputError(
-                f"config.{truncate(path, 200)}: no such field{suggest(path[:100], known)}"
-            )
+            hint = suggest(path[:100], list(flatten(Config())))
+            raise InputError(f"config.{truncate(path, 200)}: no such field{hint}")
         cls = types[name]
 
 
 def differences(ours: Config, theirs: Config, free: Collection[str] = ()) -> list[str]:
-    """One line for each field in which two configs differ, the `free` ones apart."""
-    a, b = flatten(ours), flatten(theirs)
-    fields = [field for field in a if a[field] != b[field] and field not in free]
-    return [f"config.{field}: {a[field]!r} here, {b[field]!r} there" for field in fields]
+    """Return one line for each field in which two configs differ, except the `free` ones."""
+    a = flatten(ours)
+    b = flatten(theirs)
+    paths = [path for path in a if a[path] != b[path] and path not in free]
+    return [f"config.{path}: {a[path]!r} here, {b[path]!r} there" for path in paths]
 
 
 def check_same(ours: Config, saved: Config, where: str, free: Collection[str] = ()) -> None:
-    """InputError with every field in which the config differs from that of the run kept in `where`, `free` ones apart."""
+    """Raises InputError if the config of the run in `where` differs in any but the `free` fields.
+
+    The message lists all differences.
+    """
     lines = differences(ours, saved, free)
     if lines:
         raise InputError(
-            f"{where}: holds a run of another config; take another workdir, or make these equal:\n  "
+            f"{where}: holds a run of another config; use another workdir, or make these equal:\n  "
             + "\n  ".join(lines)
         )
-
-
-def value_of(config: Config, path: str) -> Any:
-    """The value of a field by its dotted path."""
-    return functools.reduce(getattr, path.split("."), config)

@@ -14,8 +14,9 @@ from vae_jax.config import Config
 from vae_jax.config.validation import check
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
-from vae_jax.experiment.builders.choices import TABLES
+from vae_jax.experiment.builders.choices import TABLES, check_names
 from vae_jax.experiment.builders.optimizer import LEARNING_RATES, OPTIMIZERS
+from vae_jax.experiment.validation import validate
 
 KEY = jax.random.key(0)
 EVENT = (64, 64, 2)
@@ -262,7 +263,7 @@ def build_all(config: Config) -> None:
 def test_unknown_names(field, value, hint) -> None:
     config = changed(**{field.replace(".", "__"): value})
     assert_refused(
-        lambda: builders.check_names(config),
+        lambda: check_names(config),
         f"config.{field} = {value!r}: unknown",
         *TABLES[field],
         f"did you mean {hint!r}?",
@@ -273,7 +274,10 @@ def test_an_unknown_data_set() -> None:
     assert_refused(
         lambda: build_all(changed(data__name="sprits")),
         "config.data.name = 'sprits'",
-        *("sprites", "digits", "npz", "names of tensorflow-datasets"),
+        "sprites",
+        "digits",
+        "npz",
+        "names of tensorflow-datasets",
         "did you mean 'sprites'?",
     )
 
@@ -302,6 +306,12 @@ def test_convolutions_need_images(network) -> None:
     )
 
 
+def valid_data(config: Config):
+    dataset = builders.build_data(config)
+    validate(config, dataset)
+    return dataset
+
+
 def npz(tmp_path, images: np.ndarray, **fields) -> Config:
     path = tmp_path / "set.npz"
     np.savez(path, train_images=images, test_images=images)
@@ -312,7 +322,7 @@ def npz(tmp_path, images: np.ndarray, **fields) -> Config:
 def test_data_out_of_the_range_of_the_likelihood(tmp_path, low, high) -> None:
     images = np.linspace(low, high, 240, dtype=np.float32).reshape(20, 12)
     assert_refused(
-        lambda: builders.build_data(npz(tmp_path, images)),
+        lambda: valid_data(npz(tmp_path, images)),
         "config.model.likelihood = 'bernoulli'",
         "from 0 to 1",
         f"{low:g} to {high:g}",
@@ -320,23 +330,23 @@ def test_data_out_of_the_range_of_the_likelihood(tmp_path, low, high) -> None:
         "0 to 255",
     )
     for likelihood in ("gaussian", "optimal_gaussian"):
-        dataset = builders.build_data(npz(tmp_path, images, model__likelihood=likelihood))
+        dataset = valid_data(npz(tmp_path, images, model__likelihood=likelihood))
         assert dataset.train.value_range == pytest.approx((low, high))
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_data_in_the_range_of_the_likelihood(tmp_path, dtype) -> None:
     images = np.linspace(0, 255 if dtype == np.uint8 else 1, 240).reshape(20, 12).astype(dtype)
-    assert builders.build_data(npz(tmp_path, images)).shape == (12,)
+    assert valid_data(npz(tmp_path, images)).shape == (12,)
 
 
 def test_batch_larger_than_the_data(tmp_path) -> None:
     config = npz(tmp_path, np.ones((20, 12)))  # two of them are for validation
     config.train.batch_size = 18
-    assert builders.build_data(config).train.num_examples == 18
+    assert valid_data(config).train.num_examples == 18
     config.train.batch_size = 19
     assert_refused(
-        lambda: builders.build_data(config),
+        lambda: valid_data(config),
         "config.train.batch_size = 19",
         "larger than the data",
         "18 training",
@@ -353,7 +363,7 @@ def test_fields_of_data_reach_the_data(tmp_path) -> None:
 
 
 def rates(config: Config) -> np.ndarray:
-    """The learning rate at each step, and at one more: under a constant gradient, Adam's updates are just that."""
+    """The learning rate of each step and one more: Adam's updates under a constant gradient."""
     tx = builders.build_optimizer(config)
     params = jnp.zeros(())
 

@@ -1,4 +1,4 @@
-"""Every part and every objective, from the config: gradients, jit, trials, what is drawn and decoded; and what is refused."""
+"""Every part and objective from the config: gradients under jit and vmap, samples, refusals."""
 
 import dataclasses
 import functools
@@ -11,30 +11,31 @@ import pytest
 
 from vae_jax import likelihoods, posteriors, priors, train
 from vae_jax.config import Config, validation
+from vae_jax.config.rules import check_rules
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.builders.choices import check_names
+from vae_jax.experiment.builders.compatibility import RULES
 from vae_jax.experiment.builders.loss import OBJECTIVES
 from vae_jax.experiment.builders.parts import GAUSSIANS, LIKELIHOODS, POSTERIORS, PRIORS
 
 EVENT, B, K = (4, 4, 1), 6, 4
 SMALL = {
     "model": {
-        **{
-            "hidden": (6,),
-            "channels": (4, 4),
-            "latent_dim": 3,
-            "categories": 3,
-            "levels": 3,
-            "mixtures": 2,
-        },
-        **{
-            "prior_components": 4,
-            "prior_flows": 2,
-            "prior_width": 5,
-            "posterior_flows": 2,
-            "posterior_width": 5,
-        },
-        **{"masked_features": 4, "masked_layers": 1, "num_classes": 4},
+        "hidden": (6,),
+        "channels": (4, 4),
+        "latent_dim": 3,
+        "categories": 3,
+        "levels": 3,
+        "mixtures": 2,
+        "prior_components": 4,
+        "prior_flows": 2,
+        "prior_width": 5,
+        "posterior_flows": 2,
+        "posterior_width": 5,
+        "masked_features": 4,
+        "masked_layers": 1,
+        "num_classes": 4,
     },
     "codes": {
         "num_codes": 5,
@@ -62,23 +63,22 @@ WHOLE = {  # models beside the flat one
     "codes by gradient": {"model.kind": "vq", "objective.name": "vq", "codes.ema": False},
     "codes by rounding": {"model.kind": "vq", "objective.name": "vq", "codes.quantizer": "fsq"},
     "codes with a prior": {
-        **{
-            "model.kind": "vq",
-            "objective.name": "vq",
-            "model.network": "resnet",
-            "codes.prior": "pixelcnn",
-        },
-        **{"codes.prior_steps": 1_990, "model.conditioning": "label"},
+        "model.kind": "vq",
+        "objective.name": "vq",
+        "model.network": "resnet",
+        "codes.prior": "pixelcnn",
+        "codes.prior_steps": 1_990,
+        "model.conditioning": "label",
     },
     "ladder": {"model.kind": "hierarchical", "objective.kl_balancing": 0.5},
     "ladder of maps": {
-        **{"model.kind": "hierarchical", "model.network": "conv", "hierarchy.stack": "1x1 2x1"},
-        **{
-            "hierarchy.latents": (2,),
-            "hierarchy.widths": (4,),
-            "model.conditioning": "label",
-            "objective.name": "iwae",
-        },
+        "model.kind": "hierarchical",
+        "model.network": "conv",
+        "hierarchy.stack": "1x1 2x1",
+        "hierarchy.latents": (2,),
+        "hierarchy.widths": (4,),
+        "model.conditioning": "label",
+        "objective.name": "iwae",
     },
     "a conditional prior": {
         "model.prior": "mixture",
@@ -92,15 +92,22 @@ WHOLE = {  # models beside the flat one
     },
 }
 ROWS = {
-    **{f"{field}={name}": {field: name} for field, table in (
-        ("objective.name", OBJECTIVES),
-        ("model.posterior", POSTERIORS),
-        ("model.prior", PRIORS),
-        ("model.likelihood", LIKELIHOODS),
-    ) for name in table},
-    **{f"laplace {sigma}": {"model.likelihood": "laplace", "model.sigma": sigma} for sigma in GAUSSIANS},
+    **{
+        f"{field}={name}": {field: name}
+        for field, table in (
+            ("objective.name", OBJECTIVES),
+            ("model.posterior", POSTERIORS),
+            ("model.prior", PRIORS),
+            ("model.likelihood", LIKELIHOODS),
+        )
+        for name in table
+    },
+    **{
+        f"laplace {sigma}": {"model.likelihood": "laplace", "model.sigma": sigma}
+        for sigma in GAUSSIANS
+    },
     **WHOLE,
-}  # fmt: skip
+}
 
 
 def config_of(row: str) -> Config:
@@ -111,8 +118,8 @@ def config_of(row: str) -> Config:
     for field, value in (ROWS[row] | NEEDS.get(row, {})).items():
         group, name = field.split(".")
         setattr(getattr(config, group), name, value)
-    builders.check_names(config)
-    builders.check_fits(config)
+    check_names(config)
+    check_rules(RULES, config)
     return config
 
 
@@ -152,7 +159,7 @@ NO_GRADIENT = {  # parameters that this row's loss leaves alone, and why
 
 @pytest.mark.parametrize("row", ROWS)
 def test_gradients_of_two_trials(row):
-    """Under jit and vmap: every term finite, every parameter reached, and each trial what it is alone in value."""
+    """Under jit and vmap, every term is finite, every parameter has a gradient, trials differ."""
     config = config_of(row)
     batch, model = batch_of(config), builders.build_model(config, event_of(config))
     params = parameters(model, batch["x"])
@@ -286,7 +293,7 @@ REFUSED = {
     ),
     "M2 without classes": ({"objective.name": "m2"}, "sums over the classes"),
     "a codebook's loss alone": ({"objective.name": "vq"}, "codebook"),
-    "codes by the ELBO": ({"model.kind": "vq"}, "not drawn"),
+    "codes by the ELBO": ({"model.kind": "vq"}, "does not sample"),
     "one-hot codes, normal prior": ({"model.posterior": "gumbel_softmax"}, "categorical prior"),
     "a VampPrior of flows": (
         {"model.prior": "vamp", "model.posterior": "planar"},
@@ -318,7 +325,7 @@ REFUSED = {
             "objective.free_bits": 0.1,
             "objective.layer_free_bits": 0.1,
         },
-        "give one of them",
+        "use one of them",
     ),
     "a network of codes": ({"model.network": "resnet"}, "codes on a grid"),
 }
@@ -331,9 +338,9 @@ def test_what_does_not_fit_is_refused(case):
     for field, value in changes.items():
         group, name = field.split(".")
         setattr(getattr(config, group), name, value)
-    builders.check_names(config)
+    check_names(config)
     with pytest.raises(InputError, match=words) as error:
-        builders.check_fits(config)
+        check_rules(RULES, config)
     assert str(error.value).startswith("config.")
 
 

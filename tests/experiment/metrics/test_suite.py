@@ -11,6 +11,7 @@ import pytest
 
 import vae_jax
 from vae_jax.config import Config, Evaluation
+from vae_jax.config.metadata import leaf_fields
 from vae_jax.data import SpriteSource, sprites
 from vae_jax.errors import InputError
 from vae_jax.evaluation.anomaly import auroc
@@ -57,14 +58,15 @@ def small(*metrics, **changes):
 
 def make_context(config, tmp_path):
     """With parameters as they are drawn: nothing here depends on how good they are."""
-    from vae_jax.config import validation  # what nothing uses would be refused
-
-    used = [fields for fields, _, is_used in validation.DOES_NOTHING_WITHOUT if not is_used(config)]
-    for group, _, name in (
-        field.partition(".") for fields in used for field in fields if "." in field
-    ):
-        if group == "evaluation" or name in ("latent_dim", "hidden"):
-            setattr(getattr(config, group), name, getattr(getattr(Config(), group), name))
+    for path, entry in leaf_fields(Config):  # values that nothing uses would be rejected
+        used_by = entry.metadata["used_by"]
+        group, _, name = path.partition(".")
+        if (
+            used_by
+            and not used_by.holds(config)
+            and (group == "evaluation" or name == "latent_dim")
+        ):
+            setattr(getattr(config, group), name, entry.default)
     run = make_run(config, tmp_path)
     x = jnp.zeros((1, *run.dataset.shape))
     params = jax.jit(run.model.init)(jax.random.key(0), x, jax.random.key(0))
@@ -408,27 +410,27 @@ LABEL = {"model__conditioning": "label"}
     ("metric", "changes", "message"),
     [
         ("likelyhood", {}, "did you mean 'likelihood'"),
-        ("codes", {}, "model.kind = 'vae'; there is no codebook"),
+        ("codes", {}, "model.kind = 'vae', which must be 'vq'; there is no codebook"),
         ("likelihood", POINT, "deterministic posterior has no density"),
-        ("annealed", VQ, "codes are chosen by the encoder"),
+        ("annealed", VQ, "encoder selects codes"),
         (
             "annealed",
             {"model__posterior": "gumbel_softmax", "model__prior": "uniform"},
-            "latents that are continuous",
+            "continuous latents",
         ),
         ("gap", {"model__posterior": "full_gaussian"}, "diagonal Gaussian"),
         ("gap", {"model__kind": "hierarchical"}, "one layer"),
         ("compression", {"model__prior": "mixture"}, r"bins of N\(0, 1\)"),
-        ("compression", {"model__likelihood": "gaussian"}, "masses over a few values"),
+        ("compression", {"model__likelihood": "gaussian"}, "mass on a few values"),
         (
             "compression",
             {"data__binarization": "none"},
-            "not those that the likelihood has masses on",
+            "has no mass on some of these values",
         ),
         ("representation", LABEL, "given the label of every example"),
         ("disentanglement", {}, "the factors of each example"),
         ("augmentation", {}, "samples of a class"),
-        ("quality", POINT, "nothing to draw samples from"),
+        ("quality", POINT, "nothing to sample from"),
         ("accuracy", LABEL, "no classifier"),
         ("anomaly", {}, "name other data, or leave a class out"),
         (

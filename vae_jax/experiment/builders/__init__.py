@@ -1,7 +1,5 @@
-"""From a config to its parts. The only place where a string becomes a part: one plain table for each role."""
+"""Build the parts of a run from its config. Only here does a name become a part: by tables."""
 
-from vae_jax.experiment.builders.choices import check_names
-from vae_jax.experiment.builders.compatibility import check_fits
 from vae_jax.experiment.builders.data import build_anomalies, build_data
 from vae_jax.experiment.builders.lookup import is_on
 from vae_jax.experiment.builders.loss import (
@@ -22,7 +20,5 @@ __all__ = [
     "build_model",
     "build_optimizer",
     "build_post_update",
-    "check_fits",
-    "check_names",
     "is_on",
 ]

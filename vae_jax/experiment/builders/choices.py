@@ -1,4 +1,4 @@
-"""Every field of the config that names a part, with the names there are."""
+"""Config fields that name a part, with the available names."""
 
 from collections.abc import Iterable
 
@@ -32,6 +32,6 @@ TABLES: dict[str, Iterable[str]] = {
 
 
 def check_names(config: Config) -> None:
-    """Raises InputError for the first name that no part has, before any data are read."""
+    """Raises InputError for the first unknown name."""
     for field, table in TABLES.items():
         check_choice(f"config.{field}", value_of(config, field), table)

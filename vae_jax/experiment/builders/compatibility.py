@@ -1,26 +1,8 @@
-"""What fits what: one table of the combinations that make no sense, each refused with a sentence before compiling."""
+"""Compatibility table: combinations of parts that are rejected, and why."""
 
-from collections.abc import Collection
-from typing import NamedTuple
-
-from vae_jax.config import Config, value_of
-from vae_jax.errors import InputError
-from vae_jax.experiment.builders import parts
-
-
-class Fit(NamedTuple):
-    """Where `field` has one of the `values`, `other` must have one of the `allowed`, because of `why`."""
-
-    field: str
-    values: Collection[object]
-    other: str
-    allowed: Collection[object]
-    why: str
-
-
-def _all_but(names: Collection[str], *left_out: str) -> tuple[str, ...]:
-    return tuple(name for name in names if name not in left_out)
-
+from vae_jax.config import Config
+from vae_jax.config.rules import Rule, all_but, always, needs
+from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS, PRIORS
 
 BOUNDS = (
     "elbo",
@@ -37,169 +19,202 @@ BOUNDS = (
     "info",
     "m2",
 )
-OF_ONE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
+SINGLE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
 WEIGHTED = ("iwae", "stl", "dreg", "miwae", "piwae", "ciwae", "renyi", "m2")
+CONTINUOUS = all_but(POSTERIORS, "deterministic", "gumbel_softmax")
+CLOSED_FORM = (
+    ("diag_gaussian", "standard_normal"),
+    ("diag_gaussian", "diag_gaussian"),
+    ("gumbel_softmax", "uniform"),
+)  # pairs of posterior and prior
+OTHER_RATES = ("free_bits", "layer_free_bits", "kl_balancing")
 
-FITS = (
-    Fit(
-        *("objective.name", BOUNDS, "model.posterior", _all_but(parts.POSTERIORS, "deterministic")),
-        "a deterministic posterior has an infinite rate; take objective 'reconstruction' or 'wae'",
+
+def _prior_ignores_y(config: Config) -> bool:
+    if config.model.kind == "vq":
+        return config.codes.prior == "uniform"
+    return config.model.kind == "vae" and config.model.prior in (
+        "standard_normal",
+        "vamp",
+        "uniform",
+    )
+
+
+def _unconditional_prior(config: Config) -> str:
+    group = "codes" if config.model.kind == "vq" else "model"
+    name = getattr(config, group).prior
+    return (
+        f"config.model.condition_prior = True: config.{group}.prior = {name!r} has nothing that y "
+        "could change"
+    )
+
+
+def _other_rates(config: Config) -> list[str]:
+    """The options that are on and replace the rate."""
+    return [name for name in OTHER_RATES if getattr(config.objective, name)]
+
+
+def _has_kl_per_latent(config: Config) -> bool:
+    c = config.model
+    return c.kind == "hierarchical" or (c.posterior, c.prior) in CLOSED_FORM
+
+
+def _no_kl_per_latent(config: Config) -> str:
+    name = _other_rates(config)[0]
+    return (
+        f"config.objective.{name} = {getattr(config.objective, name)!r}: needs the KL of each "
+        f"latent, which has no closed form for posterior {config.model.posterior!r} and prior "
+        f"{config.model.prior!r}"
+    )
+
+
+RULES = (
+    needs(
+        "objective.name",
+        BOUNDS,
+        "model.posterior",
+        all_but(POSTERIORS, "deterministic"),
+        "a deterministic posterior has an infinite rate; use objective 'reconstruction' or 'wae'",
     ),
-    Fit(
-        *("objective.name", OF_ONE_LAYER, "model.kind", ("vae",)),
+    needs(
+        "objective.name",
+        SINGLE_LAYER,
+        "model.kind",
+        ("vae",),
         "it needs one layer of latents whose posterior depends on x alone",
     ),
-    Fit(
-        *("objective.name", ("beta_tc", "dip"), "model.posterior", ("diag_gaussian",)),
+    needs(
+        "objective.name",
+        ("beta_tc", "dip"),
+        "model.posterior",
+        ("diag_gaussian",),
         "it needs the mean and variance of each latent",
     ),
-    Fit(
-        *(
-            "objective.name",
-            ("stl", "dreg"),
-            "model.posterior",
-            _all_but(parts.POSTERIORS, "deterministic", "gumbel_softmax"),
-        ),
-        "it needs draws that move with the parameters of q, and one-hot ones don't",
+    needs(
+        "objective.name",
+        ("stl", "dreg"),
+        "model.posterior",
+        CONTINUOUS,
+        "it needs samples that move with the parameters of q, and one-hot ones don't",
     ),
-    Fit(
-        *("objective.name", ("dreg", "piwae"), "model.prior", _all_but(parts.PRIORS, "vamp")),
+    needs(
+        "objective.name",
+        ("dreg", "piwae"),
+        "model.prior",
+        all_but(PRIORS, "vamp"),
         "it gives encoder and prior separate gradients, and that prior is made of the encoder",
     ),
-    Fit(
-        *(
-            "objective.name",
-            ("factor",),
-            "model.posterior",
-            _all_but(parts.POSTERIORS, "deterministic", "gumbel_softmax"),
-        ),
-        "it shuffles each entry of z on its own, and one-hot codes would not stay one-hot",
+    needs(
+        "objective.name",
+        ("factor",),
+        "model.posterior",
+        CONTINUOUS,
+        "it shuffles each entry of z separately, and one-hot codes would not stay one-hot",
     ),
-    Fit(
-        *(
-            "objective.name",
-            WEIGHTED,
-            "model.likelihood",
-            _all_but(parts.LIKELIHOODS, "optimal_gaussian"),
-        ),
-        "it weighs draws or classes, and the optimal sigma is that of all of them alike",
+    needs(
+        "objective.name",
+        WEIGHTED,
+        "model.likelihood",
+        all_but(LIKELIHOODS, "optimal_gaussian"),
+        "it weights samples or classes, and the optimal sigma is that of all of them alike",
     ),
-    Fit(
+    needs(
         "objective.name",
         ("m2",),
         "model.kind",
         ("vae", "hierarchical"),
-        "codes are chosen by the encoder, not drawn",
+        "the encoder selects codes, it does not sample them",
     ),
-    Fit(
-        "objective.name", ("m2",), "model.conditioning", ("label",), "it sums over the classes of y"
+    needs(
+        "objective.name",
+        ("m2",),
+        "model.conditioning",
+        ("label",),
+        "it sums over the classes of y",
     ),
-    Fit("objective.name", ("vq",), "model.kind", ("vq",), "it is the loss of a codebook"),
-    Fit(
-        *("model.posterior", ("gumbel_softmax",), "model.prior", ("uniform",)),
+    needs("objective.name", ("vq",), "model.kind", ("vq",), "it is the loss of a codebook"),
+    needs(
+        "model.posterior",
+        ("gumbel_softmax",),
+        "model.prior",
+        ("uniform",),
         "one-hot codes have a categorical prior",
     ),
-    Fit(
-        *("model.prior", ("uniform",), "model.posterior", ("gumbel_softmax",)),
-        "a categorical prior is one of one-hot codes",
+    needs(
+        "model.prior",
+        ("uniform",),
+        "model.posterior",
+        ("gumbel_softmax",),
+        "a categorical prior is a prior of one-hot codes",
     ),
-    Fit(
-        *("model.prior", ("vamp",), "model.posterior", ("diag_gaussian",)),
+    needs(
+        "model.prior",
+        ("vamp",),
+        "model.posterior",
+        ("diag_gaussian",),
         "the components of a VampPrior are Gaussian posteriors",
     ),
-    Fit(
-        *("model.kind", ("vq",), "objective.name", ("vq",)),
-        "codes are chosen by the encoder, not drawn",
+    needs(
+        "model.kind",
+        ("vq",),
+        "objective.name",
+        ("vq",),
+        "the encoder selects codes, it does not sample them",
     ),
-    Fit(
+    needs(
         "model.kind",
         ("vq", "hierarchical"),
         "model.posterior",
         ("diag_gaussian",),
-        "the model has a posterior of its own",
+        "the model has its own posterior",
     ),
-    Fit(
+    needs(
         "model.kind",
         ("vq", "hierarchical"),
         "model.prior",
         ("standard_normal",),
-        "the model has a prior of its own",
+        "the model has its own prior",
     ),
-    Fit(
+    needs(
         "model.kind",
         ("hierarchical",),
         "model.condition_prior",
         (False,),
-        "its prior is always given y",
+        "its prior always depends on y",
     ),
-    Fit(
-        "model.network", ("resnet",), "model.kind", ("vq",), "it is the network of codes on a grid"
+    needs(
+        "model.network",
+        ("resnet",),
+        "model.kind",
+        ("vq",),
+        "it is the network of codes on a grid",
     ),
-    Fit(
+    needs(
         "model.kind",
         ("vq",),
         "model.network",
         ("mlp", "resnet"),
-        "its decoder is given the vectors of codes on a grid",
+        "its decoder reads the vectors of codes on a grid",
     ),
-    Fit(
+    needs(
         "model.kind",
         ("hierarchical",),
         "model.network",
         ("mlp", "conv"),
         "its networks are ladders of vectors or of maps",
     ),
+    Rule(
+        lambda config: config.model.condition_prior,
+        lambda config: not _prior_ignores_y(config),
+        _unconditional_prior,
+    ),
+    Rule(
+        always,
+        lambda config: len(_other_rates(config)) <= 1,
+        lambda config: (
+            f"config.objective.{', '.join(_other_rates(config))}: each replaces the rate by "
+            "another; use one of them"
+        ),
+    ),
+    Rule(lambda config: bool(_other_rates(config)), _has_kl_per_latent, _no_kl_per_latent),
 )
-
-
-def check_fits(config: Config) -> None:
-    """Raises InputError for the first combination of parts that makes no sense."""
-    for fit in FITS:
-        value, other = value_of(config, fit.field), value_of(config, fit.other)
-        if value in fit.values and other not in fit.allowed:
-            raise InputError(
-                f"config.{fit.field} = {value!r}: doesn't fit config.{fit.other} = {other!r}, which must be "
-                f"{' or '.join(map(repr, fit.allowed))}; {fit.why}"
-            )
-    _check_condition_prior(config)
-    _check_free_bits(config)
-
-
-def _check_condition_prior(config: Config) -> None:
-    c = config.model
-    unconditional = c.kind == "vae" and c.prior in ("standard_normal", "vamp", "uniform")
-    unconditional |= c.kind == "vq" and config.codes.prior == "uniform"
-    if c.condition_prior and unconditional:
-        name = (
-            f"config.codes.prior = {config.codes.prior!r}"
-            if c.kind == "vq"
-            else f"config.model.prior = {c.prior!r}"
-        )
-        raise InputError(
-            f"config.model.condition_prior = True: {name} has nothing that y could change"
-        )
-
-
-def _check_free_bits(config: Config) -> None:
-    c = config.model
-    has_terms = c.kind == "hierarchical" or (c.posterior, c.prior) in (
-        ("diag_gaussian", "standard_normal"),
-        ("diag_gaussian", "diag_gaussian"),
-        ("gumbel_softmax", "uniform"),
-    )
-    given = [
-        name
-        for name in ("free_bits", "layer_free_bits", "kl_balancing")
-        if getattr(config.objective, name)
-    ]
-    if len(given) > 1:
-        raise InputError(
-            f"config.objective.{given[0]}, {given[1]}: each replaces the rate by another; give one of them"
-        )
-    for field in given:
-        value = getattr(config.objective, field)
-        if not has_terms:
-            raise InputError(
-                f"config.objective.{field} = {value!r}: needs the KL of each latent, which has no closed form for posterior "
-                f"{c.posterior!r} and prior {c.prior!r}"
-            )

@@ -1,4 +1,4 @@
-"""How a name in the config becomes an entry of a table."""
+"""Look up config values in tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from vae_jax.types import Scalar
 
 
 def pick(table: Mapping[str, Any], field: str, name: str) -> Any:
-    """The entry of that name, or InputError with the field and the names there are."""
+    """Return the entry of that name. Raises InputError with the available names if unknown."""
     return table[check_choice(f"config.{field}", name, table)]
 
 
 def is_on(value: Scalar) -> bool:
-    """Whether a hyper-parameter for which 0 is off is on: one that is traced, and so differs between trials, always is."""
+    """True if a hyper-parameter for which 0 means off is above 0, or differs between trials."""
     return isinstance(value, jax.Array) or value > 0

@@ -1,4 +1,4 @@
-"""From names to the parts of a model: one plain table for each role."""
+"""The parts of a model by name: one table per role."""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,20 +51,27 @@ PRIORS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     ),
     "uniform": lambda c, e: priors.UniformCategorical(c.latent_dim, c.categories),
 }
-GAUSSIANS: dict[str, Callable[[Model, Shape], nn.Module]] = {
-    "fixed": lambda c, e: likelihoods.Gaussian(e, c.init_sigma),
-    "scalar": lambda c, e: likelihoods.LearnedGaussian(e, (), c.init_sigma),
-    "channel": lambda c, e: likelihoods.LearnedGaussian(e, e[-1:], c.init_sigma),
-    "pixel": lambda c, e: likelihoods.LearnedGaussian(e, e, c.init_sigma),
-    "predicted": lambda c, e: likelihoods.PredictedGaussian(e),
-}
-LAPLACES: dict[str, Callable[[Model, Shape], nn.Module]] = {
-    "fixed": lambda c, e: likelihoods.Laplace(e, c.init_sigma),
-    "scalar": lambda c, e: likelihoods.LearnedLaplace(e, (), c.init_sigma),
-    "channel": lambda c, e: likelihoods.LearnedLaplace(e, e[-1:], c.init_sigma),
-    "pixel": lambda c, e: likelihoods.LearnedLaplace(e, e, c.init_sigma),
-    "predicted": lambda c, e: likelihoods.PredictedLaplace(e),
-}
+
+
+def _sigma_table(
+    fixed: Callable, learned: Callable, predicted: Callable
+) -> dict[str, Callable[[Model, Shape], nn.Module]]:
+    """The likelihoods of a family by how their sigma is determined, see `Model.sigma`."""
+    return {
+        "fixed": lambda c, e: fixed(e, c.init_sigma),
+        "scalar": lambda c, e: learned(e, (), c.init_sigma),
+        "channel": lambda c, e: learned(e, e[-1:], c.init_sigma),
+        "pixel": lambda c, e: learned(e, e, c.init_sigma),
+        "predicted": lambda c, e: predicted(e),
+    }
+
+
+GAUSSIANS = _sigma_table(
+    likelihoods.Gaussian, likelihoods.LearnedGaussian, likelihoods.PredictedGaussian
+)
+LAPLACES = _sigma_table(
+    likelihoods.Laplace, likelihoods.LearnedLaplace, likelihoods.PredictedLaplace
+)
 LIKELIHOODS: dict[str, Callable[[Model, Shape], nn.Module]] = {
     "bernoulli": lambda c, e: likelihoods.Bernoulli(e),
     "continuous_bernoulli": lambda c, e: likelihoods.ContinuousBernoulli(e),
@@ -100,11 +107,12 @@ NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.
 
 
 def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
-    """Encoder and decoder for events of that shape."""
+    """Return encoder and decoder for events of that shape."""
     network = pick(NETWORKS, "model.network", c.network)
     if c.network != "mlp" and len(event_shape) != 3:
         raise InputError(
-            f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are {event_shape}"
+            f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are "
+            f"{event_shape}"
         )
     if c.network == "burgess" and event_shape[:2] != (64, 64):
         raise InputError(
@@ -114,8 +122,9 @@ def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
 
 
 def compute(c: Model) -> tuple[Callable, Any]:
-    """Activation and dtype of the networks."""
-    return pick(ACTIVATIONS, "model.activation", c.activation), pick(DTYPES, "model.dtype", c.dtype)
+    """Return activation and dtype of the networks."""
+    activation = pick(ACTIVATIONS, "model.activation", c.activation)
+    return activation, pick(DTYPES, "model.dtype", c.dtype)
 
 
 def _condition_size(c: Model) -> int:
@@ -123,5 +132,5 @@ def _condition_size(c: Model) -> int:
 
 
 def _pseudo_range(c: Model, event_shape: Shape) -> tuple[float, float]:
-    """Where pseudo-inputs lie: in the support of the likelihood."""
+    """The range of pseudo-inputs: the support of the likelihood."""
     return pick(LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape).support

@@ -1,22 +1,18 @@
 """The evaluation of a run: every metric that the config may ask for, computed on a trained model and its data.
 
-`measure` runs those of `config.evaluation.metrics`; `check_metrics` says beforehand which of them model and data don't fit.
+`measure` runs those of `config.evaluation.metrics`; `requirements` has the rules that reject one in advance.
 """
 
 from vae_jax.experiment.metrics.context import Context, Numbers
 from vae_jax.experiment.metrics.registry import METRICS, describe, measure
-from vae_jax.experiment.metrics.requirements import NEEDS, check_metrics
-from vae_jax.experiment.metrics.udr import UDR, agreement, check_seeds
+from vae_jax.experiment.metrics.udr import UDR, agreement
 
 __all__ = [
     "METRICS",
-    "NEEDS",
     "UDR",
     "Context",
     "Numbers",
     "agreement",
-    "check_metrics",
-    "check_seeds",
     "describe",
     "measure",
 ]

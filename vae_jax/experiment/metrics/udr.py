@@ -2,20 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from vae_jax.config import Config
-from vae_jax.errors import InputError
 from vae_jax.evaluation import Terms
 from vae_jax.experiment.metrics.context import Numbers
 
 UDR = "udr"  # the metric that a sweep has, and no trial alone
-
-
-def check_seeds(config: Config) -> None:
-    """InputError where the agreement of seeds is asked for, and there are none to agree."""
-    if UDR in config.evaluation.metric_names and len(config.sweep.seed) < 2:
-        raise InputError(
-            f"config.sweep.seed = {tuple(config.sweep.seed)}: metric {UDR!r} compares models, give several seeds"
-        )
 
 
 def agreement(groups: Mapping[str, Sequence[Terms]], *, method: str = "lasso") -> Numbers:

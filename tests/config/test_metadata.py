@@ -1,0 +1,127 @@
+"""What a field says of itself: documentation, bounds, users, and whether a sweep varies it."""
+
+import dataclasses
+import pickle
+
+import pytest
+
+from vae_jax.config import Config, Sweep, describe_fields, flatten, value_of
+from vae_jax.config.metadata import MAX_FLOAT, MAX_INT, check_bounds, field, leaf_fields
+from vae_jax.config.rules import Rule, check_rules, explained_rule, needs, none_of, one_of
+from vae_jax.errors import InputError
+from vae_jax.experiment.builders.choices import TABLES
+
+
+def test_every_field_is_described() -> None:
+    descriptions = describe_fields()
+    assert [d.path for d in descriptions] == list(flatten(Config()))
+    assert {d.path: d.default for d in descriptions} == flatten(Config())
+    for description in descriptions:
+        assert description.doc.strip(), description.path
+        assert "\n" not in description.doc, description.path
+    by_path = {d.path: d for d in descriptions}
+    assert by_path["optimizer.learning_rate"] == (
+        "optimizer.learning_rate",
+        "number",
+        1e-3,
+        "above 0",
+        "peak learning rate",
+    )
+    assert by_path["objective.ciwae_weight"].bounds == "at least 0, at most 1"
+    assert by_path["model.hidden"].type == "tuple of integers"
+    assert by_path["data.name"].bounds == ""
+
+
+@pytest.mark.parametrize("path", TABLES)
+def test_documentation_lists_the_names(path) -> None:
+    doc = {d.path: d.doc for d in describe_fields()}[path]
+    if not doc.startswith("see "):
+        words = doc.replace(",", " ").replace(":", " ").replace(")", " ").split()
+        assert set(TABLES[path]) <= set(words)
+
+
+def test_a_sweep_has_the_fields_that_are_marked() -> None:
+    swept = {path for path, entry in leaf_fields(Config) if entry.metadata["sweep"]}
+    assert {path.split(".")[-1] for path in swept} == {
+        entry.name for entry in dataclasses.fields(Sweep)
+    } - {"chunk"}
+    kinds = {entry.name: entry.type for entry in dataclasses.fields(Sweep)}
+    for path in swept:
+        assert kinds[path.split(".")[-1]] == tuple[type(value_of(Config(), path)), ...]
+
+
+def test_a_config_can_be_pickled() -> None:
+    config = Config(seed=3)
+    config.sweep.beta = (1.0, 2.0)
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+@dataclasses.dataclass
+class Group:
+    size: int = field(1, at_least=1, doc="an integer")
+    rate: float = field(0.5, above=0, doc="a number")
+    share: float = field(0.5, at_least=0, at_most=1, doc="a fraction")
+    widths: tuple[int, ...] = field((2,), at_least=2, doc="integers")
+    free: float = field(0.0, doc="anything")
+
+
+BOUNDS = dict(leaf_fields(Group))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("size", 0, "must be at least 1"),
+        ("size", MAX_INT + 1, f"must be at least 1 and at most {MAX_INT}"),
+        ("rate", 0.0, f"must be greater than 0 and at most {MAX_FLOAT:g}"),
+        ("rate", float("nan"), "must be greater than 0"),
+        ("rate", float("inf"), f"at most {MAX_FLOAT:g}"),
+        ("share", 1.5, "must be at least 0 and at most 1"),
+        ("widths", (5, 1), "widths = 1: must be at least 2"),
+    ],
+)
+def test_bounds(name, value, message) -> None:
+    with pytest.raises(InputError) as error:
+        check_bounds(name, value, BOUNDS[name])
+    assert str(error.value).startswith(f"config.{name} = ")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("size", MAX_INT), ("rate", 1e-9), ("share", 1), ("widths", [2, 3]), ("free", -1e40)],
+)
+def test_in_bounds(name, value) -> None:
+    check_bounds(name, value, BOUNDS[name])
+
+
+def test_conditions() -> None:
+    config = Config()
+    both = one_of("model.kind", "vae", "vq") & none_of("model.prior", "vamp")
+    assert both.text == "model.kind 'vae' or 'vq' and model.prior other than 'vamp'"
+    assert both.holds(config)
+    config.model.prior = "vamp"
+    assert not both.holds(config)
+
+
+def test_rules() -> None:
+    rule = needs("evaluation.metrics", ("gap", "codes"), "model.kind", ("vq",), "no codebook")
+    config = Config()
+    check_rules([rule], config)
+    config.evaluation.metrics = ("likelihood,codes",)
+    with pytest.raises(
+        InputError,
+        match=r"^config\.evaluation\.metrics = 'codes': doesn't fit config\.model\.kind = 'vae', "
+        "which must be 'vq'; no codebook$",
+    ):
+        check_rules([rule], config)
+    config.model.kind = "vq"
+    check_rules([rule], config)
+
+    even = Rule(lambda n: n > 10, lambda n: n % 2 == 0, lambda n: f"{n} is odd")
+    same = explained_rule(lambda n: n > 10, lambda n: f"{n} is odd" if n % 2 else None)
+    for rule in (even, same):
+        check_rules([rule], 9)
+        check_rules([rule], 12)
+        with pytest.raises(InputError, match=r"^11 is odd$"):
+            check_rules([rule], 11)

@@ -1,0 +1,120 @@
+"""Compatibility of a config with its data: batch size, likelihood and labels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.config import Config
+from vae_jax.config.rules import Rule, always, explained_rule
+from vae_jax.data import ArraySource, Dataset, HostSource, Source
+from vae_jax.errors import InputError
+from vae_jax.experiment.builders.lookup import pick
+from vae_jax.experiment.builders.parts import LIKELIHOODS
+from vae_jax.likelihoods import check_table
+
+
+def _explain_values(config: Config, dataset: Dataset) -> str | None:
+    """Values on which the likelihood has no mass, or no density."""
+    name = config.model.likelihood
+    likelihood = pick(LIKELIHOODS, "model.likelihood", name)(config.model, dataset.shape)
+    low, high = likelihood.support
+    smallest, largest = dataset.train.value_range
+    if smallest < low or largest > high:
+        return (
+            f"config.model.likelihood = {name!r}: needs values from {low:g} to {high:g}, but "
+            f"{dataset.name} has {smallest:g} to {largest:g}; scale the data, store them as "
+            "integers 0 to 255, or use 'gaussian'"
+        )
+    if likelihood.integers and dataset.preparation["values"] != "counts":
+        return f"config.model.likelihood = {name!r}: needs counts; use --config.data.values=counts"
+    levels = dataset.preparation["levels"]
+    if likelihood.levels and not levels:
+        return (
+            f"config.model.levels = {likelihood.levels}: {dataset.name} has values that lie on no "
+            f"grid, on which likelihood {name!r} has no mass; use a likelihood of continuous values"
+        )
+    if likelihood.levels and (likelihood.levels - 1) % (levels - 1):
+        return (
+            f"config.model.levels = {likelihood.levels}: {dataset.name} has {levels} equally "
+            f"spaced values, and likelihood {name!r} has no mass on some of them; use "
+            f"config.model.levels = {levels}"
+        )
+    return None
+
+
+def _explain_table(config: Config, dataset: Dataset) -> str | None:
+    """A column with values on which its type has no mass."""
+    for source in (dataset.train, dataset.valid, dataset.test):
+        if isinstance(source, ArraySource):
+            try:
+                check_table(config.model.columns, np.asarray(source.images) * source.scale)
+            except InputError as error:
+                return (
+                    f"config.model.{error}; tables are read as floats, or with data.values = "
+                    "'counts'"
+                )
+    return None
+
+
+def _explain_labels(config: Config, dataset: Dataset) -> str | None:
+    """Labels that a conditional model can't use."""
+    conditioning = config.model.conditioning
+    size = config.model.num_classes
+    splits = [_labels(source) for source in (dataset.train, dataset.valid, dataset.test)]
+    if any(y is None for y in splits):
+        return (
+            f"config.model.conditioning = {conditioning!r}: {dataset.name} has no labels, or not "
+            "in every split"
+        )
+    y = np.concatenate(splits)
+    if conditioning == "vector":
+        if y.shape[1:] == (size,):
+            return None
+        shape = f"{y.shape[1]} entries" if y.ndim == 2 else "one number"
+        return (
+            f"config.model.num_classes = {size}: the labels of {dataset.name} have {shape} per "
+            "example"
+        )
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        return (
+            f"config.model.conditioning = 'label': the labels of {dataset.name} are not one whole "
+            "number per example; use 'vector'"
+        )
+    if config.data.num_labels:
+        y = y[y >= 0]  # -1 marks the examples without a label
+    if y.min() < 0 or y.max() >= size:
+        return (
+            f"config.model.num_classes = {size}: {dataset.name} has labels from {y.min()} to "
+            f"{y.max()}"
+        )
+    return None
+
+
+def _labels(source: Source | HostSource) -> np.ndarray | None:
+    """The labels of a split in memory, or those of the first examples of any other."""
+    if isinstance(source, ArraySource):
+        return None if source.labels is None else np.asarray(source.labels)
+    indices = np.arange(min(source.num_examples, 1_000))
+    if isinstance(source, HostSource):
+        source = source.at(indices)
+        indices = np.arange(len(indices))
+    batch = source.take(jnp.asarray(indices), jax.random.key(0))
+    return np.asarray(batch["y"]) if "y" in batch else None
+
+
+RULES = (
+    Rule(
+        always,
+        lambda config, dataset: config.train.batch_size <= dataset.train.num_examples,
+        lambda config, dataset: (
+            f"config.train.batch_size = {config.train.batch_size}: larger than the data, "
+            f"{dataset.train.num_examples} training examples"
+        ),
+    ),
+    explained_rule(always, _explain_values),
+    explained_rule(lambda config, dataset: config.model.likelihood == "mixed", _explain_table),
+    explained_rule(
+        lambda config, dataset: config.model.conditioning != "none",
+        _explain_labels,
+    ),
+)
