@@ -66,6 +66,7 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     workdir = os.path.expanduser(workdir or f"runs/{config.name}")
     from vae_jax.experiment import (
         evaluate,  # bring in Orbax and matplotlib, which --help can do without
+        results,
     )
     from vae_jax.experiment.training import loop
 
@@ -82,7 +83,7 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
             else evaluate.evaluate_workdir(workdir, config)
         )
     if processes.is_first():
-        print(evaluate.describe(numbers))
+        print(results.describe(numbers))
         print(f"figures: {pathlib.Path(workdir) / 'figures'}")
 
 

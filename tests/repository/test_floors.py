@@ -36,6 +36,8 @@ ORDER = [  # a module stands on the first of these that it is in; those below it
     "experiment.load",
     "experiment.metrics",
     "experiment.run",
+    "experiment.evaluator",
+    "experiment.results",
     "experiment.evaluate",
     "experiment.report",
     "experiment.training.recorder",

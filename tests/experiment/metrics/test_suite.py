@@ -15,7 +15,7 @@ from vae_jax.data import SpriteSource, sprites
 from vae_jax.errors import InputError
 from vae_jax.evaluation.anomaly import auroc
 from vae_jax.evaluation.disentanglement import udr
-from vae_jax.experiment import evaluate, metrics
+from vae_jax.experiment import evaluate, evaluator, metrics, results
 from vae_jax.experiment.builders import build_data
 from vae_jax.experiment.metrics.context import choose_examples, part_of, whole
 from vae_jax.experiment.metrics.samples import _images
@@ -68,7 +68,9 @@ def make_context(config, tmp_path):
     run = make_run(config, tmp_path)
     x = jnp.zeros((1, *run.dataset.shape))
     params = jax.jit(run.model.init)(jax.random.key(0), x, jax.random.key(0))
-    return evaluate.make_context(run, params, evaluate.make_run_evaluator(run)(params, "test"))
+    params = evaluator.evaluation_params(run, params)
+    terms = evaluator.make_run_evaluator(run)(params, "test")
+    return evaluator.make_context(run, params, terms)
 
 
 def measured(*arguments):
@@ -391,12 +393,12 @@ def test_seeds_of_a_sweep_are_compared(tmp_path):
     written = loop.train_and_evaluate(config, tmp_path / "run")
     found, runs = written["metrics"]["udr"], make_runs(config, tmp_path / "run")
     models = [
-        evaluate.make_run_evaluator(run)(vae_jax.load(run.workdir).params, "test") for run in runs
+        evaluator.make_run_evaluator(run)(vae_jax.load(run.workdir).params, "test") for run in runs
     ]
     expected = udr([terms.code for terms in models], [terms.kl.mean(0) for terms in models])
     assert found["all"]["models"] == pytest.approx(expected.tolist())
     assert found["all"]["mean"] == pytest.approx(expected.mean())
-    assert "udr: all/mean" in evaluate.describe(written)
+    assert "udr: all/mean" in results.describe(written)
 
 
 POINT = {"model__posterior": "deterministic", "objective__name": "reconstruction"}
@@ -476,7 +478,7 @@ def test_a_digit_left_out_is_found_and_evaluation_asks_anew(tmp_path):
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert written["metrics"] == json.loads(json.dumps(found["metrics"]))
     assert written["seconds"].keys() == found["metrics"].keys() == {"collapse", "anomaly"}
-    assert "collapse: " in evaluate.describe(found)
+    assert "collapse: " in results.describe(found)
     for name in ("reconstruction", "elbo", "likelihood"):
         score = found["metrics"]["anomaly"]["scores"][name]
         assert score["auroc"] - 4 * score["auroc_stderr"] > 0.5, (name, score)
@@ -495,7 +497,7 @@ def test_a_digit_left_out_is_found_and_evaluation_asks_anew(tmp_path):
     assert bare["metrics"].keys() == again["metrics"].keys()
     assert bare["evaluation_of"].keys() == {"anomaly", "likelihood", "reconstruction"}
     assert bare["evaluation_of"]["anomaly"] == written["evaluation"]
-    assert "likelihood: " in evaluate.describe(bare)
+    assert "likelihood: " in results.describe(bare)
 
 
 @pytest.mark.slow

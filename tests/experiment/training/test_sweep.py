@@ -13,7 +13,7 @@ import vae_jax
 from vae_jax import visualize
 from vae_jax.config import Config, Sweep, from_dict, sweep, value_of
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import evaluate, run
+from vae_jax.experiment import evaluate, results, run
 from vae_jax.experiment.storage import checkpoint
 from vae_jax.experiment.training import loop, trainers
 
@@ -169,7 +169,7 @@ def test_results_and_figure_of_a_sweep(swept, capsys):
     assert list(written["trials"]) == list(numbers["trials"]) == NAMES
     assert written["swept"] == {"seed": [3, 4], "beta": [1.0, 0.5]}
     assert (workdir / "figures" / "rate_distortion.png").stat().st_size > 5_000
-    assert evaluate.describe(numbers).count("test ELBO") == 4
+    assert results.describe(numbers).count("test ELBO") == 4
     again = evaluate.evaluate_workdir(workdir)
     for name in NAMES:
         timeless = [

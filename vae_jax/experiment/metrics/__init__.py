@@ -1,6 +1,7 @@
-"""The evaluation of a run: every metric that the config may ask for, computed on a trained model and its data.
+"""The metrics that a config can request, computed on a trained model and its data.
 
-`measure` runs those of `config.evaluation.metrics`; `check_metrics` says beforehand which of them model and data don't fit.
+`measure` runs those of `config.evaluation.metrics`. `check_metrics` rejects those that are
+incompatible with the model or the data, before training.
 """
 
 from vae_jax.experiment.metrics.context import Context, Numbers

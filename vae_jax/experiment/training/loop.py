@@ -16,7 +16,7 @@ import tqdm
 from vae_jax.config import Config, sweep
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import evaluate_run, evaluate_trials
+from vae_jax.experiment.evaluate import Best, evaluate_runs, restore_best
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.storage.checkpoint import Checkpoints, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
@@ -39,15 +39,14 @@ def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, 
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
     runs = processes.together(functools.partial(make_runs, config, workdir))
-    is_sweep = bool(sweep.sweep_lists(config))
     if len(runs) == 1 and config.train.batch_size % jax.device_count():
         raise InputError(
             f"config.train.batch_size = {config.train.batch_size}: must be a multiple of the {jax.device_count()} devices"
         )
     with contextlib.ExitStack() as stack:
         processes.on_first(functools.partial(_claim, stack, runs, config, pathlib.Path(workdir)))
-        train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
-        return evaluate_trials(runs, config, workdir) if is_sweep else evaluate_run(runs[0])
+        bests = train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
+        return evaluate_runs(runs, bests, config, workdir)
 
 
 def _claim(
@@ -58,8 +57,11 @@ def _claim(
         stack.enter_context(claim_workdir(run.workdir, run.config))
 
 
-def train_to_end(runs: Sequence[Run], trainer: Trainer) -> None:
-    """Trains all runs of a trainer, from the newest step that all of them have a checkpoint of."""
+def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputError]:
+    """Train all runs from the latest step of which all have a checkpoint; returns the best of each.
+
+    A run whose best checkpoint is unusable has the error in its place.
+    """
     with contextlib.ExitStack() as stack:
         keep = runs[0].config.train.keep_checkpoints
         kept = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
@@ -67,17 +69,18 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> None:
         saved = restore_latest(kept, trainer.split(state), [run.config for run in runs])
         state = state if saved is None else trainer.join(saved)
         first = int(jax.tree.leaves(trainer.split(state.step))[0])
-        interruption = stack.enter_context(Interruption())
-        try:
-            recorders = []
-            for run, checkpoints in zip(runs, kept, strict=True):
-                recorders.append(Recorder(run, checkpoints, first))
-                stack.callback(recorders[-1].close)
-            step = _advance(trainer, state, first, recorders, interruption)
-        except OSError as error:
-            raise RunStopped(f"{error}; {last_good(kept[0])}") from error
-        if processes.any_of(interruption.asked):
-            interruption.leave(step)
+        with Interruption() as interruption:
+            try:
+                recorders = []
+                for run, checkpoints in zip(runs, kept, strict=True):
+                    recorders.append(Recorder(run, checkpoints, first))
+                    stack.callback(recorders[-1].close)
+                step = _advance(trainer, state, first, recorders, interruption)
+            except OSError as error:
+                raise RunStopped(f"{error}; {last_good(kept[0])}") from error
+            if processes.any_of(interruption.asked):
+                interruption.leave(step)
+        return [restore_best(*arguments) for arguments in zip(runs, kept, strict=True)]
 
 
 def _advance(

@@ -9,7 +9,11 @@ import numpy as np
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation import Terms
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import make_run_evaluator, summarize_split
+from vae_jax.experiment.evaluator import (
+    evaluation_params,
+    make_run_evaluator,
+    summarize_split,
+)
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
@@ -52,7 +56,7 @@ class Recorder:
 
     def save(self, state: TrainState) -> None:
         """Evaluates on validation, writes the numbers and a checkpoint; RunStopped when it could not be written."""
-        terms = self._evaluate(state.eval_params, "valid")
+        terms = self._evaluate(evaluation_params(self.run, state.eval_params), "valid")
         numbers, notes = summarize_split(self.run, terms), {}
         if self.run.config.model.kind != "vq":
             found = verdict_of(self.run.config, terms)
