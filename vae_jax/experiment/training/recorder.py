@@ -4,6 +4,7 @@ import logging
 import textwrap
 from collections.abc import Callable
 
+import jax
 import numpy as np
 
 from vae_jax.errors import RunStopped
@@ -14,6 +15,7 @@ from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
+from vae_jax.files import is_disk_full
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics, Params
 
@@ -74,7 +76,8 @@ class Recorder:
             )
         except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
             reason = textwrap.shorten(str(error) or type(error).__name__, 160)
-            if "no space left" in str(error).lower():
+            num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+            if is_disk_full(error, self.checkpoints.directory, num_bytes):
                 reason = "no space left on the device"
             raise RunStopped(
                 f"checkpoint {int(state.step)} could not be written: {reason}; {self.last_good()}"
