@@ -27,6 +27,7 @@ ORDER = [  # a module stands on the first of these that it is in; those below it
     "visualize",
     "config",
     "experiment.processes",
+    "experiment.storage.event_file",
     "experiment.storage.metric_writer",
     "experiment.storage.environment",
     "experiment.storage.lock",
@@ -44,6 +45,7 @@ ORDER = [  # a module stands on the first of these that it is in; those below it
     "experiment.training.trainers",
     "experiment.training.interruption",
     "experiment.training.loop",
+    "experiment.cli",
     "main",
 ]
 

@@ -1,4 +1,4 @@
-"""The metrics that a config may ask for, each on a tiny model: what they give, what they refuse, what they must find."""
+"""The metrics of a config, each on a tiny model: their results, errors, and known effects."""
 
 import json
 import math
@@ -18,11 +18,11 @@ from vae_jax.evaluation.disentanglement import udr
 from vae_jax.experiment import evaluate, evaluator, metrics, results
 from vae_jax.experiment.builders import build_data
 from vae_jax.experiment.metrics.context import choose_examples, part_of, whole
-from vae_jax.experiment.metrics.samples import _images
+from vae_jax.experiment.metrics.samples import _labeled_images
 from vae_jax.experiment.run import make_run, make_runs
 from vae_jax.experiment.training import loop
 
-LIGHT = {  # of every count the least that still is one
+LIGHT = {  # the smallest useful counts
     "likelihood_samples": 20,
     "annealed_examples": 4,
     "annealed_chains": 2,
@@ -56,8 +56,9 @@ def small(*metrics, **changes):
 
 
 def make_context(config, tmp_path):
-    """With parameters as they are drawn: nothing here depends on how good they are."""
-    from vae_jax.config import validation  # what nothing uses would be refused
+    """Make the context of a model at initialization: no test here depends on its quality."""
+    # Fields without a use would be rejected.
+    from vae_jax.config import validation
 
     used = [fields for fields, _, is_used in validation.DOES_NOTHING_WITHOUT if not is_used(config)]
     for group, _, name in (
@@ -132,11 +133,7 @@ def test_each_metric_says_how_it_was_made_and_is_finite(tmp_path):
         found["compression"]["promised"], rel=0.1
     )
     assert found["collapse"]["verdict"] in ("healthy", "partly collapsed", "collapsed")
-    for name in (
-        "likelihood",
-        "gap",
-        "decomposition",
-    ):  # the same again, and alone: each has a key of its own
+    for name in ("likelihood", "gap", "decomposition"):  # alone the same: keys depend on the name
         key = jax.random.fold_in(jax.random.key(0), zlib.crc32(name.encode()) >> 1)
         again = metrics.METRICS[name](context, key)
         assert {number: found[name][number] for number in again} == again
@@ -181,7 +178,7 @@ def test_a_hierarchy_has_a_rate_for_each_layer(tmp_path):
     assert len(parts["kl_per_unit"]) == 5
     assert sum(parts["kl_per_layer"]) == pytest.approx(parts["rate"], rel=1e-3)
     assert "mutual_information" not in parts
-    assert "given the draws above it, of which there are 1" in parts["estimator"]
+    assert "given the layers above it, by 1 draw for each example" in parts["estimator"]
     assert found["likelihood"]["log_likelihood"] > found["likelihood"]["elbo"]
 
 
@@ -206,7 +203,7 @@ def test_a_part_of_a_source_is_that_of_the_examples_chosen():
 def test_features_learn_from_labelled_examples_alone(tmp_path):
     m2 = {"objective__name": "m2", "model__conditioning": "label", "data__num_labels": 50}
     context = make_context(small("quality", **m2), tmp_path)
-    images, labels = _images(context.dataset.train)
+    images, labels = _labeled_images(context.dataset.train)
     assert len(images) == len(labels) == 50
     assert labels.min() >= 0
     assert (
@@ -314,9 +311,8 @@ def test_the_classifier_of_a_semi_supervised_model(tmp_path):
         math.sqrt(share * (1 - share) / 359)
     )
     gain = found["augmentation"]
-    assert (
-        gain["num_real"] == gain["num_generated"] == gain["num_labelled_for_generator"] == 50
-    )  # those with a label
+    # Those with a label.
+    assert gain["num_real"] == gain["num_generated"] == gain["num_labelled_for_generator"] == 50
     assert "trained with the labels of 50 of " in gain["estimator"]
     assert 0 < gain["without"] < 1
     assert gain["gain"] == pytest.approx(gain["augmented"] - gain["without"])
@@ -360,9 +356,7 @@ def test_factors_of_a_grid_and_of_a_part_of_it(tmp_path, monkeypatch):
     assert all(np.isfinite(whole[score]) for score in scores)
     assert "mig_chen over column 0, column 1;" in whole["estimator"]
     assert "DCI by a random forest" in whole["estimator"]
-    with (
-        monkeypatch.context() as patch
-    ):  # factors of the sizes that sprites have, the first of which is the shape
+    with monkeypatch.context() as patch:  # factors with the sizes of sprites, first the shape
         patch.setattr(sprites, "FACTOR_SIZES", (3, 4))
         patch.setattr(sprites, "FACTOR_NAMES", ("shape", "scale"))
         named = metrics.METRICS["disentanglement"](context, jax.random.key(0))
@@ -374,7 +368,7 @@ def test_factors_of_a_grid_and_of_a_part_of_it(tmp_path, monkeypatch):
     part = metrics.METRICS["disentanglement"](context, jax.random.key(0))
     assert part["num_examples"] == 300
     assert "mig_chen" not in part
-    assert "no such full grid" in part["estimator"]
+    assert "do not form a full grid" in part["estimator"]
 
 
 def test_one_seed_agrees_with_no_other(tmp_path):

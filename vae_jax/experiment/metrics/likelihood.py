@@ -53,7 +53,7 @@ def likelihood(context: Context, key: Array) -> Numbers:
 
 
 def annealing(context: Context, key: Array) -> Numbers:
-    """Log p(x) of some test examples by annealing, and bounds from both sides for simulated ones."""
+    """Log p(x) of some test examples by annealing; of simulated ones, bounded from both sides."""
     c = context.config.evaluation
     keys = jax.random.split(key, 6)
     batch = whole(part_of(context.dataset.test, c.annealed_examples), keys[0])
@@ -76,7 +76,7 @@ def annealing(context: Context, key: Array) -> Numbers:
 
 
 def _compare(below: Annealed, bound: np.ndarray, above: Annealed | None = None) -> Numbers:
-    """Annealed estimate and importance-weighted bound of the same examples, and their difference."""
+    """Annealed estimate and importance-weighted bound of the same examples, and the difference."""
     numbers: Numbers = below.summary() | with_stderr("importance", bound)
     numbers |= with_stderr("annealed_less_importance", below.log_px - bound)
     if above is not None:

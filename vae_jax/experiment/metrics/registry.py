@@ -40,7 +40,7 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
 
 
 def _requested(context: Context) -> list[str]:
-    """The verdict, which every run has, and the metrics of the config, in the order of the table."""
+    """The verdict, which every run has, and the metrics of the config, in order of the table."""
     always = "codes" if context.config.model.kind == "vq" else "collapse"
     return [
         name for name in METRICS if name == always or name in context.config.evaluation.metric_names
