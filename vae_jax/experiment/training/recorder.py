@@ -74,7 +74,7 @@ class Recorder:
         self._write(state, _score(numbers))
 
     def save_between(self, state: TrainState) -> None:
-        """Write an extra checkpoint to resume from; it has no score, so that it changes no result."""
+        """Write an extra checkpoint to resume from, without a score: it changes no result."""
         self._write(state, None)
 
     def _write(self, state: TrainState, score: float | None) -> None:
