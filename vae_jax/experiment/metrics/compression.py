@@ -20,7 +20,7 @@ from vae_jax.experiment.metrics.context import (
 from vae_jax.types import Array
 
 MAX_TABLE_ENTRIES = 2**24  # frequencies in memory at once
-MAX_STREAMS = 100  # ANS streams, each of which codes one example at a time
+MAX_BATCH = 100  # examples coded side by side
 
 
 def compression(context: Context, key: Array) -> Numbers:
@@ -29,7 +29,7 @@ def compression(context: Context, key: Array) -> Numbers:
     batch = whole(part_of(dataset.test, c.compression_examples), key)
     levels = getattr(context.model.likelihood, "levels", 0) or 2
     x = np.asarray(jnp.round(batch["x"] * (levels - 1)).astype(jnp.int32))
-    batch_size = min(MAX_STREAMS, len(x), MAX_TABLE_ENTRIES // (dataset.num_dims * levels))
+    batch_size = min(MAX_BATCH, len(x), MAX_TABLE_ENTRIES // (dataset.num_dims * levels))
     batch_size = max(1, batch_size)
     posterior = functools.partial(_posterior, context, levels)
     decode = functools.partial(_masses, context, levels)
@@ -41,9 +41,9 @@ def compression(context: Context, key: Array) -> Numbers:
     return {
         "estimator": f"bits per dimension of {len(x)} test examples: promised is the mean of "
         f"-ELBO, by {draws} of z each, with its standard error over examples; reached is the "
-        f"length of one bits-back message of {batch_size} streams without its initial "
-        f"{coded.num_clean_bits} random bits, and has no standard error; total is all that has "
-        "to be stored; lossless is true if decoding returned every value",
+        f"length of one bits-back message that codes {batch_size} examples side by side, without "
+        f"its initial {coded.num_clean_bits} random bits, and has no standard error; total is all "
+        "that has to be stored; lossless is true if decoding returned every value",
         "num_examples": len(x),
         "num_draws": c.num_samples,
         "levels": levels,
