@@ -37,7 +37,7 @@ def disentanglement(context: Context, key: Array) -> Numbers:
     scores = all_metrics(codes, factors, logvar=logvar if is_grid else None, which=which, seed=seed)
     return {
         "estimator": f"centers of the posteriors of {len(codes)} examples, with the settings of "
-        f"Locatello et al., 2019, seed {seed}, except that DCI uses a random forest instead of "
+        f"Locatello et al., 2019, seed {seed}, except for DCI by a random forest instead of "
         f"boosted trees, which gives other numbers; {chen}; without a standard error: compare "
         "several training runs, whose scores differ by far more than those of two populations",
         "num_examples": len(codes),
