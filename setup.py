@@ -18,6 +18,7 @@ TEST = [
     "nbclient>=0.10",
     "nbformat>=5.10",
     "ipykernel>=6.29",
+    "tensorboardX>=2.6.2",
 ]
 
 setup(

@@ -1,43 +1,44 @@
-"""Errors that a person can act on: which field, which value, what is allowed, which name is nearest."""
+"""Actionable error messages: the field, its value, what is allowed, the nearest name."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something given to the program is wrong; its message is all that the person needs to see."""
+    """Invalid input; the message is all that the user needs to see."""
 
 
 class RunStopped(RuntimeError):
-    """A run cannot go on; its message says why, and what is left of it."""
+    """A run cannot continue; the message says why, and what is left of it."""
 
 
-def format_value(value: object, most: int = 200) -> str:
-    """The value as it is written in Python, its middle left out where that is long."""
+def format_value(value: object, max_length: int = 200) -> str:
+    """Return the `repr` of a value, its middle left out if it is long."""
     try:
-        return truncate(repr(value), most)
+        return truncate(repr(value), max_length)
     except ValueError:  # Python prints no integer of more than 4300 digits
-        return f"<{type(value).__name__} of too many digits to print>"
+        return f"<{type(value).__name__} with too many digits to print>"
 
 
-def truncate(text: str, most: int) -> str:
-    """The text, its middle left out where it has more than `most` characters."""
-    half = most // 2
-    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+def truncate(text: str, max_length: int) -> str:
+    """Return the text, its middle left out if it has more than `max_length` characters."""
+    half = max_length // 2
+    return text if len(text) <= max_length else f"{text[:half]} ... {text[-half:]}"
 
 
 def suggest(name: str, allowed: Iterable[str]) -> str:
-    """A hint ``, did you mean 'x'?`` when one of the allowed names is close to `name`, else nothing."""
+    """Return a hint ``; did you mean 'x'?`` if an allowed name is close to `name`, else ''."""
     close = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def check_choice(field: str, value: str, allowed: Iterable[str]) -> str:
-    """Returns `value`, or raises InputError when it is not one of the allowed names."""
+    """Return `value`; raises InputError if it is not one of the allowed names."""
     allowed = list(allowed)
     if value not in allowed:
         raise InputError(
-            f"{field} = {format_value(value)}: unknown; allowed are {', '.join(allowed)}{suggest(value, allowed)}"
+            f"{field} = {format_value(value)}: unknown; allowed are {', '.join(allowed)}"
+            f"{suggest(value, allowed)}"
         )
     return value
 
@@ -45,13 +46,13 @@ def check_choice(field: str, value: str, allowed: Iterable[str]) -> str:
 def check_range(
     field: str, value: float, low: float, high: float = float("inf"), *, open_low: bool = False
 ) -> None:
-    """Raises InputError unless low <= value <= high (low < value when `open_low`); NaN is outside."""
-    inside = (value > low if open_low else value >= low) and value <= high
-    if not inside:
-        bound = f"{'greater than' if open_low else 'at least'} {_plain(low)}"
-        bound += f" and at most {_plain(high)}" if high != float("inf") else ""
+    """Raises InputError unless low <= value <= high (low < value if `open_low`, never NaN)."""
+    in_range = (value > low if open_low else value >= low) and value <= high
+    if not in_range:
+        bound = f"{'greater than' if open_low else 'at least'} {_format_bound(low)}"
+        bound += f" and at most {_format_bound(high)}" if high != float("inf") else ""
         raise InputError(f"{field} = {format_value(value)}: must be {bound}")
 
 
-def _plain(bound: float) -> str:
+def _format_bound(bound: float) -> str:
     return str(bound) if isinstance(bound, int) else f"{bound:g}"

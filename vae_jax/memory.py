@@ -1,4 +1,4 @@
-"""How much memory there is, and what to lower when it runs out."""
+"""Memory of the machine and its devices, and what to do when it runs out."""
 
 import contextlib
 import os
@@ -8,41 +8,39 @@ import jax
 
 from vae_jax.errors import RunStopped, truncate
 
-FIELDS = (
-    "train.batch_size, train.log_every, objective.num_samples, evaluation.batch_size, evaluation.num_samples, model.hidden, "
-    "model.channels, model.latent_dim, sweep.chunk"
-)
+RESOURCE_EXHAUSTED = 8  # the status code that JAX's errors carry for it
 
 
 def machine_memory() -> int:
-    """Bytes of memory in this machine."""
+    """Return the bytes of memory in this machine."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def device_memory() -> int:
-    """Bytes that one device can hold: its own, or those of the machine."""
+    """Return the bytes of one device's own memory, or of the machine's if it has none."""
     statistics = jax.local_devices()[0].memory_stats() or {}
     return statistics.get("bytes_limit") or machine_memory()
 
 
 def in_gigabytes(num_bytes: float) -> str:
-    """The size in words."""
+    """Return the size as a string, such as '1.2 GB'."""
     return f"{num_bytes / 1e9:,.1f} GB"
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """True if the host or a device ran out of memory."""
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        return error.error_code == RESOURCE_EXHAUSTED
+    return isinstance(error, MemoryError)
+
+
 @contextlib.contextmanager
-def explain_memory_errors() -> Iterator[None]:
-    """RunStopped with the fields to lower, where memory runs out in the context."""
+def explain_memory_errors(advice: str) -> Iterator[None]:
+    """Raise RunStopped with the advice if memory runs out in the context."""
     try:
         yield
     except (jax.errors.JaxRuntimeError, MemoryError) as error:
-        reason = str(error) or type(error).__name__
-        if (
-            isinstance(error, MemoryError)
-            or "RESOURCE_EXHAUSTED" in reason
-            or "Out of memory" in reason
-        ):
-            raise RunStopped(
-                f"out of memory ({truncate(reason, 300)}); lower some of config.: {FIELDS}"
-            ) from error
-        raise
+        if not is_out_of_memory(error):
+            raise
+        reason = truncate(str(error) or type(error).__name__, 300)
+        raise RunStopped(f"out of memory ({reason}); {advice}") from error

@@ -12,24 +12,23 @@ from jax.sharding import PartitionSpec as P
 
 
 def data_mesh(devices: Sequence[jax.Device] | None = None) -> Mesh | None:
-    """A mesh with the one axis "data" over the devices (by default all), or None when there is just one."""
+    """Return a mesh of one axis "data" over the devices (default: all); None for one device."""
     devices = jax.devices() if devices is None else list(devices)
     if len(devices) == 1:
         return None
-    auto = (
-        AxisType.Auto,
-    )  # not the default Explicit, under which merging the axes K and B is a sharding error
+    # Under the default, Explicit, merging the axes K and B is a sharding error.
+    auto = (AxisType.Auto,)
     if jax.process_count() == 1:
         return jax.make_mesh((len(devices),), ("data",), axis_types=auto, devices=devices)
-    # Those of a process side by side, whatever the network between them: it then reads neighboring rows of a batch.
+    # The devices of a process are neighbors, so that it reads neighboring rows of a batch.
     devices.sort(key=lambda device: (device.process_index, device.id))
     return Mesh(np.asarray(devices), ("data",), axis_types=auto)
 
 
 def replicate(tree: Any, mesh: Mesh | None) -> Any:
-    """The tree on every device of the mesh, or on the one device where there is none.
+    """Place the tree on every device of the mesh, or on the first device without a mesh.
 
-    Placed in either case: the same function is compiled again for arrays that are bound to a device and for those that aren't.
+    Always committed: a function is compiled again for arrays that are bound to a device.
     """
     if mesh is None:
         return jax.device_put(tree, jax.local_devices()[0])
@@ -40,7 +39,7 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
 
 
 def _replicate_leaf(sharding: NamedSharding, x: Any) -> jax.Array:
-    """The same for one array that every process has in whole, which `device_put` doesn't place on devices of others."""
+    """Place an array that every process has on the devices of all; `device_put` cannot."""
     if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
         data = _replicate_leaf(sharding, jax.random.key_data(x))
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
@@ -49,7 +48,7 @@ def _replicate_leaf(sharding: NamedSharding, x: Any) -> jax.Array:
 
 
 def own_rows(num_rows: int, mesh: Mesh | None) -> slice:
-    """Those of the rows of a batch that are split over the mesh which lie on devices of this process: neighbors."""
+    """Return the neighboring rows of a batch, split over the mesh, that this process holds."""
     if mesh is None:
         return slice(0, num_rows)
     shares = NamedSharding(mesh, P("data")).addressable_devices_indices_map((num_rows,)).values()
@@ -58,7 +57,7 @@ def own_rows(num_rows: int, mesh: Mesh | None) -> slice:
 
 
 def split_batches(tree: Any, mesh: Mesh | None) -> Any:
-    """Batches [S, B, ...] over the devices of the mesh, from the `own_rows` of each that this process has."""
+    """Split batches [S, B, ...] over the mesh, from the `own_rows` of each in this process."""
     if mesh is None:
         return jax.device_put(tree, jax.local_devices()[0])
     sharding = NamedSharding(mesh, P(None, "data"))
@@ -66,7 +65,7 @@ def split_batches(tree: Any, mesh: Mesh | None) -> Any:
 
 
 def trials_mesh(num_trials: int) -> Mesh | None:
-    """A mesh with the one axis "data" over the largest number of devices that divides the trials; None when that is one."""
+    """Return `data_mesh` of the most devices that divide the trials evenly; None if that is one."""
     devices = jax.devices()
     size = max(n for n in range(1, min(len(devices), num_trials) + 1) if num_trials % n == 0)
     return data_mesh(devices[:size])
@@ -84,19 +83,20 @@ def map_trials(
     All but `shared` have a leading axis of trials; the states are donated.
 
     Args:
-      one_trial: pure.
-      chunk: trials under one `vmap` at a time, of those on a device; chunks follow each other in a loop.
-      mesh: trials are split over its "data" axis, which must divide their number; each device works on its own.
+      one_trial: a pure function.
+      chunk: the number of a device's trials under one `vmap`; chunks run one after another.
+      mesh: its "data" axis splits the trials and must divide their number.
+      compiler_options: as for `jax.jit`.
     """
 
     def local(states: Any, values: Any, shared: Any) -> Any:
-        def one(trial: tuple[Any, Any]) -> Any:
+        def run_trial(trial: tuple[Any, Any]) -> Any:
             return one_trial(*trial, shared)
 
         trials = (states, values)
         if chunk >= jax.tree.leaves(trials)[0].shape[0]:
-            return jax.vmap(one)(trials)
-        return jax.lax.map(one, trials, batch_size=chunk if chunk > 1 else None)
+            return jax.vmap(run_trial)(trials)
+        return jax.lax.map(run_trial, trials, batch_size=chunk if chunk > 1 else None)
 
     if mesh is not None:
         specs = (P("data"), P("data"), P())

@@ -70,7 +70,7 @@ def train_run(config, directory):
     streamed = trainers.make_trainer([current])
     state, metrics = streamed.initial(), []
     calls = list(loop.calls(0, config))
-    with streamed.reading(calls) as data:
+    with streamed.open_data(calls) as data:
         for start, stop in calls:
             state, some = streamed.epoch(stop - start)(state, data)
             metrics.append(jax.device_get(some))

@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from vae_jax import config, main, memory
 from vae_jax.config import Config
 from vae_jax.errors import RunStopped
-from vae_jax.experiment import builders, evaluate
+from vae_jax.experiment import builders, evaluate, results
 from vae_jax.experiment.builders.choices import TABLES
 from vae_jax.experiment.training import loop, trainers
 
@@ -171,10 +171,9 @@ def cheap():
         )  # the same sizes are too large on every machine
         patch.setattr(builders.data.data_lib, "load", load_embedded_once)
         patch.setattr(loop, "train_to_end", trace)
-        patch.setattr(loop, "evaluate_run", lambda run: numbers)
-        patch.setattr(loop, "evaluate_trials", lambda *_: numbers)
+        patch.setattr(loop, "evaluate_runs", lambda *_: numbers)
         patch.setattr(trainers, "_run_once", lambda: None)  # only the compiler reads its options
-        patch.setattr(evaluate, "describe", str)
+        patch.setattr(results, "describe", str)
         patch.setattr(socket, "getaddrinfo", no_network)
         yield
 

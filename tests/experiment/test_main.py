@@ -13,10 +13,9 @@ import pytest
 from absl import flags
 
 from vae_jax import config as config_lib
-from vae_jax import main
 from vae_jax.config import Config
 from vae_jax.errors import InputError
-from vae_jax.experiment import report
+from vae_jax.experiment import cli, report
 
 ROOT = pathlib.Path(__file__).parents[2]
 VAE = "--config=configs/vae.py"
@@ -37,7 +36,7 @@ def python(*args: str, **environment: str) -> subprocess.CompletedProcess:
 # Arguments, in which WORK stands for a folder of the test, and what the message must hold.
 COMMANDS = {
     "help": (["--help"], []),
-    "nothing": ([], ["config: give one", "configs/vae.py"]),
+    "nothing": ([], ["config: missing; use --config=", "configs/vae.py"]),
     "misspelt field": (
         [VAE, "--config.objective.beat=1"],
         ["config.objective.beat", "did you mean 'objective.beta'?"],
@@ -168,7 +167,7 @@ def refusal(call, *args) -> str:
 )
 def test_flags_that_are_refused_before_they_are_read(monkeypatch, arguments, parts) -> None:
     monkeypatch.chdir(ROOT)
-    message = refusal(main.parse_flags, ["main.py", *arguments])
+    message = refusal(cli.parse_flags, ["main.py", *arguments])
     for part in parts:
         assert part in message
 
@@ -220,7 +219,7 @@ def test_flags_that_are_refused_when_they_are_read(monkeypatch, tmp_path, argume
     work = os.fspath(tmp_path)
     argv = ["main.py", *(argument.replace("WORK", work) for argument in arguments)]
     monkeypatch.setattr(sys, "argv", argv)  # where config_flags looks for the fields
-    message = refusal(main.parse_flags, argv)
+    message = refusal(cli.parse_flags, argv)
     assert "\n" not in message
     for part in parts:
         assert part.replace("WORK", work) in message
@@ -228,7 +227,7 @@ def test_flags_that_are_refused_when_they_are_read(monkeypatch, tmp_path, argume
 
 def test_config_file_where_there_is_no_folder_of_configs(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "no folder 'configs' here" in refusal(main.parse_flags, ["main.py", "--config=a.py"])
+    assert "no folder 'configs' here" in refusal(cli.parse_flags, ["main.py", "--config=a.py"])
 
 
 BAD_FIELDS = [
@@ -283,7 +282,7 @@ def test_bad_config(tmp_path, field, value, parts) -> None:
     config = Config()
     *groups, name = field.split(".")
     setattr(getattr(config, groups[0]) if groups else config, name, value)
-    message = refusal(main.run, "train", config, os.fspath(tmp_path / "run"))
+    message = refusal(cli.run, "train", config, os.fspath(tmp_path / "run"))
     assert message.startswith("config.")
     assert "\n" not in message
     named = (
@@ -299,7 +298,7 @@ def test_bad_config(tmp_path, field, value, parts) -> None:
 def test_npz_path_that_is_missing(tmp_path) -> None:
     config = Config()
     config.data.name, config.data.path = "npz", os.fspath(tmp_path / "set.npz")
-    message = refusal(main.run, "train", config, os.fspath(tmp_path / "run"))
+    message = refusal(cli.run, "train", config, os.fspath(tmp_path / "run"))
     assert f"config.data.path = {config.data.path!r}: no such file" in message
     assert not list(tmp_path.iterdir())
 
@@ -310,7 +309,7 @@ def test_data_out_of_range(tmp_path) -> None:
     config.train.batch_size = 2
     images = np.linspace(0, 255, 240).reshape(20, 12)
     np.savez(config.data.path, train_images=images, test_images=images)
-    message = refusal(main.run, "train", config, os.fspath(tmp_path / "run"))
+    message = refusal(cli.run, "train", config, os.fspath(tmp_path / "run"))
     for part in ("config.model.likelihood = 'bernoulli'", "from 0 to 1", "0 to 255"):
         assert part in message
     assert not (tmp_path / "run").exists()
@@ -318,7 +317,7 @@ def test_data_out_of_range(tmp_path) -> None:
 
 @pytest.mark.parametrize("mode", ["evl", "", "TRAIN"])
 def test_unknown_mode(tmp_path, mode) -> None:
-    message = refusal(main.run, mode, Config(), os.fspath(tmp_path / "run"))
+    message = refusal(cli.run, mode, Config(), os.fspath(tmp_path / "run"))
     assert message.startswith(f"mode = {mode!r}: unknown; allowed are train, eval")
     assert mode != "evl" or message.endswith("did you mean 'eval'?")
     assert not list(tmp_path.iterdir())
@@ -327,15 +326,17 @@ def test_unknown_mode(tmp_path, mode) -> None:
 @pytest.mark.parametrize(("mode", "workdir"), [("train", None), ("train", "run"), ("eval", None)])
 def test_no_config(tmp_path, monkeypatch, mode, workdir) -> None:
     monkeypatch.chdir(ROOT)
-    message = refusal(main.run, mode, None, workdir and os.fspath(tmp_path / workdir))
-    assert message.startswith("config: give one with --config=configs/NAME.py; there are configs/")
+    message = refusal(cli.run, mode, None, workdir and os.fspath(tmp_path / workdir))
+    assert message.startswith(
+        "config: missing; use --config=configs/NAME.py; available are configs/"
+    )
     assert "configs/vae.py" in message
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("returned", [{"seed": 1}, 3, "vae"])
 def test_get_config_that_returns_something_else(tmp_path, returned) -> None:
-    message = refusal(main.run, "train", returned, os.fspath(tmp_path / "run"))
+    message = refusal(cli.run, "train", returned, os.fspath(tmp_path / "run"))
     assert "must return a vae_jax.config.Config" in message
     assert type(returned).__name__ in message
     assert not list(tmp_path.iterdir())
@@ -360,7 +361,7 @@ def test_eval_where_there_is_no_run(tmp_path, config, kind) -> None:
         name, text = written[kind]
         (workdir / name).write_text(text)
     before = contents(tmp_path)
-    message = refusal(main.run, "eval", config, os.fspath(workdir))
+    message = refusal(cli.run, "eval", config, os.fspath(workdir))
     assert message.startswith(f"workdir = {os.fspath(workdir)!r}: no run there")
     assert contents(tmp_path) == before
 
@@ -372,7 +373,7 @@ def test_workdir_of_another_config(tmp_path, mode) -> None:
     saved.model.latent_dim = 3
     (tmp_path / "config.json").write_text(json.dumps(dataclasses.asdict(saved)))
     before = contents(tmp_path)
-    message = refusal(main.run, mode, Config(), os.fspath(tmp_path))
+    message = refusal(cli.run, mode, Config(), os.fspath(tmp_path))
     assert f"workdir = {os.fspath(tmp_path)!r}: holds a run of another config" in message
     assert "config.model.latent_dim: 10 here, 3 there" in message
     assert contents(tmp_path) == before
@@ -385,8 +386,8 @@ def test_a_trial_is_one_workdir_and_others_are_split_at_commas(tmp_path, monkeyp
         report, "write_comparison", lambda workdirs, path: calls.append([*workdirs, path])
     )
     trial.mkdir()
-    main.run("report", None, os.fspath(trial))
-    main.run("report", None, f"{tmp_path}/a,{tmp_path}/b")
+    cli.run("report", None, os.fspath(trial))
+    cli.run("report", None, f"{tmp_path}/a,{tmp_path}/b")
     assert calls == [
         [os.fspath(trial)],
         [f"{tmp_path}/a", f"{tmp_path}/b", tmp_path / "comparison.html"],

@@ -129,7 +129,7 @@ def test_an_error_of_one_process_ends_all(tmp_path):
     assert finish(*first, *other) == [1, 1, 1, 1]
     for index in range(2):
         assert (
-            "no config.json, so not a run to go on with"
+            "no config.json, so there is no run to resume"
             in log_of(tmp_path / "run", index).read_text()
         )
         assert (
@@ -155,7 +155,7 @@ def test_sigterm_to_one_of_two_saves_and_ends_both(tmp_path):
     told = two_under_way(tmp_path / "told")
     told[1].terminate()
     assert finish(*told) == [143, 143]
-    assert "is saved, and the same command goes on from it" in log_of(tmp_path / "told").read_text()
+    assert "is saved; run the same command to resume" in log_of(tmp_path / "told").read_text()
     assert len(list((tmp_path / "told" / "checkpoints").iterdir())) == 1
 
 
@@ -211,7 +211,7 @@ def test_a_coordinator_that_cannot_be_joined(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", refuses)
     with pytest.raises(
         InputError,
-        match=r"coordinator = 'host:1': can't be joined \(DEADLINE_EXCEEDED: no answer\)",
+        match=r"coordinator = 'host:1': cannot be reached \(DEADLINE_EXCEEDED: no answer\)",
     ):
         processes.start("host:1", 2, 0)
 

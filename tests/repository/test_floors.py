@@ -27,6 +27,7 @@ ORDER = [  # a module stands on the first of these that it is in; those below it
     "visualize",
     "config",
     "experiment.processes",
+    "experiment.storage.event_file",
     "experiment.storage.metric_writer",
     "experiment.storage.environment",
     "experiment.storage.lock",
@@ -37,12 +38,15 @@ ORDER = [  # a module stands on the first of these that it is in; those below it
     "experiment.metrics",
     "experiment.validation",
     "experiment.run",
+    "experiment.evaluator",
+    "experiment.results",
     "experiment.evaluate",
     "experiment.report",
     "experiment.training.recorder",
     "experiment.training.trainers",
     "experiment.training.interruption",
     "experiment.training.loop",
+    "experiment.cli",
     "main",
 ]
 

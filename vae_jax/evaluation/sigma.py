@@ -1,4 +1,4 @@
-"""The sigma with which a model of optimal sigma is evaluated."""
+"""The fixed sigma with which a model of optimal sigma is evaluated."""
 
 import jax
 import jax.numpy as jnp
@@ -11,14 +11,14 @@ from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Params
 
-NUM_EXAMPLES = 4096  # that sigma is fitted to, at most
+MAX_EXAMPLES = 4096  # to which sigma is fitted
 
 
 def with_fixed_sigma(model: nn.Module) -> nn.Module:
-    """The twin of a model with an optimal sigma in which sigma is a parameter; any other model as it is.
+    """Return the model with a sigma that is a parameter if its sigma is optimal, else the model.
 
-    In training an optimal sigma is that of the batch. A likelihood that is reported needs one that does not depend on what
-    it is scored with: `settle` finds it on the training set.
+    In training, the optimal sigma is that of the batch. A reported likelihood needs a sigma that
+    does not depend on the scored examples: `fit_sigma` fits it to the training set.
     """
     if not isinstance(model.likelihood, OptimalGaussian):
         return model
@@ -26,24 +26,22 @@ def with_fixed_sigma(model: nn.Module) -> nn.Module:
 
 
 def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key: Array) -> Params:
-    """The parameters of `settled(model)`: those of the model, with the sigma that is optimal on the training set.
+    """Return the parameters of `with_fixed_sigma(model)`, with the optimal sigma of `train`.
 
-    sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `NUM_EXAMPLES` examples evenly spread in `train`,
-    with a draw z ~ q(z | x) each.
+    sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `MAX_EXAMPLES` examples,
+    evenly spread in `train`, with one draw z ~ q(z | x) each. Parameters of any other model are
+    returned as they are.
     """
     if not isinstance(model.likelihood, OptimalGaussian):
         return params
-    index = jnp.linspace(0, train.num_examples - 1, min(train.num_examples, NUM_EXAMPLES)).astype(
-        jnp.int32
-    )
+    size = min(train.num_examples, MAX_EXAMPLES)
+    index = jnp.linspace(0, train.num_examples - 1, size).astype(jnp.int32)
     if isinstance(train, HostSource):
-        train, index = train.at(np.asarray(index)), jnp.arange(len(index))
+        train = train.at(np.asarray(index))
+        index = jnp.arange(size)
+    variance = jax.jit(_residual_variance, static_argnums=0)(model, params, train, index, key)
     low, high = (jnp.exp(jnp.float32(bound)) for bound in LOGVAR_RANGE)
-    variance = jnp.clip(
-        jax.jit(_residual_variance, static_argnums=0)(model, params, train, index, key),
-        1.01 * low,
-        0.99 * high,
-    )
+    variance = jnp.clip(variance, 1.01 * low, 0.99 * high)
     logvar = inverse_soft_clip(jnp.log(variance), *LOGVAR_RANGE)
     likelihood = params["params"]["likelihood"] | {"logvar": logvar}
     return params | {"params": params["params"] | {"likelihood": likelihood}}
@@ -54,11 +52,11 @@ def _residual_variance(
 ) -> Array:
     key_data, key_z = jax.random.split(key)
 
-    def one(index_and_number: tuple[Array, Array]) -> Array:
+    def one_example(index_and_number: tuple[Array, Array]) -> Array:
         index, number = index_and_number
         batch = train.take(index[None], jax.random.fold_in(key_data, number))
         x, y = batch["x"], given_y(model, batch)
         z = model.apply(params, x, **y, method="encode").sample(jax.random.fold_in(key_z, number))
         return jnp.square(model.apply(params, z, **y, method="decode").mean - x).mean()
 
-    return jax.lax.map(one, (index, jnp.arange(len(index))), batch_size=128).mean()
+    return jax.lax.map(one_example, (index, jnp.arange(len(index))), batch_size=128).mean()

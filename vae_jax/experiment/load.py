@@ -5,48 +5,59 @@ import os
 
 import jax
 import jax.numpy as jnp
+import optax
+from flax import linen as nn
 
 from vae_jax import train
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.workdir import run_workdir
 from vae_jax.models.trained import TrainedModel
+from vae_jax.types import Params
 
 
 def load(
     workdir: str | os.PathLike, *, trial: int | str | None = None, step: int | None = None
 ) -> TrainedModel:
-    """The model that a run left in its workdir, rebuilt from its saved config; the best on validation, or that of `step`.
+    """Load the model of a run, rebuilt from its saved config.
 
-    The parameters are the averaged ones where the run kept an average. Of a sweep, `trial` says which: by its name, such as
-    "beta=4,seed=1", or by its number.
+    The parameters are the averaged ones if the run kept an average.
+
+    Args:
+      workdir: of a run or a sweep.
+      trial: required for a sweep: a name such as "beta=4,seed=1", or a number.
+      step: of the checkpoint; by default the best on validation.
 
     Raises:
-      InputError: no run there, no such trial, no checkpoint at that step, or a damaged one.
+      InputError: there is no run, no such trial, no checkpoint at that step, or a damaged one.
     """
-    from vae_jax.experiment.storage.checkpoint import (
-        Checkpoints,  # Orbax: slow to import, and importers of parts don't need it
-    )
-
-    workdir = run_workdir(workdir, trial)
-    with Checkpoints(workdir, for_writing=False) as checkpoints:
-        steps, step = checkpoints.steps(), checkpoints.best_step() if step is None else step
-        if step not in steps:
-            wanted = (
-                "no checkpoint that can be read"
-                if step is None
-                else f"step = {step}: no such checkpoint"
-            )
-            raise InputError(f"{wanted} in {checkpoints.directory}; there are {steps}")
+    with Checkpoints(run_workdir(workdir, trial), for_writing=False) as checkpoints:
+        step = find_step(checkpoints, step)
         saved = checkpoints.describe(step)
-        model, tx = (
-            builders.build_model(saved.config, saved.event_shape),
-            builders.build_optimizer(saved.config),
-        )
-        example = jax.ShapeDtypeStruct((1, *saved.event_shape), jnp.float32)
-        init = functools.partial(
-            train.init_state, model=model, tx=tx, ema=saved.config.optimizer.ema_decay > 0
-        )
-        like = jax.eval_shape(lambda key, x: init(key, x=x), jax.random.key(0), example)
-        state = checkpoints.restore(step, like)
-    return TrainedModel(model, state.eval_params, saved.config, step)
+        model = builders.build_model(saved.config, saved.event_shape)
+        tx = builders.build_optimizer(saved.config)
+        params = restore_params(checkpoints, step, model, tx)
+    return TrainedModel(model, params, saved.config, step)
+
+
+def find_step(checkpoints: Checkpoints, step: int | None = None) -> int:
+    """Return `step`, by default the best on validation; raises InputError if there is no such."""
+    steps = checkpoints.steps()
+    step = checkpoints.best_step() if step is None else step
+    if step in steps:
+        return step
+    problem = "no readable checkpoint" if step is None else f"step = {step}: no such checkpoint"
+    raise InputError(f"{problem} in {checkpoints.directory}; there are {steps}")
+
+
+def restore_params(
+    checkpoints: Checkpoints, step: int, model: nn.Module, tx: optax.GradientTransformation
+) -> Params:
+    """Restore the parameters for evaluation at a step; `model` and `tx` are those of the run."""
+    saved = checkpoints.describe(step)
+    ema = saved.config.optimizer.ema_decay > 0
+    init = functools.partial(train.init_state, model=model, tx=tx, ema=ema)
+    example = jax.ShapeDtypeStruct((1, *saved.event_shape), jnp.float32)
+    like = jax.eval_shape(lambda key, x: init(key, x=x), jax.random.key(0), example)
+    return checkpoints.restore(step, like).eval_params

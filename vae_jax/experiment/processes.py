@@ -1,8 +1,8 @@
-"""Several processes that train one model together: how they find each other, that one of them writes, how they end.
+"""Several processes of one run: how they start, what they agree on, and how they end.
 
-Every process runs the same program on its own devices. What is on disk is read by all and written by the first. What fails on
-one of them alone ends the others too: where they wait for each other (`together`, `on_first`) with its message, elsewhere
-because it leaves at once and takes their connections along.
+Every process runs the same program on its own devices. All read from disk; the first one writes.
+An error of one process ends all. Where they synchronize (`together`, `on_first`), the others raise
+it too. Elsewhere the process leaves at once, which breaks the connections of the others.
 """
 
 import os
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class SharedError(RunStopped):
-    """An error that is raised on all processes at once."""
+    """An error that all processes raise together."""
 
 
 def start(
@@ -31,104 +31,103 @@ def start(
     *,
     distributed: bool = False,
 ) -> None:
-    """Joins the processes of this run, before anything touches a device; does nothing for a single one.
+    """Join the processes of this run before anything touches a device; no-op for a single one.
 
-    All three are found out under Slurm and on TPU pods of GKE, and with `distributed` on every cluster that
-    `jax.distributed.initialize` knows; elsewhere all three must be given.
+    All three are detected under Slurm and on GKE TPU pods. `distributed` detects them on every
+    cluster that `jax.distributed.initialize` supports.
 
     Raises:
-      InputError: some of them are given but not all, or can't be meant; or the others can't be reached.
+      InputError: only some are given, or they are invalid, or the coordinator cannot be reached.
     """
-    given = {
+    options = {
         "coordinator": coordinator,
         "num_processes": num_processes,
         "process_index": process_index,
     }
-    missing = [name for name, value in given.items() if value is None]
-    if len(missing) == len(given):
+    missing = [name for name, value in options.items() if value is None]
+    if len(missing) == len(options):
         if distributed or _on_a_cluster():
             _initialize()
         return
     if missing:
-        raise InputError(
-            f"{missing[0]}: must be given with {', '.join(name for name in given if name not in missing)}"
-        )
+        others = ", ".join(name for name in options if name not in missing)
+        raise InputError(f"{missing[0]}: must be given with {others}")
     if not 0 <= process_index < num_processes:
         raise InputError(f"process_index = {process_index}: must be from 0 to {num_processes - 1}")
     host, _, port = coordinator.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 2**16:
         raise InputError(
-            f"coordinator = {coordinator!r}: must be an address and a port, as in 10.0.0.1:1234"
+            f"coordinator = {coordinator!r}: must be an address and a port, such as 10.0.0.1:1234"
         )
     if num_processes > 1:
         _initialize(coordinator, num_processes, process_index)
 
 
-def _initialize(*given: str | int) -> None:
-    jax.config.update(
-        "jax_enable_preemption_service", False
-    )  # it takes SIGTERM away from `Interruption`
+def _initialize(*options: str | int) -> None:
+    # JAX's own preemption service would take SIGTERM away from `Interruption`.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
-        jax.distributed.initialize(*given)
+        jax.distributed.initialize(*options)
     except (RuntimeError, ValueError) as error:
-        what = (
-            f"coordinator = {given[0]!r}: can't be joined"
-            if given
-            else "distributed: this cluster isn't known to JAX"
+        problem = (
+            f"coordinator = {options[0]!r}: cannot be reached"
+            if options
+            else "distributed: JAX does not support this cluster"
         )
-        raise InputError(f"{what} ({str(error).strip().splitlines()[0]})") from error
+        raise InputError(f"{problem} ({str(error).strip().splitlines()[0]})") from error
 
 
 def _on_a_cluster() -> bool:
-    """Whether the environment is that of one of several processes, under Slurm or on the hosts of a TPU pod."""
+    """True for one of several processes under Slurm or on the hosts of a TPU pod."""
     tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "")
     return (tasks.isdigit() and int(tasks) > 1) or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
 
 
 def is_first() -> bool:
-    """Whether this is the process that writes; asked of a process alone, it touches no device."""
+    """True for the process that writes; touches no device in a single process."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 def together(action: Callable[[], T]) -> T:
-    """Does something on every process; where it fails on any of them, all fail, the others with SharedError."""
+    """Run the action on every process; if it fails on any of several, all raise SharedError."""
     if jax.process_count() == 1:
         return action()
-    result, failure = None, None
+    result, failure, message = None, None, ""
     try:
         result = action()
-    except Exception as error:  # whatever it is, the others mustn't wait for this process
+    except Exception as error:  # of any type: the other processes must not wait forever
         failure = error
-    text = "" if failure is None else str(failure) or type(failure).__name__
-    message = text.encode(errors="backslashreplace")[:MESSAGE_BYTES]
-    gathered = multihost_utils.process_allgather(
-        np.frombuffer(message.ljust(MESSAGE_BYTES, b"\0"), np.uint8)
-    )
-    messages = [
-        bytes(row).rstrip(b"\0").decode(errors="replace") for row in np.asarray(gathered, np.uint8)
-    ]
-    failed = [index for index, one in enumerate(messages) if one]
-    if failed:
-        where = "" if len(failed) == len(messages) else f"process {failed[0]}: "
-        raise SharedError(where + messages[failed[0]]) from failure
+        message = str(error) or type(error).__name__
+    messages = _gather(message)
+    failing = [index for index, text in enumerate(messages) if text]
+    if failing:
+        where = "" if len(failing) == len(messages) else f"process {failing[0]}: "
+        raise SharedError(where + messages[failing[0]]) from failure
     return result
 
 
+def _gather(message: str) -> list[str]:
+    """Return the messages of all processes."""
+    content = message.encode(errors="backslashreplace")[:MESSAGE_BYTES].ljust(MESSAGE_BYTES, b"\0")
+    rows = multihost_utils.process_allgather(np.frombuffer(content, np.uint8))
+    return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in np.asarray(rows, np.uint8)]
+
+
 def on_first(action: Callable[[], None]) -> None:
-    """Does something on the first process while the others wait; an error there is raised on all of them."""
+    """Run the action on the first process while the others wait; all raise its error."""
     together(action if is_first() else lambda: None)
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag is set on any process; all must ask."""
+    """True if the flag is set on any process; every process must call this."""
     if jax.process_count() == 1:
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
 
 
 def leave(error: Exception, message: str) -> NoReturn:
-    """Ends the program with a message; of several processes, at once where the others don't know that it fails."""
+    """End the program with a message; at once if other processes do not know of the error."""
     if isinstance(error, SharedError) or not jax.distributed.is_initialized():
         sys.exit(message)
     print(message, file=sys.stderr, flush=True)
-    os._exit(1)  # an orderly end would wait for the others, who wait for this one
+    os._exit(1)  # an orderly exit would wait for the others, which wait for this process

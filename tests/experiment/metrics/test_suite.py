@@ -1,4 +1,4 @@
-"""The metrics that a config may ask for, each on a tiny model: what they give, what they refuse, what they must find."""
+"""The metrics of a config, each on a tiny model: their results, errors, and known effects."""
 
 import json
 import math
@@ -16,14 +16,14 @@ from vae_jax.data import SpriteSource, sprites
 from vae_jax.errors import InputError
 from vae_jax.evaluation.anomaly import auroc
 from vae_jax.evaluation.disentanglement import udr
-from vae_jax.experiment import evaluate, metrics
+from vae_jax.experiment import evaluate, evaluator, metrics, results
 from vae_jax.experiment.builders import build_data
 from vae_jax.experiment.metrics.context import choose_examples, part_of, whole
-from vae_jax.experiment.metrics.samples import _images
+from vae_jax.experiment.metrics.samples import _labeled_images
 from vae_jax.experiment.run import make_run, make_runs
 from vae_jax.experiment.training import loop
 
-LIGHT = {  # of every count the least that still is one
+LIGHT = {  # the smallest useful counts
     "likelihood_samples": 20,
     "annealed_examples": 4,
     "annealed_chains": 2,
@@ -57,7 +57,7 @@ def small(*metrics, **changes):
 
 
 def make_context(config, tmp_path):
-    """With parameters as they are drawn: nothing here depends on how good they are."""
+    """Make the context of a model at initialization: no test here depends on its quality."""
     for path, entry in leaf_fields(Config):  # values that nothing uses would be rejected
         used_by = entry.metadata["used_by"]
         group, _, name = path.partition(".")
@@ -70,10 +70,12 @@ def make_context(config, tmp_path):
     run = make_run(config, tmp_path)
     x = jnp.zeros((1, *run.dataset.shape))
     params = jax.jit(run.model.init)(jax.random.key(0), x, jax.random.key(0))
-    return evaluate.make_context(run, params, evaluate.make_run_evaluator(run)(params, "test"))
+    params = evaluator.evaluation_params(run, params)
+    terms = evaluator.make_run_evaluator(run)(params, "test")
+    return evaluator.make_context(run, params, terms)
 
 
-def measured(*arguments):
+def measure(*arguments):
     return {name: numbers for name, numbers, _ in metrics.measure(make_context(*arguments))}
 
 
@@ -95,17 +97,17 @@ def test_each_metric_says_how_it_was_made_and_is_finite(tmp_path):
         "compression",
     )
     context = make_context(small(*asked), tmp_path)
-    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
-    assert set(found) == {"collapse", *asked}
-    for name, numbers in found.items():
+    result = {name: numbers for name, numbers, _ in metrics.measure(context)}
+    assert set(result) == {"collapse", *asked}
+    for name, numbers in result.items():
         assert len(numbers["estimator"]) > 40, name
         assert numbers["data"] == "digits, binarization threshold"
         assert np.isfinite(list(numbers_in(numbers))).all(), (name, numbers)
         assert metrics.describe(name, numbers).startswith(name)
-    assert found["likelihood"]["num_examples"] == 359
-    assert found["likelihood"]["num_samples"] == 20
-    assert found["likelihood"]["bits_per_dim"] == pytest.approx(
-        -found["likelihood"]["log_likelihood"] / 64 / math.log(2)
+    assert result["likelihood"]["num_examples"] == 359
+    assert result["likelihood"]["num_samples"] == 20
+    assert result["likelihood"]["bits_per_dim"] == pytest.approx(
+        -result["likelihood"]["log_likelihood"] / 64 / math.log(2)
     )
     for name, number in (
         ("likelihood", "log_likelihood"),
@@ -116,30 +118,26 @@ def test_each_metric_says_how_it_was_made_and_is_finite(tmp_path):
         ("representation", "linear_probe"),
         ("compression", "promised"),
     ):
-        assert found[name][f"{number}_stderr"] > 0, (name, number)
-    parts = found["decomposition"]
+        assert result[name][f"{number}_stderr"] > 0, (name, number)
+    parts = result["decomposition"]
     assert parts["rate"] == pytest.approx(sum(parts["kl_per_unit"]), rel=1e-4)
     assert parts["kl_per_layer"] == [pytest.approx(parts["rate"], rel=1e-4)]
     assert parts["rate_of_draws"] == pytest.approx(
         parts["mutual_information"] + parts["aggregate_kl"], rel=1e-3
     )
     assert "test set, in closed form" in parts["estimator"]
-    assert "window of 7x7 pixels" in found["reconstruction"]["estimator"]
-    assert "gaps are too small" in found["gap"]["estimator"]
-    assert found["compression"]["num_draws"] == 1
-    assert found["compression"]["lossless"] is True
-    assert found["compression"]["reached"] == pytest.approx(
-        found["compression"]["promised"], rel=0.1
+    assert "window of 7x7 pixels" in result["reconstruction"]["estimator"]
+    assert "gaps are too small" in result["gap"]["estimator"]
+    assert result["compression"]["num_draws"] == 1
+    assert result["compression"]["lossless"] is True
+    assert result["compression"]["reached"] == pytest.approx(
+        result["compression"]["promised"], rel=0.1
     )
-    assert found["collapse"]["verdict"] in ("healthy", "partly collapsed", "collapsed")
-    for name in (
-        "likelihood",
-        "gap",
-        "decomposition",
-    ):  # the same again, and alone: each has a key of its own
+    assert result["collapse"]["verdict"] in ("healthy", "partly collapsed", "collapsed")
+    for name in ("likelihood", "gap", "decomposition"):  # alone the same: keys depend on the name
         key = jax.random.fold_in(jax.random.key(0), zlib.crc32(name.encode()) >> 1)
         again = metrics.METRICS[name](context, key)
-        assert {number: found[name][number] for number in again} == again
+        assert {number: result[name][number] for number in again} == again
 
 
 def test_the_importance_weighted_bound_is_above_the_elbo_and_agrees_with_annealing(tmp_path):
@@ -147,25 +145,25 @@ def test_the_importance_weighted_bound_is_above_the_elbo_and_agrees_with_anneali
     context = make_context(config, tmp_path)
     config.evaluation.likelihood_samples, config.evaluation.annealed_temperatures = 2_000, 60
     config.evaluation.annealed_examples, config.evaluation.annealed_chains = 16, 8
-    found = metrics.METRICS["annealed"](context, jax.random.key(1))
+    result = metrics.METRICS["annealed"](context, jax.random.key(1))
     for name in ("test", "simulated"):
-        part = found[name]
+        part = result[name]
         assert (
             abs(part["annealed_less_importance"])
             < 4 * part["annealed_less_importance_stderr"] + 0.02
         ), part
-    above = found["simulated"]
+    above = result["simulated"]
     assert abs(above["bidirectional_gap"]) < 4 * above["bidirectional_gap_stderr"] + 0.02
 
 
 def test_codes_of_a_codebook_and_what_it_can_do_without_a_density(tmp_path):
     vq = {"model__kind": "vq", "codes__num_codes": 8, "codes__code_dim": 2, "objective__name": "vq"}
-    found = measured(small("anomaly", "reconstruction", data__leave_out=7, **vq), tmp_path)
-    assert set(found) == {"codes", "reconstruction", "anomaly"}
-    codes = found["codes"]
+    result = measure(small("anomaly", "reconstruction", data__leave_out=7, **vq), tmp_path)
+    assert set(result) == {"codes", "reconstruction", "anomaly"}
+    codes = result["codes"]
     assert 1 <= codes["perplexity"] <= 8 * codes["codes_in_use"]
     assert codes["num_codes"] == 8
-    assert set(found["anomaly"]["scores"]) == {"reconstruction", "elbo", "elbo_less_[png]"}
+    assert set(result["anomaly"]["scores"]) == {"reconstruction", "elbo", "elbo_less_[png]"}
 
 
 @pytest.mark.slow
@@ -175,19 +173,19 @@ def test_a_hierarchy_has_a_rate_for_each_layer(tmp_path):
         "hierarchy__latents": (2, 3),
         "hierarchy__widths": (8, 8),
     }
-    found = measured(small("likelihood", "decomposition", **ladder), tmp_path)
-    parts = found["decomposition"]
+    result = measure(small("likelihood", "decomposition", **ladder), tmp_path)
+    parts = result["decomposition"]
     assert len(parts["kl_per_layer"]) == 2
     assert len(parts["kl_per_unit"]) == 5
     assert sum(parts["kl_per_layer"]) == pytest.approx(parts["rate"], rel=1e-3)
     assert "mutual_information" not in parts
-    assert "given the draws above it, of which there are 1" in parts["estimator"]
-    assert found["likelihood"]["log_likelihood"] > found["likelihood"]["elbo"]
+    assert "given the layers above it, by 1 draw for each example" in parts["estimator"]
+    assert result["likelihood"]["log_likelihood"] > result["likelihood"]["elbo"]
 
 
 def test_a_rate_without_a_closed_form_names_its_draws(tmp_path):
     config = small("decomposition", model__prior="mixture", evaluation__num_samples=4)
-    parts = measured(config, tmp_path)["decomposition"]
+    parts = measure(config, tmp_path)["decomposition"]
     assert "test set, the rate by 4 draws of z for each example" in parts["estimator"]
     assert parts["total_correlation_stderr"] > 0
     assert "aggregate_kl_per_unit" not in parts
@@ -206,7 +204,7 @@ def test_a_part_of_a_source_is_that_of_the_examples_chosen():
 def test_features_learn_from_labelled_examples_alone(tmp_path):
     m2 = {"objective__name": "m2", "model__conditioning": "label", "data__num_labels": 50}
     context = make_context(small("quality", **m2), tmp_path)
-    images, labels = _images(context.dataset.train)
+    images, labels = _labeled_images(context.dataset.train)
     assert len(images) == len(labels) == 50
     assert labels.min() >= 0
     assert (
@@ -238,24 +236,24 @@ def test_a_metric_that_fails_leaves_the_others(tmp_path, monkeypatch, caplog):
 
     context = make_context(small("likelihood", "reconstruction"), tmp_path)
     monkeypatch.setitem(metrics.METRICS, "likelihood", fails)
-    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
-    assert found["likelihood"] == {"failed": "x: has no such thing"}
+    result = {name: numbers for name, numbers, _ in metrics.measure(context)}
+    assert result["likelihood"] == {"failed": "x: has no such thing"}
     assert (
-        metrics.describe("likelihood", found["likelihood"])
+        metrics.describe("likelihood", result["likelihood"])
         == "likelihood: failed: x: has no such thing"
     )
     assert "likelihood failed: x: has no such thing" in caplog.text
-    assert found["reconstruction"]["mse"] > 0
+    assert result["reconstruction"]["mse"] > 0
 
 
 @pytest.mark.slow
 def test_a_conditional_model_is_given_y(tmp_path):
     config = small("quality", "likelihood", "gap", model__conditioning="label")
     context = make_context(config, tmp_path)
-    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
-    assert "log p(x | y)" in found["likelihood"]["estimator"]
-    assert np.isfinite(list(numbers_in(found))).all()
-    quality, name = found["quality"], "conv8-digits-threshold-seed0"
+    result = {name: numbers for name, numbers, _ in metrics.measure(context)}
+    assert "log p(x | y)" in result["likelihood"]["estimator"]
+    assert np.isfinite(list(numbers_in(result))).all()
+    quality, name = result["quality"], "conv8-digits-threshold-seed0"
     assert quality["features"] == name
     assert set(quality) >= {"train", "draws", "means"}
     assert f"draws/kernel[{name}] " in metrics.describe("quality", quality)
@@ -271,18 +269,23 @@ def test_anomalies_are_of_the_class_left_out(tmp_path):
     context = make_context(small("anomaly", data__leave_out=7), tmp_path)
     for split in ("train", "valid", "test"):
         assert 7 not in np.asarray(getattr(context.dataset, split).labels)
-    (_, _, _), (name, found, _) = metrics.measure(context)
+    (_, _, _), (name, result, _) = metrics.measure(context)
     assert name == "anomaly"
-    assert found["num_anomalous"] == 41 < found["num_normal"]  # all sevens of the test set
-    assert found["data"].endswith("without class 7")
-    assert set(found["scores"]) == {"reconstruction", "elbo", "likelihood", "likelihood_less_[png]"}
-    kept = np.load(tmp_path / "anomaly.npz")
-    for score, numbers in found["scores"].items():
-        value, stderr = auroc(kept[f"{score}/normal"], kept[f"{score}/anomalous"])
+    assert result["num_anomalous"] == 41 < result["num_normal"]  # all sevens of the test set
+    assert result["data"].endswith("without class 7")
+    assert set(result["scores"]) == {
+        "reconstruction",
+        "elbo",
+        "likelihood",
+        "likelihood_less_[png]",
+    }
+    saved = np.load(tmp_path / "anomaly.npz")
+    for score, numbers in result["scores"].items():
+        value, stderr = auroc(saved[f"{score}/normal"], saved[f"{score}/anomalous"])
         assert (numbers["auroc"], numbers["auroc_stderr"]) == (value, stderr)
-        assert np.mean(kept[f"{score}/valid"] > numbers["threshold"]) <= 0.05
+        assert np.mean(saved[f"{score}/valid"] > numbers["threshold"]) <= 0.05
         assert numbers["true_positive"] == np.mean(
-            kept[f"{score}/anomalous"] > numbers["threshold"]
+            saved[f"{score}/anomalous"] > numbers["threshold"]
         )
 
 
@@ -295,28 +298,27 @@ def test_an_autoencoder_finds_anomalies_by_reconstruction_alone(tmp_path):
         "objective__name": "reconstruction",
         "evaluation__anomaly": str(other),
     }
-    found = measured(small("anomaly", **point), tmp_path)
-    assert set(found["anomaly"]["scores"]) == {"reconstruction"}
-    assert found["anomaly"]["anomalies"] == "noise, binarization threshold"
-    assert found["collapse"]["verdict"] == "no rate"
+    result = measure(small("anomaly", **point), tmp_path)
+    assert set(result["anomaly"]["scores"]) == {"reconstruction"}
+    assert result["anomaly"]["anomalies"] == "noise, binarization threshold"
+    assert result["collapse"]["verdict"] == "no rate"
 
 
 @pytest.mark.slow
 def test_the_classifier_of_a_semi_supervised_model(tmp_path):
     m2 = {"objective__name": "m2", "model__conditioning": "label", "data__num_labels": 50}
     context = make_context(small("accuracy", "augmentation", **m2), tmp_path)
-    found = {name: numbers for name, numbers, _ in metrics.measure(context)}
+    result = {name: numbers for name, numbers, _ in metrics.measure(context)}
     test = context.dataset.test.take(jnp.arange(359), jax.random.key(0))
     logits = context.model.apply(context.params, test["x"], method="classify")
     share = float(np.mean(np.argmax(logits, -1) == np.asarray(test["y"])))
-    assert found["accuracy"]["accuracy"] == pytest.approx(share)
-    assert found["accuracy"]["accuracy_stderr"] == pytest.approx(
+    assert result["accuracy"]["accuracy"] == pytest.approx(share)
+    assert result["accuracy"]["accuracy_stderr"] == pytest.approx(
         math.sqrt(share * (1 - share) / 359)
     )
-    gain = found["augmentation"]
-    assert (
-        gain["num_real"] == gain["num_generated"] == gain["num_labelled_for_generator"] == 50
-    )  # those with a label
+    gain = result["augmentation"]
+    # Those with a label.
+    assert gain["num_real"] == gain["num_generated"] == gain["num_labelled_for_generator"] == 50
     assert "trained with the labels of 50 of " in gain["estimator"]
     assert 0 < gain["without"] < 1
     assert gain["gain"] == pytest.approx(gain["augmented"] - gain["without"])
@@ -360,9 +362,7 @@ def test_factors_of_a_grid_and_of_a_part_of_it(tmp_path, monkeypatch):
     assert all(np.isfinite(whole[score]) for score in scores)
     assert "mig_chen over column 0, column 1;" in whole["estimator"]
     assert "DCI by a random forest" in whole["estimator"]
-    with (
-        monkeypatch.context() as patch
-    ):  # factors of the sizes that sprites have, the first of which is the shape
+    with monkeypatch.context() as patch:  # factors with the sizes of sprites, first the shape
         patch.setattr(sprites, "FACTOR_SIZES", (3, 4))
         patch.setattr(sprites, "FACTOR_NAMES", ("shape", "scale"))
         named = metrics.METRICS["disentanglement"](context, jax.random.key(0))
@@ -374,7 +374,7 @@ def test_factors_of_a_grid_and_of_a_part_of_it(tmp_path, monkeypatch):
     part = metrics.METRICS["disentanglement"](context, jax.random.key(0))
     assert part["num_examples"] == 300
     assert "mig_chen" not in part
-    assert "no such full grid" in part["estimator"]
+    assert "do not form a full grid" in part["estimator"]
 
 
 def test_one_seed_agrees_with_no_other(tmp_path):
@@ -391,14 +391,14 @@ def test_seeds_of_a_sweep_are_compared(tmp_path):
     config.train.log_every = config.train.eval_every = 20
     config.sweep.seed = (0, 1, 2)
     written = loop.train_and_evaluate(config, tmp_path / "run")
-    found, runs = written["metrics"]["udr"], make_runs(config, tmp_path / "run")
+    result, runs = written["metrics"]["udr"], make_runs(config, tmp_path / "run")
     models = [
-        evaluate.make_run_evaluator(run)(vae_jax.load(run.workdir).params, "test") for run in runs
+        evaluator.make_run_evaluator(run)(vae_jax.load(run.workdir).params, "test") for run in runs
     ]
     expected = udr([terms.code for terms in models], [terms.kl.mean(0) for terms in models])
-    assert found["all"]["models"] == pytest.approx(expected.tolist())
-    assert found["all"]["mean"] == pytest.approx(expected.mean())
-    assert "udr: all/mean" in evaluate.describe(written)
+    assert result["all"]["models"] == pytest.approx(expected.tolist())
+    assert result["all"]["mean"] == pytest.approx(expected.mean())
+    assert "udr: all/mean" in results.describe(written)
 
 
 POINT = {"model__posterior": "deterministic", "objective__name": "reconstruction"}
@@ -474,16 +474,16 @@ def test_a_digit_left_out_is_found_and_evaluation_asks_anew(tmp_path):
         c.evaluation.likelihood_samples = 50 if metrics else 1_000
         return c
 
-    found = loop.train_and_evaluate(config("anomaly"), tmp_path / "run")
+    result = loop.train_and_evaluate(config("anomaly"), tmp_path / "run")
     written = json.loads((tmp_path / "run" / "results.json").read_text())
-    assert written["metrics"] == json.loads(json.dumps(found["metrics"]))
-    assert written["seconds"].keys() == found["metrics"].keys() == {"collapse", "anomaly"}
-    assert "collapse: " in evaluate.describe(found)
+    assert written["metrics"] == json.loads(json.dumps(result["metrics"]))
+    assert written["seconds"].keys() == result["metrics"].keys() == {"collapse", "anomaly"}
+    assert "collapse: " in results.describe(result)
     for name in ("reconstruction", "elbo", "likelihood"):
-        score = found["metrics"]["anomaly"]["scores"][name]
+        score = result["metrics"]["anomaly"]["scores"][name]
         assert score["auroc"] - 4 * score["auroc_stderr"] > 0.5, (name, score)
     again = evaluate.evaluate_workdir(tmp_path / "run", config("likelihood,reconstruction"))
-    assert again["test"] == found["test"]
+    assert again["test"] == result["test"]
     assert (
         again["metrics"].keys()
         == again["seconds"].keys()
@@ -497,7 +497,7 @@ def test_a_digit_left_out_is_found_and_evaluation_asks_anew(tmp_path):
     assert bare["metrics"].keys() == again["metrics"].keys()
     assert bare["evaluation_of"].keys() == {"anomaly", "likelihood", "reconstruction"}
     assert bare["evaluation_of"]["anomaly"] == written["evaluation"]
-    assert "likelihood: " in evaluate.describe(bare)
+    assert "likelihood: " in results.describe(bare)
 
 
 @pytest.mark.slow

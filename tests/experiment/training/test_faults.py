@@ -128,7 +128,7 @@ def test_a_signal_that_is_ignored_stays_ignored_and_other_threads_note_none():
 
     def enter():
         with Interruption() as interruption:
-            entered.append(interruption.asked)
+            entered.append(interruption.requested)
 
     entered = []
     thread = threading.Thread(target=enter)
@@ -137,7 +137,7 @@ def test_a_signal_that_is_ignored_stays_ignored_and_other_threads_note_none():
     assert entered == [False]
     with Interruption() as interruption, contextlib.suppress(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-        assert interruption.asked
+        assert interruption.requested
         assert signal.getsignal(signal.SIGINT) is before  # a second one isn't noted
         signal.raise_signal(signal.SIGINT)
         pytest.fail("the second SIGINT did nothing")
@@ -380,7 +380,7 @@ def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, reques
     assert (process.returncode, stdout) == (143, "")
     assert "Traceback" not in stderr
     said = re.search(
-        r"^stopped by SIGTERM: step (\d+) is saved, and the same command goes on from it$",
+        r"^stopped by SIGTERM: step (\d+) is saved; run the same command to resume$",
         stderr,
         re.MULTILINE,
     )

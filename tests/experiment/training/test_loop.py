@@ -22,7 +22,7 @@ import pytest
 import vae_jax
 from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import evaluate, run
+from vae_jax.experiment import evaluate, evaluator, results, run
 from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, read_metrics
 from vae_jax.experiment.training import loop, recorder, trainers
@@ -118,7 +118,7 @@ def test_evaluation_is_the_mean_over_every_example_whatever_the_batch(finished):
     workdir, numbers = finished
     config = small(evaluation__batch_size=359)
     again = run.make_run(config, workdir)
-    terms = evaluate.make_run_evaluator(again)(
+    terms = evaluator.make_run_evaluator(again)(
         vae_jax.load(workdir, step=numbers["step"]).params, "test"
     )
     assert terms.mse.shape == (359,)
@@ -420,7 +420,7 @@ def test_configs_run_on_their_embedded_data(name, tmp_path):
     assert np.isfinite(numbers["test"]["distortion"])
     if "ae" in name.split("_"):
         assert numbers["test"]["rate"] == np.inf
-        assert "no ELBO" in evaluate.describe(numbers)
+        assert "no ELBO" in results.describe(numbers)
         assert json.loads((tmp_path / "results.json").read_text())["test"]["elbo"] is None
     assert ("denoising_mse" in numbers["test"]) == (name == "denoising_ae")
 

@@ -13,7 +13,7 @@ import vae_jax
 from vae_jax import visualize
 from vae_jax.config import Config, Sweep, from_dict, sweep, value_of
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import evaluate, run
+from vae_jax.experiment import evaluate, results, run
 from vae_jax.experiment.storage import checkpoint
 from vae_jax.experiment.training import loop, trainers
 
@@ -169,7 +169,7 @@ def test_results_and_figure_of_a_sweep(swept, capsys):
     assert list(written["trials"]) == list(numbers["trials"]) == NAMES
     assert written["swept"] == {"seed": [3, 4], "beta": [1.0, 0.5]}
     assert (workdir / "figures" / "rate_distortion.png").stat().st_size > 5_000
-    assert evaluate.describe(numbers).count("test ELBO") == 4
+    assert results.describe(numbers).count("test ELBO") == 4
     again = evaluate.evaluate_workdir(workdir)
     for name in NAMES:
         timeless = [
@@ -261,7 +261,7 @@ def test_one_bad_trial_leaves_the_others(swept, tmp_path, caplog, no_figures):
         pytest.raises(RunStopped, match=r"1 of 2 trials failed.*\n.*learning_rate=1e\+30"),
     ):
         loop.train_and_evaluate(config, tmp_path / "run")
-    assert "the other trials go on" in caplog.text
+    assert "the other trials continue" in caplog.text
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert list(written["failed"]) == ["learning_rate=1e+30"]
     alone, trial = (

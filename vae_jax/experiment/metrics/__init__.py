@@ -1,4 +1,4 @@
-"""The evaluation of a run: every metric that the config may ask for, computed on a trained model and its data.
+"""The metrics that a config can request, computed on a trained model and its data.
 
 `measure` runs those of `config.evaluation.metrics`; `requirements` has the rules that reject one in advance.
 """

@@ -1,4 +1,4 @@
-"""What is evaluated: a trained model, its data and its terms on the test set, and how parts of the data are taken."""
+"""The context of the metrics: a trained model, its data, its terms on the test set."""
 
 import dataclasses
 import functools
@@ -13,117 +13,117 @@ from jax.sharding import Mesh
 
 from vae_jax import parallel
 from vae_jax.config import Config
-from vae_jax.data import ArraySource, Dataset, HostSource, Source, SpriteSource
+from vae_jax.data import Dataset, HostSource, Source, SpriteSource
 from vae_jax.distributions import DiagGaussian, Quantized
 from vae_jax.evaluation import Terms
-from vae_jax.evaluation.common import mean_estimate
+from vae_jax.evaluation.common import Estimate, mean_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.models.trained import TrainedModel
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
 
-Numbers = dict[
-    str, Any
-]  # what a metric returns: numbers by name, standard errors under <name>_stderr, sentences
+# The result of a metric: numbers by name, standard errors under <name>_stderr, sentences.
+Numbers = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Context:
-    """A trained model and all that its metrics are made from."""
+    """A trained model and everything that its metrics are computed from."""
 
     config: Config
     workdir: pathlib.Path
     dataset: Dataset
-    model: nn.Module  # with one sigma for all examples, see `vae_jax.evaluation.sigma`
+    model: nn.Module  # with a fixed sigma, see `vae_jax.evaluation.sigma`
     params: Params
-    terms: Terms  # of the test set
+    terms: Terms  # on the test set
     mesh: Mesh | None = None
 
     @functools.cached_property
     def trained_model(self) -> TrainedModel:
-        """The model with its methods compiled."""
+        """The model with compiled methods."""
         return TrainedModel(self.model, self.params, self.config)
 
     @property
     def is_conditional(self) -> bool:
-        """Whether the model is given y."""
+        """True if the model takes y."""
         return self.model.conditioning is not None
 
     @property
     def log_px(self) -> str:
-        """What the likelihood of an example is called."""
+        """The name of the likelihood of an example."""
         return "log p(x | y)" if self.is_conditional else "log p(x)"
 
     def run(self, function: Any, source: Source, key: Array) -> Any:
-        """(params, source, key) -> numbers of each example, on the devices of the run."""
+        """Call (params, source, key) -> numbers of each example, on the devices of the run."""
         return function(*parallel.replicate((self.params, source, key), self.mesh))
 
     def codes(self, source: Source, key: Array) -> dict[str, np.ndarray]:
-        """Centers "code" [N, D] of the posterior; where there are, "logvar" [N, D], "codes" [N, *grid] and labels "y"."""
-        return self.run(
-            _encoder(self.model, self.config.evaluation.batch_size, self.mesh), source, key
-        )
+        """Encode all examples: centers of the posterior, "code" [N, D].
+
+        Also "logvar" [N, D], "codes" [N, *grid] and labels "y" when available.
+        """
+        encoder = _encoder(self.model, self.config.evaluation.batch_size, self.mesh)
+        return self.run(encoder, source, key)
 
 
-@functools.lru_cache(maxsize=8)  # the trials of a sweep share it
+@functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
 def _encoder(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         del key
         q = model.apply(params, batch["x"], **given_y(model, batch), method="encode")
-        found = {"code": q.center} | {name: batch[name] for name in ("y",) if name in batch}
+        entries = {"code": q.center}
+        if "y" in batch:
+            entries["y"] = batch["y"]
         if isinstance(q, DiagGaussian):
-            found["logvar"] = jnp.broadcast_to(q.logvar, q.mean.shape)
+            entries["logvar"] = jnp.broadcast_to(q.logvar, q.mean.shape)
         if isinstance(q, Quantized):
-            found["codes"] = q.codes
-        return found
+            entries["codes"] = q.codes
+        return entries
 
     return over_batches(one_batch, batch_size=batch_size, mesh=mesh)
 
 
-def spread(num_examples: int, most: int) -> np.ndarray:
-    """At most so many of 0 .. num_examples - 1, evenly spread."""
-    return np.linspace(0, num_examples - 1, min(num_examples, most)).astype(np.int32)
-
-
-def choose_examples(source: Source | HostSource, most: int) -> np.ndarray:
-    """Which examples `part_of` takes: at most so many, evenly spread; of sprites, the first of their shuffle."""
+def choose_examples(source: Source | HostSource, limit: int) -> np.ndarray:
+    """Choose at most `limit` examples: evenly spread ones, or the first of shuffled sprites."""
+    size = min(source.num_examples, limit)
     if isinstance(source, SpriteSource):
-        return np.arange(min(most, source.num_examples), dtype=np.int32)
-    return spread(source.num_examples, most)
+        return np.arange(size, dtype=np.int32)
+    return np.linspace(0, source.num_examples - 1, size).astype(np.int32)
 
 
-def part_of(source: Source | HostSource, most: int) -> Source:
-    """A source of those examples that `chosen` names."""
-    index = choose_examples(source, most)
+def part_of(source: Source | HostSource, limit: int) -> Source:
+    """A source of the examples that `choose_examples` returns."""
+    index = choose_examples(source, limit)
     if isinstance(source, SpriteSource):
         return dataclasses.replace(source, num_examples=len(index))
     if isinstance(source, HostSource):
         return source.at(index)
-    return source if source.num_examples <= most else subset(source, index)
-
-
-def subset(source: ArraySource, index: np.ndarray) -> ArraySource:
-    """A source of the examples at index [n]."""
+    if source.num_examples <= limit:
+        return source
     labels = None if source.labels is None else source.labels[index]
     return dataclasses.replace(source, images=source.images[index], labels=labels)
 
 
 def whole(source: Source, key: Array) -> Batch:
-    """All examples of a small source as one batch."""
+    """All examples of a small source, as one batch."""
     return source.take(jnp.arange(source.num_examples), key)
 
 
 def condition(model: nn.Module, batch: Batch) -> Array | None:
-    """The y of a batch that the model conditions on, or None."""
+    """The y of a batch if the model is conditional, else None."""
     return given_y(model, batch).get("y")
 
 
 def with_stderr(name: str, values: np.ndarray) -> dict[str, float]:
     """The mean of values [N] and its standard error, by name."""
-    mean, stderr = mean_estimate(np.asarray(values))
-    return {name: mean, f"{name}_stderr": stderr}
+    return name_estimate(name, mean_estimate(np.asarray(values)))
+
+
+def name_estimate(name: str, estimate: Estimate) -> dict[str, float]:
+    """An estimate as {name: value, <name>_stderr: standard error}."""
+    return {name: estimate.value, f"{name}_stderr": estimate.stderr}
 
 
 def example_of(dataset: Dataset) -> Batch:
-    """The first test example, as a batch."""
+    """The first test example, as a batch of one."""
     return dataset.test.take(jnp.arange(1), jax.random.key(0))

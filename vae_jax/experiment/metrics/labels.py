@@ -1,4 +1,4 @@
-"""What codes say of labels: of factors, of classes; and the classes that a semi-supervised model assigns."""
+"""Codes against labels: disentanglement, representation, and semi-supervised accuracy."""
 
 import math
 
@@ -6,15 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import sprites
-from vae_jax.evaluation.common import Estimate, accuracy_estimate
+from vae_jax.evaluation.common import accuracy_estimate
 from vae_jax.evaluation.representation import clustering, knn_accuracy, linear_probe, ridge_probe
 from vae_jax.evaluation.scan import over_batches
-from vae_jax.experiment.metrics.context import Context, Numbers, part_of
+from vae_jax.experiment.metrics.context import Context, Numbers, name_estimate, part_of
 from vae_jax.types import Array, Batch, Params
 
 
 def disentanglement(context: Context, key: Array) -> Numbers:
-    """Every score of codes against the factors that the data were made from."""
+    """All disentanglement scores of codes against the generative factors of the data."""
     from vae_jax.evaluation.disentanglement import all_metrics  # slow to import
 
     seed = context.config.evaluation.seed
@@ -22,21 +22,24 @@ def disentanglement(context: Context, key: Array) -> Numbers:
     varies = [k for k in range(factors.shape[1]) if np.ptp(factors[:, k])]
     factors = factors[:, varies]
     names = _factor_names(context.dataset.name, factors, varies)
-    which = [
-        k for k, name in enumerate(names) if name != "shape"
-    ] or None  # as in Chen et al., 2018
+    # All factors but the shape, as in Chen et al., 2018.
+    which = [k for k, name in enumerate(names) if name != "shape"] or None
     is_grid = _is_grid(factors)
     if logvar is None:
-        chen = "mig_chen is left out, which needs Gaussian posteriors"
+        chen = "mig_chen is left out: it needs Gaussian posteriors"
     elif not is_grid:
-        chen = "mig_chen is left out, which needs every combination of factors equally often, and these are no such full grid"
+        chen = (
+            "mig_chen is left out: it needs every combination of factors equally often, and the "
+            "factors do not form a full grid"
+        )
     else:
         chen = f"mig_chen over {', '.join(names if which is None else [names[k] for k in which])}"
     scores = all_metrics(codes, factors, logvar=logvar if is_grid else None, which=which, seed=seed)
     return {
-        "estimator": f"centers of the posteriors of {len(codes)} examples, with the settings of Locatello et al., 2019, seed "
-        f"{seed}, but DCI by a random forest, where they boost trees, which gives other numbers; {chen}; without a standard "
-        "error: compare several trainings, whose scores differ by far more than those of two populations",
+        "estimator": f"centers of the posteriors of {len(codes)} examples, with the settings of "
+        f"Locatello et al., 2019, seed {seed}, except for DCI by a random forest instead of "
+        f"boosted trees, which gives other numbers; {chen}; without a standard error: compare "
+        "several training runs, whose scores differ by far more than those of two populations",
         "num_examples": len(codes),
         "factors": names,
         **{name.replace("dci_", "dci_forest_"): value for name, value in scores.items()},
@@ -44,7 +47,7 @@ def disentanglement(context: Context, key: Array) -> Numbers:
 
 
 def _factor_names(data: str, factors: np.ndarray, varies: list[int]) -> list[str]:
-    """Those of the factors that vary, [N, F]: of sprites, and of data that have the factors of sprites, by name."""
+    """Names of the factors [N, F] that vary; data with the factor sizes of sprites have theirs."""
     if data == "sprites":
         return [sprites.FACTOR_NAMES[k] for k in varies]
     if tuple(len(np.unique(column)) for column in factors.T) == sprites.FACTOR_SIZES:
@@ -53,25 +56,28 @@ def _factor_names(data: str, factors: np.ndarray, varies: list[int]) -> list[str
 
 
 def _population(context: Context, key: Array) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Codes, log-variances and factors: of all splits together where that is few enough, as a grid is; else of train."""
-    most, dataset = context.config.evaluation.population, context.dataset
+    """Codes, log-variances and factors of all splits together, which may form a grid.
+
+    Of the training split only if all splits have more examples than `evaluation.population`.
+    """
+    limit, dataset = context.config.evaluation.population, context.dataset
     sources = [dataset.train, dataset.valid, dataset.test]
-    if sum(source.num_examples for source in sources) > most:
+    if sum(source.num_examples for source in sources) > limit:
         sources = sources[:1]
-    parts = [context.codes(part_of(source, most), key) for source in sources]
-    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return found["code"], found.get("logvar"), found["y"]
+    parts = [context.codes(part_of(source, limit), key) for source in sources]
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return arrays["code"], arrays.get("logvar"), arrays["y"]
 
 
 def _is_grid(factors: np.ndarray) -> bool:
-    """Whether every combination of values occurs equally often."""
+    """True if every combination of values occurs equally often."""
     rows, counts = np.unique(factors, axis=0, return_counts=True)
     cells = math.prod(len(np.unique(column)) for column in factors.T)
     return len(rows) == cells and bool((counts == counts[0]).all())
 
 
 def representation(context: Context, key: Array) -> Numbers:
-    """Probes of the codes, fitted to training examples and measured on the test set."""
+    """Probes and clusters of the codes, fitted on training examples, measured on the test set."""
     c = context.config.evaluation
     train, test = (
         context.codes(part_of(source, c.population), key)
@@ -79,21 +85,25 @@ def representation(context: Context, key: Array) -> Numbers:
     )
     arrays = train["code"], train["y"], test["code"], test["y"]
     counts = {"num_train": len(train["code"]), "num_examples": len(test["code"])}
-    fitted = f"fitted to the codes of {counts['num_train']} training examples, measured on {counts['num_examples']} of test"
+    protocol = (
+        f"fitted to the codes of {counts['num_train']} training examples, measured on "
+        f"{counts['num_examples']} of test"
+    )
     if not _are_classes(test["y"]):
         r2 = ridge_probe(*arrays)
         return {
-            "estimator": f"R^2 of a ridge regression {fitted}, without a standard error",
+            "estimator": f"R^2 of a ridge regression {protocol}, without a standard error",
             **counts,
             "r2": r2.tolist(),
         }
     clusters = clustering(arrays[0], *arrays[2:], seed=c.seed)
     return {
-        "estimator": f"{fitted}: accuracy of logistic regression on standardized codes and of 10 nearest neighbors, with "
-        "binomial standard errors; nmi and ari of k-means with as many clusters as classes, which have none",
+        "estimator": f"{protocol}: accuracy of logistic regression on standardized codes and of "
+        "10 nearest neighbors, with binomial standard errors; nmi and ari of k-means with one "
+        "cluster per class, without a standard error",
         **counts,
-        **_named("linear_probe", linear_probe(*arrays)),
-        **_named("knn", knn_accuracy(*arrays, num_neighbors=min(10, counts["num_train"]))),
+        **name_estimate("linear_probe", linear_probe(*arrays)),
+        **name_estimate("knn", knn_accuracy(*arrays, num_neighbors=min(10, counts["num_train"]))),
         **clusters._asdict(),
     }
 
@@ -103,7 +113,7 @@ def _are_classes(y: np.ndarray) -> bool:
 
 
 def accuracy(context: Context, key: Array) -> Numbers:
-    """How often the classifier of a semi-supervised model is right on the test set."""
+    """Test accuracy of the classifier of a semi-supervised model."""
 
     def one_batch(params: Params, batch: Batch, key: Array) -> Array:
         del key
@@ -113,14 +123,10 @@ def accuracy(context: Context, key: Array) -> Numbers:
         one_batch, batch_size=context.config.evaluation.batch_size, mesh=context.mesh
     )
     predicted = context.run(run, context.dataset.test, key)
-    labelled = context.config.data.num_labels or "all"
+    num_labels = context.config.data.num_labels or "all"
     return {
-        "estimator": f"share of the test examples whose class the classifier names, trained with {labelled} labels; binomial "
-        "standard error",
+        "estimator": "share of the test examples whose class the classifier predicts, trained "
+        f"with {num_labels} labels; binomial standard error",
         "num_examples": len(predicted),
-        **_named("accuracy", accuracy_estimate(predicted, context.terms.y)),
+        **name_estimate("accuracy", accuracy_estimate(predicted, context.terms.y)),
     }
-
-
-def _named(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.value, f"{name}_stderr": estimate.stderr}

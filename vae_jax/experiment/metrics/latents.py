@@ -1,4 +1,4 @@
-"""What the latents are worth: the collapse verdict, the use of codes, and the rate taken apart."""
+"""The latents: collapse verdict, code usage, and the decomposition of the rate."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from vae_jax.types import Array
 
 
 def verdict_of(config: Config, terms: Terms) -> Verdict:
-    """What the latents of such a model are worth, from the terms of a split."""
+    """The collapse verdict on a model with this config, from its terms on a split."""
     model, objective = config.model, config.objective
     return verdict(
         terms,
@@ -29,45 +29,49 @@ def verdict_of(config: Config, terms: Terms) -> Verdict:
 def collapse(context: Context, key: Array) -> Numbers:
     """The verdict on the posterior, from the terms of the test set."""
     del key
-    found = verdict_of(context.config, context.terms)
+    result = verdict_of(context.config, context.terms)
     return {
-        "estimator": f"latents over the {len(context.terms.code)} test examples: active where the code varies by more than "
-        f"{ACTIVE} and its KL, where known, is above {NEGLIGIBLE} nats",
-        "verdict": found.name,
-        "evidence": found.text,
-        "remedy": found.remedy,
+        "estimator": f"latents over the {len(context.terms.code)} test examples: active if the "
+        f"variance of the code is above {ACTIVE} and its KL, if known, above {NEGLIGIBLE} nats",
+        "verdict": result.name,
+        "evidence": result.text,
+        "remedy": result.remedy,
     }
 
 
 def codes(context: Context, key: Array) -> Numbers:
-    """How much of a codebook the test set uses."""
-    found = context.codes(context.dataset.test, key)["codes"]
+    """Usage of the codebook by the test set."""
+    indices = context.codes(context.dataset.test, key)["codes"]
     num_codes = context.model.quantizer.num_codes
-    numbers = code_usage(found, num_codes)
+    numbers = code_usage(indices, num_codes)
     share = numbers["codes_in_use"]
-    name = (
-        "healthy" if share >= PARTLY else "partly collapsed" if share >= COLLAPSED else "collapsed"
-    )
-    remedy = (
-        ""
-        if name == "healthy"
-        else "Take fewer codes, or replace unused ones sooner (codes.revive_below)."
-    )
+    remedy = "Use fewer codes, or replace unused ones sooner (codes.revive_below)."
+    if share >= PARTLY:
+        name, remedy = "healthy", ""
+    elif share >= COLLAPSED:
+        name = "partly collapsed"
+    else:
+        name = "collapsed"
     return {
-        "estimator": f"frequencies of the {found.size} codes of {len(found)} test examples, without a standard error; the "
-        "perplexity of few codes is too low",
+        "estimator": f"frequencies of the {indices.size} codes of {len(indices)} test examples, "
+        "without a standard error; the perplexity is biased downwards if there are few codes",
         **numbers,
         "num_codes": num_codes,
-        "num_examples": len(found),
+        "num_examples": len(indices),
         "verdict": name,
-        "evidence": f"{share:.0%} of {num_codes} codes are in use, at a perplexity of {numbers['perplexity']:.1f}.",
+        "evidence": f"{share:.0%} of {num_codes} codes are in use, at a perplexity of "
+        f"{numbers['perplexity']:.1f}.",
         "remedy": remedy,
     }
 
 
 def decomposition(context: Context, key: Array) -> Numbers:
-    """KL of each latent and layer, active units; for a Gaussian posterior of one layer, mutual information and its kin."""
-    terms, draws = context.terms, context.config.evaluation.decomposition_samples
+    """Rate, KL of each latent and layer, active units.
+
+    For a Gaussian posterior of one layer, also mutual information, aggregate KL and total
+    correlation.
+    """
+    terms, num_draws = context.terms, context.config.evaluation.decomposition_samples
     numbers: Numbers = {"num_examples": len(terms.rate), **with_stderr("rate", terms.rate)}
     numbers["active_units"] = int(np.sum(np.var(terms.code, axis=0, dtype=np.float64) > ACTIVE))
     numbers["num_units"] = terms.code.shape[1]
@@ -77,25 +81,25 @@ def decomposition(context: Context, key: Array) -> Numbers:
         parts = np.split(terms.kl, np.cumsum(layers)[:-1], axis=1)
         numbers |= _each("kl_per_layer", np.stack([part.sum(1) for part in parts], axis=1))
     estimator = (
-        f"means over the test set, {_how(context)}, standard errors over examples; a unit is active where the variance of its "
-        f"posterior mean is above {ACTIVE}"
+        f"means over the test set, {_rate_estimator(context)}, standard errors over examples; a "
+        f"unit is active if the variance of its posterior mean is above {ACTIVE}"
     )
-    found = _aggregate(context, key, draws)
-    if found:
-        numbers |= found
+    aggregate = _aggregate(context, key, num_draws)
+    if aggregate:
+        numbers |= aggregate
         estimator += (
-            f"; mutual_information, aggregate_kl and total_correlation by {draws} draws of the exact mixture of the "
-            f"{len(terms.rate)} posteriors, standard errors over draws; mutual_information is at most log {len(terms.rate)}"
+            f"; mutual_information, aggregate_kl and total_correlation by {num_draws} draws of "
+            f"the exact mixture of the {len(terms.rate)} posteriors, standard errors over draws; "
+            f"mutual_information is at most log {len(terms.rate)}"
         )
     return {"estimator": estimator, **numbers}
 
 
-def _how(context: Context) -> str:
-    """How the rate was made."""
+def _rate_estimator(context: Context) -> str:
     num = context.config.evaluation.num_samples
     draws = "1 draw" if num == 1 else f"{num} draws"
     if not hasattr(context.model, "encoder"):
-        return f"each layer in closed form given the draws above it, of which there are {num} for each example"
+        return f"each layer in closed form given the layers above it, by {draws} for each example"
     inferred = _inferred(context)
     if has_closed_form_kl(inferred.posterior, inferred.prior):
         return "in closed form"
@@ -103,34 +107,33 @@ def _how(context: Context) -> str:
 
 
 def _inferred(context: Context) -> Any:
-    """Posterior and prior of the first test example, of a model of one layer."""
+    """Posterior and prior of the first test example, for a model of one layer."""
     example = example_of(context.dataset)
     condition = {"y": example["y"]} if context.is_conditional else {}
     return context.model.apply(context.params, example["x"], **condition, method="infer")
 
 
-def _aggregate(context: Context, key: Array, draws: int) -> Numbers:
-    """Nothing where q(z) is no mixture of Gaussians over [N, D] beside one prior."""
+def _aggregate(context: Context, key: Array, num_draws: int) -> Numbers:
+    """Numbers of q(z); none unless it is a mixture of Gaussians over [N, D] with one prior."""
     if not hasattr(context.model, "encoder"):
-        return {}  # a hierarchy: lower layers depend on the draws above
+        return {}  # a hierarchy: lower layers depend on draws of the upper ones
     inferred = _inferred(context)
     if not isinstance(inferred.posterior, DiagGaussian) or inferred.prior.batch_shape != ():
         return {}
-    found = context.codes(context.dataset.test, key)
-    taken = decompose(
-        DiagGaussian(found["code"], found["logvar"]), inferred.prior, key, num_samples=draws
-    )
-    numbers = taken.summary()
+    codes = context.codes(context.dataset.test, key)
+    posterior = DiagGaussian(codes["code"], codes["logvar"])
+    parts = decompose(posterior, inferred.prior, key, num_samples=num_draws)
+    numbers = parts.summary()
     for suffix in ("", "_stderr"):
         numbers[f"rate_of_draws{suffix}"] = numbers.pop(f"rate{suffix}")
     numbers["num_draws"] = numbers.pop("num_samples")
-    if taken.dimension_kl is not None:
-        numbers["aggregate_kl_per_unit"] = taken.dimension_kl.tolist()
+    if parts.dimension_kl is not None:
+        numbers["aggregate_kl_per_unit"] = parts.dimension_kl.tolist()
     return numbers
 
 
 def _each(name: str, values: np.ndarray) -> Numbers:
-    """Means of columns [N, D] and their standard errors, as lists."""
+    """Means of the columns of [N, D] and their standard errors, as lists."""
     values = values.astype(np.float64)
     stderr = (
         values.std(0, ddof=1) / np.sqrt(len(values))

@@ -1,4 +1,4 @@
-"""Every metric by its name in the config, and how a run is measured by those that it asks for."""
+"""The table of metrics by their names in the config, and their measurement."""
 
 import logging
 import time
@@ -39,8 +39,8 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
 }
 
 
-def asked_for(context: Context) -> list[str]:
-    """The metrics of a run: the verdict, which all have, and those of the config, in the order of the table."""
+def _requested(context: Context) -> list[str]:
+    """The verdict, which every run has, and the metrics of the config, in order of the table."""
     always = "codes" if context.config.model.kind == "vq" else "collapse"
     return [
         name for name in METRICS if name == always or name in context.config.evaluation.metric_names
@@ -50,37 +50,38 @@ def asked_for(context: Context) -> list[str]:
 def measure(
     context: Context, names: Collection[str] | None = None
 ) -> Iterator[tuple[str, Numbers, float]]:
-    """(name, numbers, seconds) of one metric after the other; each has a key of its own, whatever the others are.
+    """Yield (name, numbers, seconds) of each metric.
 
-    One that cannot be made of this model and these data has {"failed": why} for its numbers, and the others go on.
+    The key of a metric depends on its name and the evaluation seed only. A metric that raises a
+    ValueError yields {"failed": reason} as its numbers, and the remaining ones continue.
 
     Args:
-      context: what is measured.
-      names: of the metrics; by default those that the config asks for.
+      context: the model, its data and terms.
+      names: of the metrics; by default those that the config requests.
     """
-    for name in asked_for(context) if names is None else names:
+    for name in _requested(context) if names is None else names:
         start = time.perf_counter()
         key = jax.random.fold_in(
             jax.random.key(context.config.evaluation.seed), zlib.crc32(name.encode()) >> 1
         )
         try:
             numbers = METRICS[name](context, key)
-        except ValueError as error:  # an InputError, or one of a library
+        except ValueError as error:  # an InputError, or the error of a library
             logger.warning("%s failed: %s", name, error, exc_info=not isinstance(error, InputError))
             yield name, {"failed": str(error)}, time.perf_counter() - start
         else:
-            about = {"estimator": numbers["estimator"], "data": _data(context)}
-            yield name, about | numbers, time.perf_counter() - start
+            header = {"estimator": numbers["estimator"], "data": _describe_data(context)}
+            yield name, header | numbers, time.perf_counter() - start
 
 
-def _data(context: Context) -> str:
+def _describe_data(context: Context) -> str:
     name, preparation = context.dataset.name, context.dataset.preparation
     left_out = f", without class {preparation['left_out']}" if "left_out" in preparation else ""
     return f"{name}, binarization {preparation['binarization']}{left_out}"
 
 
 def describe(name: str, numbers: Numbers) -> str:
-    """A metric in one line: its verdict, or its chief numbers, with their standard errors where they have one."""
+    """Describe a metric in one line: its verdict, or its main numbers with standard errors."""
     if "failed" in numbers:
         return f"{name}: failed: {numbers['failed']}"
     if "verdict" in numbers:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import logging
 import math
 import os
@@ -25,27 +26,25 @@ logger = logging.getLogger(__name__)
 
 
 class DamagedError(InputError):
-    """A checkpoint that can't be read."""
+    """An unreadable checkpoint."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What stands beside a state: enough to rebuild its model, and how good it was."""
+    """Metadata of a state: enough to rebuild its model, and a score."""
 
     config: Config
     event_shape: tuple[int, ...]
-    score: (
-        float | None
-    )  # goes up with quality; None where a signal, and not the config, asked for a checkpoint
+    score: float | None  # higher is better; None if a signal asked for the checkpoint
 
 
 class Checkpoints:
-    """The checkpoints of one run, in `<workdir>/checkpoints/<step>`: the newest few, and the one of the best score."""
+    """The newest checkpoints of a run and its best one, in `<workdir>/checkpoints/<step>`."""
 
     def __init__(
         self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True
     ) -> None:
-        """Opens the directory; InputError when it can't be written, or is only to be read and isn't there."""
+        """Open the directory; raises InputError if it is unusable or, for reading, missing."""
         self.directory = pathlib.Path(workdir).absolute() / "checkpoints"
         if not for_writing and not self.directory.is_dir():
             raise InputError(f"workdir = {os.fspath(workdir)!r}: no checkpoints there")
@@ -54,21 +53,19 @@ class Checkpoints:
         self._keep = keep
         options = ocp.CheckpointManagerOptions(
             enable_async_checkpointing=False,
-            cleanup_tmp_directories=for_writing,  # else a run may be writing one of them
+            cleanup_tmp_directories=for_writing,  # a reader would disturb a run that writes one
             create=for_writing,
         )
         try:
             self._manager = ocp.CheckpointManager(self.directory, options=options)
-        except (
-            TypeError,
-            ValueError,
-        ) as error:  # what Orbax notes of a step, when it is not what Orbax writes
+        except (TypeError, ValueError) as error:  # from Orbax's own record of a step
             raise InputError(
-                f"{self.directory}: damaged, the record of a step can't be read ({error}); move that step away"
+                f"{self.directory}: damaged, the record of a step cannot be read ({error}); "
+                "move that step away"
             ) from error
 
     def save(self, state: TrainState, description: Description) -> None:
-        """Writes the state at its step, whole or not at all."""
+        """Write the state at its step, whole or not at all."""
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(state),
             description=ocp.args.JsonSave(dataclasses.asdict(description)),
@@ -77,19 +74,20 @@ class Checkpoints:
             raise OSError(f"Orbax did not write step {int(state.step)}")
 
     def prune(self) -> None:
-        """Drops what is neither among the newest nor the best; what has no score, as soon as there is anything newer."""
+        """Delete all but the newest, the best, and the last one, with or without a score."""
         scores = self._scores()
-        regular = [step for step in self.steps() if scores.get(step, 0.0) is not None]
-        kept = {*regular[-self._keep :], _best(scores), self.steps()[-1]}
-        for step in set(self.steps()) - kept:
+        steps = self.steps()
+        regular = [step for step in steps if scores.get(step, 0.0) is not None]
+        keep = {*regular[-self._keep :], _best(scores), steps[-1]}
+        for step in set(steps) - keep:
             self._manager.delete(step)
 
     def steps(self) -> list[int]:
-        """Steps of the checkpoints there are, oldest first."""
+        """Return the steps of all checkpoints, oldest first."""
         return sorted(self._manager.all_steps())
 
     def best_step(self) -> int | None:
-        """The step of the best score among the descriptions that can be read, the later one of two; None without any."""
+        """Return the readable step of the best score, the later of two; None without any."""
         return _best(self._scores())
 
     def _scores(self) -> dict[int, float | None]:
@@ -102,38 +100,33 @@ class Checkpoints:
         return scores
 
     def describe(self, step: int) -> Description:
-        """The description of a checkpoint; DamagedError when it can't be read."""
+        """Return the description of a checkpoint; raises DamagedError if it is unreadable."""
         values = self._restore(step, "description", ocp.args.JsonRestore())
         try:
-            score = None if values["score"] is None else float(values["score"])
-            shape = tuple(values["event_shape"])
-            if not 0 < len(shape) <= 3 or any(
-                type(size) is not int or not 0 < size < 2**31 for size in shape
-            ):
-                raise ValueError(f"event_shape = {shape}")
-            return Description(config_lib.from_dict(values["config"]), shape, score)
+            return _parse_description(values)
         except (KeyError, TypeError, ValueError) as error:
-            reason = textwrap.shorten(
-                f"lacks {error}" if isinstance(error, KeyError) else f"holds {error}", 200
-            )
+            reason = f"lacks {error}" if isinstance(error, KeyError) else f"holds {error}"
             raise DamagedError(
-                f"checkpoint {step} in {self.directory} is damaged: its description {reason}"
+                f"checkpoint {step} in {self.directory} is damaged: "
+                f"its description {textwrap.shorten(reason, 200)}"
             ) from error
 
     def restore(self, step: int, like: TrainState) -> TrainState:
-        """The state at that step, like `like` in shapes, types and placement; to one device where that is abstract.
+        """Return the state at a step, with the shapes, types and placement of `like`.
+
+        An abstract `like` is placed on one device.
 
         Raises:
-          DamagedError: it can't be read.
+          DamagedError: the checkpoint is unreadable.
         """
         device = SingleDeviceSharding(jax.local_devices()[0])
-        abstract = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(
-                x.shape, x.dtype, sharding=getattr(x, "sharding", None) or device
-            ),
-            like,
-        )
-        return self._restore(step, "state", ocp.args.StandardRestore(abstract))
+
+        def abstract(x: Any) -> jax.ShapeDtypeStruct:
+            sharding = getattr(x, "sharding", None) or device
+            return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+        args = ocp.args.StandardRestore(jax.tree.map(abstract, like))
+        return self._restore(step, "state", args)
 
     def _restore(self, step: int, item: str, args: Any) -> Any:
         try:
@@ -144,9 +137,11 @@ class Checkpoints:
                 f"checkpoint {step} in {self.directory} is damaged: {reason}"
             ) from error
 
-    def forget_after(self, step: int, damaged: Collection[int]) -> None:
-        """Takes away what is newer than a step, so that the run can write it again: the damaged ones as `damaged-<step>`."""
-        for newer in (s for s in self.steps() if s > step):
+    def discard_after(self, step: int, damaged: Collection[int]) -> None:
+        """Delete checkpoints newer than `step`; rename damaged ones to `damaged-<step>`."""
+        for newer in self.steps():
+            if newer <= step:
+                continue
             if newer in damaged:
                 processes.on_first(functools.partial(self._set_aside, newer))
                 self._manager.reload()
@@ -154,11 +149,11 @@ class Checkpoints:
                 self._manager.delete(newer)
 
     def _set_aside(self, step: int) -> None:
-        names = (
-            self.directory / f"damaged-{step}{suffix}"
-            for suffix in ("", *(f".{n}" for n in range(1, 1000)))
-        )
-        (self.directory / str(step)).rename(next(name for name in names if not name.exists()))
+        target = self.directory / f"damaged-{step}"
+        numbers = itertools.count(1)
+        while target.exists():
+            target = self.directory / f"damaged-{step}.{next(numbers)}"
+        (self.directory / str(step)).rename(target)
 
     def __enter__(self) -> Self:
         return self
@@ -168,66 +163,87 @@ class Checkpoints:
 
 
 def _make_writable(directory: pathlib.Path) -> None:
-    """Makes the directory, and finds out before a step is taken what else the first checkpoint would fail of."""
+    """Make the directory and write to it, rather than fail at the first checkpoint."""
     try:
         directory.mkdir(exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
-        where = f"workdir = {os.fspath(directory.parent)!r}"
         raise InputError(
-            f"{where}: {directory} cannot be written ({error.strerror or error})"
+            f"workdir = {os.fspath(directory.parent)!r}: {directory} cannot be written "
+            f"({error.strerror or error})"
         ) from error
 
 
+def _parse_description(values: Mapping[str, Any]) -> Description:
+    score = None if values["score"] is None else float(values["score"])
+    shape = tuple(values["event_shape"])
+    sizes_are_valid = all(type(size) is int and 0 < size < 2**31 for size in shape)
+    if not 0 < len(shape) <= 3 or not sizes_are_valid:
+        raise ValueError(f"event_shape = {shape}")
+    return Description(config_lib.from_dict(values["config"]), shape, score)
+
+
 def _best(scores: Mapping[int, float | None]) -> int | None:
-    return max(
-        scores,
-        key=lambda step: (-math.inf if scores[step] is None else scores[step], step),
-        default=None,
-    )
+    def rank(step: int) -> tuple[float, int]:
+        score = scores[step]
+        return (-math.inf if score is None else score, step)
+
+    return max(scores, key=rank, default=None)
 
 
 def restore_latest(
-    kept: Sequence[Checkpoints], like: Sequence[TrainState], configs: Sequence[Config]
+    checkpoints: Sequence[Checkpoints], like: Sequence[TrainState], configs: Sequence[Config]
 ) -> list[TrainState] | None:
-    """The newest step that each of some runs, the trials of a sweep, has whole; None when they have no step in common.
+    """Return the states of the newest step that all runs have whole; None without a common one.
 
-    With a warning for each checkpoint that can't be read. What is newer is taken away: trials are saved one after the other,
-    so a kill may leave some of them one checkpoint ahead.
+    Warns about each unreadable checkpoint. Discards newer ones: the trials of a sweep are saved
+    one after another, so a kill may leave some of them one checkpoint ahead.
 
     Raises:
-      InputError: a checkpoint is of a run of another config, some are damaged and no step can be read, or trials have several
-        checkpoints but none in common.
+      InputError: a checkpoint belongs to another config, some are damaged and none is readable, or
+        trials have several checkpoints but none in common.
     """
     damaged: set[int] = set()
-    for step in sorted(set.intersection(*(set(one.steps()) for one in kept)), reverse=True):
+    common = set.intersection(*(set(run.steps()) for run in checkpoints))
+    states, last = None, -1
+    for step in sorted(common, reverse=True):
         try:
-            states = [_restore_own(*args, step) for args in zip(kept, like, configs, strict=True)]
+            states = [
+                _restore_run(*run, step) for run in zip(checkpoints, like, configs, strict=True)
+            ]
         except DamagedError as error:
             logger.warning("%s; trying the one before", error)
             damaged.add(step)
             continue
+        last = step
         break
-    else:
-        directory, most = kept[0].directory, max(len(one.steps()) for one in kept)
-        if damaged:
-            raise InputError(
-                f"{directory}: none of the checkpoints {sorted(damaged)} can be read; take another workdir"
-            )
-        if most > 1:  # more than a kill in the first save leaves
-            raise InputError(
-                f"{directory.parent.parent}: the trials there have no checkpoint of the same step; take another workdir, or put "
-                "back what is missing"
-            )
-        states, step = None, -1
-    for one in kept:
-        one.forget_after(step, damaged)
+    if states is None:
+        _check_restart(checkpoints, damaged)
+    for run in checkpoints:
+        run.discard_after(last, damaged)
     return states
 
 
-def _restore_own(
+def _restore_run(
     checkpoints: Checkpoints, like: TrainState, config: Config, step: int
 ) -> TrainState:
     config_lib.check_same(config, checkpoints.describe(step).config, str(checkpoints.directory))
     return checkpoints.restore(step, like)
+
+
+def _check_restart(checkpoints: Sequence[Checkpoints], damaged: Collection[int]) -> None:
+    """Raises InputError if a start from step 0 would discard checkpoints worth keeping."""
+    directory = checkpoints[0].directory
+    if damaged:
+        raise InputError(
+            f"{directory}: none of the checkpoints {sorted(damaged)} can be read; "
+            "use another workdir"
+        )
+    if (
+        max(len(run.steps()) for run in checkpoints) > 1
+    ):  # more than a kill in the first save leaves
+        raise InputError(
+            f"{directory.parent.parent}: the trials there have no checkpoint of the same step; "
+            "use another workdir, or put back what is missing"
+        )

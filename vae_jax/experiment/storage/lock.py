@@ -1,95 +1,69 @@
-"""One run at a time in a workdir: a lock that the system takes back when its process ends, however it ends."""
+"""One run at a time in a workdir.
+
+The system releases the lock when its process ends, however it ends.
+"""
 
 import contextlib
 import datetime
+import errno
 import json
 import logging
 import os
 import pathlib
 import socket
 from collections.abc import Iterator
-from typing import IO
+
+import filelock
 
 from vae_jax.errors import InputError
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 logger = logging.getLogger(__name__)
 
-NAME = "lock"  # says who holds it; one that a killed process left behind is taken over
+NAME = "lock"  # names its holder; a file that a killed process left behind is taken over
+WAIT = 0.1  # seconds: the holder may be just about to leave
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 @contextlib.contextmanager
 def lock_directory(directory: pathlib.Path) -> Iterator[None]:
-    """Keeps other processes from entering for the same directory; a warning where the file system has no locks.
+    """Keep other runs out of a directory; only a warning if its file system has no locks.
 
     Raises:
-      InputError: another process, or another part of this one, is in.
+      InputError: another process, or another run in this process, holds the lock.
     """
-    file = _acquire(directory / NAME)
+    path = directory / NAME
+    lock = filelock.FileLock(path, timeout=WAIT, fallback_to_soft=False)
     try:
-        _sign(file)
+        lock.acquire()
+    except filelock.Timeout:
+        raise InputError(
+            f"workdir = {os.fspath(directory)!r}: in use by {_describe_holder(path)}; "
+            "wait for it to finish or use another workdir"
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        logger.warning(
+            "%s cannot be locked (%s): nothing keeps a second run out", directory, error.strerror
+        )
+    try:
+        _sign(path)
         yield
     finally:
         with contextlib.suppress(OSError):
-            (directory / NAME).unlink(
-                missing_ok=True
-            )  # while it is held: whoever waits for this file finds it gone
-        file.close()
+            path.unlink()  # while locked: a process that waits for this file finds it gone
+        lock.release()
 
 
-def _acquire(path: pathlib.Path) -> IO[str]:
-    while True:
-        file = open(path, "a+")  # noqa: SIM115  # for writing: without that, NFS gives no exclusive lock
-        try:
-            _flock(file, path)
-        except BlockingIOError:
-            holder = _holder(file)
-            file.close()
-            raise InputError(
-                f"workdir = {os.fspath(path.parent)!r}: in use by {holder}; wait for its end, or take another"
-            ) from None
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file
-        file.close()  # its holder took it away between our opening it and locking it
-
-
-def _flock(file: IO[str], path: pathlib.Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError as error:  # as on some network file systems
-        logger.warning(
-            "%s cannot be locked (%s): nothing keeps a second run out",
-            path.parent,
-            error.strerror or error,
-        )
-
-
-def _sign(file: IO[str]) -> None:
+def _sign(path: pathlib.Path) -> None:
     since = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    file.truncate(0)
-    json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": since}, file)
-    file.flush()
+    path.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
 
 
-def _holder(file: IO[str]) -> str:
-    """Who signed it, in words."""
-    file.seek(0)
+def _describe_holder(path: pathlib.Path) -> str:
+    """Return a human-readable description of the lock holder."""
     try:
-        values = json.load(file)
+        values = json.loads(path.read_text())
         return f"process {values['pid']} on {values['host']} since {values['since']}"
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # between its locking and its signing, or on a full disk
+    except (OSError, ValueError, KeyError, TypeError):  # not signed yet, or on a full disk
         return "another process"

@@ -1,4 +1,4 @@
-"""The directory that a run, or a sweep, is kept in."""
+"""The directory of a run or a sweep."""
 
 import contextlib
 import dataclasses
@@ -13,49 +13,52 @@ from vae_jax.errors import InputError, check_choice
 from vae_jax.experiment.storage.lock import lock_directory
 from vae_jax.files import write_json
 
-LEFT_BEHIND = ("checkpoints", "figures", "trials", "metrics.jsonl", "results.json", "tensorboard")
+RUN_FILES = ("checkpoints", "figures", "trials", "metrics.jsonl", "results.json", "tensorboard")
 
 
 @contextlib.contextmanager
 def claim_workdir(workdir: pathlib.Path, config: Config) -> Iterator[None]:
-    """Makes the workdir, keeps other processes out while the context lasts, and writes `config.json`.
+    """Make the workdir, write `config.json`, and keep other runs out while the context lasts.
 
     Raises:
-      InputError: it can't be written, holds a run of another config, or files of a run without its config, or a process
-        is at work there.
+      InputError: the workdir cannot be written, is in use, or holds a run of another config or
+        files of a run without its config.
     """
     with contextlib.ExitStack() as stack:
         _check_usable(workdir, config)
         try:
             workdir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock_directory(workdir))
-            _check_usable(
-                workdir, config
-            )  # again: a process that has just ended may have been the first here
-            for left in (*workdir.glob(".config.json.*"), *workdir.glob(".metrics.jsonl.*")):
-                left.unlink(missing_ok=True)  # of a process that was killed while it wrote
+            _check_usable(workdir, config)  # again: another run may have been here in between
+            for temporary in (*workdir.glob(".config.json.*"), *workdir.glob(".metrics.jsonl.*")):
+                temporary.unlink(missing_ok=True)  # of a killed process
             write_json(workdir / "config.json", dataclasses.asdict(config))
         except OSError as error:
-            where = f"workdir = {os.fspath(workdir)!r}"
-            raise InputError(f"{where}: cannot be written ({error.strerror or error})") from error
+            raise InputError(
+                f"{_name(workdir)}: cannot be written ({error.strerror or error})"
+            ) from error
         yield
 
 
 def _check_usable(workdir: pathlib.Path, config: Config) -> None:
-    where = f"workdir = {os.fspath(workdir)!r}"
     if (workdir / "config.json").exists():
-        config_lib.check_same(
-            config, read_config(workdir), where, ["sweep.chunk"]
-        )  # a matter of memory, not of numbers
-    found = sorted(name for name in LEFT_BEHIND if (workdir / name).exists())
-    if found and not (workdir / "config.json").exists():
+        # The chunk is a matter of memory, not of numbers.
+        config_lib.check_same(config, read_config(workdir), _name(workdir), ["sweep.chunk"])
+        return
+    names = sorted(name for name in RUN_FILES if (workdir / name).exists())
+    if names:
         raise InputError(
-            f"{where}: holds {', '.join(found)} but no config.json, so not a run to go on with; take another"
+            f"{_name(workdir)}: holds {', '.join(names)} but no config.json, "
+            "so there is no run to resume; use another workdir"
         )
 
 
+def _name(workdir: str | os.PathLike) -> str:
+    return f"workdir = {os.fspath(workdir)!r}"
+
+
 def read_config(workdir: pathlib.Path) -> Config:
-    """The config that a run saved; InputError where there is none."""
+    """Return the saved config of a run; raises InputError if it cannot be read."""
     path = workdir / "config.json"
     try:
         if path.exists() and not path.is_file():
@@ -63,30 +66,33 @@ def read_config(workdir: pathlib.Path) -> Config:
         return config_lib.from_dict(json.loads(path.read_text()))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"workdir = {os.fspath(workdir)!r}: no run there, {path} cannot be read ({error})"
+            f"{_name(workdir)}: no run there, {path} cannot be read ({error})"
         ) from error
 
 
 def trial_workdir(workdir: str | os.PathLike, name: str) -> pathlib.Path:
-    """Where a trial keeps what a run alone keeps in its workdir."""
+    """Return the workdir of a trial of a sweep."""
     return pathlib.Path(workdir) / "trials" / name
 
 
 def run_workdir(workdir: str | os.PathLike, trial: int | str | None) -> pathlib.Path:
-    """The workdir of the run itself: of a sweep, that of a trial by name or number; InputError where there is none such."""
-    where = f"workdir = {os.fspath(workdir)!r}"
-    workdir = pathlib.Path(workdir)
-    if not (workdir / "trials").is_dir():
+    """Return the workdir of a run, or of the trial with that name or number in a sweep.
+
+    Raises:
+      InputError: there is no such trial, or the workdir holds a sweep and `trial` is None.
+    """
+    if not (pathlib.Path(workdir) / "trials").is_dir():
         if trial is not None:
-            raise InputError(f"trial = {trial!r}: {where} holds no sweep; leave it out")
-        return workdir
-    names = list(sweep.trial_configs(read_config(workdir)))
+            raise InputError(f"trial = {trial!r}: {_name(workdir)} holds no sweep; leave it out")
+        return pathlib.Path(workdir)
+    names = list(sweep.trial_configs(read_config(pathlib.Path(workdir))))
     if trial is None:
         raise InputError(
-            f"trial = None: {where} holds a sweep; give one of {', '.join(names)}, or its number"
+            f"trial = None: {_name(workdir)} holds a sweep; "
+            f"give one of {', '.join(names)}, or its number"
         )
-    if isinstance(trial, int) and not 0 <= trial < len(names):
+    if not isinstance(trial, int):
+        return trial_workdir(workdir, check_choice("trial", trial, names))
+    if not 0 <= trial < len(names):
         raise InputError(f"trial = {trial}: must be from 0 to {len(names) - 1}")
-    return trial_workdir(
-        workdir, names[trial] if isinstance(trial, int) else check_choice("trial", trial, names)
-    )
+    return trial_workdir(workdir, names[trial])

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C while a run trains: noted, so that it ends where nothing is lost."""
+"""SIGTERM and Ctrl-C during training: the run stops at the next safe point."""
 
 import logging
 import signal
@@ -10,51 +10,48 @@ logger = logging.getLogger(__name__)
 
 
 class Interruption:
-    """A context in which the first SIGTERM or SIGINT is noted; a second one does what it would have done without.
+    """A context that records the first SIGTERM or SIGINT; a second one has its usual effect.
 
-    Python allows handlers in the main thread only; in another one, nothing is noted.
+    Python allows signal handlers in the main thread only; elsewhere this records nothing.
     """
 
     def __init__(self) -> None:
         self._received: signal.Signals | None = None
-        self._before: dict[int, Any] = {}
+        self._handlers: dict[int, Any] = {}  # those to restore
 
     @property
-    def asked(self) -> bool:
-        """Whether a signal has come."""
+    def requested(self) -> bool:
+        """True once a signal has arrived."""
         return self._received is not None
 
     def leave(self, step: int) -> NoReturn:
-        """Ends the program as the signal would have: status 143 after SIGTERM, KeyboardInterrupt after Ctrl-C."""
+        """End the program like the signal: status 143 for SIGTERM, KeyboardInterrupt for SIGINT."""
         received = self._received or signal.SIGTERM  # that of another process of the same run
         logger.warning(
-            "stopped by %s: step %d is saved, and the same command goes on from it",
-            received.name,
-            step,
+            "stopped by %s: step %d is saved; run the same command to resume", received.name, step
         )
         if received is signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + received)
 
     def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                if (
-                    signal.getsignal(number) is not signal.SIG_IGN
-                ):  # as a shell leaves SIGINT for what it runs with `&`
-                    self._before[number] = signal.signal(number, self._note)
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # A shell ignores SIGINT for a command that it runs with `&`.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, self._record)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._restore()
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _record(self, number: int, frame: FrameType | None) -> None:
         self._received = signal.Signals(number)
         self._restore()
 
     def _restore(self) -> None:
-        while self._before:
-            number, handler = self._before.popitem()
-            signal.signal(
-                number, signal.SIG_DFL if handler is None else handler
-            )  # None: it was not set from Python
+        while self._handlers:
+            number, handler = self._handlers.popitem()
+            # None: the handler was not set from Python.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,70 +1,80 @@
-"""What one run, or one trial of a sweep, keeps of its way: metrics, validation, checkpoints, and why it stopped."""
+"""Logging, validation and checkpoints of one run, and why it stopped."""
 
 import logging
 import textwrap
-from collections.abc import Callable
 
+import jax
 import numpy as np
 
 from vae_jax.errors import RunStopped
-from vae_jax.evaluation import Terms
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import make_run_evaluator, summarize_split
+from vae_jax.experiment.evaluator import evaluation_params, make_run_evaluator, summarize_split
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
+from vae_jax.files import is_disk_full
 from vae_jax.train import TrainState
-from vae_jax.types import Metrics, Params
+from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
 
 
 class Recorder:
-    """The files of a run, from `start_step` on; a context that closes them."""
+    """Writes the metrics and checkpoints of a run, or of one trial of a sweep.
+
+    Attributes:
+      stopped: the reason once too many steps in a row were not finite, else None.
+    """
 
     def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int) -> None:
-        self.run, self.checkpoints = run, checkpoints
-        self.stopped: str | None = None  # why, once too many steps in a row were not finite
-        self._writer = (
-            MetricsWriter(run.workdir, start_step=start_step)
-            if processes.is_first()
-            else SilentWriter()
-        )
-        self._evaluate: Callable[[Params, str], Terms] = make_run_evaluator(run)
+        self.run = run
+        self.checkpoints = checkpoints
+        self.stopped: str | None = None
+        self._writer: MetricsWriter | SilentWriter = SilentWriter()
+        if processes.is_first():
+            self._writer = MetricsWriter(run.workdir, start_step=start_step)
+        self._evaluate = make_run_evaluator(run)
 
     def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
-        """Writes the means of a call's metrics over its good steps, and returns them."""
+        """Write the means of a call's metrics over its finite steps, and return them."""
         values = {name: np.asarray(value) for name, value in metrics.items()}
         skipped_in_a_row = values.pop("skipped_in_a_row")
         good = skipped_in_a_row == 0
         numbers = {name: _mean(value[good]) for name, value in values.items()}
         numbers["skipped"] = int(values["skipped"][-1])
-        limit, notes = self.run.config.train.max_skipped_in_a_row, {}
-        over = skipped_in_a_row >= limit
-        if over.any() and self.stopped is None:
+        limit = self.run.config.train.max_skipped_in_a_row
+        too_many = skipped_in_a_row >= limit
+        notes = {}
+        if too_many.any() and self.stopped is None:
             self.stopped = notes["stopped"] = (
-                f"step {start + int(np.argmax(over)) + 1}: {limit} steps in a row had a loss or gradient that was not finite "
-                f"(config.train.max_skipped_in_a_row = {limit}, config in {self.run.workdir / 'config.json'})"
+                f"step {start + int(np.argmax(too_many)) + 1}: {limit} steps in a row had a loss "
+                f"or gradient that was not finite (config.train.max_skipped_in_a_row = {limit}, "
+                f"config in {self.run.workdir / 'config.json'})"
             )
         self._writer.write(stop, "train", numbers, **notes)
         return numbers
 
     def save(self, state: TrainState) -> None:
-        """Evaluates on validation, writes the numbers and a checkpoint; RunStopped when it could not be written."""
-        terms = self._evaluate(state.eval_params, "valid")
-        numbers, notes = summarize_split(self.run, terms), {}
+        """Validate the state, and write the numbers and a checkpoint.
+
+        Raises:
+          RunStopped: the checkpoint could not be written.
+        """
+        terms = self._evaluate(evaluation_params(self.run, state.eval_params), "valid")
+        step = int(state.step)
+        numbers = summarize_split(self.run, terms)
+        notes = {"binarization": self.run.dataset.preparation["binarization"]}
         if self.run.config.model.kind != "vq":
-            found = verdict_of(self.run.config, terms)
-            notes["verdict"] = str(found)
-            if found.name == "collapsed":
-                logger.warning("step %d: %s", int(state.step), found)
-        step, binarization = int(state.step), self.run.dataset.preparation["binarization"]
-        self._writer.write(step, "valid", numbers, binarization=binarization, **notes)
+            verdict = verdict_of(self.run.config, terms)
+            notes["verdict"] = str(verdict)
+            if verdict.name == "collapsed":
+                logger.warning("step %d: %s", step, verdict)
+        self._writer.write(step, "valid", numbers, **notes)
         self._write(state, _score(numbers))
 
     def save_between(self, state: TrainState) -> None:
-        """A checkpoint where the config asks for none, to go on from: without a score, so that it changes no result."""
+        """Write an extra checkpoint to resume from, without a score: it changes no result."""
         self._write(state, None)
 
     def _write(self, state: TrainState, score: float | None) -> None:
@@ -72,40 +82,36 @@ class Recorder:
             self.checkpoints.save(
                 state, Description(self.run.config, self.run.dataset.shape, score)
             )
-        except Exception as error:  # a full disk comes as many types from Orbax and TensorStore
+        except Exception as error:  # Orbax and TensorStore raise many types for a full disk
             reason = textwrap.shorten(str(error) or type(error).__name__, 160)
-            if "no space left" in str(error).lower():
+            num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+            if is_disk_full(error, self.checkpoints.directory, num_bytes):
                 reason = "no space left on the device"
             raise RunStopped(
-                f"checkpoint {int(state.step)} could not be written: {reason}; {self.last_good()}"
+                f"checkpoint {int(state.step)} could not be written: {reason}; "
+                f"{describe_latest(self.checkpoints)}"
             ) from error
 
-    def last_good(self) -> str:
-        """Which checkpoint is left, in words."""
-        return last_good(self.checkpoints)
-
     def close(self) -> None:
-        """Closes the files."""
+        """Close the files."""
         self._writer.close()
 
 
 def _mean(values: np.ndarray) -> float:
-    """The mean of those that are numbers: a batch may have none, as the accuracy of one without labels."""
-    known = values[~np.isnan(values)]
-    return float(known.mean(dtype=np.float64)) if known.size else np.nan
+    """The mean of the values that are not NaN, such as the accuracy of batches with labels."""
+    values = values[~np.isnan(values)]
+    return float(values.mean(dtype=np.float64)) if values.size else np.nan
 
 
-def last_good(checkpoints: Checkpoints) -> str:
-    """Which of the checkpoints is the newest, in words."""
+def describe_latest(checkpoints: Checkpoints) -> str:
+    """Describe the latest checkpoint, for messages."""
     steps = checkpoints.steps()
-    return (
-        f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}"
-        if steps
-        else "there is no checkpoint yet"
-    )
+    if not steps:
+        return "there is no checkpoint yet"
+    return f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}"
 
 
 def _score(numbers: dict[str, float]) -> float:
-    """What the best checkpoint has most of: the ELBO, or the log-likelihood of reconstructions where the rate is infinite."""
+    """The score of a checkpoint: the ELBO, or -distortion if the rate is infinite."""
     score = numbers["elbo"] if np.isfinite(numbers["rate"]) else -numbers["distortion"]
     return score if np.isfinite(score) else -float(np.finfo(np.float32).max)

@@ -1,4 +1,4 @@
-"""What the training loop advances, some steps in each compiled call: one run, or all trials of a sweep."""
+"""Trainers: run several steps per compiled call, for one run or all trials of a sweep."""
 
 import contextlib
 import functools
@@ -25,38 +25,38 @@ from vae_jax.types import Array, Metrics
 
 logger = logging.getLogger(__name__)
 
-Reading = Source | Iterator[Block]
-Epoch = Callable[[TrainState, Reading], tuple[TrainState, Metrics]]
+Data = Source | Iterator[Block]
+Epoch = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
 class Trainer(Protocol):
-    """The state of one or of many runs, as one tree on the devices."""
+    """Trains one or several runs, whose states are one tree on the devices."""
 
-    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Reading]:
-        """The training data, placed, for epochs of those steps and no others."""
+    def open_data(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Data]:
+        """Open the training data for epochs of these steps and no others."""
 
     def initial(self) -> TrainState:
-        """The state at step 0."""
+        """Return the state at step 0."""
 
     def epoch(self, num_steps: int) -> Epoch:
-        """(state, reading) -> (state, metrics), compiled once for each number of steps; the state is donated."""
+        """(state, data) -> (state, metrics), compiled once per `num_steps`; donates the state."""
 
     def split(self, tree: Any) -> list[Any]:
-        """A tree of each run's own, of a state or of metrics."""
+        """Return the tree of each run, for a state or metrics of all."""
 
     def join(self, states: Sequence[TrainState]) -> TrainState:
-        """The opposite of `split`, placed on the devices."""
+        """Invert `split` and place the state on the devices."""
 
 
 class SingleRunTrainer:
-    """A run alone, its batch split over all devices."""
+    """A single run, its batch split over all devices."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self.source = parallel.replicate(run.dataset.train, run.mesh)
         self.epoch = functools.cache(self._make_epoch)
 
-    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Source]:
+    def open_data(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Data]:
         return contextlib.nullcontext(self.source)
 
     def initial(self) -> TrainState:
@@ -64,46 +64,52 @@ class SingleRunTrainer:
         init = functools.partial(initial_state, run.config, run.model, run.tx)
         return self.join([jax.jit(init, compiler_options=_run_once())(self._example())])
 
-    def _example(self) -> Source:
-        return self._run.dataset.train
-
     def split(self, tree: Any) -> list[Any]:
         return [tree]
 
     def join(self, states: Sequence[TrainState]) -> TrainState:
         return parallel.replicate(states[0], self._run.mesh)
 
+    def _example(self) -> Source:
+        return self._run.dataset.train
+
     def _make_epoch(self, num_steps: int) -> Epoch:
+        return self._compile(num_steps, data_order(self._run.config, self._run.dataset.train))
+
+    def _compile(
+        self, num_steps: int, batch_order: Callable[[Array], Array], *, batched: bool = False
+    ) -> Epoch:
         run = self._run
-        indices = data_order(run.config, run.dataset.train)
-        decay = run.config.optimizer.ema_decay or None
         return train.make_train_epoch(
-            *(run.loss_fn, run.tx),
-            order=indices,
+            run.loss_fn,
+            run.tx,
+            order=batch_order,
             num_steps=num_steps,
-            ema_decay=decay,
+            ema_decay=run.config.optimizer.ema_decay or None,
             post_update=run.post_update,
             mesh=run.mesh,
+            batched=batched,
         )
 
 
 class StreamingTrainer(SingleRunTrainer):
-    """A run alone whose training data stay on the host: blocks of batches come to the devices while they work on others.
+    """A single run whose training data stay on the host.
 
-    The numbers are those of `OneRun`. The batches of a call that would take too much memory come in several blocks.
+    Blocks of batches move to the devices while these work on earlier ones. The numbers are those of
+    `SingleRunTrainer`. A call whose batches would take too much memory gets several blocks.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._most = run.dataset.train.steps_in_a_block(run.config.train.batch_size)
+        self._max_steps = run.dataset.train.steps_in_a_block(run.config.train.batch_size)
         self.epoch = functools.cache(self._make_epoch)
         self._block = functools.cache(self._make_block)
 
-    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Iterator[Block]]:
+    def open_data(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Data]:
         run, batch_size = self._run, self._run.config.train.batch_size
         return streaming.stream(
             run.dataset.train,
-            [part for call in calls for part in streaming.parts(call, self._most)],
+            [part for call in calls for part in streaming.parts(call, self._max_steps)],
             batch_size=batch_size,
             seed=run.config.seed,
             rows=parallel.own_rows(batch_size, run.mesh),
@@ -115,116 +121,104 @@ class StreamingTrainer(SingleRunTrainer):
         return self._run.dataset.train.at(np.zeros(1, np.int64))
 
     def _make_epoch(self, num_steps: int) -> Epoch:
-        lengths = [stop - start for start, stop in streaming.parts((0, num_steps), self._most)]
+        lengths = [stop - start for start, stop in streaming.parts((0, num_steps), self._max_steps)]
 
         def epoch(state: TrainState, blocks: Iterator[Block]) -> tuple[TrainState, Metrics]:
-            metrics = []
+            parts = []
             for length in lengths:
-                state, some = self._block(length)(state, next(blocks))
-                metrics.append(some)
-            return state, metrics[0] if len(metrics) == 1 else _concatenate(metrics)
+                state, metrics = self._block(length)(state, next(blocks))
+                parts.append(metrics)
+            return state, parts[0] if len(parts) == 1 else _concatenate(parts)
 
         return epoch
 
-    def _make_block(
-        self, num_steps: int
-    ) -> Callable[[TrainState, Block], tuple[TrainState, Metrics]]:
-        run = self._run
-        return train.make_train_epoch(
-            *(run.loss_fn, run.tx),
-            order=lambda steps: steps - steps[0],  # a block is read by the number of the step in it
-            num_steps=num_steps,
-            ema_decay=run.config.optimizer.ema_decay or None,
-            post_update=run.post_update,
-            mesh=run.mesh,
-            batched=True,
-        )
+    def _make_block(self, num_steps: int) -> Epoch:
+        # A block is indexed by the number of the step in it.
+        return self._compile(num_steps, lambda steps: steps - steps[0], batched=True)
 
 
 class SweepTrainer:
-    """The trials of a sweep, which differ in scalars alone: one program, a leading axis of trials on every array.
+    """The trials of a sweep, which differ only in scalars, as one program.
 
-    Trials are split over as many devices as divide their number. Each device takes `chunk` of its trials at a time
-    under `vmap` (0: one on the CPU, all elsewhere), chunk after chunk, each with all steps of a call.
+    Every array has a leading axis of trials, split over as many devices as divide their number.
+    Each device runs `chunk` of its trials at a time under `vmap`, chunk after chunk, each with all
+    steps of a call. `chunk` = 0 means one on CPU and all elsewhere.
     """
 
     def __init__(self, runs: Sequence[Run], *, chunk: int = 0) -> None:
-        self._num_trials, self._config = len(runs), runs[0].config
+        self._num_trials = len(runs)
+        self._config = runs[0].config
+        self._shape = runs[0].dataset.shape
+        self._values = sweep.trial_values([run.config for run in runs])
         self._chunk = chunk or (1 if jax.default_backend() == "cpu" else len(runs))
         self._mesh = parallel.trials_mesh(len(runs))
-        used, usable = (
-            1 if self._mesh is None else self._mesh.size,
-            min(len(runs), jax.device_count()),
-        )
-        if used < usable:
-            logger.warning(
-                "%d trials on %d of %d devices: take a multiple of them",
-                len(runs),
-                used,
-                jax.device_count(),
-            )
-        self._values = sweep.trial_values([run.config for run in runs])
-        self._shape = runs[0].dataset.shape
+        self._check_devices()
         self.source = parallel.replicate(runs[0].dataset.train, self._mesh)
         self.epoch = functools.cache(self._make_epoch)
 
-    def reading(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Source]:
+    def _check_devices(self) -> None:
+        num_used = 1 if self._mesh is None else self._mesh.size
+        if num_used < min(self._num_trials, jax.device_count()):
+            logger.warning(
+                "%d trials run on %d of %d devices: use a multiple of the number of devices",
+                self._num_trials,
+                num_used,
+                jax.device_count(),
+            )
+
+    def open_data(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Data]:
         return contextlib.nullcontext(self.source)
 
     def initial(self) -> TrainState:
-        def one_trial(_: None, values: dict[str, Array], source: Source) -> TrainState:
-            config, model, tx = self._trial(values)
+        def init_trial(_: None, values: dict[str, Array], source: Source) -> TrainState:
+            config, model, tx = self._build_trial(values)
             return initial_state(config, model, tx, source)
 
         init = parallel.map_trials(
-            one_trial, chunk=1, mesh=self._mesh, compiler_options=_run_once()
+            init_trial, chunk=1, mesh=self._mesh, compiler_options=_run_once()
         )
         return init(None, self._values, self.source)
 
     def split(self, tree: Any) -> list[Any]:
         on_device = isinstance(jax.tree.leaves(tree)[0], jax.Array)
-        pick = _one_of if on_device else lambda tree, trial: jax.tree.map(lambda x: x[trial], tree)
-        return [pick(tree, trial) for trial in range(self._num_trials)]
+        select = _select_trial_on_device if on_device else _select_trial
+        return [select(tree, trial) for trial in range(self._num_trials)]
 
     def join(self, states: Sequence[TrainState]) -> TrainState:
-        state = jax.jit(lambda states: jax.tree.map(lambda *leaves: jnp.stack(leaves), *states))(
-            list(states)
-        )
-        return (
-            state
-            if self._mesh is None
-            else jax.device_put(state, NamedSharding(self._mesh, P("data")))
-        )
+        state = _stack(list(states))
+        if self._mesh is None:
+            return state
+        return jax.device_put(state, NamedSharding(self._mesh, P("data")))
 
     def _make_epoch(self, num_steps: int) -> Epoch:
-        def one_trial(
+        def train_trial(
             state: TrainState, values: dict[str, Array], source: Source
         ) -> tuple[TrainState, Metrics]:
-            config, model, tx = self._trial(values)
-            ema_decay = config.optimizer.ema_decay if state.ema_params is not None else None
+            config, model, tx = self._build_trial(values)
             return train.train_epoch(
-                *(state, source),
+                state,
+                source,
                 loss_fn=builders.build_loss(config, model, source.num_examples),
                 tx=tx,
                 order=data_order(config, source),
                 num_steps=num_steps,
-                ema_decay=ema_decay,
+                ema_decay=None if state.ema_params is None else config.optimizer.ema_decay,
                 post_update=builders.build_post_update(config),
             )
 
-        epoch = parallel.map_trials(one_trial, chunk=self._chunk, mesh=self._mesh)
+        epoch = parallel.map_trials(train_trial, chunk=self._chunk, mesh=self._mesh)
         return lambda state, source: epoch(state, self._values, source)
 
-    def _trial(
+    def _build_trial(
         self, values: dict[str, Array]
     ) -> tuple[Config, nn.Module, optax.GradientTransformation]:
-        """The parts of a trial with those values; traced, so that all trials are one program."""
+        """Build the parts of a trial from traced values, so that all trials are one program."""
         config = sweep.with_values(self._config, values)
         return config, builders.build_model(config, self._shape), builders.build_optimizer(config)
 
 
 def make_trainer(runs: Sequence[Run], *, chunk: int = 0) -> Trainer:
-    """The trainer of a run alone, or of several; `chunk` as for `SweepTrainer`."""
+    """Return the trainer of one or several runs; `chunk` as for `SweepTrainer`."""
     if len(runs) > 1:
         return SweepTrainer(runs, chunk=chunk)
     return StreamingTrainer(runs[0]) if runs[0].config.data.streaming else SingleRunTrainer(runs[0])
@@ -233,14 +227,14 @@ def make_trainer(runs: Sequence[Run], *, chunk: int = 0) -> Trainer:
 def initial_state(
     config: Config, model: nn.Module, tx: optax.GradientTransformation, source: Source
 ) -> TrainState:
-    """The state of a run at step 0."""
+    """Return the state of a run at step 0."""
     key_init, key_example = jax.random.split(jax.random.key(config.seed))
     x = source.take(np.zeros(1, np.int32), key_example)["x"]
     return train.init_state(key_init, model, x, tx, ema=builders.is_on(config.optimizer.ema_decay))
 
 
 def data_order(config: Config, source: Source) -> Callable[[Array], Array]:
-    """Steps [S] -> indices [S, B]: the order in which a run reads its data."""
+    """Return the order in which a run reads its data: steps [S] -> indices [S, B]."""
     return functools.partial(
         order.batch_index,
         num_examples=source.num_examples,
@@ -250,15 +244,22 @@ def data_order(config: Config, source: Source) -> Callable[[Array], Array]:
 
 
 def _run_once() -> dict[str, int] | None:
-    """Compiler options of a program that isn't worth optimizing: the same bits, on the CPU after a quarter of the time."""
+    """Return compiler options for a program that runs once: same bits, a quarter of the time."""
     return {"xla_backend_optimization_level": 1} if jax.default_backend() == "cpu" else None
 
 
 @jax.jit
-def _concatenate(metrics: Sequence[Metrics]) -> Metrics:
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *metrics)
+def _concatenate(parts: Sequence[Metrics]) -> Metrics:
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *parts)
 
 
 @jax.jit
-def _one_of(tree: Any, trial: Array) -> Any:
+def _stack(states: Sequence[TrainState]) -> TrainState:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+
+def _select_trial(tree: Any, trial: Array | int) -> Any:
     return jax.tree.map(lambda x: x[trial], tree)
+
+
+_select_trial_on_device = jax.jit(_select_trial)

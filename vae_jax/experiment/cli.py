@@ -1,0 +1,181 @@
+"""The command line: flags, the three modes, and errors as one-line messages."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+from absl import flags
+
+from vae_jax import config as config_lib
+from vae_jax import memory
+from vae_jax.config import Config
+from vae_jax.errors import InputError, RunStopped, check_choice, suggest, truncate
+from vae_jax.experiment import processes
+
+MAX_MESSAGE = 4000  # characters; anything longer repeats a long value
+MEMORY_ADVICE = (
+    "lower some of these fields of the config: train.batch_size, train.log_every, "
+    "objective.num_samples, evaluation.batch_size, evaluation.num_samples, model.hidden, "
+    "model.channels, model.latent_dim, sweep.chunk"
+)
+
+
+def run(mode: str, config: Config | None, workdir: str | None) -> None:
+    """Train, evaluate or report, and print the results and where the files are."""
+    check_choice("mode", mode, ("train", "eval", "report"))
+    if mode == "report":
+        _report(config, workdir)
+        return
+    if config is None and (mode == "train" or workdir is None):
+        raise InputError(f"config: missing; use --config=configs/NAME.py; {_list_configs()}")
+    if not isinstance(config, Config | None):
+        raise InputError(
+            "config: get_config() must return a vae_jax.config.Config, "
+            f"but returns a {type(config).__name__}"
+        )
+    workdir = os.path.expanduser(workdir or f"runs/{config.name}")
+    # Imported late: they load Orbax and matplotlib, which --help can do without.
+    from vae_jax.experiment import evaluate, results
+    from vae_jax.experiment.training import loop
+
+    _set_up_logging()
+    with memory.explain_memory_errors(MEMORY_ADVICE):
+        numbers = (
+            loop.train_and_evaluate(config, workdir)
+            if mode == "train"
+            else evaluate.evaluate_workdir(workdir, config)
+        )
+    if processes.is_first():
+        print(results.describe(numbers))
+        print(f"figures: {pathlib.Path(workdir) / 'figures'}")
+
+
+def _report(config: Config | None, workdir: str | None) -> None:
+    """Write the page of one workdir, or one that compares several, and print its path."""
+    if workdir is None and config is None:
+        raise InputError(
+            "workdir: missing; use that of a run, or several separated by commas, "
+            "--workdir=runs/a,runs/b"
+        )
+    from vae_jax.experiment import report  # loads matplotlib
+
+    workdir = os.path.expanduser(workdir or f"runs/{config.name}")
+    # The workdir of a trial has commas in its name.
+    workdirs = [workdir] if os.path.isdir(workdir) else workdir.split(",")
+    if len(workdirs) == 1:
+        path = report.write_report(workdirs[0])
+    else:
+        workdirs = [os.path.expanduser(part) for part in workdirs]
+        target = pathlib.Path(workdirs[0]).parent / "comparison.html"
+        path = report.write_comparison(workdirs, target)
+    print(f"report: {path}")
+
+
+def _set_up_logging() -> None:
+    """Show the package's messages, plain, on stderr, and only warnings of other packages."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    package = logging.getLogger("vae_jax")
+    package.handlers = [handler]
+    package.propagate = False
+    package.setLevel(logging.INFO if processes.is_first() else logging.ERROR)
+    if not flags.FLAGS["verbosity"].present:
+        logging.getLogger().setLevel(logging.WARNING)
+        # Orbax logs every step of a save here, and tracebacks.
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+    """Parse the flags; raises InputError for a bad flag, config file or field."""
+    for argument, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
+        name, equals, value = argument.lstrip("-").partition("=")
+        if name == "config":
+            _check_file(value if equals else following)
+        elif name.startswith("config."):
+            config_lib.check_field(name.removeprefix("config."))
+    try:
+        return flags.FLAGS(list(argv))
+    except flags.Error as error:
+        # An error from a config file has a traceback between its first and last line.
+        lines = str(error).strip().splitlines()
+        message = lines[0] if len(lines) == 1 else f"{lines[0].strip()} {lines[-1].strip()}"
+        raise InputError(message) from error
+    except Exception as error:  # a config file may raise anything
+        raise InputError(
+            f"config: the file cannot be used, {type(error).__name__}: {error}"
+        ) from error
+
+
+def parse_flags_or_exit(argv: Sequence[str]) -> list[str]:
+    """Parse the flags; exits with a one-line message if they are invalid."""
+    try:
+        return parse_flags(argv)
+    except InputError as error:
+        sys.exit(_format_error(error))
+    except SystemExit as stop:
+        if any(argument.lstrip("-").startswith(("help", "?")) for argument in argv[1:]):
+            sys.exit(0)  # absl exits with 1
+        sys.exit(f"error: config: the file cannot be used, it ends the program with {stop.code!r}")
+
+
+def check_no_arguments(argv: Sequence[str]) -> None:
+    """Raises InputError for an argument that is not a flag."""
+    if len(argv) > 1:
+        raise InputError(
+            f"unexpected argument {argv[1]!r}; every argument is a flag, "
+            "such as --config=configs/vae.py"
+        )
+
+
+@contextlib.contextmanager
+def exit_with_message() -> Iterator[None]:
+    """End the program with a one-line message if an expected error leaves the context."""
+    sys.unraisablehook = _report_unraisable
+    try:
+        yield
+    except (InputError, RunStopped, OSError) as error:  # OSError: a full or read-only disk
+        processes.leave(error, _format_error(error))
+    except jax.errors.JaxRuntimeError as error:
+        if not jax.distributed.is_initialized():
+            raise
+        processes.leave(
+            error,
+            "error: another process of this run ended or cannot be reached "
+            f"({truncate(str(error), 200)})",
+        )
+    except KeyboardInterrupt:
+        sys.exit(130)  # the shell convention for SIGINT
+
+
+def _report_unraisable(unraisable: Any) -> None:
+    """Call Python's own hook, except for callbacks to an event loop that is already closed.
+
+    The threads that wrote a checkpoint make them after its failure was reported.
+    """
+    traceback = unraisable.exc_traceback
+    callback = asyncio.BaseEventLoop.call_soon_threadsafe.__code__
+    if traceback is None or traceback.tb_frame.f_code is not callback:
+        sys.__unraisablehook__(unraisable)
+
+
+def _format_error(error: Exception) -> str:
+    return f"error: {truncate(str(error), MAX_MESSAGE)}"
+
+
+def _check_file(value: str) -> None:
+    path = pathlib.Path(value.partition(":")[0])
+    if not path.is_file():
+        hint = suggest(path.name, [p.name for p in pathlib.Path("configs").glob("*.py")])
+        raise InputError(f"config = {value!r}: no such file; {_list_configs()}{hint}")
+
+
+def _list_configs() -> str:
+    names = sorted(path.as_posix() for path in pathlib.Path("configs").glob("*.py"))
+    return f"available are {', '.join(names)}" if names else "there is no folder 'configs' here"

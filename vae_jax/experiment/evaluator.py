@@ -1,0 +1,82 @@
+"""The compiled evaluator of a run, and the summary of a split."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+from flax import linen as nn
+
+from vae_jax import parallel
+from vae_jax.data.prepare import SPLITS
+from vae_jax.evaluation import Terms, make_evaluator, summarize
+from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
+from vae_jax.evaluation.terms import Evaluator
+from vae_jax.experiment import builders, metrics
+from vae_jax.experiment.run import Run
+from vae_jax.types import Array, Params
+
+
+def evaluation_params(run: Run, params: Params) -> Params:
+    """Return the parameters on the host; an optimal sigma becomes one fitted to the training set.
+
+    All other functions of the evaluation take these parameters.
+    """
+    key, _ = _keys(run)
+    return fit_sigma(run.model, jax.device_get(params), run.dataset.train, key)
+
+
+def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
+    """Make (evaluation parameters, split) -> Terms, compiled once for each split and model."""
+    config = run.config
+    _, keys = _keys(run)
+    evaluator = _compiled(
+        run.model,
+        config.evaluation.batch_size,
+        num_samples,
+        config.objective.corruption,
+        config.objective.corruption_level,
+        mesh=run.mesh,
+    )
+
+    def evaluate(params: Params, split: str) -> Terms:
+        arguments = (params, getattr(run.dataset, split), keys[split])
+        return evaluator(*parallel.replicate(arguments, run.mesh))
+
+    return evaluate
+
+
+def _keys(run: Run) -> tuple[Array, dict[str, Array]]:
+    """Keys for the fit of sigma and for each split."""
+    key = jax.random.key(run.config.evaluation.seed)
+    key_sigma, *keys = jax.random.split(key, 1 + len(SPLITS))
+    return key_sigma, dict(zip(SPLITS, keys, strict=True))
+
+
+@functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
+def _compiled(
+    model: nn.Module,
+    batch_size: int,
+    num_samples: int,
+    corruption: str,
+    level: float,
+    *,
+    mesh: jax.sharding.Mesh | None,
+) -> Evaluator:
+    return make_evaluator(
+        with_fixed_sigma(model),
+        batch_size=batch_size,
+        num_samples=num_samples,
+        corruption=builders.CORRUPTIONS[corruption](level),
+        mesh=mesh,
+    )
+
+
+def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
+    """Summarize the terms of a split, in the units of the run's data."""
+    return summarize(terms, run.dataset.shape, run.dataset.test.value_range)
+
+
+def make_context(run: Run, params: Params, terms: Terms) -> metrics.Context:
+    """Make the context of the metrics: evaluation parameters, and the terms of the test set."""
+    model = with_fixed_sigma(run.model)
+    return metrics.Context(run.config, run.workdir, run.dataset, model, params, terms, run.mesh)
