@@ -1,4 +1,4 @@
-"""Training data that stay on the host: the numbers of data in memory, whatever reads them, and what can't be streamed."""
+"""Streamed training data: the same numbers as data in memory, and what can't be streamed."""
 
 import functools
 import os

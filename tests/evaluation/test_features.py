@@ -1,4 +1,4 @@
-"""The feature function: that it learns, is decided by its seed, comes back from its file, and says what it is."""
+"""The feature function: it learns, depends on its seed only, survives its file, and has a name."""
 
 import dataclasses
 import os

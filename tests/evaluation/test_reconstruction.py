@@ -1,4 +1,4 @@
-"""MSE, PSNR and SSIM against loops over pixels and windows, and against scikit-image where it is installed."""
+"""MSE, PSNR and SSIM against loops over pixels and windows, and scikit-image if installed."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,7 @@ def pair(*shape, seed=0, noise=0.2):
 
 
 def slow_ssim(x, y, size=11):
-    """The formula of the paper, in a loop over the windows of one image [H, W] with values in [0, 1], in float64."""
+    """The formula of the paper for an image [H, W] in [0, 1]: a loop over windows, in float64."""
     i = np.arange(size) - size // 2
     w = np.exp(-(i[:, None] ** 2 + i**2) / (2 * 1.5**2))
     w /= w.sum()
