@@ -47,7 +47,7 @@ def test_the_last_symbol_pushed_is_the_first_popped_and_all_is_left_as_it_was():
         categories, uniform, bin_ = script[-1]
         for table, bits in zip(tables, (8, 20, 28), strict=True):
             push_categorical(message, categories, table, bits)
-        push_uniform(message, uniform, 12)  # on the first four trials only
+        push_uniform(message, uniform, 12)  # on the first four lanes only
         bins.push(message, bin_, mean, stddev)
         assert message.head.min() >= LEAST
     assert message.num_clean_bits == 64 * 7  # pushing needs none
@@ -174,7 +174,7 @@ def test_bytes_hold_the_whole_message():
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="trials = 0: must be at least 1"):
+    with pytest.raises(InputError, match="lanes = 0: must be at least 1"):
         Message(0)
     with pytest.raises(InputError, match="must be at least 0 and sum to 1"):
         cumulative(np.array([[0.5, 0.2]]), 16)

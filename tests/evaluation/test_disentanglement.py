@@ -142,7 +142,7 @@ def test_one_code_with_every_factor_has_a_full_gap_and_is_not_modular():
     expected = 1 - (sizes[0] ** 2 + sizes[1] ** 2) / (2 * sizes[2] ** 2)
     assert dis.mig_locatello(code, factors, num_bins=24) == pytest.approx(1)
     assert dis.modularity(code, factors, num_bins=24) == pytest.approx(expected)
-    # Codes without information don't change the gap and, as disentanglement_lib, lower modularity.
+    # Codes without information leave the gap and, as in disentanglement_lib, lower modularity.
     padded = np.pad(code, ((0, 0), (0, 2)))
     assert dis.mig_locatello(padded, factors, num_bins=24) == pytest.approx(1)
     assert dis.modularity(padded, factors, num_bins=24) == pytest.approx(expected / 3)
