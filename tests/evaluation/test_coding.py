@@ -135,9 +135,9 @@ def test_bins_of_any_width_are_lossless_and_narrow_ones_cost_the_bound(latent_bi
 def test_other_functions_in_decoding_are_found_out():
     x = examples(60)
     compressed = bits_back_encode(x, posterior, decode, batch_size=20)
-    with pytest.raises(InputError, match="must be the functions that it was coded with"):
+    with pytest.raises(InputError, match="must be the functions of the encoder"):
         bits_back_decode(compressed, posterior, lambda z: 1 - decode(z))
-    with pytest.raises(InputError, match="must be the functions that it was coded with"):
+    with pytest.raises(InputError, match="must be the functions of the encoder"):
         bits_back_decode(dataclasses.replace(compressed, latent_bits=11), posterior, decode)
 
 

@@ -280,10 +280,16 @@ def test_factor_vae_leaves_out_codes_by_their_standard_deviation(factors):
 def test_examples_are_drawn_alike(factors):
     rng = np.random.default_rng(0)
     example, factor = rng.integers(len(factors), size=2000), rng.integers(3, size=2000)
-    other = ByValue.of(factors).alike(example, factor, rng)
+    other = ByValue.from_factors(factors).sample_alike(example, factor, rng)
     np.testing.assert_array_equal(factors[example, factor], factors[other, factor])
     assert (
-        len(np.unique(ByValue.of(factors).alike(np.zeros(20_000, int), np.zeros(20_000, int), rng)))
+        len(
+            np.unique(
+                ByValue.from_factors(factors).sample_alike(
+                    np.zeros(20_000, int), np.zeros(20_000, int), rng
+                )
+            )
+        )
         == len(factors) / 4
     )
 

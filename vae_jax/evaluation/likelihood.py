@@ -36,7 +36,7 @@ class Likelihoods:
     num_samples: int  # K
 
     def summary(self) -> dict[str, float]:
-        """Means, the standard error over the examples, and quantiles of the effective sample size."""
+        """Means, the standard error, and quantiles of the effective sample size."""
         log_px = mean_estimate(self.log_px)
         return {
             "log_likelihood": log_px.value,

@@ -96,7 +96,7 @@ def modularity_of(information: np.ndarray) -> float:
 
 
 def discretize(values: np.ndarray, num_bins: int = NUM_BINS) -> np.ndarray:
-    """The bin 0..num_bins - 1 of each value [N, D], in bins of equal width over the column's range."""
+    """Bins 0..num_bins - 1 of values [N, D], in bins of equal width over the column's range."""
     return np.stack([_bin_column(column, num_bins) for column in values.T], axis=1)
 
 

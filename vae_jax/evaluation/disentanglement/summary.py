@@ -19,7 +19,7 @@ def all_metrics(
     which: Sequence[int] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """All scores that need labels, with settings of Locatello et al., 2019; DCI uses a random forest.
+    """All scores that need labels, as in Locatello et al., 2019, but DCI by a random forest.
 
     Args:
       codes: [N, D], the posterior mean.
