@@ -404,7 +404,7 @@ def test_bad_input_is_named(factors, metric):
 
 
 def test_too_few_examples_are_an_error(factors):
-    with pytest.raises(InputError, match="must be at least 2; give more"):
+    with pytest.raises(InputError, match="must be at least 2; use more"):
         dis.factor_vae_score(factors[:1191], np.concatenate([factors[:1190], [[9, 0, 0]]]))
     with pytest.raises(InputError, match="too few"):
         dis.sap(factors[:7], factors[:7] + np.arange(7)[:, None])

@@ -21,7 +21,7 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def features_of(digits):
+def trained(digits):
     images, classes = digits
     return train_features(images[:1200], classes[:1200], data="digits", num_steps=150)
 
