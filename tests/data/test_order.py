@@ -1,4 +1,4 @@
-"""The order of the data: bijections, whole epochs, uniformity, and 32-bit arithmetic against Python's integers."""
+"""The order of the data: bijections, whole epochs, uniformity, and exact 32-bit arithmetic."""
 
 import functools
 
@@ -147,7 +147,7 @@ def agreement(a, b):
 
 
 def test_seeds_and_epochs_differ():
-    """Two random orders of n agree in one place on average; 12 or more has probability below 1e-9."""
+    """Two random orders agree in one place on average; 12 or more has probability below 1e-9."""
     n = 500
     step = jnp.array(0)
     orders = [

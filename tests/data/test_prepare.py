@@ -16,7 +16,7 @@ RULE_SHA256 = "bf3ed59ae0d9cb5c661307e6023bd009b56eff3ec0a397731e57fe2a6ccff6f8"
 
 
 def gray(n: int, seed: int = 0) -> np.ndarray:
-    """Images whose first two pixels spell their number, so that each is known again wherever it went."""
+    """Images whose first two pixels encode their number, so that each can be recognized."""
     images = np.random.default_rng(seed).integers(0, 256, (n, 4, 3)).astype(np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(n), 256)
     return images
@@ -269,15 +269,15 @@ REFUSED = {
     "a number": ({"test_images": 3}, ["test_images", "()", "[N, H, W]"]),
     "test shape": (
         {"test_images": np.ones((5, 4, 4), np.uint8)},
-        ["(4, 3, 1)", "'test': (4, 4, 1)", "alike"],
+        ["(4, 3, 1)", "'test': (4, 4, 1)", "must be equal"],
     ),
     "valid shape": (
         {"valid_images": np.ones((5, 4, 3, 2), np.uint8)},
-        ["(4, 3, 1)", "'valid': (4, 3, 2)", "alike"],
+        ["(4, 3, 1)", "'valid': (4, 3, 2)", "must be equal"],
     ),
     "ragged": (
         {"train_images": [[[1, 2], [3, 4]], [[1, 2]]]},
-        ["train_images", "unequal shapes", "alike"],
+        ["train_images", "unequal shapes", "must be equal"],
     ),
     "objects": (
         {"train_images": np.array([[None, 1]] * 5)},
@@ -309,14 +309,17 @@ REFUSED = {
         {"test_images": np.full((5, 4, 3), 256)},
         ["test_images", "256 to 256", "0 to 255"],
     ),
-    "mixed": ({"test_images": unit(10)}, ["some splits hold integers and some floats", "one kind"]),
+    "mixed": (
+        {"test_images": unit(10)},
+        ["some splits hold integers and others floats", "must be the same"],
+    ),
     "few labels": ({"train_labels": np.arange(19)}, ["train_labels", "(19,)", "20 images", "[20]"]),
     "many labels": ({"test_labels": np.arange(11)}, ["test_labels", "(11,)", "10 images", "[10]"]),
     "one label": ({"test_labels": 3}, ["test_labels", "()", "10 images", "[10]"]),
     "label images": ({"test_labels": gray(10)}, ["test_labels", "(10, 4, 3)", "[10, C]"]),
     "ragged labels": (
         {"test_labels": [[1], [1, 2]] * 5},
-        ["test_labels", "unequal lengths", "alike"],
+        ["test_labels", "unequal lengths", "must be equal"],
     ),
     "text labels": ({"test_labels": ["a"] * 10}, ["test_labels", "<U1", "numbers"]),
 }
@@ -341,7 +344,7 @@ def test_floats_outside_the_unit_interval_cannot_be_binarized(binarization, valu
             binarization=binarization,
             name="my set",
         )
-    for part in (f"config.data.binarization = {binarization!r}", "[0, 1]", "my set", span):
+    for part in (f"binarization = {binarization!r}", "[0, 1]", "my set", span):
         assert part in str(error.value)
 
 
@@ -349,7 +352,7 @@ def test_unknown_binarization_names_the_nearest() -> None:
     with pytest.raises(InputError) as error:
         from_arrays(arrays(), binarization="dinamic")
     for part in (
-        "config.data.binarization = 'dinamic'",
+        "binarization = 'dinamic'",
         "none, static, dynamic, threshold",
         "did you mean 'dynamic'?",
     ):
@@ -369,7 +372,7 @@ def test_unknown_binarization_names_the_nearest() -> None:
 def test_refused_valid_fraction(fraction, parts) -> None:
     with pytest.raises(InputError) as error:
         from_arrays(arrays(), valid_fraction=fraction)
-    for part in [f"config.data.valid_fraction = {fraction}", *parts]:
+    for part in [f"valid_fraction = {fraction}", *parts]:
         assert part in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""The dSprites renderer: geometry without data, and agreement with the genuine images where they are present."""
+"""The dSprites renderer: geometry, and agreement with the genuine images if available."""
 
 import os
 from pathlib import Path
@@ -107,7 +107,7 @@ def test_x_moves_along_columns_and_y_along_rows(shape: int) -> None:
 
 
 def test_symmetries() -> None:
-    # Positions 0 and 31 are centerd on half pixels, so that mirroring an image maps pixel centers to pixel centers.
+    # Positions 0 and 31 are centered on half pixels, so mirroring maps centers to centers.
     def centerd(shape: int, orientation: int) -> np.ndarray:
         return draw((shape, LARGE, orientation, 0, 0))[0, :32, :32]
 

@@ -1,4 +1,4 @@
-"""Training data that stay on the host: the numbers of data in memory, whatever reads them, and what can't be streamed."""
+"""Streamed training data: the same numbers as data in memory, and what can't be streamed."""
 
 import functools
 import os
@@ -215,11 +215,11 @@ def spoil(folder, kind):
     [
         ("compressed", "train_images is compressed; write it with numpy.savez"),
         ("objects", "holds objects, not numbers"),
-        ("short", "it is cut short"),
+        ("short", "it is truncated"),
         ("columns", "column-major"),
         ("empty", "it is empty"),
         ("missing", "no array 'train_images'"),
-        ("large", "allowed are 0 to 255"),
+        ("large", "must be 0 to 255"),
     ],
 )
 def test_what_cannot_be_streamed_is_refused(folder, kind, message):
@@ -228,7 +228,7 @@ def test_what_cannot_be_streamed_is_refused(folder, kind, message):
 
 
 def test_configs_that_make_no_sense_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"config\.data\.streaming = True: sprites are rendered"):
+    with pytest.raises(InputError, match=r"^streaming = True: sprites are rendered"):
         load("sprites", streaming=True)
     with pytest.raises(
         InputError, match=r"config\.data\.workers = 2: does nothing without data\.streaming"

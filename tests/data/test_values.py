@@ -119,7 +119,7 @@ def test_no_counts(bad, streaming) -> None:
 
 
 def test_half_precision_has_no_way_around_the_largest_count() -> None:
-    with pytest.raises(InputError, match="no counts, such as inf"):
+    with pytest.raises(InputError, match="not counts, such as inf"):
         prepared(np.full((40, 3), np.inf, np.float16), values="counts")
 
 

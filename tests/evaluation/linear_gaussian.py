@@ -22,7 +22,7 @@ def model():
 
 
 def parameters(seed=0, *, good=True):
-    """p(x | z) = N(W z + b, SIGMA^2); q has means and variances of the posterior when `good`, else hardly depends on x."""
+    """p(x | z) = N(W z + b, SIGMA^2); q: diagonal of the posterior if `good`, else poor."""
     rng = np.random.default_rng(seed)
     w, b = rng.normal(size=(D, E)), rng.normal(size=E)
     precision = np.eye(D) + w @ w.T / SIGMA**2

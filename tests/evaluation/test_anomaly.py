@@ -1,4 +1,4 @@
-"""Anomaly scores by hand, and how well they tell against scikit-learn, loops over pairs and simulation."""
+"""Anomaly scores by hand, and measures of separation against scikit-learn, loops and simulation."""
 
 import io
 import math
@@ -50,7 +50,8 @@ def test_delongs_error_is_the_spread_of_the_area():
 
 
 def test_delongs_error_by_hand():
-    # Of the anomalous 1 and 2, (1 + 1/2) / 3 and 2 / 3 of the normal are below; above the normal 0, 1 and 3 are 1, 3/4 and 0.
+    # Below the anomalous 1 and 2 are (1 + 1/2) / 3 and 2 / 3 of the normal; above the normal 0, 1,
+    # 3: 1, 3/4 and 0.
     estimate = auroc([0.0, 1.0, 3.0], [1.0, 2.0])
     assert estimate.value == pytest.approx(3.5 / 6)
     assert estimate.stderr == pytest.approx(
@@ -188,7 +189,7 @@ def test_bad_input():
         input_complexity(images())
     with pytest.raises(InputError, match="has values from nan to nan"):
         input_complexity(np.full((1, 2, 2), np.nan))
-    with pytest.raises(InputError, match="compressor = 'zlib' any"):
+    with pytest.raises(InputError, match="compressor = 'zlib' allows any"):
         input_complexity(np.zeros((2, 7)))
     with pytest.raises(
         InputError, match="the number of examples of elbo = 3: must be that of x, 4"

@@ -8,7 +8,7 @@ from scipy import stats
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.ans import (
-    LEAST,
+    MIN_HEAD,
     GaussianBins,
     Message,
     cumulative,
@@ -25,7 +25,7 @@ def scattered(position, bits):
 
 def test_one_symbol_by_hand():
     message = Message(1)
-    message.head[:] = LEAST + np.uint64(5)
+    message.head[:] = MIN_HEAD + np.uint64(5)
     message.push(np.array([3]), np.array([4]), 4)  # [3, 7) of 16
     assert int(message.head[0]) == (2**32 + 5) // 4 * 16 + scattered(3 + (2**32 + 5) % 4, 4)
     message.head[:] = np.uint64(2**64 - 7)  # no room: the low word goes to the stack
@@ -47,9 +47,9 @@ def test_the_last_symbol_pushed_is_the_first_popped_and_all_is_left_as_it_was():
         categories, uniform, bin_ = script[-1]
         for table, bits in zip(tables, (8, 20, 28), strict=True):
             push_categorical(message, categories, table, bits)
-        push_uniform(message, uniform, 12)  # on the first four trials only
+        push_uniform(message, uniform, 12)  # on the first four lanes only
         bins.push(message, bin_, mean, stddev)
-        assert message.head.min() >= LEAST
+        assert message.head.min() >= MIN_HEAD
     assert message.num_clean_bits == 64 * 7  # pushing needs none
     for categories, uniform, bin_ in reversed(script):
         np.testing.assert_array_equal(bins.pop(message, mean, stddev), bin_)
@@ -174,7 +174,7 @@ def test_bytes_hold_the_whole_message():
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="trials = 0: must be at least 1"):
+    with pytest.raises(InputError, match="lanes = 0: must be at least 1"):
         Message(0)
     with pytest.raises(InputError, match="must be at least 0 and sum to 1"):
         cumulative(np.array([[0.5, 0.2]]), 16)

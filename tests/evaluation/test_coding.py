@@ -26,7 +26,7 @@ def examples(n, seed=1):
 
 
 def regression(n=20_000):
-    """Weights [31, D] and errors [D] of the linear map from x to the z that it was drawn from: a linear-Gaussian encoder."""
+    """Weights [31, D] and errors [D] of the linear-Gaussian encoder from x to its z."""
     z = np.random.default_rng(5).normal(size=(n, D))
     x = with_one(np.random.default_rng(6).uniform(size=(n, *SHAPE)) < decode(z))
     weights = np.linalg.lstsq(x, z)[0]
@@ -67,7 +67,7 @@ def log_likelihood(x, p):
 
 
 def bound(x, decode, num_samples=200):
-    """The ELBO in bits per dimension, its KL in closed form and its likelihood by Monte Carlo: nothing of the coder."""
+    """The ELBO in bits per dimension, without the coder: exact KL, Monte Carlo likelihood."""
     mean, stddev = posterior(x)
     kl = 0.5 * (mean**2 + stddev**2 - 1 - 2 * np.log(stddev)).sum(1)
     draws = np.random.default_rng(9)
@@ -116,7 +116,7 @@ def test_the_random_bits_are_counted():
     assert compressed.total_bits_per_dim * x.size == pytest.approx(
         compressed.bits_per_dim * x.size + compressed.num_clean_bits, abs=33 * 10
     )
-    # A posterior that is the prior gives 12 bits a latent and takes them back: what is left is p(x | z).
+    # A posterior equal to the prior gives 12 bits a latent and takes them back: p(x | z) remains.
     prior = bits_back_encode(
         x, lambda x: (np.zeros((len(x), 40)), np.ones((len(x), 40))), lambda z: decode(z[:, :D])
     )
@@ -135,9 +135,9 @@ def test_bins_of_any_width_are_lossless_and_narrow_ones_cost_the_bound(latent_bi
 def test_other_functions_in_decoding_are_found_out():
     x = examples(60)
     compressed = bits_back_encode(x, posterior, decode, batch_size=20)
-    with pytest.raises(InputError, match="must be the functions that it was coded with"):
+    with pytest.raises(InputError, match="must be the functions of the encoder"):
         bits_back_decode(compressed, posterior, lambda z: 1 - decode(z))
-    with pytest.raises(InputError, match="must be the functions that it was coded with"):
+    with pytest.raises(InputError, match="must be the functions of the encoder"):
         bits_back_decode(dataclasses.replace(compressed, latent_bits=11), posterior, decode)
 
 

@@ -46,7 +46,7 @@ def test_codes_that_vary_at_no_rate_are_collapsed_all_the_same():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "beta_schedule"),
+        ({}, "Warm up beta"),
         ({"warm_up": True}, "Lower beta"),
         ({"fixed_sigma": True}, "sigma"),
         ({"expressive_decoder": True, "fixed_sigma": True}, "receptive field"),

@@ -1,4 +1,4 @@
-"""The parts of the rate against quadrature and known Gaussians, and the inference gaps where they are known."""
+"""The parts of the rate against quadrature and known Gaussians, and known inference gaps."""
 
 import jax
 import jax.numpy as jnp
@@ -93,7 +93,7 @@ def test_codes_apart_tell_which_example_and_a_collapsed_posterior_tells_nothing(
 
 
 def test_the_gap_of_a_bad_encoder_is_amortization():
-    """W is made orthogonal: the exact posterior is then a diagonal Gaussian, and the approximation gap is zero."""
+    """With orthogonal W, the posterior is diagonal and the approximation gap zero."""
     params, (w, b) = linear.parameters(good=False)
     w, _ = np.linalg.qr(w.T)
     w = np.float32(w.T)

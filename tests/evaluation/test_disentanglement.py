@@ -142,7 +142,7 @@ def test_one_code_with_every_factor_has_a_full_gap_and_is_not_modular():
     expected = 1 - (sizes[0] ** 2 + sizes[1] ** 2) / (2 * sizes[2] ** 2)
     assert dis.mig_locatello(code, factors, num_bins=24) == pytest.approx(1)
     assert dis.modularity(code, factors, num_bins=24) == pytest.approx(expected)
-    # Codes without information leave the gap and, as in disentanglement_lib, take their share of modularity.
+    # Codes without information leave the gap and, as in disentanglement_lib, lower modularity.
     padded = np.pad(code, ((0, 0), (0, 2)))
     assert dis.mig_locatello(padded, factors, num_bins=24) == pytest.approx(1)
     assert dis.modularity(padded, factors, num_bins=24) == pytest.approx(expected / 3)
@@ -280,10 +280,16 @@ def test_factor_vae_leaves_out_codes_by_their_standard_deviation(factors):
 def test_examples_are_drawn_alike(factors):
     rng = np.random.default_rng(0)
     example, factor = rng.integers(len(factors), size=2000), rng.integers(3, size=2000)
-    other = ByValue.of(factors).alike(example, factor, rng)
+    other = ByValue.from_factors(factors).sample_alike(example, factor, rng)
     np.testing.assert_array_equal(factors[example, factor], factors[other, factor])
     assert (
-        len(np.unique(ByValue.of(factors).alike(np.zeros(20_000, int), np.zeros(20_000, int), rng)))
+        len(
+            np.unique(
+                ByValue.from_factors(factors).sample_alike(
+                    np.zeros(20_000, int), np.zeros(20_000, int), rng
+                )
+            )
+        )
         == len(factors) / 4
     )
 
@@ -398,7 +404,7 @@ def test_bad_input_is_named(factors, metric):
 
 
 def test_too_few_examples_are_an_error(factors):
-    with pytest.raises(InputError, match="must be at least 2; give more"):
+    with pytest.raises(InputError, match="must be at least 2; use more"):
         dis.factor_vae_score(factors[:1191], np.concatenate([factors[:1190], [[9, 0, 0]]]))
     with pytest.raises(InputError, match="too few"):
         dis.sap(factors[:7], factors[:7] + np.arange(7)[:, None])

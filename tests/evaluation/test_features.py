@@ -1,4 +1,4 @@
-"""The feature function: that it learns, is decided by its seed, comes back from its file, and says what it is."""
+"""The feature function: it learns, depends on its seed only, survives its file, and has a name."""
 
 import dataclasses
 import os
@@ -21,7 +21,7 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def features_of(digits):
+def trained(digits):
     images, classes = digits
     return train_features(images[:1200], classes[:1200], data="digits", num_steps=150)
 
@@ -48,7 +48,7 @@ def test_it_learns_to_tell_the_digits(trained, digits):
 
 def test_features_are_the_rectified_layer_below_the_logits_at_unit_scale(trained, digits):
     images, _ = digits
-    features = features_of(images[:1200])
+    features = trained(images[:1200])
     assert features.shape == (1200, 128)
     assert features.min() == 0
     assert np.mean(features**2) == pytest.approx(1, rel=1e-5)
@@ -60,7 +60,7 @@ def test_features_are_the_rectified_layer_below_the_logits_at_unit_scale(trained
 def test_features_do_not_depend_on_the_other_images(trained, digits):
     images, _ = digits
     np.testing.assert_allclose(
-        features_of(images[:300])[290:], features_of(images[290:300]), rtol=1e-5, atol=1e-6
+        trained(images[:300])[290:], trained(images[290:300]), rtol=1e-5, atol=1e-6
     )
     assert features_lib.BATCH == 256
 

@@ -1,4 +1,4 @@
-"""Distances between sets of features against closed forms, loops, and what is known of sets from one distribution."""
+"""Distances between sets of features against closed forms, loops, and sets of one distribution."""
 
 import math
 
@@ -81,7 +81,7 @@ def test_kernel_distance_is_the_sum_over_pairs():
 
 
 def test_kernel_distance_is_that_of_three_moments():
-    """In one dimension (xy + 1)^3 = sum_j C(3, j) x^j y^j, so MMD^2 = sum_j C(3, j) (E x^j - E y^j)^2."""
+    """In 1D (xy + 1)^3 = sum_j C(3, j) x^j y^j, so MMD^2 = sum_j C(3, j) (E x^j - E y^j)^2."""
     expected = 3 * 0.5**2 + 3 * (1 - (0.25 + 2.25)) ** 2 + (0 - (0.125 + 3 * 0.5 * 2.25)) ** 2
     many = [
         kernel_distance(
@@ -150,7 +150,7 @@ def test_neighbors_by_hand():
 
 
 def test_neighbors_of_one_distribution_are_as_expected():
-    """Density has expectation 1, and coverage 1 - prod_{i=1..k} (N - i) / (N + M - i) (Naeem et al., 2020)."""
+    """E[density] = 1, coverage = 1 - prod_{i=1..k} (N - i) / (N + M - i) (Naeem et al., 2020)."""
     n, m, k = 1000, 800, 5
     many = np.array(
         [

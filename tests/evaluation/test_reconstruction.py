@@ -1,4 +1,4 @@
-"""MSE, PSNR and SSIM against loops over pixels and windows, and against scikit-image where it is installed."""
+"""MSE, PSNR and SSIM against loops over pixels and windows, and scikit-image if installed."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +15,7 @@ def pair(*shape, seed=0, noise=0.2):
 
 
 def slow_ssim(x, y, size=11):
-    """The formula of the paper, in a loop over the windows of one image [H, W] with values in [0, 1], in float64."""
+    """The formula of the paper for an image [H, W] in [0, 1]: a loop over windows, in float64."""
     i = np.arange(size) - size // 2
     w = np.exp(-(i[:, None] ** 2 + i**2) / (2 * 1.5**2))
     w /= w.sum()
@@ -135,7 +135,7 @@ def test_bad_input():
     x = jnp.zeros((2, 12, 12, 1))
     with pytest.raises(InputError, match=r"y.shape = \(2, 12, 12\): must be that of x"):
         ssim(x, x[..., 0])
-    with pytest.raises(InputError, match="SSIM is of images"):
+    with pytest.raises(InputError, match="must be images"):
         ssim(x[..., 0], x[..., 0])
     with pytest.raises(InputError, match=r"high - low = 0\.0: must be greater than 0"):
         psnr(x, x, value_range=(1.0, 1.0))

@@ -12,7 +12,7 @@ from vae_jax.evaluation.representation import clustering, knn_accuracy, linear_p
 
 
 def blobs(n=200, distance=6.0, seed=0, f=3):
-    """Codes of three classes in Gaussians of unit variance, with a dimension of large variance that says nothing."""
+    """Three Gaussian classes of unit variance, and a large dimension without information."""
     rng = np.random.default_rng(seed)
     y = rng.integers(3, size=n)
     z = rng.normal(size=(n, f))

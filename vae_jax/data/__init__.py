@@ -1,4 +1,12 @@
-"""Data: sources on the device read by index, their order, and the sets that come by name."""
+"""Data: sources that are read by index on the device, their order, and data sets by name.
+
+>>> import numpy as np
+>>> from vae_jax import data
+>>> images = np.zeros((10, 28, 28), np.uint8)
+>>> dataset = data.from_arrays({"train_images": images, "test_images": images[:2]})
+>>> dataset.shape, dataset.train.num_examples, dataset.valid.num_examples
+((28, 28, 1), 9, 1)
+"""
 
 from vae_jax.data import order, sprites
 from vae_jax.data.binarization import BINARIZATIONS

@@ -1,4 +1,4 @@
-"""Images to zeros and ones, once and with a fixed key; `ArraySource` draws those that are drawn anew at each reading."""
+"""Binarize images once, with a fixed key; `ArraySource` redraws dynamically binarized images."""
 
 import jax
 import jax.numpy as jnp
@@ -7,15 +7,16 @@ import numpy as np
 from vae_jax.types import Array
 
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
-BINARIZATION_SEED = 777  # of the one draw that makes a binarized test set
+BINARIZATION_SEED = 777  # for binarized test sets
 
 
 def binarize(
     images: np.ndarray, scale: float, binarization: str, split: int, index: np.ndarray | None = None
 ) -> np.ndarray:
-    """Zeros and ones, uint8: by threshold, or by one Bernoulli draw with the fixed seed, a key for each example.
+    """Zeros and ones, uint8: by threshold, or by a Bernoulli draw with the fixed seed.
 
-    `index` are the examples of the split that the images are, by default all from the first on.
+    `index` gives the positions of the images in the split, by default 0 .. N - 1; each has its own
+    key.
     """
     if binarization == "threshold":
         return (images * scale > 0.5).astype(np.uint8)
@@ -24,8 +25,8 @@ def binarize(
     chunk = 4096
     parts = []
     for start in range(0, len(images), chunk):
-        some = slice(start, start + chunk)
-        parts.append(np.asarray(_draw(key, index[some], images[some], scale)))
+        rows = slice(start, start + chunk)
+        parts.append(np.asarray(_draw(key, index[rows], images[rows], scale)))
     return np.concatenate(parts)
 
 

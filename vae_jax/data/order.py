@@ -1,7 +1,8 @@
-"""The order of the data as a pure function of (seed, step): nothing to save, nothing to restore.
+"""The order of the data as a pure function of (seed, step), without state to save or restore.
 
-Batches are consecutive stretches of an endless list: epoch after epoch, each a permutation of all examples. A batch may
-begin in one epoch and end in the next; every example comes exactly once per epoch.
+Batches are consecutive stretches of an endless list: epoch after epoch, each a permutation of all
+examples. A batch may begin in one epoch and end in the next; every example comes exactly once per
+epoch.
 """
 
 import jax
@@ -14,20 +15,25 @@ ROUNDS = 64  # swap-or-not needs some multiple of log2(n); 64 serves n up to bil
 
 
 def _hash(x: Array) -> Array:
-    """A bijective mix of uint32 in which each input bit moves each output bit (the finaliser of MurmurHash3)."""
+    """A bijective mix of uint32 in which each input bit affects each output bit.
+
+    The finalizer of MurmurHash3.
+    """
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
     return x ^ (x >> 16)
 
 
 def permute(position: Array, num_examples: int, seed: Array) -> Array:
-    """The element at `position` of a permutation of ``range(num_examples)``, for arrays of positions and seeds alike.
+    """The element at `position` of a permutation of ``range(num_examples)``.
 
-    The swap-or-not shuffle (Hoang, Morris and Rogaway, 2012, arXiv:1208.1176): each of the rounds pairs x with
-    (K - x) mod n for a random K and swaps the pair or not by a random bit of the pair. It needs no table, so any position
-    of any epoch costs the same. Both arguments are uint32 arrays that broadcast against each other.
+    The swap-or-not shuffle (Hoang, Morris and Rogaway, 2012, arXiv:1208.1176): each round pairs x
+    with (K - x) mod n for a random K and swaps the pair or not by a random bit of the pair. It
+    needs no table, so any position of any epoch costs the same. `position` and `seed` are uint32
+    arrays that broadcast against each other.
     """
-    x, n = jnp.broadcast_arrays(position.astype(jnp.uint32), seed)[0], jnp.uint32(num_examples)
+    x = jnp.broadcast_arrays(position.astype(jnp.uint32), seed)[0]
+    n = jnp.uint32(num_examples)
 
     def swap_or_not(r: Array, x: Array) -> Array:
         round_key = _hash(seed + r.astype(jnp.uint32) * jnp.uint32(0x9E3779B9))
@@ -39,7 +45,10 @@ def permute(position: Array, num_examples: int, seed: Array) -> Array:
 
 
 def batch_index(step: Array, *, num_examples: int, batch_size: int, seed: int | Array) -> Array:
-    """Indices [*step.shape, B] of the examples of a step, or of many; InputError unless there are 1 to 2^31 - 1 of them."""
+    """Indices [*step.shape, B] of the examples of one or more steps.
+
+    Raises InputError if `num_examples` is not from 1 to 2^31 - 1.
+    """
     check_range("num_examples", num_examples, 1, 2**31 - 1)
     n = jnp.uint32(num_examples)
     epoch, position = _divmod_product(step.astype(jnp.uint32), batch_size, num_examples)
@@ -51,7 +60,7 @@ def batch_index(step: Array, *, num_examples: int, batch_size: int, seed: int | 
 def _divmod_product(step: Array, batch_size: int, num_examples: int) -> tuple[Array, Array]:
     """Quotient and remainder of step * batch_size by num_examples, by binary long multiplication.
 
-    The product itself leaves 32 bits after a few thousand epochs of a large set.
+    The product overflows 32 bits after a few thousand epochs of a large data set.
     """
     n = jnp.uint32(num_examples)
     more_quotient, more_remainder = (jnp.uint32(part) for part in divmod(batch_size, num_examples))
@@ -68,7 +77,10 @@ def _divmod_product(step: Array, batch_size: int, num_examples: int) -> tuple[Ar
 
 
 def padded_batches(num_examples: int, batch_size: int) -> tuple[Array, Array]:
-    """Indices and mask, each [T, B], that visit every example once in order; the last batch goes on from example 0, masked."""
+    """Indices and mask, each [T, B], that visit every example once in order.
+
+    The last batch is padded with the first examples, which are masked.
+    """
     num_batches = -(-num_examples // batch_size)
     index = jnp.arange(num_batches * batch_size).reshape(num_batches, batch_size)
     return index % num_examples, index < num_examples

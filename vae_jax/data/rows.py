@@ -1,4 +1,4 @@
-"""Arrays whose rows stay on disk, or in the memory of the host, until they are asked for by index."""
+"""Arrays whose rows stay on disk, or in host memory, until they are read by index."""
 
 import dataclasses
 import functools
@@ -14,22 +14,25 @@ from vae_jax.errors import InputError
 
 
 class Rows(Protocol):
-    """What can be read row by row, in any order; `np.ndarray` is one. It can be pickled, for the processes that read it."""
+    """An array read row by row, in any order, such as `np.ndarray`.
+
+    It can be pickled, for worker processes.
+    """
 
     shape: tuple[int, ...]  # [N, *E]
     dtype: np.dtype
 
     def __getitem__(self, index: np.ndarray) -> np.ndarray:
-        """The rows at index [n], as [n, *E]; OSError, with the name of the file, where they can't be read."""
+        """The rows at index [n], as [n, *E]; raises OSError, with the file name, if unreadable."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HostRows:
-    """Some rows, each checked and converted when it is read."""
+    """A subset of rows, each checked and converted when it is read."""
 
     rows: Rows
     convert: Callable[[np.ndarray], np.ndarray]  # n rows to n rows
-    positions: np.ndarray | None = None  # which of the rows; None is all of them
+    positions: np.ndarray | None = None  # the subset of `rows`; None for all
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -51,21 +54,22 @@ class HostRows:
         return self.convert(np.asarray(self.rows[where]))
 
     def select(self, positions: np.ndarray) -> Self:
-        """Those of the rows at the given positions."""
-        return dataclasses.replace(
-            self, positions=positions if self.positions is None else self.positions[positions]
-        )
+        """The subset at `positions` of these rows."""
+        if self.positions is not None:
+            positions = self.positions[positions]
+        return dataclasses.replace(self, positions=positions)
 
 
 @dataclasses.dataclass(frozen=True)
 class NpyRows:
     """The rows of an array in a file, read one by one.
 
-    Read, not mapped: of a mapped file that is cut short, or on a disk that fails, the system kills the process.
+    Not memory-mapped: if a mapped file is truncated or its disk fails, the system kills the
+    process.
     """
 
     path: str
-    offset: int  # of the first row, in bytes
+    offset: int  # bytes before the first row
     shape: tuple[int, ...]
     dtype: np.dtype
 
@@ -73,9 +77,8 @@ class NpyRows:
         shape = (len(index), *self.shape[1:])
         size = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
         offsets = (self.offset + size * np.asarray(index, np.int64)).tolist()
-        with open(
-            self.path, "rb", buffering=0
-        ) as file:  # again each time, so that a file that went away is missed
+        # Opened at each reading, so that a deleted file is noticed.
+        with open(self.path, "rb", buffering=0) as file:
             descriptor = file.fileno()
             content = b"".join([os.pread(descriptor, size, offset) for offset in offsets])
         if len(content) != size * len(offsets):
@@ -84,17 +87,20 @@ class NpyRows:
 
 
 def open_npy(path: str) -> NpyRows:
-    """The rows of a .npy file; InputError unless it is whole, of plain numbers and in row-major order."""
+    """The rows of a .npy file; it must be complete, of plain numbers and in row-major order.
+
+    Raises InputError if it is not.
+    """
     try:
         with open(path, "rb") as file:
-            shape, dtype = _header(file)
-            return _whole(NpyRows(path, file.tell(), shape, dtype))
-    except Exception as error:  # a damaged header comes as many types from numpy
-        raise InputError(f"config.data.path: {path!r} can't be streamed: {error}") from error
+            shape, dtype = _read_header(file)
+            return _check_complete(NpyRows(path, file.tell(), shape, dtype))
+    except Exception as error:  # numpy raises many types for a damaged header
+        raise InputError(f"path = {path!r}: can't be streamed: {error}") from error
 
 
 def open_npz(path: str, key: str) -> NpyRows:
-    """The rows of one array of an .npz file; InputError as for `open_npy`, and where it is compressed."""
+    """The rows of one array of an .npz file, as for `open_npy`; it must not be compressed."""
     try:
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo(f"{key}.npy")
@@ -103,19 +109,18 @@ def open_npz(path: str, key: str) -> NpyRows:
                     f"{key} is compressed; write it with numpy.savez, or as {key}.npy into a folder"
                 )
             with archive.open(info) as member:
-                shape, dtype = _header(member)
+                shape, dtype = _read_header(member)
                 length = member.tell()
-        with open(
-            path, "rb"
-        ) as file:  # the array follows a header of the archive, with a name and extra bytes
+        # The array follows a header of the archive, with a name and extra bytes.
+        with open(path, "rb") as file:
             file.seek(info.header_offset + 26)
             begin = file.tell() + 4 + sum(int.from_bytes(file.read(2), "little") for _ in range(2))
-        return _whole(NpyRows(path, begin + length, shape, dtype))
-    except Exception as error:  # of numpy and zipfile, as above
-        raise InputError(f"config.data.path = {path!r}: can't be streamed: {error}") from error
+        return _check_complete(NpyRows(path, begin + length, shape, dtype))
+    except Exception as error:  # numpy and zipfile raise many types
+        raise InputError(f"path = {path!r}: can't be streamed: {error}") from error
 
 
-def _header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
+def _read_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -127,14 +132,14 @@ def _header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
     if dtype.hasobject or dtype.names:
         raise ValueError("it holds objects, not numbers")
     if column_major and len(shape) > 1:
-        raise ValueError("its order is column-major (Fortran); write numpy.ascontiguousarray of it")
+        raise ValueError("it is column-major (Fortran); save numpy.ascontiguousarray of it instead")
     return shape, dtype
 
 
-def _whole(rows: NpyRows) -> NpyRows:
+def _check_complete(rows: NpyRows) -> NpyRows:
     if not rows.shape or min(rows.shape) < 1:
         raise ValueError(f"it is empty, its shape is {rows.shape}")
     need = rows.offset + rows.dtype.itemsize * math.prod(rows.shape)
     if os.path.getsize(rows.path) < need:
-        raise ValueError(f"it is cut short; {rows.shape} of {rows.dtype} need {need} bytes")
+        raise ValueError(f"it is truncated; {rows.shape} of {rows.dtype} need {need} bytes")
     return rows

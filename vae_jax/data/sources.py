@@ -1,4 +1,4 @@
-"""Sources: data on the device, read by index. The one protocol, and its two kinds."""
+"""Sources: data on the device, read by index. A protocol and its two implementations."""
 
 import dataclasses
 import math
@@ -12,28 +12,28 @@ from vae_jax.types import Array, Batch
 
 
 class Source(Protocol):
-    """A pytree of arrays that live on the device, or of none."""
+    """A pytree of arrays on the device, possibly without any."""
 
     num_examples: int
     shape: tuple[int, ...]  # *E
     value_range: tuple[float, float]
 
     def take(self, index: Array, key: Array) -> Batch:
-        """The examples at index [B], "x" [B, *E] float32, with "index" and, where there are labels, "y".
+        """The examples at index [B]: "x" [B, *E] float32, "index", and "y" if there are labels.
 
-        `key` is for what is random in reading them: dynamic binarization.
+        `key` is for dynamic binarization.
         """
 
 
 def static(**kwargs: Any) -> Any:
-    """A field of a pytree that is part of the program, not of the data."""
+    """A static field of a pytree: part of the compiled program, not of the data."""
     return dataclasses.field(metadata={"static": True}, **kwargs)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class ArraySource:
-    """Examples in an array, kept in their own type and converted batch by batch."""
+    """Examples in an array, stored in their own dtype and converted batch by batch."""
 
     images: Array  # [N, *E], uint8 or float32
     labels: Array | None = None  # [N] or [N, C]
@@ -50,23 +50,26 @@ class ArraySource:
         return self.images.shape[1:]
 
     def take(self, index: Array, key: Array) -> Batch:
-        flat = self.images.reshape(
-            self.num_examples, -1
-        )  # on one axis, for the reason given in `Distribution.log_prob`
+        # One event axis, for the reason given in `Distribution.log_prob`.
+        flat = self.images.reshape(self.num_examples, -1)
         x = convert_rows(flat[index], self.scale, key if self.dynamic else None)
         batch = {"x": x.reshape(*index.shape, *self.shape), "index": index}
         return batch if self.labels is None else batch | {"y": self.labels[index]}
 
 
 def convert_rows(rows: Array, scale: float, key: Array | None) -> Array:
-    """What a model sees of images [B, N] as they are stored; with a key, a draw of it."""
+    """Stored images [B, N] as the model sees them; binarized at random if given a key."""
     x = rows.astype(jnp.float32) * scale
     return x if key is None else _draw(key, x)
 
 
 def _draw(key: Array, p: Array) -> Array:
-    """Bernoulli draws with probabilities p [B, N], exact to 2^-17: two from a random word, at half the cost."""
-    threshold, half = jnp.round(p * 2**16).astype(jnp.uint32), -(-p.shape[1] // 2)
+    """Bernoulli draws with probabilities p [B, N], exact to 2^-17.
+
+    Each random word gives two draws, which halves the cost.
+    """
+    threshold = jnp.round(p * 2**16).astype(jnp.uint32)
+    half = -(-p.shape[1] // 2)
     bits = jax.random.bits(key, (len(p), half))
     low, high = bits & 0xFFFF, bits[:, : p.shape[1] - half] >> 16
     return jnp.concatenate([low < threshold[:, :half], high < threshold[:, half:]], axis=1).astype(
@@ -77,7 +80,10 @@ def _draw(key: Array, p: Array) -> Array:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class SpriteSource:
-    """A stretch ``[start, start + num_examples)`` of a fixed shuffle of all sprites, rendered when read; y is their factors."""
+    """A slice ``[start, start + num_examples)`` of a fixed shuffle of all sprites.
+
+    Images are rendered when they are read; "y" holds their factors.
+    """
 
     start: int = static()
     num_examples: int = static()
@@ -93,15 +99,13 @@ class SpriteSource:
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Three disjoint splits of one set of data, and how they were made."""
+    """Three disjoint splits of a data set, and how they were made."""
 
     name: str
     train: Source
     valid: Source
     test: Source
-    preparation: dict[
-        str, Any
-    ]  # binarization, its key, the rule of the split: written beside every number
+    preparation: dict[str, Any]  # binarization, its seed, rule of the splits; stored in results
 
     @property
     def shape(self) -> tuple[int, ...]:

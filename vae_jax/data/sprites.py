@@ -1,9 +1,10 @@
-"""The generative process of dSprites as a pure function of its factors, to be rendered inside compiled code.
+"""The generative process of dSprites as a pure function of its factors, for compiled code.
 
 Matthey, Higgins, Hassabis and Lerchner, 2017, "dSprites: Disentanglement testing Sprites dataset",
-https://github.com/deepmind/dsprites-dataset. An image is a hard-edged sprite, one of three shapes, scaled by
-s = 0.5 + scale / 10, rotated by -theta, theta = 2 pi orientation / 39, and centerd on pixel (column, row) =
-15.5 + 32 (x, y) / 31. Rows grow downwards; a pixel is 1 when its center lies inside the outline.
+https://github.com/deepmind/dsprites-dataset. An image is a hard-edged sprite, one of three shapes,
+scaled by s = 0.5 + scale / 10, rotated by -theta, theta = 2 pi orientation / 39, and centered on
+pixel (column, row) = 15.5 + 32 (x, y) / 31. Rows grow downwards; a pixel is 1 if its center lies
+inside the outline.
 """
 
 import math
@@ -21,15 +22,18 @@ FACTOR_SIZES = (3, 6, 40, 32, 32)
 NUM_IMAGES = math.prod(FACTOR_SIZES)  # 737280
 IMAGE_SIZE = 64
 
-_STRIDES = (245760, 40960, 1024, 32, 1)  # of the factors in the row-major index
+_STRIDES = (245760, 40960, 1024, 32, 1)  # strides of the factors in the row-major index
 
-# Lengths are in units of _UNIT pixels at s = 1, which keeps the powers of the heart's quartic near one.
+# Lengths are in units of _UNIT pixels at s = 1, which keeps the powers of the heart's quartic near
+# one.
 _UNIT = 10.0
 _SQUARE_HALF_SIDE = 9.6 / _UNIT
-# Nominally 12.8 and 7.2 pixels; these agree with more of the genuine pixels (IoU 0.9996 for 0.9967).
+# Nominally 12.8 and 7.2 pixels; these agree with more of the genuine pixels (IoU 0.9996 for
+# 0.9967).
 _ELLIPSE_SEMI_AXES = (12.765 / _UNIT, 7.215 / _UNIT)
-# Row i holds the coefficients of |u|^i v^0, |u|^i v^1, ...: logistic regression of the genuine pixels within 0.4
-# pixels of the outline, all scales and poses pooled in the sprite frame, on the monomials up to degree four.
+# Row i holds the coefficients of |u|^i v^0, |u|^i v^1, ... They come from a logistic regression of
+# the genuine pixels within 0.4 pixels of the outline, all scales and poses pooled in the sprite
+# frame, on the monomials up to degree four.
 _HEART = (
     (-0.012535, -0.000654, 0.030925, -0.031007, 0.013900),
     (-0.353738, 0.058346, 0.433027, -0.008471),
@@ -40,10 +44,10 @@ _HEART = (
 
 
 def render(classes: jax.Array) -> jax.Array:
-    """Images of the given factors, equal to the published ones but for a few pixels on the outline.
+    """Render images from factors; they equal the published ones up to a few outline pixels.
 
-    In the sprite frame (u, v) = R(theta) (column - column_0, row - row_0) / (10 s), with c = cos theta,
-    R(theta) = [[c, -sin theta], [sin theta, c]], the inside is, in units of 10 pixels,
+    In the sprite frame (u, v) = R(theta) (column - column_0, row - row_0) / (10 s), with c = cos
+    theta, R(theta) = [[c, -sin theta], [sin theta, c]], the inside is (in units of 10 pixels)
 
         square: max(|u|, |v|) <= 0.96,   ellipse: (u / 1.2765)^2 + (v / 0.7215)^2 <= 1,
         heart:  sum_{i + j <= 4} a_ij |u|^i v^j <= 0.
@@ -51,13 +55,14 @@ def render(classes: jax.Array) -> jax.Array:
     Mean intersection over union with the genuine images: 0.9997, 0.9996 and 0.9993.
 
     Args:
-      classes: integers [N, 5] in the order of `FACTOR_NAMES`; shape is 0 square, 1 ellipse, 2 heart.
+      classes: integers [N, 5] in the order of `FACTOR_NAMES`; shape is 0 square, 1 ellipse, 2
+        heart.
 
     Returns:
       float32 [N, 64, 64, 1] with values 0 and 1.
 
     Raises:
-      InputError: a class is out of range. Inside compiled code values cannot raise, and are not looked at.
+      InputError: a class is out of range. Inside compiled code classes are not checked.
     """
     chex.assert_shape(classes, (None, len(FACTOR_NAMES)))
     chex.assert_type(classes, int)
@@ -67,7 +72,7 @@ def render(classes: jax.Array) -> jax.Array:
     inverse = 1.0 / (_UNIT * (0.5 + 0.1 * scale.astype(jnp.float32)))
     cos, sin = (inverse * jnp.cos(theta))[:, None], (inverse * jnp.sin(theta))[:, None]
     column, row = _offsets(x), _offsets(y)
-    # The rotation is linear: products are taken per row and column [N, 64], only the sums per pixel [N, 64, 64].
+    # The rotation is linear: products are per row and column [N, 64], only sums are per pixel.
     u = jnp.abs((cos * column)[:, None, :] - (sin * row)[:, :, None])
     v = (sin * column)[:, None, :] + (cos * row)[:, :, None]
     which = shape[:, None, None]
@@ -78,7 +83,10 @@ def render(classes: jax.Array) -> jax.Array:
 
 
 def index_to_classes(index: jax.Array) -> jax.Array:
-    """Factor classes, int32 [N, 5], of row numbers [N] of the published data set (row-major, y varies fastest)."""
+    """Factor classes, int32 [N, 5], of row numbers [N] in the published data set.
+
+    The order is row-major; y varies fastest.
+    """
     chex.assert_rank(index, 1)
     chex.assert_type(index, int)
     _check_range("index", index, NUM_IMAGES)
@@ -90,7 +98,7 @@ def index_to_classes(index: jax.Array) -> jax.Array:
 
 
 def classes_to_index(classes: jax.Array) -> jax.Array:
-    """Row numbers, int32 [N], in the published data set of factor classes [N, 5]: sum_k stride_k class_k."""
+    """Row numbers, int32 [N], in the published data set: the inverse of `index_to_classes`."""
     chex.assert_shape(classes, (None, len(FACTOR_NAMES)))
     chex.assert_type(classes, int)
     _check_classes(classes)
@@ -114,12 +122,15 @@ def _in_ellipse(u: jax.Array, v: jax.Array) -> jax.Array:
 
 
 def _in_heart(u: jax.Array, v: jax.Array) -> jax.Array:
-    """The quartic's sign for u >= 0, by Horner's rule in v and then in u; far from the outline it stays positive."""
+    """True where the quartic is at most 0, for u >= 0; far from the outline it stays positive.
+
+    By Horner's rule in v, then in u.
+    """
     return _horner([_horner(row, v) for row in _HEART], u) <= 0.0
 
 
 def _horner(coefficients: Sequence[float | jax.Array], x: jax.Array) -> jax.Array:
-    """sum_i coefficients[i] x^i, lowest power first."""
+    """sum_i coefficients[i] x^i; the lowest power comes first."""
     total = coefficients[-1]
     for coefficient in coefficients[-2::-1]:
         total = total * x + coefficient
@@ -135,7 +146,7 @@ def _check_classes(classes: jax.Array) -> None:
 
 
 def _check_range(name: str, values: jax.Array, size: int) -> None:
-    """Raises InputError for a value outside 0..size - 1; a traced array has no values yet and passes."""
+    """Raises InputError for a value outside 0..size - 1; traced arrays pass."""
     if isinstance(values, jax.core.Tracer):
         return
     values = np.asarray(values)

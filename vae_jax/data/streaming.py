@@ -1,7 +1,8 @@
-"""Training data larger than the memory of a device, or of the host: batches come block by block, in the order of `order`.
+"""Stream training data larger than device or host memory, in the order of `data.order`.
 
-The pipeline is Grain's. Its elements are not examples but blocks, all batches of some consecutive steps: nothing is left of
-the cost that Python has for each example, and a block is a pure function of its steps, so that there is no state to save.
+The pipeline is Grain's. Its elements are blocks, the batches of consecutive steps, instead of
+examples. That avoids Python's per-example overhead. A block is a pure function of its steps, so
+there is no state to save.
 """
 
 import contextlib
@@ -27,15 +28,14 @@ from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import ArraySource, convert_rows, static
 from vae_jax.types import Array, Batch
 
-BLOCK_BYTES = (
-    2**24
-)  # of images, at most, unless one batch has more; some blocks wait in /dev/shm, often 64 MiB
+# Maximum size of the images of a block with several batches. Blocks wait in /dev/shm, often 64 MiB.
+BLOCK_BYTES = 2**24
 Span = tuple[int, int]  # first, one past last
 
 
 @dataclasses.dataclass(frozen=True)
 class HostSource:
-    """Examples that stay on the host; `at` brings some of them, and `stream` all that a run will ask for."""
+    """Examples that stay on the host; `at` reads examples, and `stream` all batches of a run."""
 
     images: HostRows  # [N, *E]
     labels: HostRows | None = None
@@ -60,25 +60,24 @@ class HostSource:
         return ArraySource(images, labels, scale, self.binarization == "dynamic", self.value_range)
 
     def steps_in_a_block(self, batch_size: int) -> int:
-        """How many batches stay below the bound."""
-        return max(
-            1, BLOCK_BYTES // (batch_size * self.images.dtype.itemsize * int(np.prod(self.shape)))
-        )
+        """The number of batches within BLOCK_BYTES, at least 1."""
+        batch_bytes = batch_size * self.images.dtype.itemsize * int(np.prod(self.shape))
+        return max(1, BLOCK_BYTES // batch_bytes)
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """The batches of S consecutive steps; a step is taken by its number in the block."""
+    """The batches of S consecutive steps, indexed by their position in the block."""
 
     images: Array  # [S, B, *E]
-    index: Array  # [S, B] of the examples
+    index: Array  # [S, B] indices of the examples
     labels: Array | None  # [S, B] or [S, B, C]
     scale: float = static(default=1.0)
     dynamic: bool = static(default=False)
 
     def take(self, step: Array, key: Array) -> Batch:
-        """The batch of the step [], as `ArraySource.take` of its examples."""
+        """The batch of the step [], equal to `ArraySource.take` of its examples."""
         images = self.images[step]
         x = convert_rows(images.reshape(len(images), -1), self.scale, key if self.dynamic else None)
         batch = {"x": x.reshape(images.shape), "index": self.index[step]}
@@ -86,7 +85,7 @@ class Block:
 
 
 def parts(span: Span, most: int) -> list[Span]:
-    """A span in as few parts of at most that many steps as will do, their lengths equal or one apart."""
+    """Split a span into the fewest parts of at most `most` steps, of equal length up to one."""
     start, stop = span
     count = -(-(stop - start) // most)
     edges = [start + (stop - start) * i // count for i in range(count + 1)]
@@ -104,24 +103,22 @@ def stream(
     place: Callable[[Block], Block],
     workers: int = 0,
 ) -> Iterator[Iterator[Block]]:
-    """The blocks of the given spans of steps, one after the other, each read and placed while the ones before are in use.
+    """Iterate over the blocks of `spans`, reading and placing each while the previous is in use.
 
     Args:
-      source: where the examples are.
+      source: where the examples are stored.
       spans: first and one past last step of each block.
-      batch_size, seed: those of `order.batch_index`.
-      rows: of each batch, the ones that this process needs.
-      place: from the arrays of a block in host memory to those on the devices.
-      workers: how many processes read; 0: a thread of this one does.
+      batch_size, seed: as for `order.batch_index`.
+      rows: the rows of each batch that this process needs.
+      place: moves a block from host memory to the devices.
+      workers: number of reading processes; with 0, a thread of this process reads.
 
     Raises:
-      OSError: from the iterator, when the data can't be read any more.
+      OSError: from the iterator, if the data become unreadable.
     """
-    import grain  # slow to import, and needed by no other source
+    import grain  # slow to import
 
-    if (
-        not flags.FLAGS.is_parsed()
-    ):  # of these Grain has some, and asks for them where there is no command line too
+    if not flags.FLAGS.is_parsed():  # Grain reads its flags even without a command line
         flags.FLAGS.mark_as_parsed()
     read = functools.partial(_read, source, batch_size, seed, rows)
     dataset = grain.MapDataset.source(np.asarray(spans)).map(read)
@@ -133,50 +130,49 @@ def stream(
     scale = 1.0 if source.binarization in ("static", "threshold") else source.scale
 
     def to_devices(arrays: dict[str, np.ndarray | None]) -> Block:
-        own = jax.tree.map(
-            np.array, arrays
-        )  # out of the memory shared with a worker, which is free again at once
-        return place(Block(**own, scale=scale, dynamic=dynamic))
+        # Copied, so that the memory shared with a worker is released at once.
+        copies = jax.tree.map(np.array, arrays)
+        return place(Block(**copies, scale=scale, dynamic=dynamic))
 
     placed = iter(dataset.map(to_devices))
     blocks = grain.experimental.ThreadPrefetchDatasetIterator(placed, 1)
     if workers:
-        placed.start_prefetch()  # all at once; else each when its first block is missing
-    reading = _with_plain_errors(blocks)
+        placed.start_prefetch()  # start all workers now, not when their first block is needed
+    plain_blocks = _with_plain_errors(blocks)
     try:
-        yield reading
+        yield plain_blocks
     finally:
-        reading.close()
+        plain_blocks.close()
         blocks.close()
         del placed, blocks
-        gc.collect()  # Grain's last exceptions and the last blocks hold on to each other, and to memory shared with workers
+        # Grain's last exceptions and blocks keep each other, and shared memory, alive.
+        gc.collect()
 
 
 def _with_plain_errors(blocks: Iterator[Block]) -> Iterator[Block]:
-    """The same blocks, with errors that hold nothing of the pipeline, so that memory shared with workers can be freed."""
+    """The same blocks, with errors that don't reference the pipeline and its shared memory."""
     try:
         yield from blocks
         return
     except OSError as error:
         reason = str(error)
     except RuntimeError as error:
-        if type(error) is not RuntimeError:  # those of XLA
+        if type(error) is not RuntimeError:  # raised by XLA
             raise
-        ended = str(error).partition(". ")[0]
-        reason = (
-            f"a process that read the data: {ended} (-9: the memory was full, -7: /dev/shm was)"
-        )
+        status = str(error).partition(". ")[0]
+        reason = f"a data worker failed: {status} (-9: out of memory, -7: /dev/shm is full)"
     raise OSError(reason)
 
 
 def _read(
     source: HostSource, batch_size: int, seed: int, rows: slice, span: np.ndarray
 ) -> dict[str, np.ndarray | None]:
-    """The arrays of one block."""
+    """Read the arrays of one block."""
     start, stop = (int(step) for step in span)
     with jax.default_device(_cpu()):
         index = _batch_index(
-            *(np.int32(start), np.uint32(seed)),
+            np.int32(start),
+            np.uint32(seed),
             num_steps=stop - start,
             num_examples=source.num_examples,
             batch_size=batch_size,
@@ -200,7 +196,7 @@ def _batch_index(
 
 @functools.cache
 def _cpu() -> jax.Device | None:
-    """The processor, so that an accelerator isn't asked to interrupt its work; None, the default, where JAX is kept off it."""
+    """The CPU device, which avoids interrupting an accelerator; None if JAX may not use it."""
     try:
         return jax.local_devices(backend="cpu")[0]
     except RuntimeError:
@@ -208,7 +204,7 @@ def _cpu() -> jax.Device | None:
 
 
 def _init_worker(number: int, count: int) -> None:
-    """A reading process leaves accelerators and signals to the one that trains, and ends with it, however that ends."""
+    """Make a worker ignore signals, stay off accelerators and exit with its parent process."""
     del number, count
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""What the values of a set are, as they are kept: their range, whether they are binary, the grid in [0, 1] that they lie on."""
+"""Survey of stored values: their range, whether they are binary, and their grid in [0, 1]."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,21 +7,21 @@ import numpy as np
 
 from vae_jax.data.rows import HostRows
 
-READ_BYTES = 2**24  # of images that are looked at once, at a time
-MOST_LEVELS = 256
-SAMPLE = 4096  # values that rule out most grids at once
-GRID_TOLERANCE = 2.0**-22  # of x, four roundings of a float32 at 1
+READ_BYTES = 2**24  # size of the chunks in which images are read
+MAX_LEVELS = 256
+SAMPLE = 4096  # number of values checked first, to rule out most grids
+GRID_TOLERANCE = 2.0**-22  # tolerance of x, four roundings of a float32 at 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """A survey of values that are uint8 or float32; `|` is that of both together."""
+    """A survey of uint8 or float32 values; `|` combines two surveys."""
 
     integer: bool
     low: float
     high: float
-    two: bool  # nothing but 0 and 1, or of integers nothing but 0 and 255
-    levels: tuple[int, ...] = ()  # of floats, every n <= 256 such that all are k / (n - 1)
+    two: bool  # only 0 and 1, or only 0 and 255 if `integer`
+    levels: tuple[int, ...] = ()  # floats only: every n <= 256 such that all are k / (n - 1)
 
     def __or__(self, other: "Values") -> "Values":
         levels = tuple(n for n in self.levels if n in other.levels)
@@ -30,66 +30,58 @@ class Values:
 
     @property
     def bits(self) -> bool:
-        """Whether they are integers that need no scale."""
+        """True if they are integers that need no scale."""
         return self.integer and self.high <= 1
 
     @property
     def binary(self) -> bool:
-        """Whether only the two ends of [0, 1] remain when they are scaled."""
+        """True if the scaled values are all 0 or 1."""
         return self.bits or self.two
 
     @property
     def grid(self) -> int:
-        """How many equally spaced values in [0, 1] they lie on when they are scaled; 0 where it isn't at most 256."""
+        """Number of levels of the equally spaced grid of the scaled values; 0 if above 256."""
         if self.binary:
             return 2
-        return MOST_LEVELS if self.integer else min(self.levels, default=0)
+        return MAX_LEVELS if self.integer else min(self.levels, default=0)
 
 
 def survey(images: np.ndarray | HostRows) -> Values:
-    """Looks at all values; at bytes on the host no further than to the first that are neither bits nor black and white.
+    """Survey all values.
 
-    Rows on the host are read in their order.
+    Rows on the host are read in their order; bytes only up to the first chunk that is not binary.
     """
-    found = None
+    stops_early = isinstance(images, HostRows) and images.rows.dtype == np.uint8
+    result = None
     for chunk in _chunks(images):
-        levels = range(2, MOST_LEVELS + 1) if found is None else found.levels
-        some = _survey(chunk, levels)
-        found = some if found is None else found | some
-        if (
-            isinstance(images, HostRows)
-            and images.rows.dtype == np.uint8
-            and found.integer
-            and not found.binary
-        ):
+        levels = range(2, MAX_LEVELS + 1) if result is None else result.levels
+        values = _survey(chunk, levels)
+        result = values if result is None else result | values
+        if stops_early and result.integer and not result.binary:
             break
-    assert found is not None, "an empty split is refused before"
-    return found
+    assert result is not None, "empty splits are rejected earlier"
+    return result
 
 
 def _chunks(images: np.ndarray | HostRows) -> Iterator[np.ndarray]:
-    everything = (
-        images if isinstance(images, np.ndarray) else dataclasses.replace(images, positions=None)
-    )
-    step = max(1, READ_BYTES // everything[np.zeros(1, np.int64)].nbytes)
-    for start in range(0, len(everything), step):
-        stop = min(start + step, len(everything))
-        yield (
-            everything[start:stop]
-            if isinstance(everything, np.ndarray)
-            else everything[np.arange(start, stop)]
-        )
+    if isinstance(images, HostRows):
+        images = dataclasses.replace(images, positions=None)
+    step = max(1, READ_BYTES // images[np.zeros(1, np.int64)].nbytes)
+    for start in range(0, len(images), step):
+        rows = slice(start, min(start + step, len(images)))
+        yield images[rows if isinstance(images, np.ndarray) else np.arange(rows.start, rows.stop)]
 
 
 def _survey(x: np.ndarray, levels: Iterable[int]) -> Values:
-    low, high, integer = float(x.min()), float(x.max()), x.dtype == np.uint8
+    low, high = float(x.min()), float(x.max())
+    integer = x.dtype == np.uint8
     two = bool(((x == 0) | (x == (255 if integer else 1))).all())
-    on_grids = () if integer or low < 0 or high > 1 else _grids(x.reshape(-1), tuple(levels))
-    return Values(integer, low, high, two, on_grids)
+    grids = () if integer or low < 0 or high > 1 else _grids(x.reshape(-1), tuple(levels))
+    return Values(integer, low, high, two, grids)
 
 
 def _grids(x: np.ndarray, levels: Sequence[int]) -> tuple[int, ...]:
-    """Those of the numbers of levels whose grid holds all of x."""
+    """The numbers of levels whose grid contains all of x."""
     sample = np.unique(x[:: max(1, len(x) // SAMPLE)])
     levels = [n for n in levels if _on_grid(sample, n)]
     if not levels:

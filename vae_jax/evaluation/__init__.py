@@ -1,7 +1,14 @@
-"""Evaluation: per-example terms over a whole split, and the numbers made from them.
+"""Evaluation: per-example terms over a whole split, and the metrics computed from them.
 
-Every piece is a function of a model and its parameters, or of plain arrays. `evaluation.disentanglement`, `.quality`,
-`.features`, `.representation`, `.reconstruction`, `.anomaly`, `.augmentation` and `.coding` are imported by their own names.
+All functions take a model and its parameters, or plain arrays. Import `evaluation.disentanglement`,
+`.quality`, `.features`, `.representation`, `.reconstruction`, `.anomaly`, `.augmentation` and
+`.coding` by name.
+
+>>> import numpy as np
+>>> from vae_jax import evaluation
+>>> codes = np.array([[0, 1], [2, 3]])
+>>> evaluation.code_usage(codes, num_codes=8)["codes_in_use"]
+0.5
 """
 
 from vae_jax.evaluation.ais import run_ais, simulate

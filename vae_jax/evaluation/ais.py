@@ -1,12 +1,15 @@
-"""The marginal likelihood by annealed importance sampling, from below and, on simulated data, from above.
+"""The marginal likelihood by annealed importance sampling.
+
+The estimates are lower bounds and, on simulated data, upper bounds.
 
 Chains go from the prior to the posterior through p_t(z) ~ p(z) p(x | z)^{t}, 0 <= t <= 1, and
 
     E[exp(sum_i (t_{i+1} - t_i) log p(x | z_i))] = p(x)                    (Neal, 2001),
 
-so that the log of the mean over chains is below log p(x) in expectation. Run backward from an exact draw of the posterior, as
-data simulated by the model come with, the same sum is one of 1 / p(x), and the estimate is above: the two enclose the truth
-(Grosse, Ghahramani and Adams, 2015, arXiv:1511.02543; Wu et al., 2017, arXiv:1611.04273).
+so the log of the mean over chains is below log p(x) in expectation. Run backward from an exact draw
+of the posterior, which is available for data simulated by the model, the same sum estimates 1 /
+p(x), and the estimate is above. The two enclose the truth (Grosse, Ghahramani and Adams, 2015,
+arXiv:1511.02543; Wu et al., 2017, arXiv:1611.04273).
 """
 
 import dataclasses
@@ -18,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.hmc import transition
 from vae_jax.types import Array, Params
 
@@ -26,30 +30,31 @@ TARGET_ACCEPTANCE = 0.65
 
 @dataclasses.dataclass(frozen=True)
 class Annealed:
-    """An estimate of log p(x) for each example, and how it was made."""
+    """An estimate of log p(x) for each example, and the settings it was made with."""
 
-    log_px: np.ndarray  # [B] nats: below log p(x) in expectation, above where it was run backward
-    acceptance: float  # of the transitions, on average
+    log_px: np.ndarray  # [B] nats: below log p(x) in expectation; above if run backward
+    acceptance: float  # mean acceptance rate of the transitions
     num_chains: int
     num_temperatures: int
 
     def summary(self) -> dict[str, float]:
         """The mean with its standard error over the examples."""
-        n = len(self.log_px)
+        log_px = mean_estimate(self.log_px)
         return {
-            "log_likelihood": float(self.log_px.mean(dtype=np.float64)),
-            "log_likelihood_stderr": float(self.log_px.std(dtype=np.float64, ddof=1) / math.sqrt(n))
-            if n > 1
-            else math.nan,
+            "log_likelihood": log_px.value,
+            "log_likelihood_stderr": log_px.stderr,
             "acceptance": self.acceptance,
             "num_chains": self.num_chains,
             "num_temperatures": self.num_temperatures,
-            "num_examples": n,
+            "num_examples": len(self.log_px),
         }
 
 
 def temperatures(num: int, *, steepness: float = 4.0) -> Array:
-    """A sigmoid ladder 0 = t_0 < ... < t_{num - 1} = 1, dense at both ends, where the densities change fastest; [num]."""
+    """A sigmoid ladder [num], 0 = t_0 < ... < t_{num - 1} = 1.
+
+    It is dense at both ends, where the densities change fastest.
+    """
     ladder = jax.nn.sigmoid(steepness * jnp.linspace(-1, 1, num))
     return (ladder - ladder[0]) / (ladder[-1] - ladder[0])
 
@@ -66,37 +71,41 @@ def run_ais(
     posterior_z: Array | None = None,
     y: Array | None = None,
 ) -> Annealed:
-    """Log p(x) for x [B, *E], from the prior on; or, with exact draws `posterior_z` [B, D], backward from them.
+    """Estimate log p(x) for x [B, *E], from the prior; or backward, from exact draws `posterior_z`.
 
-    Step sizes of each example and temperature are tuned on chains that are not used for the estimate.
+    Step sizes of each example and temperature are tuned on separate chains.
 
     Args:
-      model: continuous latents, with `log_joint` and `sample_prior`.
+      model: has continuous latents, `log_joint` and `sample_prior`.
       params: its parameters.
       x: examples.
-      key: of the chains.
+      key: PRNG key of the chains.
       num_chains: chains for each example.
-      num_temperatures: of the ladder; the more, the tighter.
+      num_temperatures: length of the ladder; the bound tightens with it.
       num_leapfrog: steps of a Hamiltonian trajectory.
-      posterior_z: a draw of p(z | x) for each example: the z that a simulated x was made from.
-      y: what the model conditions on.
+      posterior_z: [B, D], a draw of p(z | x) for each example: the z of a simulated x.
+      y: condition of the model, if any.
     """
-    run = jax.jit(
-        _run, static_argnums=0, static_argnames=("num_chains", "num_temperatures", "num_leapfrog")
+    static_argnames = ("num_chains", "num_temperatures", "num_leapfrog")
+    run = jax.jit(_run, static_argnums=0, static_argnames=static_argnames)
+    log_px, acceptance = run(
+        model,
+        params,
+        x,
+        key,
+        posterior_z,
+        y,
+        num_chains=num_chains,
+        num_temperatures=num_temperatures,
+        num_leapfrog=num_leapfrog,
     )
-    options = {
-        "num_chains": num_chains,
-        "num_temperatures": num_temperatures,
-        "num_leapfrog": num_leapfrog,
-    }
-    log_px, acceptance = run(model, params, x, key, posterior_z, y, **options)
     return Annealed(np.asarray(log_px), float(acceptance), num_chains, num_temperatures)
 
 
 def simulate(
     model: nn.Module, params: Params, key: Array, num_examples: int, *, y: Array | None = None
 ) -> tuple[Array, Array]:
-    """Examples x [B, *E] drawn from the model, with the z [B, D] of each, which is an exact draw of p(z | x)."""
+    """Sample examples x [B, *E] from the model, with their z [B, D]: exact draws of p(z | x)."""
     key_z, key_x = jax.random.split(key)
     condition = {} if y is None else {"y": y}
     z = model.apply(params, key_z, num_examples, **condition, method="sample_prior")
@@ -132,7 +141,7 @@ def _run(
 
     move = functools.partial(_move, density, num_leapfrog=num_leapfrog)
     key_tune, key_start, key_chains = jax.random.split(key, 3)
-    sizes = _tuned(move, key_tune, draw(key_tune, 4), ladder[1:])  # [T - 1, B]
+    sizes = _tune_step_sizes(move, key_tune, draw(key_tune, 4), ladder[1:])  # [T - 1, B]
     if posterior_z is None:
         start, path = draw(key_start, num_chains), (ladder[:-1], ladder[1:], sizes)
     else:
@@ -146,10 +155,10 @@ def _run(
         before, after, size = rung
         forward = posterior_z is None
         key = jax.random.fold_in(key_chains, number)
-        if forward:  # the weight of the step up, then a move at its end
+        if forward:  # the weight of the step, then the move
             total = total + (after - before) * log_joint(z)[1]
             z, rate = move(key, z, after, size)
-        else:  # the same chain in reverse: the move comes first
+        else:  # the same chain in reverse
             z, rate = move(key, z, before, size)
             total = total + (after - before) * log_joint(z)[1]
         return (z, total, number + 1), rate.mean()
@@ -163,17 +172,13 @@ def _run(
 def _move(
     density: object, key: Array, z: Array, t: Array, size: Array, *, num_leapfrog: int
 ) -> tuple[Array, Array]:
-    return transition(
-        key,
-        z,
-        functools.partial(density, t),
-        jnp.broadcast_to(size, z.shape[:2]),
-        num_leapfrog=num_leapfrog,
-    )
+    log_density = functools.partial(density, t)
+    step_size = jnp.broadcast_to(size, z.shape[:2])
+    return transition(key, z, log_density, step_size, num_leapfrog=num_leapfrog)
 
 
-def _tuned(move: object, key: Array, z: Array, ladder: Array) -> Array:
-    """Step sizes [T, B] that accept at the target rate, found by chains that climb the ladder while they adapt."""
+def _tune_step_sizes(move: object, key: Array, z: Array, ladder: Array) -> Array:
+    """Step sizes [T, B] for the target acceptance rate, from chains that adapt along the ladder."""
 
     def rung(
         carry: tuple[Array, Array, Array], t: Array

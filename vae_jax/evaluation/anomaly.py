@@ -1,4 +1,4 @@
-"""Anomalies by a score for each example, the higher the more anomalous: the scores, and how well they tell."""
+"""Anomaly scores, higher for more anomalous examples, and how well they separate."""
 
 import io
 import math
@@ -9,93 +9,90 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vae_jax.errors import InputError, check_choice, check_range
-from vae_jax.evaluation.common import Estimate, check_same, vector
+from vae_jax.evaluation.common import Estimate, check_same, share_estimate, vector
 
 LEVELS = 255
 COMPRESSORS = ("png", "zlib")
 
 
 class Rates(NamedTuple):
-    """What a threshold flags, each with its binomial standard error."""
+    """Rates of the examples that a threshold flags, with binomial standard errors."""
 
     false_positive: Estimate
     true_positive: Estimate
 
 
 def auroc(normal: Any, anomalous: Any) -> Estimate:
-    """P(s_anomalous > s_normal) + P(equal) / 2 of the scores normal [N] and anomalous [M]: the area under the ROC curve.
+    """Area under the ROC curve of the scores normal [N] and anomalous [M].
 
-    The standard error is that of DeLong et al., 1988, Biometrics 44: with V_i the share of the normal scores below anomalous
-    score i and W_j the share of the anomalous ones above normal score j, ties counted half, var = var(V) / M + var(W) / N.
-    It is 0 where all scores are told apart, NaN with fewer than two of a kind.
+    It is P(s_anomalous > s_normal) + P(equal) / 2. The standard error is that of DeLong et al.,
+    1988, Biometrics 44: with V_i the share of normal scores below anomalous score i and W_j the
+    share of anomalous scores above normal score j, ties counted half, var = var(V) / M + var(W) /
+    N. It is 0 if the scores are perfectly separated, NaN if N or M is 1.
     """
     normal, anomalous = _scores(normal, anomalous)
-    below, above = _share_below(normal, anomalous), 1 - _share_below(anomalous, normal)
-    enough = min(len(normal), len(anomalous)) > 1
-    variance = (
-        np.var(below, ddof=1) / len(below) + np.var(above, ddof=1) / len(above)
-        if enough
-        else math.nan
-    )
+    below = _share_below(normal, anomalous)
+    above = 1 - _share_below(anomalous, normal)
+    variance = math.nan
+    if min(len(normal), len(anomalous)) > 1:
+        variance = np.var(below, ddof=1) / len(below) + np.var(above, ddof=1) / len(above)
     return Estimate(float(below.mean()), math.sqrt(variance))
 
 
 def average_precision(
     normal: Any, anomalous: Any, *, num_resamples: int = 200, seed: int = 0
 ) -> Estimate:
-    """Average precision sum_t (recall_t - recall_{t-1}) precision_t over thresholds t, the anomalous being the positives.
+    """Average precision sum_t (recall_t - recall_{t-1}) precision_t over thresholds t.
 
-    scikit-learn's, in which equal scores are one threshold. It depends on the share M / (N + M) of anomalies, which is its
-    value for scores that tell nothing. The standard error is that of `num_resamples` bootstrap samples, in each of which both
-    kinds keep their number.
+    Anomalous examples are the positives. As in scikit-learn, equal scores share a threshold.
+    Uninformative scores have the value M / (N + M), the share of anomalies. The standard error is
+    that of `num_resamples` bootstrap samples, each with N normal and M anomalous scores.
     """
     from sklearn.metrics import average_precision_score
 
     check_range("num_resamples", num_resamples, 2)
     normal, anomalous = _scores(normal, anomalous)
-    # Only the order of the scores matters; ranks are finite where a score is not.
+    # Only the order of the scores matters; ranks are finite even if scores are not.
     ranks = np.unique(np.concatenate([normal, anomalous]), return_inverse=True)[1]
     is_anomalous = np.arange(len(ranks)) >= len(normal)
     rng = np.random.default_rng(seed)
 
     def resample() -> float:
-        chosen = [
+        samples = [
             part[rng.integers(len(part), size=len(part))]
             for part in (ranks[~is_anomalous], ranks[is_anomalous])
         ]
-        return average_precision_score(is_anomalous, np.concatenate(chosen))
+        return average_precision_score(is_anomalous, np.concatenate(samples))
 
     stderr = np.std([resample() for _ in range(num_resamples)], ddof=1)
     return Estimate(float(average_precision_score(is_anomalous, ranks)), float(stderr))
 
 
 def threshold(normal: Any, *, quantile: float = 0.95) -> float:
-    """The smallest of the normal scores [N] that at least the share `quantile` of them does not exceed.
+    """The smallest normal score [N] that at least a share `quantile` of them does not exceed.
 
-    Take it from normal examples other than those whose false positives are then counted.
+    Use other normal examples than those whose false positives are counted afterwards.
     """
     check_range("quantile", quantile, 0, 1)
-    return float(
-        np.quantile(vector("normal", normal, infinite=True), quantile, method="inverted_cdf")
-    )
+    normal = vector("normal", normal, infinite=True)
+    return float(np.quantile(normal, quantile, method="inverted_cdf"))
 
 
 def detection_rates(normal: Any, anomalous: Any, threshold: float) -> Rates:
     """The shares of the normal [N] and of the anomalous [M] scores above the threshold."""
-    flagged = (scores > threshold for scores in _scores(normal, anomalous))
-    return Rates(
-        *(Estimate(float(f.mean()), math.sqrt(f.mean() * (1 - f.mean()) / len(f))) for f in flagged)
-    )
+    normal, anomalous = _scores(normal, anomalous)
+    return Rates(share_estimate(normal > threshold), share_estimate(anomalous > threshold))
 
 
 def input_complexity(
     x: Any, *, value_range: tuple[float, float] = (0.0, 1.0), compressor: str = "png"
 ) -> np.ndarray:
-    """Bits per dimension [N] to which a lossless compressor brings each of the images x [N, *E], rounded to 8 bits.
+    """Bits per dimension [N] of images x [N, *E], rounded to 8 bits, under lossless compression.
 
-    Serra et al., 2020, arXiv:1909.11480. 'png' is Pillow's, optimized, for images [N, H, W], or [N, H, W, C] of one or three
-    channels; 'zlib' takes the bytes of any event in their order, at its highest level. Headers are counted: about 0.6 bits
-    per dimension for a PNG of 28x28, the same for all images of a size.
+    Serra et al., 2020, arXiv:1909.11480. 'png' is Pillow's optimized encoder for images [N, H, W],
+    or [N, H, W, C] with one or three channels. 'zlib' compresses the bytes of any event at its
+    highest level. Headers count: about 0.6 bits per dimension for a PNG of 28x28, the same for all
+    images of a size.
     """
     check_choice("compressor", compressor, COMPRESSORS)
     width = value_range[1] - value_range[0]
@@ -118,7 +115,10 @@ def input_complexity(
 
 
 def reconstruction_probability(log_px_z: Any) -> np.ndarray:
-    """E_q[log p(x | z)] [N], nats, from log_px_z [K, N] at K draws of q(z | x) (An and Cho, 2015); low where anomalous."""
+    """E_q[log p(x | z)] [N], nats, from log_px_z [K, N] at K draws of q(z | x).
+
+    It is low for anomalous examples (An and Cho, 2015).
+    """
     log_px_z = np.asarray(log_px_z, np.float64)
     if log_px_z.ndim != 2 or not log_px_z.size:
         raise InputError(f"log_px_z: has shape {log_px_z.shape}; must be [K, N]")
@@ -134,19 +134,20 @@ def scores(
     value_range: tuple[float, float] = (0.0, 1.0),
     compressor: str = "png",
 ) -> dict[str, np.ndarray]:
-    """Anomaly scores by name, each [N] and higher where more anomalous.
+    """Anomaly scores by name, each [N] and higher for more anomalous examples.
 
-        reconstruction             -E_q[log p(x | z)], nats: the negative `reconstruction_probability`
+        reconstruction             -E_q[log p(x | z)], nats: -`reconstruction_probability`
         elbo                       -ELBO, nats
         likelihood                 -log p(x), nats
         likelihood_less_[png]      S = -log2 p(x) / dims - L(x), bits per dimension
 
-    S corrects for what is merely simple: L(x) is the `input_complexity` (Serra et al., 2020, arXiv:1909.11480), and stands in
-    the name by its compressor. A density differs from a mass over 8-bit values by a constant, which moves no rank.
+    S corrects for simplicity: L(x) is the `input_complexity` (Serra et al., 2020,
+    arXiv:1909.11480); the name contains its compressor. A density differs from a mass over 8-bit
+    values by a constant, which changes no rank.
 
     Args:
       log_px_z: [K, N] at K draws of the posterior.
-      elbo, log_px: [N], nats; log_px None where no better estimate of log p(x) is at hand: S is then made from the ELBO, as
+      elbo, log_px: [N], nats. If log_px is None, S is computed from the ELBO and named
         `elbo_less_[png]`.
       x: [N, *E], with values in `value_range`.
       compressor: as for `input_complexity`.
@@ -175,7 +176,8 @@ def _png_length(images: np.ndarray) -> Callable[[np.ndarray], int]:
         squeeze = (...,)
     else:
         raise InputError(
-            f"x: has shape {images.shape}; PNG takes [N, H, W] and [N, H, W, 1 or 3]; compressor = 'zlib' any"
+            f"x: has shape {images.shape}; must be [N, H, W] or [N, H, W, 1 or 3] for PNG; "
+            "compressor = 'zlib' allows any shape"
         )
 
     def length(image: np.ndarray) -> int:
@@ -189,9 +191,8 @@ def _png_length(images: np.ndarray) -> Callable[[np.ndarray], int]:
 def _share_below(scores: np.ndarray, of: np.ndarray) -> np.ndarray:
     """For each value in `of`, the share of the scores below it, ties counted half."""
     scores = np.sort(scores)
-    return (np.searchsorted(scores, of, "left") + np.searchsorted(scores, of, "right")) / (
-        2 * len(scores)
-    )
+    count = np.searchsorted(scores, of, "left") + np.searchsorted(scores, of, "right")
+    return count / (2 * len(scores))
 
 
 def _scores(normal: Any, anomalous: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,14 +1,18 @@
-"""Asymmetric numeral systems (Duda, 2009, arXiv:0902.0271): a stack of symbols, each at the cost of its -log2 probability.
+"""Asymmetric numeral systems (Duda, 2009, arXiv:0902.0271).
 
-Several trials run side by side, each with a head of 64 bits in [2^32, 2^64), over one stack of 32-bit words. A symbol is an
-interval [start, start + freq) of integers out of 2^bits, and pushing it makes of a head s
+The coder is a stack of symbols, each coded in -log2 p bits for its probability p.
+
+Several lanes are coded in parallel, each with a head of 64 bits in [2^32, 2^64), over one stack of
+32-bit words. A symbol is an interval [start, start + freq) of integers out of 2^bits. Pushing it
+turns a head s into
 
     (s // freq) 2^bits + scatter(start + s mod freq)
 
-after its low word has gone to the stack where there is no room. Popping is the exact inverse, last pushed first. Here
-scatter(p) = a p mod 2^bits, a fixed permutation of the positions. Without it a pop would choose by the very number that was
-pushed last: in bits-back coding a latent would follow from that of the example before, and would not be a draw of the posterior
-where the latents of the data are not distributed as the prior. That cost up to half a percent in the rate.
+after moving its low word to the stack if it would overflow. Popping is the exact inverse, in
+reverse order. Here scatter(p) = a p mod 2^bits is a fixed permutation of the positions. Without it
+a pop would depend on exactly the number pushed last: in bits-back coding a latent would follow from
+that of the previous example, instead of being a draw of the posterior, if the latents of the data
+are not distributed as the prior. That cost up to half a percent in the rate.
 """
 
 from collections.abc import Callable
@@ -18,107 +22,109 @@ import numpy as np
 from vae_jax.errors import InputError, check_range, format_value
 
 WORD = 32
-LEAST = np.uint64(1 << WORD)  # of a head
-SCATTER = 0x9E3779B97F4A7C15  # odd, 2^64 by the golden ratio: neighbors come to lie far apart
+MIN_HEAD = np.uint64(1 << WORD)
+SCATTER = 0x9E3779B97F4A7C15  # odd, 2^64 by the golden ratio: moves neighbors far apart
 GATHER = pow(SCATTER, -1, 1 << 64)
-MAX_BITS = (
-    28  # of the precision of a symbol: near 32, s // freq is a small number, and rounding it costs
-)
+MAX_BITS = 28  # precision of a symbol; near 32, s // freq is small and its rounding costs bits
 
 
 class Message:
-    """Trials of an ANS coder. It starts from random bits, and draws more of them where a pop finds the stack empty.
+    """The lanes of an ANS coder. It starts from random bits and draws more if needed.
 
-    These are the "clean" bits of bits-back coding; `num_clean_bits` counts them, and they come back when all is decoded.
+    These are the "clean" bits of bits-back coding. `num_clean_bits` counts them; decoding
+    everything recovers them.
     """
 
-    def __init__(self, trials: int, *, seed: int = 0) -> None:
-        check_range("trials", trials, 1)
+    def __init__(self, lanes: int, *, seed: int = 0) -> None:
+        check_range("lanes", lanes, 1)
         self._random: np.random.Generator | None = np.random.default_rng(seed)
-        self.head = self._random.integers(1 << WORD, 1 << 64, size=trials, dtype=np.uint64)
+        self.head = self._random.integers(1 << WORD, 1 << 64, size=lanes, dtype=np.uint64)
         self._words = np.empty(1024, np.uint32)
         self._size = 0
-        self.num_clean_bits = 64 * trials
+        self.num_clean_bits = 64 * lanes
 
     @property
     def words(self) -> np.ndarray:
-        """The stack [n], uint32, its top last."""
+        """The stack [n], uint32; the top comes last."""
         return self._words[: self._size]
 
     @property
     def num_bits(self) -> int:
-        """The length of the message as it would be stored: 64 bits a trial, 32 a word."""
+        """The length of the stored message: 64 bits per lane, 32 per word."""
         return 64 * len(self.head) + WORD * self._size
 
     @property
     def information(self) -> float:
-        """Bits that the message holds, the heads by their logarithm: what differs from `num_bits` is a part of each head."""
+        """Bits of information in the message; like `num_bits`, but heads count as their log2."""
         return float(np.log2(self.head.astype(np.float64)).sum()) + WORD * self._size
 
     def push(self, start: np.ndarray, freq: np.ndarray, bits: int) -> None:
-        """Puts one symbol onto each of the first n trials: intervals start [n], freq [n] out of 2^bits, freq at least 1."""
-        trials = slice(0, len(start))
+        """Push one symbol onto each of the first n lanes.
+
+        The symbols are intervals start [n], freq [n] out of 2^bits, with freq at least 1.
+        """
+        lanes = slice(0, len(start))
         start, freq = start.astype(np.uint64), freq.astype(np.uint64)
-        head = self.head[trials]
+        head = self.head[lanes]
         full = (head >> np.uint64(64 - bits)) >= freq
         if full.any():
-            self._put((head[full] & (LEAST - np.uint64(1))).astype(np.uint32))
+            self._put((head[full] & (MIN_HEAD - np.uint64(1))).astype(np.uint32))
             head = np.where(full, head >> np.uint64(WORD), head)
         quotient, remainder = np.divmod(head, freq)
-        self.head[trials] = (quotient << np.uint64(bits)) | _times(SCATTER, start + remainder, bits)
+        self.head[lanes] = (quotient << np.uint64(bits)) | _times(SCATTER, start + remainder, bits)
 
     def pop(
         self,
         find: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]],
-        trials: int,
+        lanes: int,
         bits: int,
     ) -> np.ndarray:
-        """Takes one symbol off each of the first `trials` trials.
+        """Pop one symbol off each of the first `lanes` lanes.
 
         Args:
-          find: positions [n] in 0..2^bits - 1 -> (symbols [n], start [n], freq [n]) of the intervals that hold them.
+          find: positions [n] in 0..2^bits - 1 -> (symbols [n], start [n], freq [n]) of their
+            intervals.
         """
-        head = self.head[:trials]
+        head = self.head[:lanes]
         position = _times(GATHER, head, bits)
         symbol, start, freq = find(position)
-        head = (
-            freq.astype(np.uint64) * (head >> np.uint64(bits)) + position - start.astype(np.uint64)
-        )
-        short = head < LEAST
+        offset = position - start.astype(np.uint64)
+        head = freq.astype(np.uint64) * (head >> np.uint64(bits)) + offset
+        short = head < MIN_HEAD
         if short.any():
-            head[short] = (head[short] << np.uint64(WORD)) | self._take(int(short.sum())).astype(
-                np.uint64
-            )
-        self.head[:trials] = head
+            words = self._take(int(short.sum())).astype(np.uint64)
+            head[short] = (head[short] << np.uint64(WORD)) | words
+        self.head[:lanes] = head
         return symbol
 
     def to_bytes(self) -> bytes:
-        """Heads, then words, little-endian; the number of trials is for the reader to know."""
+        """Heads, then words, little-endian; the number of lanes is not stored."""
         return self.head.astype("<u8").tobytes() + self.words.astype("<u4").tobytes()
 
     @classmethod
-    def from_bytes(cls, content: bytes, trials: int) -> "Message":
-        """The message that `to_bytes` wrote; popping more than it holds is an InputError."""
-        if len(content) < 8 * trials or len(content) % 4:
+    def from_bytes(cls, content: bytes, lanes: int) -> "Message":
+        """The message that `to_bytes` wrote; popping beyond its end raises InputError."""
+        if len(content) < 8 * lanes or len(content) % 4:
             raise InputError(
-                f"content: has {len(content)} bytes; must be 8 for each of {trials} trials, and 4 for each word"
+                f"content: has {len(content)} bytes; must be 8 for each of {lanes} lanes, "
+                "and 4 for each word"
             )
-        message = cls(trials)
-        message.head = np.frombuffer(content[: 8 * trials], "<u8").astype(np.uint64)
-        if message.head.min() < LEAST:
+        message = cls(lanes)
+        message.head = np.frombuffer(content[: 8 * lanes], "<u8").astype(np.uint64)
+        if message.head.min() < MIN_HEAD:
             raise InputError(
-                "content: a head is below 2^32, so it was not written by Message.to_bytes with these trials"
+                "content: a head is below 2^32; must be written by Message.to_bytes with the same "
+                "number of lanes"
             )
         message.num_clean_bits, message._random = 0, None
-        message._put(np.frombuffer(content[8 * trials :], "<u4"))
+        message._put(np.frombuffer(content[8 * lanes :], "<u4"))
         return message
 
     def _put(self, words: np.ndarray) -> None:
         end = self._size + len(words)
         if end > len(self._words):
-            self._words = np.concatenate(
-                [self.words, np.empty(max(end, 2 * len(self._words)) - self._size, np.uint32)]
-            )
+            room = np.empty(max(end, 2 * len(self._words)) - self._size, np.uint32)
+            self._words = np.concatenate([self.words, room])
         self._words[self._size : end] = words
         self._size = end
 
@@ -127,11 +133,10 @@ class Message:
         if missing > 0:
             if self._random is None:
                 raise InputError(
-                    "message: holds less than is popped; it was coded in another way, or is cut short"
+                    "message: holds less than is popped; it was coded differently, or is truncated"
                 )
-            words = np.concatenate(
-                [self._random.integers(1 << WORD, size=missing, dtype=np.uint32), self.words]
-            )
+            clean = self._random.integers(1 << WORD, size=missing, dtype=np.uint32)
+            words = np.concatenate([clean, self.words])
             self.num_clean_bits += WORD * missing
             self._size = 0
             return words
@@ -140,47 +145,47 @@ class Message:
 
 
 def _times(factor: int, position: np.ndarray, bits: int) -> np.ndarray:
-    """The product mod 2^bits, of numbers in uint64, which wraps around at a multiple of that."""
+    """The product mod 2^bits; uint64 wraps around at a multiple of 2^bits."""
     return (position * np.uint64(factor)) & np.uint64((1 << bits) - 1)
 
 
 def push_uniform(message: Message, symbol: np.ndarray, bits: int) -> None:
-    """Symbols [n] in 0..2^bits - 1, each at `bits` bits."""
+    """Push symbols [n] in 0..2^bits - 1, each for `bits` bits."""
     message.push(symbol, np.ones(len(symbol), np.uint64), bits)
 
 
-def pop_uniform(message: Message, trials: int, bits: int) -> np.ndarray:
-    """The inverse of `push_uniform`: symbols [trials]."""
-    return message.pop(
-        lambda position: (position.astype(np.int64), position, np.ones_like(position)), trials, bits
-    )
+def pop_uniform(message: Message, lanes: int, bits: int) -> np.ndarray:
+    """The inverse of `push_uniform`: symbols [lanes]."""
+
+    def find(position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return position.astype(np.int64), position, np.ones_like(position)
+
+    return message.pop(find, lanes, bits)
 
 
 def cumulative(probabilities: np.ndarray, bits: int) -> np.ndarray:
-    """Cumulative frequencies [n, L + 1] out of 2^bits, from 0, of probabilities [n, L] that sum to about 1.
+    """Cumulative frequencies [n, L + 1] out of 2^bits, from 0, of probabilities [n, L] with sum 1.
 
-    Each symbol has a frequency of at least 1, so any can be coded: freq is about p (2^bits - L) + 1.
+    Each frequency is about p (2^bits - L) + 1, hence at least 1, so any symbol can be coded.
     """
     probabilities = np.asarray(probabilities, np.float64)
     num_symbols = probabilities.shape[-1]
     check_range("the number of symbols", num_symbols, 2, 2 ** (bits - 1))
     total = probabilities.sum(axis=-1, keepdims=True)
     if not (probabilities.min() >= 0 and np.abs(total - 1).max() < 1e-3):  # also of NaN
-        worst = probabilities.min(), total.min(), total.max()
         raise InputError(
-            f"probabilities: the least is {format_value(float(worst[0]))} and they sum to {worst[1]:g} up to {worst[2]:g}; "
-            "must be at least 0 and sum to 1"
+            f"probabilities: the least is {format_value(float(probabilities.min()))} and they sum "
+            f"to {total.min():g} up to {total.max():g}; must be at least 0 and sum to 1"
         )
     sums = np.minimum(np.cumsum(probabilities / total, axis=-1), 1.0)
     sums[..., -1] = 1.0
-    whole = np.floor(sums * (2**bits - num_symbols)).astype(np.int64) + np.arange(
-        1, num_symbols + 1
-    )
-    return np.concatenate([np.zeros_like(whole[..., :1]), whole], axis=-1)
+    ends = np.floor(sums * (2**bits - num_symbols)).astype(np.int64)
+    ends += np.arange(1, num_symbols + 1)
+    return np.concatenate([np.zeros_like(ends[..., :1]), ends], axis=-1)
 
 
 def push_categorical(message: Message, symbol: np.ndarray, table: np.ndarray, bits: int) -> None:
-    """Symbols [n] in 0..L - 1 under a table [n, L + 1] of `cumulative`."""
+    """Push symbols [n] in 0..L - 1 under a table [n, L + 1] from `cumulative`."""
     rows = np.arange(len(symbol))
     start = table[rows, symbol]
     message.push(start, table[rows, symbol + 1] - start, bits)
@@ -199,11 +204,11 @@ def pop_categorical(message: Message, table: np.ndarray, bits: int) -> np.ndarra
 
 
 class GaussianBins:
-    """A Gaussian over the 2^prior_bits intervals that have equal mass under N(0, 1).
+    """A Gaussian over 2^prior_bits intervals of equal mass under N(0, 1).
 
-    Bin i has the frequency floor((2^bits - 2 n) F(e_{i+1})) - floor((2^bits - 2 n) F(e_i)) + 2 of 2^bits, with n bins, edges
-    e, and the distribution function F of the Gaussian. The 2 makes up for a step back of F in its last digit, so that no bin
-    is empty and any can be coded.
+    Bin i has the frequency floor((2^bits - 2 n) F(e_{i+1})) - floor((2^bits - 2 n) F(e_i)) + 2 of
+    2^bits, with n bins, edges e, and the distribution function F of the Gaussian. The 2 compensates
+    for rounding errors of F, so that no bin is empty and any can be coded.
     """
 
     def __init__(self, prior_bits: int, bits: int) -> None:
@@ -218,7 +223,7 @@ class GaussianBins:
     def push(
         self, message: Message, symbol: np.ndarray, mean: np.ndarray, stddev: np.ndarray
     ) -> None:
-        """Bins [n] under N(mean, stddev^2) [n]."""
+        """Push bins [n] under N(mean, stddev^2) [n]."""
         start = self._start(symbol, mean, stddev)
         message.push(start, self._start(symbol + 1, mean, stddev) - start, self.bits)
 
@@ -228,7 +233,7 @@ class GaussianBins:
         def find(position: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             position = position.astype(np.int64)
             low, high = np.zeros(len(position), np.int64), np.full(len(position), self.num_bins)
-            while high[0] - low[0] > 1:  # all have one width, a power of 2
+            while high[0] - low[0] > 1:  # the same power of 2 for all
                 middle = (low + high) // 2
                 below = self._start(middle, mean, stddev) <= position
                 low, high = np.where(below, middle, low), np.where(below, high, middle)

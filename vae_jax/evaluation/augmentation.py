@@ -1,7 +1,8 @@
-"""What generated examples are worth to a classifier: its accuracy with and without them.
+"""Data augmentation: the accuracy of a classifier with and without generated examples.
 
-The classifier is scikit-learn's `MLPClassifier`, one hidden layer of rectifiers under Adam. It takes the same number of updates
-with and without the generated examples, so that the gain is not that of more training.
+The classifier is scikit-learn's `MLPClassifier`, one hidden ReLU layer trained with Adam. The
+number of updates is the same with and without the generated examples, so the gain is not due to
+more training.
 """
 
 from collections.abc import Sequence
@@ -16,14 +17,14 @@ HIDDEN = 128
 
 
 class Gain(NamedTuple):
-    """Accuracies on the test set and their difference, means over the seeds; the standard errors are over the seeds too.
+    """Test accuracies and their difference: means and standard errors over the seeds.
 
-    They say how far another training would differ, and nothing of another test set or another generator.
+    The errors cover the variation between trainings, not between test sets or generators.
     """
 
     without: Estimate  # trained on the real examples
     augmented: Estimate  # trained on the real and the generated ones
-    gain: Estimate  # of the difference, seed by seed
+    gain: Estimate  # the difference, seed by seed
 
 
 def train_classifier(
@@ -35,9 +36,10 @@ def train_classifier(
     batch_size: int = 128,
     learning_rate: float = 1e-3,
 ) -> Any:
-    """A classifier, with `predict` for rows [N, dims], fitted to examples x [N, *E] in their own scale and classes y [N].
+    """Fit a classifier to examples x [N, *E], unscaled, and classes y [N].
 
-    Each update is a step of Adam on `batch_size` examples; they come in epochs, each in an order of its own.
+    Returns an `MLPClassifier` with `predict` for rows [N, dims]. Each update is a step of Adam on
+    `batch_size` examples, in reshuffled epochs.
     """
     from sklearn.neural_network import MLPClassifier
 
@@ -48,7 +50,7 @@ def train_classifier(
     y = labels("y", y, len(x))
     classes = np.unique(y)
     if len(classes) < 2:
-        raise InputError("y: has a single class; a classifier needs two at least")
+        raise InputError("y: has a single class; a classifier needs at least two")
     model = MLPClassifier(
         (HIDDEN,), batch_size=batch_size, learning_rate_init=learning_rate, random_state=seed
     )
@@ -68,13 +70,14 @@ def augmentation_gain(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     num_updates: int = 2000,
 ) -> Gain:
-    """Accuracy on the test set after training on the real examples, and on these and the generated ones together.
+    """Test accuracy after training on the real examples, and on real and generated ones together.
 
-    A seed decides initial weights and order. Both trainings of a seed begin with the same weights, where the generated
-    examples have no class that the real ones lack.
+    A seed determines initial weights and order. Both trainings of a seed start from the same
+    weights, unless the generated examples have a class that the real ones lack.
 
     Args:
-      real_x, generated_x, test_x: [N, *E], of any N each; in one range of values, best [0, 1].
+      real_x, generated_x, test_x: [N, *E], any N each, in the same range of values, preferably [0,
+        1].
       real_y, generated_y, test_y: classes [N].
     """
     check_range("len(seeds)", len(seeds), 1)
@@ -95,13 +98,11 @@ def augmentation_gain(
 
     without = np.array([accuracy(x["real"], y["real"], seed) for seed in seeds])
     augmented = np.array([accuracy(*both, seed) for seed in seeds])
-    return Gain(
-        mean_estimate(without), mean_estimate(augmented), mean_estimate(augmented - without)
-    )
+    return Gain(*map(mean_estimate, (without, augmented, augmented - without)))
 
 
 def flatten_examples(field: str, x: Any) -> np.ndarray:
-    """Examples [N, *E] as float64 [N, dims], in their own scale; InputError where they are not finite numbers."""
+    """Examples [N, *E] as float64 [N, dims], unscaled; raises InputError unless they are finite."""
     x = np.asarray(x)
     return matrix(field, x.reshape(len(x), -1) if x.ndim > 1 and x.size else x)
 
@@ -109,7 +110,7 @@ def flatten_examples(field: str, x: Any) -> np.ndarray:
 def _batches(
     num_examples: int, batch_size: int, num_updates: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Rows [batch_size] of each update: consecutive stretches of epoch after epoch, each a permutation of all examples."""
+    """Rows [batch_size] of each update: consecutive slices of reshuffled epochs."""
     num_epochs = -(-num_updates * batch_size // num_examples)
     order = np.concatenate([rng.permutation(num_examples) for _ in range(num_epochs)])
     return list(order[: num_updates * batch_size].reshape(num_updates, batch_size))

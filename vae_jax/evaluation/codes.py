@@ -1,4 +1,4 @@
-"""How much of a codebook is in use over a whole split."""
+"""Codebook usage over a whole split."""
 
 from typing import Any
 
@@ -8,25 +8,26 @@ from vae_jax.errors import InputError, check_range
 
 
 def code_usage(codes: Any, num_codes: int) -> dict[str, float]:
-    """Use of M = `num_codes` codes over codes [N, *grid], integers 0 .. M - 1 of all examples.
+    """Usage of M = `num_codes` codes in codes [N, *grid], integers 0 .. M - 1.
 
-    Returns `perplexity` = exp(H), H the entropy of the frequencies of the codes, between 1 and M; `codes_in_use`, the share
-    of M that occurs at all; `bits_per_code` = H / ln 2, what a code costs under its own frequencies, independent of
-    its place and neighbors. With n codes in all, neither M nor n is exceeded: the perplexity of few codes is too low by about
-    (M - 1) / (2 n) in H.
+    Returns `perplexity` = exp(H), with H the entropy of the code frequencies, between 1 and M;
+    `codes_in_use`, the share of M that occurs; and `bits_per_code` = H / ln 2, the cost of a code
+    under the frequencies, regardless of position and neighbors. With n codes in total, the
+    perplexity is at most n, and H is too low by about (M - 1) / (2 n).
 
     Raises:
-      InputError: codes that are not integers, or outside of 0 .. M - 1, or none.
+      InputError: codes are not integers, outside 0 .. M - 1, or empty.
     """
     check_range("num_codes", num_codes, 1)
     codes = np.asarray(codes)
     if codes.dtype.kind not in "iu" or codes.size == 0:
         raise InputError(
-            f"codes: {codes.dtype} of shape {codes.shape}; must be integers, and at least one"
+            f"codes: {codes.dtype} of shape {codes.shape}; must be at least one integer"
         )
     if codes.min() < 0 or codes.max() >= num_codes:
         raise InputError(
-            f"codes: from {codes.min()} to {codes.max()}; must be from 0 to num_codes - 1 = {num_codes - 1}"
+            f"codes: from {codes.min()} to {codes.max()}; must be from 0 to num_codes - 1 = "
+            f"{num_codes - 1}"
         )
     shares = np.bincount(codes.reshape(-1), minlength=num_codes) / codes.size
     used = shares[shares > 0]

@@ -1,17 +1,19 @@
-"""Lossless compression with a VAE by bits-back coding, BB-ANS (Townsend, Bird and Barber, 2019, arXiv:1901.04866).
+"""Lossless compression with a VAE by bits-back coding: BB-ANS.
 
-An example x is coded onto a message that holds bits already:
+Townsend, Bird and Barber, 2019, arXiv:1901.04866.
 
-    take z ~ q(z | x) off it      -log2 q(z | x) bits fewer
-    put x on, under p(x | z)      -log2 p(x | z) bits more
-    put z on, under p(z)          -log2 p(z)     bits more
+An example x is coded onto a message that already holds bits:
 
-so that in expectation it grows by -ELBO / ln 2 bits. Decoding does the inverse of each step in the inverse order, and what
-the message held before comes back: the first examples need random bits, which are counted.
+    pop z ~ q(z | x)              -log2 q(z | x) bits fewer
+    push x under p(x | z)         -log2 p(x | z) bits more
+    push z under p(z)             -log2 p(z)     bits more
 
-Latents live in bins that have equal mass under the prior N(0, 1), and the decoder sees their medians. The examples of a batch
-are coded side by side, on a trial of the coder each. Decoding computes the same floats only where the same functions are called
-on batches of the same shape, on the same machine and libraries.
+so in expectation it grows by -ELBO / ln 2 bits. Decoding inverts each step in reverse order and
+recovers the previous message. The first examples need random bits, which are counted.
+
+Latents live in bins of equal mass under the prior N(0, 1), and the decoder sees their medians. The
+examples of a batch are coded in parallel, each in its own lane of the coder. Decoding must compute
+the same floats: it needs the same functions, batch shapes, machine and libraries.
 """
 
 import copy
@@ -26,20 +28,18 @@ from vae_jax.evaluation import ans
 from vae_jax.evaluation.ans import GaussianBins, Message
 from vae_jax.types import Array
 
-PIXEL_BITS = 20  # of the precision of p(x | z): no symbol costs more than 20 bits
+PIXEL_BITS = 20  # precision of p(x | z): no symbol costs more than 20 bits
 POSTERIOR_BITS = 24
 
-Posterior = Callable[
-    [np.ndarray], tuple[Array | np.ndarray, Array | np.ndarray]
-]  # x [B, *E] -> mean, stddev [B, D]
-Decode = Callable[
-    [np.ndarray], Array | np.ndarray
-]  # z [B, D] float32 -> P(x = 1) [B, *E], or P(x = l) [B, *E, L]
+# x [B, *E] -> mean, stddev [B, D]
+Posterior = Callable[[np.ndarray], tuple[Array | np.ndarray, Array | np.ndarray]]
+# z [B, D] float32 -> P(x = 1) [B, *E], or P(x = l) [B, *E, L]
+Decode = Callable[[np.ndarray], Array | np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Compressed:
-    """A message, what is needed to decode it, and its length in bits."""
+    """A message, the settings needed to decode it, and its length in bits."""
 
     message: Message
     latent_dim: int
@@ -47,9 +47,9 @@ class Compressed:
     event_shape: tuple[int, ...]
     batch_size: int
     latent_bits: int
-    num_clean_bits: int  # random ones that the message began with
-    bits_per_dim: float  # net of the clean bits; the heads of the trials counted by their logarithm
-    total_bits_per_dim: float  # of all that has to be stored, clean bits included
+    num_clean_bits: int  # random bits at the start of the message
+    bits_per_dim: float  # without the clean bits; heads count as their log2
+    total_bits_per_dim: float  # everything that is stored, clean bits included
 
 
 def bits_back_encode(
@@ -61,21 +61,22 @@ def bits_back_encode(
     latent_bits: int = 12,
     seed: int = 0,
 ) -> Compressed:
-    """Codes examples x [N, *E], whole numbers from 0.
+    """Compress examples x [N, *E], whole numbers from 0.
 
     Args:
-      posterior: x [B, *E], as given, -> mean and standard deviation [B, D] of q(z | x).
-      decode: z [B, D] -> probabilities: of x = 1 in the shape of x, which then holds 0 and 1, or of x = l on one more axis.
-      batch_size: examples side by side, hence trials; the last batch may be smaller. The frequencies of a batch are in memory
-        at once, eight bytes for every value of every pixel.
-      latent_bits: of the bins of each latent, 2^latent_bits of them.
-      seed: of the random bits.
+      posterior: x [B, *E] -> mean and standard deviation [B, D] of q(z | x).
+      decode: z [B, D] -> probabilities: of x = 1 in the shape of x, for x of 0 and 1, or of x = l
+        on an additional axis.
+      batch_size: examples coded in parallel; the last batch may be smaller. The frequencies of a
+        batch are in memory at once, eight bytes for every value of every pixel.
+      latent_bits: each latent has 2^latent_bits bins.
+      seed: seed of the random bits.
     """
     x = _symbols(x)
     check_range("batch_size", batch_size, 1)
-    bins, trials = GaussianBins(latent_bits, POSTERIOR_BITS), min(batch_size, len(x))
-    message = Message(trials, seed=seed)
-    before = message.information - message.num_bits  # what the heads lack of 64 bits
+    bins = GaussianBins(latent_bits, POSTERIOR_BITS)
+    message = Message(min(batch_size, len(x)), seed=seed)
+    before = message.information - message.num_bits  # heads hold less than 64 bits
     for start in range(0, len(x), batch_size):
         latent_dim = _push_batch(message, x[start : start + batch_size], posterior, decode, bins)
     net = message.information - message.num_clean_bits - before
@@ -93,11 +94,11 @@ def bits_back_encode(
 
 
 def bits_back_decode(compressed: Compressed, posterior: Posterior, decode: Decode) -> np.ndarray:
-    """The examples [N, *E], int64, from what `bits_back_encode` returned.
+    """Decompress examples [N, *E], int64, from the result of `bits_back_encode`.
 
     Raises:
-      InputError: something other than the clean bits is left in the end, so the functions are not those of the encoder, or
-        did not compute the same floats.
+      InputError: more or less than the clean bits remain, so `posterior` and `decode` are not those
+        of the encoder, or did not compute the same floats.
     """
     c, message = compressed, copy.deepcopy(compressed.message)
     bins = GaussianBins(c.latent_bits, POSTERIOR_BITS)
@@ -107,8 +108,9 @@ def bits_back_decode(compressed: Compressed, posterior: Posterior, decode: Decod
     ]
     if message.num_bits != c.num_clean_bits:
         raise InputError(
-            f"posterior, decode: left {message.num_bits} bits in the message, not the {c.num_clean_bits} it began with; "
-            "they must be the functions that it was coded with, and compute the same floats"
+            f"posterior, decode: left {message.num_bits} bits in the message, not the "
+            f"{c.num_clean_bits} it began with; must be the functions of the encoder, and compute "
+            "the same floats"
         )
     return np.concatenate(batches[::-1])
 
@@ -116,14 +118,15 @@ def bits_back_decode(compressed: Compressed, posterior: Posterior, decode: Decod
 def _push_batch(
     message: Message, x: np.ndarray, posterior: Posterior, decode: Decode, bins: GaussianBins
 ) -> int:
-    """Puts examples x [B, *E] onto the message; returns how many latents each has."""
+    """Push examples x [B, *E] onto the message; return the number of latents of each."""
     mean, stddev = _gaussian(posterior(x), len(x))
     latents = [bins.pop(message, m, s) for m, s in zip(mean.T, stddev.T, strict=True)]
     tables = _tables(decode, latents, bins, x.shape)
     pixels = x.reshape(len(x), -1)
     if pixels.max() >= tables.shape[-1] - 1:
         raise InputError(
-            f"x: has a value of {pixels.max()}; decode gives probabilities for 0 to {tables.shape[-1] - 2}"
+            f"x: has a value of {pixels.max()}; decode gives probabilities for 0 to "
+            f"{tables.shape[-1] - 2}"
         )
     for i in range(pixels.shape[1]):
         ans.push_categorical(message, pixels[:, i], tables[:, i], PIXEL_BITS)
@@ -156,14 +159,15 @@ def _pop_batch(
 def _tables(
     decode: Decode, latents: list[np.ndarray], bins: GaussianBins, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Cumulative frequencies [B, pixels, L + 1] of what is decoded from the medians of the bins."""
+    """Cumulative frequencies [B, pixels, L + 1] of p(x | z), with z the medians of the bins."""
     z = bins.centers[np.stack(latents, axis=1)].astype(np.float32)
     probabilities = np.asarray(decode(z), np.float64)
     if probabilities.shape == shape:
         probabilities = np.stack([1 - probabilities, probabilities], axis=-1)
     if probabilities.shape[:-1] != shape:
         raise InputError(
-            f"decode: gives probabilities of shape {probabilities.shape}; must be {shape}, or that and an axis of values"
+            f"decode: gives probabilities of shape {probabilities.shape}; must be {shape}, "
+            "or that and an axis of values"
         )
     return ans.cumulative(probabilities.reshape(shape[0], -1, probabilities.shape[-1]), PIXEL_BITS)
 
@@ -178,7 +182,8 @@ def _gaussian(
         )
     if not (np.isfinite(mean).all() and np.isfinite(stddev).all() and stddev.min() > 0):
         raise InputError(
-            "posterior: gives values that are not finite, or a standard deviation that is not above 0"
+            "posterior: gives values that are not finite, or a standard deviation that is not "
+            "above 0"
         )
     return mean, stddev
 
@@ -190,6 +195,6 @@ def _symbols(x: Array | np.ndarray) -> np.ndarray:
     whole = x.astype(np.int64) if x.dtype.kind in "biuf" and np.isfinite(x).all() else None
     if whole is None or not np.array_equal(whole, x) or whole.min() < 0:
         raise InputError(
-            f"x: of type {x.dtype}; must hold whole numbers from 0, the symbols that are coded"
+            f"x: of type {x.dtype}; must hold whole numbers from 0, the symbols to code"
         )
     return whole

@@ -1,4 +1,4 @@
-"""What the measures of arrays share: an estimate with its standard error, and arrays that are checked."""
+"""Shared by the metrics: estimates with standard errors, and validation of arrays."""
 
 import math
 from typing import Any, NamedTuple
@@ -9,66 +9,83 @@ from vae_jax.errors import InputError, format_value
 
 
 class Estimate(NamedTuple):
-    """A number and its standard error, NaN where there is none."""
+    """A number and its standard error, NaN if unknown."""
 
     value: float
     stderr: float
 
 
 def mean_estimate(values: np.ndarray) -> Estimate:
-    """The mean of values [N] taken as independent, with s / sqrt(N); one value has no standard error."""
-    stderr = (
-        np.std(values, dtype=np.float64, ddof=1) / math.sqrt(len(values))
-        if len(values) > 1
-        else math.nan
-    )
-    return Estimate(float(np.mean(values, dtype=np.float64)), float(stderr))
+    """The mean of independent values [N], with s / sqrt(N), which is NaN for one value."""
+    return Estimate(float(np.mean(values, dtype=np.float64)), float(standard_error(values)))
+
+
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """The standard error s / sqrt(N) of the mean over the first axis of values [N, ...]."""
+    if len(values) < 2:
+        return np.full(np.shape(values)[1:], math.nan)
+    with np.errstate(invalid="ignore"):  # infinite values of a diverged run
+        return np.std(values, axis=0, dtype=np.float64, ddof=1) / math.sqrt(len(values))
+
+
+def share_estimate(hits: np.ndarray) -> Estimate:
+    """The share a of true values in hits [N], with its binomial error sqrt(a (1 - a) / N)."""
+    share = float(np.mean(hits))
+    return Estimate(share, math.sqrt(share * (1 - share) / len(hits)))
 
 
 def accuracy_estimate(predicted: np.ndarray, labels: np.ndarray) -> Estimate:
-    """The share a of N examples that are predicted right, with sqrt(a (1 - a) / N), which is 0 where a is 0 or 1."""
-    share = float(np.mean(predicted == labels))
-    return Estimate(share, math.sqrt(share * (1 - share) / len(labels)))
+    """The share of N examples that are predicted correctly, with its binomial standard error."""
+    return share_estimate(predicted == labels)
 
 
-def matrix(field: str, values: Any, *, least: int = 1) -> np.ndarray:
-    """The values as float64 [N, F]; InputError unless they are numbers, finite, on two axes, with at least `least` rows."""
+def matrix(field: str, values: Any, *, min_length: int = 1) -> np.ndarray:
+    """The values as float64 [N, F].
+
+    Raises InputError if they are not finite numbers on two axes, or N < `min_length`.
+    """
     rows = _numbers(field, values)
-    if rows.ndim != 2 or len(rows) < least or not rows.shape[1]:
+    if rows.ndim != 2 or len(rows) < min_length or not rows.shape[1]:
         raise InputError(
-            f"{field}: has shape {rows.shape}; must be [N, F] with N at least {least} and F at least 1"
+            f"{field}: has shape {rows.shape}; must be [N, F] with N at least {min_length} "
+            "and F at least 1"
         )
     _check_finite(field, rows)
     return rows
 
 
-def vector(field: str, values: Any, *, least: int = 1, infinite: bool = False) -> np.ndarray:
-    """The values as float64 [N]; InputError where they are not, are fewer than `least`, or not finite (NaN if `infinite`)."""
+def vector(field: str, values: Any, *, infinite: bool = False) -> np.ndarray:
+    """The values as float64 [N].
+
+    Raises InputError if they are not numbers on one axis, there are none, or a value is not finite
+    (NaN, if `infinite` values are allowed).
+    """
     row = _numbers(field, values)
-    if row.ndim != 1 or len(row) < least:
-        raise InputError(f"{field}: has shape {row.shape}; must be [N] with N at least {least}")
+    if row.ndim != 1 or not len(row):
+        raise InputError(f"{field}: has shape {row.shape}; must be [N] with N at least 1")
     _check_finite(field, row, infinite=infinite)
     return row
 
 
 def labels(field: str, values: Any, length: int) -> np.ndarray:
-    """Classes [N] of any kind, one for each of `length` examples; InputError where they are not."""
+    """Classes [N] of any type, one for each of `length` examples; raises InputError otherwise."""
     classes = np.asarray(values)
     if classes.ndim != 1 or len(classes) != length:
         raise InputError(
             f"{field}: has shape {classes.shape}; must be [{length}], a class for each example"
         )
-    if classes.dtype.kind not in "biuSU" and not np.array_equal(
-        classes, np.round(_numbers(field, classes))
-    ):
+    if classes.dtype.kind in "biuSU":
+        return classes
+    if not np.array_equal(classes, np.round(_numbers(field, classes))):
         raise InputError(
-            f"{field}: holds {format_value(classes.tolist()[0])}; classes must be whole numbers or names"
+            f"{field}: holds {format_value(classes.tolist()[0])}; classes must be whole numbers "
+            "or names"
         )
     return classes
 
 
 def check_same(field: str, actual: object, other: str, expected: object) -> None:
-    """Raises InputError unless what is said of `field`, such as its shape, is what it is for `other`."""
+    """Raises InputError unless a property of `field`, such as its shape, equals that of `other`."""
     if actual != expected:
         raise InputError(
             f"{field} = {format_value(actual)}: must be that of {other}, {format_value(expected)}"
@@ -90,5 +107,6 @@ def _check_finite(field: str, values: np.ndarray, *, infinite: bool = False) -> 
         place = [int(i) for i in np.argwhere(bad)[0]]
         allowed = "not be NaN" if infinite else "be finite"
         raise InputError(
-            f"{field}: is {values[tuple(place)]} at {place}, one of {int(bad.sum())} such; must {allowed}"
+            f"{field}: is {values[tuple(place)]} at {place}, one of {int(bad.sum())} such; "
+            f"must {allowed}"
         )

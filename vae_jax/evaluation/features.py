@@ -1,8 +1,9 @@
-"""A feature function that the project trains itself: the penultimate layer of a small convolutional classifier.
+"""A self-trained feature function: the penultimate layer of a small convolutional classifier.
 
-Its name says the size of the images, the data and the seed, and stands in every number made with it: `conv28-mnist-seed0`.
-Numbers under two feature functions do not compare, and two trainings of one name on two kinds of machine differ in rounding:
-keep the saved file with the numbers, and its `fingerprint`.
+Its name contains image size, data and seed, and is part of every metric computed with it:
+`conv28-mnist-seed0`. Metrics under different feature functions are not comparable. Trainings of the
+same name on different hardware differ in rounding: keep the saved file and its `fingerprint` with
+the metrics.
 """
 
 import dataclasses
@@ -30,76 +31,69 @@ from vae_jax.nets import ConvEncoder, Dense
 from vae_jax.types import Array, Batch, Metrics, Params
 
 WIDTHS = (32, 64, 64, 64, 64)
-SMALLEST = 7  # the grid that the convolutions halve an image to, at most
-NUM_SCALED = 4096  # examples that the scale of the features is taken from, at most
+MAX_GRID = 7  # the convolutions halve an image to at most this size
+NUM_SCALED = 4096  # maximum number of examples for the scale of the features
 BATCH = 256  # images whose features are computed at once
 
 
 class Classifier(nn.Module):
-    """Convolutions that halve the image to 7x7 or below, one hidden layer, and logits of each of the labels side by side."""
+    """Convolutions down to 7x7 or below, a hidden layer, and concatenated logits of all labels."""
 
-    num_classes: tuple[int, ...]  # of each column of the labels
-    shape: tuple[int, int, int]  # of an image
+    num_classes: tuple[int, ...]  # for each column of the labels
+    shape: tuple[int, int, int]  # [H, W, C] of an image
     num_features: int = 128
 
     def setup(self) -> None:
-        levels = next(
-            n
-            for n in range(len(WIDTHS) + 1)
-            if n == len(WIDTHS) or max(self.shape[:2]) <= SMALLEST * 2**n
-        )
+        levels = 0
+        while levels < len(WIDTHS) and max(self.shape[:2]) > MAX_GRID * 2**levels:
+            levels += 1
         self.features = ConvEncoder(channels=WIDTHS[:levels], hidden=(self.num_features,))
         self.head = Dense(sum(self.num_classes))
 
     def __call__(self, x: Array, key: Array | None = None) -> Array:
-        """X [N, H, W, C] -> logits [N, sum(num_classes)]; nothing is drawn."""
+        """X [N, H, W, C] -> logits [N, sum(num_classes)]; deterministic."""
         return self.head(self.features(x))
 
     def penultimate(self, x: Array) -> Array:
-        """X [N, H, W, C] -> features [N, F], after the rectifier."""
+        """X [N, H, W, C] -> features [N, F], after the ReLU."""
         return self.features(x)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ConvFeatures:
-    """Images to the features of a trained `Classifier`; a `FeatureFunction`."""
+    """The features of a trained `Classifier`; a `FeatureFunction`."""
 
     name: str
     model: Classifier
     params: Params
-    scale: float = 1.0  # that the layer is divided by
+    scale: float = 1.0  # divides the features
 
     def __call__(self, images: Array | np.ndarray) -> np.ndarray:
-        """Features [N, F] of images [N, H, W] or [N, H, W, C]: bytes 0..255, or floats in [0, 1] as in training."""
+        """Features [N, F] of images [N, H, W] or [N, H, W, C], bytes 0..255 or floats in [0, 1]."""
         return self._by_batch(images, "penultimate") / np.float32(self.scale)
 
     def classify(self, images: Array | np.ndarray) -> np.ndarray:
-        """The likeliest class [N], or [N, columns] where the labels had columns."""
-        logits = np.split(
-            self._by_batch(images, "__call__"), np.cumsum(self.model.num_classes)[:-1], axis=1
-        )
-        classes = np.stack([part.argmax(axis=1) for part in logits], axis=1)
-        return classes[:, 0] if len(logits) == 1 else classes
+        """The most likely class [N], or [N, columns] if the labels have columns."""
+        logits = self._by_batch(images, "__call__")
+        columns = np.split(logits, np.cumsum(self.model.num_classes)[:-1], axis=1)
+        classes = np.stack([column.argmax(axis=1) for column in columns], axis=1)
+        return classes[:, 0] if len(columns) == 1 else classes
 
     @property
     def fingerprint(self) -> str:
-        """The first 12 digits of the SHA-256 of parameters and scale: two functions that have it are one."""
+        """The first 12 digits of the SHA-256 of parameters and scale."""
         digest = hashlib.sha256(repr(float(self.scale)).encode())
         for key, value in sorted(_flat(self.params).items()):
             digest.update(key.encode() + np.ascontiguousarray(value).tobytes())
         return digest.hexdigest()[:12]
 
     def save(self, path: str | os.PathLike) -> None:
-        """All of it in one .npz, which is written whole or not at all."""
-        model = {
-            field: getattr(self.model, field) for field in ("num_classes", "shape", "num_features")
-        }
+        """Write an .npz file, atomically."""
+        fields = ("num_classes", "shape", "num_features")
+        model = {field: getattr(self.model, field) for field in fields}
+        about = json.dumps({"name": self.name, "scale": self.scale, "model": model})
         content = io.BytesIO()
-        np.savez(
-            content,
-            about=json.dumps({"name": self.name, "scale": self.scale, "model": model}),
-            **_flat(self.params),
-        )
+        np.savez(content, about=about, **_flat(self.params))
         try:
             write_atomically(pathlib.Path(path), content.getvalue())
         except OSError as error:
@@ -111,20 +105,15 @@ class ConvFeatures:
         images = as_images("images", images)
         if images.shape[1:] != tuple(self.model.shape):
             raise InputError(
-                f"images: has shape {images.shape}; {self.name} takes [N, {str(self.model.shape)[1:-1]}]"
+                f"images: has shape {images.shape}; {self.name} takes "
+                f"[N, {str(self.model.shape)[1:-1]}]"
             )
         batches = []
         for start in range(0, len(images), BATCH):
             x = images[start : start + BATCH]
-            padding = [
-                (0, BATCH - len(x)),
-                (0, 0),
-                (0, 0),
-                (0, 0),
-            ]  # so that one program serves all sizes
-            batches.append(
-                np.asarray(_apply(self.model, method, self.params, np.pad(x, padding)))[: len(x)]
-            )
+            # Padded to one size, so that one compiled program serves all.
+            padded = np.pad(x, [(0, BATCH - len(x)), (0, 0), (0, 0), (0, 0)])
+            batches.append(np.asarray(_apply(self.model, method, self.params, padded))[: len(x)])
         return np.concatenate(batches)
 
 
@@ -139,33 +128,30 @@ def train_features(
     learning_rate: float = 2e-3,
     num_features: int = 128,
 ) -> ConvFeatures:
-    """Trains a classifier of the images and returns its penultimate layer, as `conv<H>-<data>-seed<seed>`.
+    """Train a classifier and return its penultimate layer, named `conv<H>-<data>-seed<seed>`.
 
-    It minimizes the cross-entropy of the labels, summed over their columns, by Adam under a cosine schedule, in one compiled
-    scan; 1,500 steps on MNIST take about half a minute on two cores. Features are divided by the root of their mean square on
-    the training images, since a rectified layer has no scale of its own and the kernel of the kernel distance needs one.
+    It minimizes the cross-entropy, summed over the columns of the labels, with Adam and a cosine
+    schedule, in one compiled scan. 1,500 steps on MNIST take about half a minute on two cores.
+    Features are divided by the root of their mean square on the training images: the scale of a
+    ReLU layer is arbitrary, and the kernel of the kernel distance depends on it.
 
     Args:
-      images: [N, H, W] or [N, H, W, C]; bytes 0..255 are scaled to [0, 1], floats are taken as they are.
-      labels: classes [N], or [N, columns] where there are several factors, whole numbers from 0.
-      data: the name of the data, in letters, digits, `.`, `_` and `-`.
+      images: [N, H, W] or [N, H, W, C]; bytes 0..255 are scaled to [0, 1], floats are kept as they
+        are.
+      labels: classes [N], or [N, columns] for several factors, whole numbers from 0.
+      data: the name of the data, of letters, digits, `.`, `_` and `-`.
     """
-    for field, value in {
-        "num_steps": num_steps,
-        "batch_size": batch_size,
-        "num_features": num_features,
-    }.items():
-        check_range(field, value, 1)
+    check_range("num_steps", num_steps, 1)
+    check_range("batch_size", batch_size, 1)
+    check_range("num_features", num_features, 1)
     check_range("learning_rate", learning_rate, 0, open_low=True)
     if not re.fullmatch(r"[\w.-]+", data):
         raise InputError(f"data = {format_value(data)}: must be letters, digits, '.', '_' and '-'")
     images = as_images("images", images)
     labels = _columns(labels, len(images))
     shape, num_classes = images.shape[1:], tuple(int(n) for n in labels.max(axis=0) + 1)
-    model, tx = (
-        Classifier(num_classes, shape, num_features),
-        optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps)),
-    )
+    model = Classifier(num_classes, shape, num_features)
+    tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
     source = ArraySource(jnp.asarray(images), jnp.asarray(labels), _scale(images))
     state = train.init_state(jax.random.key(seed), model, jnp.zeros((1, *shape)), tx)
     batches = functools.partial(
@@ -175,21 +161,17 @@ def train_features(
     state, _ = epoch(state, source)
     size = "x".join(str(side) for side in dict.fromkeys(shape[:2]))
     features = ConvFeatures(f"conv{size}-{data}-seed{seed}", model, jax.device_get(state.params))
-    some = features(
-        images[np.linspace(0, len(images) - 1, min(len(images), NUM_SCALED)).astype(int)]
-    )
-    scale = float(np.sqrt(np.mean(np.square(some), dtype=np.float64)))
+    sample = np.linspace(0, len(images) - 1, min(len(images), NUM_SCALED)).astype(int)
+    scale = float(np.sqrt(np.mean(np.square(features(images[sample])), dtype=np.float64)))
     return dataclasses.replace(features, scale=scale or 1.0)
 
 
 def load_features(path: str | os.PathLike) -> ConvFeatures:
-    """What `ConvFeatures.save` wrote; InputError where it is not that."""
+    """Load a file written by `ConvFeatures.save`; raises InputError for any other file."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            about, flat = (
-                json.loads(str(file["about"])),
-                {key: file[key] for key in file.files if key != "about"},
-            )
+            about = json.loads(str(file["about"]))
+            flat = {key: file[key] for key in file.files if key != "about"}
         model = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in about["model"].items()
@@ -198,10 +180,9 @@ def load_features(path: str | os.PathLike) -> ConvFeatures:
         features = ConvFeatures(
             str(about["name"]), Classifier(**model), params, float(about["scale"])
         )
-        features(
-            np.zeros((1, *features.model.shape), np.float32)
-        )  # parameters of another shape show here
-    except Exception as error:  # a damaged file comes as many types from numpy, zipfile and flax
+        # Fails if the parameters have wrong shapes.
+        features(np.zeros((1, *features.model.shape), np.float32))
+    except Exception as error:  # numpy, zipfile and flax raise many types for a damaged file
         reason = str(error) or type(error).__name__
         raise InputError(
             f"path = {os.fspath(path)!r}: holds no feature function ({reason})"
@@ -210,7 +191,7 @@ def load_features(path: str | os.PathLike) -> ConvFeatures:
 
 
 def as_images(field: str, images: Array | np.ndarray) -> np.ndarray:
-    """Images [N, H, W, C] as bytes or float32; InputError where they are not finite images."""
+    """Images [N, H, W, C] as bytes or float32; raises InputError unless they are finite images."""
     images = np.asarray(images)
     images = images[..., None] if images.ndim == 3 else images
     if images.ndim != 4 or not images.size:
@@ -227,15 +208,11 @@ def as_images(field: str, images: Array | np.ndarray) -> np.ndarray:
 def _columns(labels: Array | np.ndarray, length: int) -> np.ndarray:
     labels = np.asarray(labels)
     columns = labels[:, None] if labels.ndim == 1 else labels
-    if (
-        columns.ndim != 2
-        or len(columns) != length
-        or columns.dtype.kind not in "iu"
-        or columns.min() < 0
-    ):
+    is_table = columns.ndim == 2 and len(columns) == length
+    if not is_table or columns.dtype.kind not in "iu" or columns.min() < 0:
         raise InputError(
-            f"labels: of shape {labels.shape} and type {labels.dtype}; must be [{length}] or [{length}, columns], "
-            "whole numbers from 0"
+            f"labels: of shape {labels.shape} and type {labels.dtype}; must be [{length}] or "
+            f"[{length}, columns], whole numbers from 0"
         )
     return columns.astype(np.int32)
 

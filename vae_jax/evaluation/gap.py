@@ -1,12 +1,11 @@
-"""The inference gap, split: how much of it the family of posteriors costs, and how much the encoder.
+"""The inference gap, split into the cost of the posterior family and the cost of the encoder.
 
-    log p(x) - ELBO(q) = [log p(x) - ELBO(q*)] + [ELBO(q*) - ELBO(q)] = approximation gap + amortization gap,
+    log p(x) - ELBO(q) = [log p(x) - ELBO(q*)] + [ELBO(q*) - ELBO(q)]
+                       = approximation gap + amortization gap,
 
-with q* the best diagonal Gaussian for each example, optimized on its own (Cremer, Li and Duvenaud, 2018, arXiv:1801.03558).
-A richer posterior closes the first, a larger encoder the second.
+with q* the best diagonal Gaussian, optimized separately for each example (Cremer, Li and Duvenaud,
+2018, arXiv:1801.03558). A richer posterior closes the first, a larger encoder the second.
 """
-
-import math
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +14,11 @@ import optax
 from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian
+from vae_jax.evaluation.common import mean_estimate
 from vae_jax.types import Array, Params
 
 
-def optimized_posterior(
+def optimize_posterior(
     model: nn.Module,
     params: Params,
     x: Array,
@@ -30,16 +30,15 @@ def optimized_posterior(
     learning_rate: float = 0.02,
     y: Array | None = None,
 ) -> DiagGaussian:
-    """q* [B, D] for x [B, *E]: from `start`, by Adam on a Monte Carlo ELBO of `num_samples` draws a step."""
+    """q* [B, D] for x [B, *E], from `start` by Adam on an ELBO of `num_samples` draws."""
     condition = {} if y is None else {"y": y}
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
     def loss(q: DiagGaussian, key: Array) -> Array:
         z, log_q = q.sample_and_log_prob(key, (num_samples,))
         log_pz, log_px_z = model.apply(params, x, z, **condition, method="log_joint")
-        return (
-            (log_q - log_pz - log_px_z).mean(0).sum()
-        )  # each example has a posterior of its own: no mean over them
+        # Each example has its own posterior: a sum, not a mean.
+        return (log_q - log_pz - log_px_z).mean(0).sum()
 
     @jax.jit
     def optimize(q: DiagGaussian) -> DiagGaussian:
@@ -71,26 +70,27 @@ def inference_gap(
     """The two gaps over x [B, *E], in nats, with standard errors over the examples.
 
     Args:
-      model: with a diagonal Gaussian posterior.
+      model: has a diagonal Gaussian posterior.
       params: its parameters.
       x: examples; a hundred are enough for a first look.
-      log_px: log p(x) of each, [B], as from `vae_jax.evaluation.likelihood`; too low an estimate makes the first gap too small.
-      key: of the draws.
+      log_px: log p(x) [B], as from `vae_jax.evaluation.likelihood`; an estimate that is too low
+        makes the first gap too small.
+      key: PRNG key of the draws.
       num_samples: draws of each ELBO.
-      num_steps: of the optimization of q*.
-      y: what the model conditions on.
+      num_steps: optimization steps of q*.
+      y: condition of the model, if any.
 
     Raises:
-      ValueError: a posterior that is not a diagonal Gaussian over [B, D].
+      ValueError: the posterior is not a diagonal Gaussian over [B, D].
     """
     condition = {} if y is None else {"y": y}
     q = model.apply(params, x, **condition, method="encode")
     if not isinstance(q, DiagGaussian) or q.mean.ndim != 2:
         raise ValueError(
-            f"the gaps are those of a diagonal Gaussian posterior, not of {type(q).__name__}"
+            f"the inference gaps need a diagonal Gaussian posterior, not {type(q).__name__}"
         )
     key_fit, key_bound = jax.random.split(key)
-    best = optimized_posterior(model, params, x, q, key_fit, num_steps=num_steps, y=y)
+    best = optimize_posterior(model, params, x, q, key_fit, num_steps=num_steps, y=y)
 
     @jax.jit
     def bound(q: DiagGaussian) -> Array:
@@ -110,6 +110,6 @@ def inference_gap(
         ("approximation_gap", log_px - optimized),
         ("amortization_gap", optimized - amortized),
     ):
-        stderr = values.std(ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-        numbers |= {name: float(values.mean()), f"{name}_stderr": float(stderr)}
+        estimate = mean_estimate(values)
+        numbers |= {name: estimate.value, f"{name}_stderr": estimate.stderr}
     return numbers

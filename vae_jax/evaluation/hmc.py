@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo for many chains at once, each with a step size of its own (Neal, 2011, arXiv:1206.1901)."""
+"""Hamiltonian Monte Carlo for chains with separate step sizes (Neal, 2011, arXiv:1206.1901)."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,15 @@ LogDensity = Callable[[Array], Array]  # z [K, B, D] -> [K, B]
 def transition(
     key: Array, z: Array, log_density: LogDensity, step_size: Array, *, num_leapfrog: int
 ) -> tuple[Array, Array]:
-    """One transition of every chain z [K, B, D] that leaves its density invariant; the new z and the acceptance rate [K, B].
+    """One transition of every chain z [K, B, D]; returns the new z and the acceptance rate [K, B].
+
+    It leaves the density of each chain invariant.
 
     Args:
-      key: for momenta and acceptance.
+      key: PRNG key of momenta and acceptance.
       z: the chains.
-      log_density: unnormalized, of each chain.
-      step_size: [K, B] or what broadcasts to it.
+      log_density: unnormalized log density of each chain.
+      step_size: [K, B], or broadcasts to it.
       num_leapfrog: steps of one trajectory.
     """
     key_momentum, key_accept = jax.random.split(key)
@@ -39,8 +41,6 @@ def transition(
     )
     energy = log_density(z) - jnp.square(momentum).sum(-1) / 2
     log_ratio = log_density(proposed) - jnp.square(last).sum(-1) / 2 - energy
-    log_ratio = jnp.where(
-        jnp.isfinite(log_ratio), log_ratio, -jnp.inf
-    )  # of a trajectory that diverged
+    log_ratio = jnp.where(jnp.isfinite(log_ratio), log_ratio, -jnp.inf)  # reject if diverged
     accept = jnp.log(jax.random.uniform(key_accept, log_ratio.shape)) < log_ratio
     return jnp.where(accept[..., None], proposed, z), jnp.exp(jnp.minimum(log_ratio, 0.0))

@@ -1,8 +1,9 @@
-"""The marginal likelihood of each example by importance sampling, with any number of samples in constant memory.
+"""The marginal likelihood of each example by importance sampling, in constant memory.
 
     log p(x) >= E[log 1/K sum_k w_k],   w_k = p(x | z_k) p(z_k) / q(z_k | x),   z_k ~ q(z | x)
 
-Burda, Grosse and Salakhutdinov, 2016, arXiv:1509.00519. The estimate is below log p(x) in expectation, for any K.
+Burda, Grosse and Salakhutdinov, 2016, arXiv:1509.00519. The estimate is below log p(x) in
+expectation, for any K.
 """
 
 import dataclasses
@@ -17,16 +18,17 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.data import Source
+from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
 
-ROWS = 1024  # decoded at a time, about: what they leave stays in the cache of a core
+ROWS = 1024  # approximate number of z decoded at a time; their activations fit the cache of a core
 
 
 @dataclasses.dataclass(frozen=True)
 class Likelihoods:
-    """One number for each example of a split, and how many samples they are made of."""
+    """Importance-weighted estimates for each example of a split."""
 
     log_px: np.ndarray  # [N] nats, below log p(x) in expectation
     ess: np.ndarray  # [N] effective sample size (sum w)^2 / sum w^2, from 1 to K
@@ -34,15 +36,13 @@ class Likelihoods:
     num_samples: int  # K
 
     def summary(self) -> dict[str, float]:
-        """Means with their standard errors over the examples, and quantiles of the effective sample size."""
-        n = len(self.log_px)
+        """Means, the standard error, and quantiles of the effective sample size."""
+        log_px = mean_estimate(self.log_px)
         return {
-            "log_likelihood": float(self.log_px.mean(dtype=np.float64)),
-            "log_likelihood_stderr": float(self.log_px.std(dtype=np.float64, ddof=1) / math.sqrt(n))
-            if n > 1
-            else math.nan,
+            "log_likelihood": log_px.value,
+            "log_likelihood_stderr": log_px.stderr,
             "num_samples": self.num_samples,
-            "num_examples": n,
+            "num_examples": len(self.log_px),
             "elbo": float(self.elbo.mean(dtype=np.float64)),
             "ess_mean": float(self.ess.mean(dtype=np.float64)),
             "ess_median": float(np.median(self.ess)),
@@ -58,13 +58,13 @@ def running_log_mean(
     chunk: int,
     num_examples: int,
 ) -> tuple[Array, Array, Array]:
-    """Log mean of w, effective sample size and mean of log w over `num_samples` draws, each [B], a chunk at a time.
+    """Log mean of w, effective sample size and mean of log w over `num_samples` draws, each [B].
 
     Args:
       log_weights: (key, number of the chunk []) -> log w [chunk, B].
-      key: each chunk takes its own from it.
+      key: PRNG key; each chunk gets its own.
       num_samples: K.
-      chunk: draws at a time; those of the last chunk beyond K are left out.
+      chunk: draws at a time; draws beyond K in the last chunk are ignored.
       num_examples: B.
     """
 
@@ -94,9 +94,10 @@ def running_log_mean(
 def log_likelihood(
     model: nn.Module, params: Params, batch: Batch, key: Array, *, num_samples: int, chunk: int = 64
 ) -> tuple[Array, Array, Array]:
-    """Log p(x), the effective sample size and the ELBO for x [B, *E] with K = `num_samples` draws, each [B]; pure.
+    """Log p(x), effective sample size and ELBO, each [B], for x [B, *E].
 
-    The encoder is run once; memory is that of `chunk` draws for each example.
+    A pure function of K = `num_samples` draws. The encoder runs once; memory is that of `chunk`
+    draws for each example.
     """
     x = batch["x"]
     inferred = model.apply(params, x, **given_y(model, batch), method="infer")
@@ -113,28 +114,27 @@ def log_likelihood(
 def make_likelihoods(
     model: nn.Module, *, num_samples: int, batch_size: int = 100, mesh: Mesh | None = None
 ) -> Callable[[Params, Source, Array], Likelihoods]:
-    """(params, source, key) -> `Likelihoods` of all examples of the source, compiled once for each.
+    """(params, source, key) -> `Likelihoods` of all examples, compiled once per source.
 
     Args:
-      model: a model with `infer` and `outputs`.
+      model: has `infer` and `outputs`.
       num_samples: K.
       batch_size: examples at a time.
-      mesh: examples are split over its devices where they divide evenly.
+      mesh: examples are split over its devices if they divide evenly.
 
-    Raises:
-      ValueError: of the call, a deterministic posterior, which has no density to weigh its draws by.
+    The returned function raises ValueError if the posterior is deterministic: it has no density for
+    the weights.
     """
     chunk = max(1, min(num_samples, ROWS // batch_size))
-    one = functools.partial(log_likelihood, model, num_samples=num_samples, chunk=chunk)
-    run = over_batches(
-        lambda params, batch, key: one(params, batch, key), batch_size=batch_size, mesh=mesh
-    )
+    one_batch = functools.partial(log_likelihood, model, num_samples=num_samples, chunk=chunk)
+    run = over_batches(one_batch, batch_size=batch_size, mesh=mesh)
 
     def likelihoods(params: Params, source: Source, key: Array) -> Likelihoods:
         log_px, ess, elbo = run(params, source, key)
         if not np.isfinite(log_px).any():
             raise ValueError(
-                "no weight of any example is finite; a deterministic posterior has no marginal likelihood"
+                "no weight of any example is finite; a deterministic posterior has no marginal "
+                "likelihood"
             )
         return Likelihoods(log_px, ess, elbo, num_samples)
 

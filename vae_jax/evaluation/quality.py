@@ -1,8 +1,8 @@
-"""The quality of samples, by distances between the features of real and of generated images.
+"""Sample quality, by distances between the features of real and of generated images.
 
-The feature function is whatever the caller takes (see `vae_jax.evaluation.features`), and its name belongs to the number:
-`frechet[conv28-mnist-seed0]`. FID and KID are the names of these numbers under the Inception network of the papers, and of
-no other. All arithmetic is in float64, on the host.
+The caller chooses the feature function (see `vae_jax.evaluation.features`), and its name is part of
+the metric's name: `frechet[conv28-mnist-seed0]`. Only under the Inception network of the papers are
+these metrics called FID and KID. All arithmetic is in float64, on the host.
 """
 
 import math
@@ -19,16 +19,16 @@ BLOCK = 1024  # rows of a matrix of distances in memory at once
 
 
 class FeatureFunction(Protocol):
-    """Images [N, *E] to features [N, F], under a name that says which function it is."""
+    """A named function from images [N, *E] to features [N, F]."""
 
     name: str
 
     def __call__(self, images: Array | np.ndarray) -> np.ndarray:
-        """[N, F], one row for each image."""
+        """Features [N, F], one row for each image."""
 
 
 class Neighbors(NamedTuple):
-    """Shares in [0, 1], save density, whose expectation is 1 where both sets have one distribution."""
+    """Shares in [0, 1], except density, whose expectation is 1 if both distributions are equal."""
 
     precision: float
     recall: float
@@ -37,12 +37,13 @@ class Neighbors(NamedTuple):
 
 
 def frechet_distance(real: Array | np.ndarray, generated: Array | np.ndarray) -> float:
-    """Squared Frechet distance between Gaussians fitted to features real [N, F] and generated [M, F].
+    """Squared Frechet distance of Gaussians fitted to features real [N, F] and generated [M, F].
 
-    By Heusel et al., 2017, arXiv:1706.08500, with the unbiased covariances. It is biased upwards, the more the fewer
-    examples there are (Chong and Forsyth, 2020, arXiv:1911.07023): compare numbers of equal N and M only.
+    Heusel et al., 2017, arXiv:1706.08500, with unbiased covariances. It is biased upwards, more for
+    fewer examples (Chong and Forsyth, 2020, arXiv:1911.07023): only compare numbers with equal N
+    and M.
     """
-    real, generated = _pair(real, generated, least=2)
+    real, generated = _pair(real, generated, min_length=2)
     moments = [
         (rows.mean(axis=0), np.atleast_2d(np.cov(rows, rowvar=False))) for rows in (real, generated)
     ]
@@ -52,21 +53,20 @@ def frechet_distance(real: Array | np.ndarray, generated: Array | np.ndarray) ->
 def gaussian_frechet(
     mean1: np.ndarray, covariance1: np.ndarray, mean2: np.ndarray, covariance2: np.ndarray
 ) -> float:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of means [F] and covariances [F, F] (Dowson and Landau, 1982).
+    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of means [F] and covariances [F, F].
 
-    tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2) C2^(1/2), and the roots of the two symmetric factors come
-    from their eigendecompositions: real, and accurate also where a covariance is singular, as it is for N <= F.
+    Dowson and Landau, 1982. tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2)
+    C2^(1/2). The roots come from eigendecompositions: they are real, and accurate even if a
+    covariance is singular, as it is for N <= F.
     """
     roots = [_root(covariance) for covariance in (covariance1, covariance2)]
     overlap = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
-    distance = (
-        np.sum((mean1 - mean2) ** 2) + np.trace(covariance1) + np.trace(covariance2) - 2 * overlap
-    )
-    return max(float(distance), 0.0)
+    distance = np.sum((mean1 - mean2) ** 2) + np.trace(covariance1) + np.trace(covariance2)
+    return max(float(distance - 2 * overlap), 0.0)
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
-    """The symmetric square root of a covariance [F, F]; eigenvalues that rounding has made negative are taken as 0."""
+    """The symmetric square root of a covariance [F, F]; negative eigenvalues become 0."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
 
@@ -74,31 +74,31 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 def kernel_distance(
     real: Array | np.ndarray, generated: Array | np.ndarray, *, num_blocks: int = 10, seed: int = 0
 ) -> Estimate:
-    """Squared maximum mean discrepancy under k(x, y) = (x.y / F + 1)^3, unbiased (Binkowski et al., 2018, arXiv:1801.01401).
+    """Unbiased squared maximum mean discrepancy under k(x, y) = (x.y / F + 1)^3.
 
         MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
-    Both sets are shuffled and cut into `num_blocks` blocks of equal size that share no example, so that the estimates of the
-    blocks are independent: the value is their mean, and the standard error that of the mean. It may be negative.
+    Binkowski et al., 2018, arXiv:1801.01401. Both sets are shuffled and split into `num_blocks`
+    disjoint blocks of equal size, so the estimates of the blocks are independent. The value is
+    their mean, with its standard error. It may be negative.
     """
     check_range("num_blocks", num_blocks, 1)
-    real, generated = _pair(real, generated, least=2 * num_blocks)
-    size, rng = min(len(real), len(generated)) // num_blocks, np.random.default_rng(seed)
+    real, generated = _pair(real, generated, min_length=2 * num_blocks)
+    size = min(len(real), len(generated)) // num_blocks
+    rng = np.random.default_rng(seed)
     orders = [
         rng.permutation(len(rows))[: size * num_blocks].reshape(num_blocks, size)
         for rows in (real, generated)
     ]
-    return mean_estimate(
-        np.array([_unbiased_mmd(real[i], generated[j]) for i, j in zip(*orders, strict=True)])
-    )
+    blocks = [_unbiased_mmd(real[i], generated[j]) for i, j in zip(*orders, strict=True)]
+    return mean_estimate(np.array(blocks))
 
 
 def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:
     size = len(x)
     within = [_cubic(rows, rows) for rows in (x, y)]
-    return (
-        sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within) - 2 * _cubic(x, y).mean()
-    )
+    same = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within)
+    return same - 2 * _cubic(x, y).mean()
 
 
 def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -108,26 +108,26 @@ def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def precision_recall_density_coverage(
     real: Array | np.ndarray, generated: Array | np.ndarray, *, num_neighbors: int = 5
 ) -> Neighbors:
-    """How far the two sets x [N, F] and y [M, F] lie within each other, by balls of k nearest neighbors.
+    """Overlap of the sets x [N, F] and y [M, F], by balls of k nearest neighbors.
 
-    The ball B(x_i) reaches to the k-th nearest of the other points of its own set, border included.
+    The closed ball B(x_i) reaches to the k-th nearest of the other points of its own set.
 
         precision = share of the y_j in any B(x_i)      recall   = share of the x_i in any B(y_j)
-        density   = sum_ij [y_j in B(x_i)] / (k M)      coverage = share of the B(x_i) with any y_j in them
+        density   = sum_ij [y_j in B(x_i)] / (k M)      coverage = share of the B(x_i) with any y_j
 
-    Precision and recall: Kynkaanniemi et al., 2019, arXiv:1904.06991, who take k = 3. Density and coverage: Naeem et al.,
-    2020, arXiv:2002.09797, with k = 5.
+    Precision and recall: Kynkaanniemi et al., 2019, arXiv:1904.06991, with k = 3. Density and
+    coverage: Naeem et al., 2020, arXiv:2002.09797, with k = 5.
     """
     check_range("num_neighbors", num_neighbors, 1)
-    real, generated = _pair(real, generated, least=num_neighbors + 1)
-    # The distances are of products, which near the origin round least; `slack` lets a copy of a point be at distance 0.
+    real, generated = _pair(real, generated, min_length=num_neighbors + 1)
+    # Centering reduces rounding of the products; `slack` keeps copies of a point at distance 0.
     center = real.mean(axis=0)
     real, generated = real - center, generated - center
     slack = 1e-13 * max(np.square(rows).sum(axis=1).max() for rows in (real, generated))
     real_radii, generated_radii = (
         _squared_radii(rows, num_neighbors) + slack for rows in (real, generated)
     )
-    balls_with_y = np.zeros(len(generated), int)  # of each y_j
+    balls_with_y = np.zeros(len(generated), int)  # for each y_j
     in_any_ball, has_any = (np.zeros(len(real), bool) for _ in range(2))
     for rows, squared in _squared_distances(generated, real):
         inside = squared <= real_radii
@@ -149,7 +149,7 @@ def sample_quality(
     *,
     num_neighbors: int = 5,
 ) -> dict[str, float]:
-    """All of these numbers for images real [N, *E] and generated [M, *E], each under `measure[features.name]`."""
+    """All metrics of images real [N, *E] and generated [M, *E], named `metric[features.name]`."""
     real, generated = (features(images) for images in (real, generated))
     kernel = kernel_distance(real, generated)
     numbers = {
@@ -160,11 +160,11 @@ def sample_quality(
     numbers |= precision_recall_density_coverage(
         real, generated, num_neighbors=num_neighbors
     )._asdict()
-    return {f"{measure}[{features.name}]": value for measure, value in numbers.items()}
+    return {f"{metric}[{features.name}]": value for metric, value in numbers.items()}
 
 
 def _squared_radii(points: np.ndarray, k: int) -> np.ndarray:
-    """Squared distance [N] of each point to the k-th nearest of the others."""
+    """Squared distance [N] of each point to its k-th nearest neighbor."""
     radii = np.empty(len(points))
     for rows, squared in _squared_distances(points, points):
         squared[np.arange(len(squared)), np.arange(rows.start, rows.stop)] = math.inf  # itself
@@ -173,7 +173,7 @@ def _squared_radii(points: np.ndarray, k: int) -> np.ndarray:
 
 
 def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows of x, and their squared distances [rows, M] to all of y."""
+    """Slices of rows of x, with their squared distances [rows, M] to all of y."""
     norms = np.square(y).sum(axis=1)
     for start in range(0, len(x), BLOCK):
         rows = slice(start, min(start + BLOCK, len(x)))
@@ -182,8 +182,11 @@ def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np
 
 
 def _pair(
-    real: Array | np.ndarray, generated: Array | np.ndarray, *, least: int
+    real: Array | np.ndarray, generated: Array | np.ndarray, *, min_length: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    real, generated = matrix("real", real, least=least), matrix("generated", generated, least=least)
+    real, generated = (
+        matrix("real", real, min_length=min_length),
+        matrix("generated", generated, min_length=min_length),
+    )
     check_same("generated.shape[1]", generated.shape[1], "real", real.shape[1])
     return real, generated

@@ -1,4 +1,4 @@
-"""How near reconstructions come to their originals: MSE, PSNR and SSIM, one number for each example."""
+"""Reconstruction quality: MSE, PSNR and SSIM of each example."""
 
 import functools
 
@@ -10,44 +10,45 @@ from vae_jax.errors import InputError, check_range
 from vae_jax.evaluation.common import check_same
 from vae_jax.types import Array
 
-WINDOW, SIGMA = 11, 1.5  # of the Gaussian window of SSIM, in pixels
+WINDOW, SIGMA = 11, 1.5  # the Gaussian window of SSIM, in pixels
 K1, K2 = 0.01, 0.03
-FLOOR = 1e-12  # of MSE / peak^2: no PSNR is above 120 dB
+FLOOR = 1e-12  # minimum MSE / peak^2: PSNR is at most 120 dB
 BATCH = 256  # images whose windows are in memory at once
 
 
 def mse(x: Array, y: Array) -> Array:
     """Mean squared error [N] over the event, of x and y [N, *E], in the square of their units."""
     _check_pair(x, y)
-    difference = x.astype(jnp.float32) - y.astype(
-        jnp.float32
-    )  # also of bytes, whose difference would wrap around
+    # As float32, since the difference of bytes would wrap around.
+    difference = x.astype(jnp.float32) - y.astype(jnp.float32)
     return jnp.square(difference).mean(axis=tuple(range(1, x.ndim)))
 
 
 def psnr(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
-    """Peak signal-to-noise ratio [N], 10 log10(R^2 / MSE) in dB, of x and y [N, *E]; 120 dB at most.
+    """Peak signal-to-noise ratio [N], 10 log10(R^2 / MSE) in dB, of x and y [N, *E]; max. 120.
 
-    R is the width of `value_range`, the range that the data could have, not the one that an image happens to have.
+    R is the width of `value_range`, the range of possible values, not of those in the image.
     """
     return -10 * jnp.log10(jnp.maximum(mse(x, y) / _width(value_range) ** 2, FLOOR))
 
 
 def ssim(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
-    """Structural similarity [N] (Wang et al., 2004, IEEE TIP 13(4)) of images x and y [N, H, W, C], 1 where they are equal.
+    """Structural similarity [N] of images x and y [N, H, W, C]; 1 if they are equal.
 
-        SSIM = (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2)),  c1 = (.01 R)^2, c2 = (.03 R)^2
+        SSIM = (2 m_x m_y + c1) (2 s_xy + c2) / ((m_x^2 + m_y^2 + c1) (s_x^2 + s_y^2 + c2)),
+        c1 = (.01 R)^2, c2 = (.03 R)^2
 
-    with means m, variances s^2 and the covariance s_xy under an 11x11 Gaussian window of sigma 1.5, whose weights sum to 1.
-    The mean is over the positions at which the window lies inside the image, then over channels.
+    with means m, variances s^2 and the covariance s_xy under an 11x11 Gaussian window of sigma 1.5,
+    whose weights sum to 1 (Wang et al., 2004, IEEE TIP 13(4)). The mean is over the positions of
+    the window inside the image, then over channels.
 
-    Values are first mapped from `value_range` to [0, 1], so that R = 1 and a range like [-1, 1] gives the number of the same
-    image in [0, 1]. In images below 11 pixels the window has the largest odd size that fits; such numbers compare only with
-    their own kind.
+    Values are first mapped from `value_range` to [0, 1], so that R = 1 and the range does not
+    change the result. In images below 11 pixels the window has the largest odd size that fits; only
+    compare such numbers for equal sizes.
     """
     _check_pair(x, y)
     if x.ndim != 4 or not all(x.shape[1:]):
-        raise InputError(f"x: has shape {tuple(x.shape)}; SSIM is of images, [N, H, W, C]")
+        raise InputError(f"x: has shape {tuple(x.shape)}; must be images, [N, H, W, C], for SSIM")
     width = _width(value_range)
     if not len(x):
         return jnp.zeros(0)
@@ -56,7 +57,7 @@ def ssim(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -
 
 
 def window_size(height: int, width: int) -> int:
-    """The side of the window of SSIM in such images, in pixels: 11, or the largest odd number that fits."""
+    """The side of the window of SSIM in pixels: 11, or the largest odd number that fits."""
     side = min(WINDOW, height, width)
     return side - (side + 1) % 2
 
@@ -67,11 +68,10 @@ def _ssim(x: Array, y: Array) -> Array:
     rows, columns = (_valid_filter(length, size) for length in x.shape[1:3])
 
     def blur(image: Array) -> Array:
-        return jnp.einsum(
-            "ph,hwc,qw->pqc", rows, image, columns, precision=jax.lax.Precision.HIGHEST
-        )
+        precision = jax.lax.Precision.HIGHEST
+        return jnp.einsum("ph,hwc,qw->pqc", rows, image, columns, precision=precision)
 
-    def one(pair: tuple[Array, Array]) -> Array:
+    def one_image(pair: tuple[Array, Array]) -> Array:
         x, y = pair
         mean_x, mean_y = blur(x), blur(y)
         variances = blur(x**2 + y**2) - mean_x**2 - mean_y**2
@@ -79,17 +79,17 @@ def _ssim(x: Array, y: Array) -> Array:
         luminance = (2 * mean_x * mean_y + K1**2) / (mean_x**2 + mean_y**2 + K1**2)
         return (luminance * (2 * covariance + K2**2) / (variances + K2**2)).mean()
 
-    return jax.lax.map(one, (x, y), batch_size=BATCH)
+    return jax.lax.map(one_image, (x, y), batch_size=BATCH)
 
 
 @functools.cache
 def _valid_filter(length: int, size: int) -> np.ndarray:
-    """The matrix [length - size + 1, length] that takes Gaussian means of `size` neighbors."""
+    """The matrix [length - size + 1, length] of Gaussian means of `size` neighbors."""
     weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / SIGMA) ** 2)
+    weights /= weights.sum()
     places = np.arange(length) - np.arange(length - size + 1)[:, None]
-    return np.where(
-        (places >= 0) & (places < size), (weights / weights.sum())[places.clip(0, size - 1)], 0
-    ).astype(np.float32)
+    inside = (places >= 0) & (places < size)
+    return np.where(inside, weights[places.clip(0, size - 1)], 0).astype(np.float32)
 
 
 def _check_pair(x: Array, y: Array) -> None:

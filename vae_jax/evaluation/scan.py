@@ -1,4 +1,4 @@
-"""A function of batches over all examples of a source, in one compiled program, with nothing averaged on the device."""
+"""Map a function of batches over all examples of a source, in one compiled program."""
 
 import functools
 from collections.abc import Callable
@@ -18,21 +18,22 @@ from vae_jax.types import Array, Batch, Params
 def over_batches(
     one_batch: Callable[[Params, Batch, Array], Any], *, batch_size: int, mesh: Mesh | None = None
 ) -> Callable[[Params, Source, Array], Any]:
-    """(params, source, key) -> the tree that `one_batch` returns, [B, ...] each, over all examples: arrays [N, ...].
+    """(params, source, key) -> the tree of `one_batch` over all examples: arrays [N, ...].
 
     Args:
       one_batch: (params, batch, key) -> a tree of arrays [B, ...]; pure.
-      batch_size: examples at a time, split over the mesh where they divide evenly. The last batch is padded, and what comes
-        of the padding cut off. The noise depends on it, and not on the number of devices.
-      mesh: where there are several devices.
+      batch_size: examples at a time, split over the mesh if they divide evenly. The last batch is
+        padded, and its padding removed from the result. The noise depends on the batch size, not on
+        the number of devices.
+      mesh: the mesh of devices, if several.
     """
-    sharding = (
-        None if mesh is None or batch_size % mesh.size else NamedSharding(mesh, P(None, "data"))
-    )
-    # On all devices in the end: where there are several processes, each takes the terms of all examples.
-    everywhere = None if mesh is None else NamedSharding(mesh, P())
+    sharding = None
+    if mesh is not None and batch_size % mesh.size == 0:
+        sharding = NamedSharding(mesh, P(None, "data"))
+    # Replicated, so that each process gets the terms of all examples.
+    replicated = None if mesh is None else NamedSharding(mesh, P())
 
-    @functools.partial(jax.jit, out_shardings=everywhere)
+    @functools.partial(jax.jit, out_shardings=replicated)
     def all_batches(params: Params, source: Source, key: Array) -> Any:
         index, _ = padded_batches(source.num_examples, batch_size)
         if sharding is not None:
@@ -47,8 +48,7 @@ def over_batches(
 
     def run(params: Params, source: Source, key: Array) -> Any:
         mask = np.asarray(padded_batches(source.num_examples, batch_size)[1])
-        return jax.tree.map(
-            lambda values: values[mask], jax.device_get(all_batches(params, source, key))
-        )
+        values = jax.device_get(all_batches(params, source, key))
+        return jax.tree.map(lambda leaf: leaf[mask], values)
 
     return run

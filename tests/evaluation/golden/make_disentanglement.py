@@ -1,7 +1,8 @@
-"""Writes disentanglement.npz (inputs) and disentanglement.json (scores), by plain numpy from the papers' formulas.
+"""Write disentanglement.npz (inputs) and .json (scores), in plain numpy from the papers' formulas.
 
-Nothing of vae_jax is used: `python tests/evaluation/golden/make_disentanglement.py`, a minute. Scores with random draws are made with
-draws of their own, and agree within their standard error; but SAP and explicitness name their split:
+Nothing of vae_jax is used: `python tests/evaluation/golden/make_disentanglement.py`, a minute.
+Random scores use their own draws
+and agree within their standard error; but SAP and explicitness name their split:
 order = default_rng(0).permutation(N), train = order[:800], eval = order[800:].
 """
 
@@ -141,7 +142,7 @@ def factor_vae(codes, factors, rng, num=20000, size=4):
 
 
 def logistic(x, y, c=1.0):
-    """w, b of min 1/2 |w|^2 + c sum log(1 + exp(-t (x w + b))), t = +-1, by Newton's method."""
+    """w, b of min 1/2 |w|^2 + c sum log(1 + exp(-t (x w + b))), t = +-1, by Newton."""
     a = np.concatenate([x, np.ones((len(x), 1))], axis=1)
     penalty = np.diag([1.0] * x.shape[1] + [0.0])
     w = np.zeros(a.shape[1])
@@ -187,7 +188,7 @@ def explicitness(codes, factors, train, rest):
 
 
 def machine(x, positive, c_positive, c_negative):
-    """w, b of min 1/2 (w^2 + b^2) + sum c max(0, 1 - t (w x + b))^2, t = +-1, by Newton's method."""
+    """w, b of min (w^2 + b^2) / 2 + sum c max(0, 1 - t (w x + b))^2, t = +-1, by Newton."""
     a = np.stack([x, np.ones_like(x)], axis=1)
     t, c = np.where(positive, 1.0, -1.0), np.where(positive, c_positive, c_negative)
     w = np.zeros(2)
@@ -215,7 +216,7 @@ def sap(codes, factors, train, rest):
 
 
 def lasso(x, y, alpha=0.1):
-    """min 1/(2 n) |y - x w|^2 + alpha |w|_1, by coordinate descent; x of mean 0 and variance 1 or 0."""
+    """min |y - x w|^2 / (2 n) + alpha |w|_1, by coordinate descent; x standardized."""
     w = np.zeros(x.shape[1])
     for _ in range(2000):
         for j in range(len(w)):

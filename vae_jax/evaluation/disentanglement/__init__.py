@@ -1,7 +1,8 @@
-"""How far the codes of a model follow the factors its data were made from: one pure function for each published score.
+"""Disentanglement metrics, one pure function for each published score.
 
-Settings are those of Locatello et al., 2019, https://arxiv.org/abs/1811.12359, and their disentanglement_lib; where a score
-differs, its docstring says how. Codes are [N, D], factors integers [N, F]; `seed` is an int or a numpy Generator.
+Settings are those of Locatello et al., 2019, https://arxiv.org/abs/1811.12359, and their
+disentanglement_lib; docstrings state the differences. Codes are [N, D], factors integers [N, F];
+`seed` is an int or a numpy Generator.
 """
 
 from vae_jax.evaluation.disentanglement.aggregate import mig_chen

@@ -12,8 +12,8 @@ from vae_jax.evaluation.disentanglement.information import gap
 from vae_jax.evaluation.disentanglement.inputs import Seed, finite, sample_indices, validate_codes
 from vae_jax.types import Array
 
-MAX_LOGVAR = 50.0  # beyond it float32 does not hold the ratio of two densities
-_BLOCK = 1024  # components at a time, for memory, and for the precision of sums in float32
+MAX_LOGVAR = 50.0  # beyond it, the ratio of two densities exceeds the range of float32
+_BLOCK = 1024  # components at a time: limits memory and rounding errors of sums in float32
 
 
 def mig_chen(
@@ -25,35 +25,38 @@ def mig_chen(
     num_samples: int = 10_000,
     seed: Seed = 0,
 ) -> float:
-    """Mutual information gap of samples of the posterior, under the exact aggregate posterior.
+    """Mutual information gap of posterior samples, under the exact aggregate posterior.
 
-    With q(z_j | x_n) = Normal(mean_nj, exp logvar_nj), and X_v the images that have value v of factor k, of S_k values,
+    With q(z_j | x_n) = Normal(mean_nj, exp logvar_nj), and X_v the images with value v of factor k,
+    which has S_k values,
 
         q(z_j) = mean_{n} q(z_j | x_n),    q(z_j | v) = mean_{n in X_v} q(z_j | x_n),
         I_jk = H[q(z_j)] - mean_v H[q(z_j | v)],    MIG = mean_k (I_(1)k - I_(2)k) / ln S_k,
 
-    the entropies H by Monte Carlo: every image has one sample, and H is -mean ln q of those of `num_samples` images of the
-    mixture, drawn without replacement; of all of them where there are fewer. Negative I_jk count 0. Chen et al., 2018,
-    https://arxiv.org/abs/1802.04942, and its code. `mig_locatello` is another number. For dSprites the paper leaves shape
-    out: `which=(1, 2, 3, 4)`. A lone code has one without information for its runner-up.
+    with entropies H by Monte Carlo: every image has one sample, and H is the mean of -ln q over
+    `num_samples` images of the mixture (or all), drawn without replacement. Negative I_jk count as
+    0. Chen et al., 2018, https://arxiv.org/abs/1802.04942, and its code. `mig_locatello` is a
+    different number. For dSprites the paper omits shape: `which=(1, 2, 3, 4)`. The runner-up of a
+    single code has no information.
 
     Args:
-      mean: [N, D], of the posterior of every image of a full grid.
+      mean: [N, D], posterior means of all images of a full grid.
       logvar: [N, D].
-      factors: integers [N, F]; every combination of values equally often, else q(z_j | v) is not what it is said to be.
-      which: factors the mean is over; all by default. The others vary within X_v.
-      num_samples: of each mixture.
-      seed: of images and samples.
+      factors: integers [N, F]; every combination of values must occur equally often, or q(z_j | v)
+        would be wrong.
+      which: factors to average over, by default all. The remaining ones vary within X_v.
+      num_samples: samples of each mixture.
+      seed: seed of images and samples.
 
     Raises:
-      InputError: the factors aren't a full grid, or a log-variance is beyond +-50.
+      InputError: the factors do not form a full grid, or a log-variance is beyond +-50.
     """
     check_range("num_samples", num_samples, 1)
     mean, factors = validate_codes(mean, factors)
     logvar = finite("logvar", logvar)
     _check_grid(factors)
     _check_logvar(logvar, mean.shape)
-    which = range(factors.shape[1]) if which is None else _checked_which(which, factors.shape[1])
+    which = range(factors.shape[1]) if which is None else _check_which(which, factors.shape[1])
     rng = np.random.default_rng(seed)
     noise = rng.standard_normal(mean.shape)
 
@@ -77,38 +80,35 @@ def _entropy(
     num_samples: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """-E[ln q(z_j)] in nats, [D], of the mixture of the Gaussians [N, D], from samples made with the noise [N, D]."""
-    which = sample_indices(len(mean), num_samples, rng)
-    noise = noise[which]
-    z = mean[which] + np.exp(0.5 * logvar[which]) * noise
-    # Relative to the density of the sample's own component, whose term becomes 1: the sum neither vanishes nor overflows.
-    own = -0.5 * np.square(noise) - 0.5 * logvar[which]
+    """-E[ln q(z_j)] in nats, [D], of the mixture of Gaussians [N, D], by samples from `noise`."""
+    index = sample_indices(len(mean), num_samples, rng)
+    noise = noise[index]
+    z = mean[index] + np.exp(0.5 * logvar[index]) * noise
+    # Relative to the density of the sample's own component, so the sum neither vanishes nor
+    # overflows.
+    own = -0.5 * np.square(noise) - 0.5 * logvar[index]
     total = _sum_of_densities(*(np.float32(values.T) for values in (z, own, mean, logvar)))
-    log_q = (
-        np.log(np.asarray(total, np.float64))
-        + own.T
-        - math.log(len(mean))
-        - 0.5 * math.log(2 * math.pi)
-    )
+    log_total = np.log(np.asarray(total, np.float64))
+    log_q = log_total + own.T - math.log(len(mean)) - 0.5 * math.log(2 * math.pi)
     return -log_q.mean(axis=1)
 
 
 @jax.jit
 def _sum_of_densities(z: Array, own: Array, mean: Array, logvar: Array) -> Array:
-    """sum_n exp(-(z - mean_n)^2 / (2 var_n) - logvar_n / 2 - own), [D, S], of samples [D, S] and components [D, N]."""
-    rest = ((0, 0), (0, -mean.shape[1] % _BLOCK))
-    padded = (
-        jnp.pad(mean, rest),
-        jnp.pad(logvar, rest, constant_values=jnp.inf),
-    )  # of no density anywhere
-    blocks = [values.reshape(len(values), -1, _BLOCK).swapaxes(0, 1) for values in padded]
+    """sum_n exp(-(z - mean_n)^2 / (2 var_n) - logvar_n / 2 - own), [D, S].
+
+    Samples are [D, S], components [D, N].
+    """
+    padding = ((0, 0), (0, -mean.shape[1] % _BLOCK))
+    mean = jnp.pad(mean, padding)
+    logvar = jnp.pad(logvar, padding, constant_values=jnp.inf)  # zero density
+    blocks = [values.reshape(len(values), -1, _BLOCK).swapaxes(0, 1) for values in (mean, logvar)]
 
     def add(total: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
         mean, logvar = (values[:, None, :] for values in block)
         scaled = (z[:, :, None] - mean) * jnp.exp(-0.5 * logvar)
-        return total + jnp.exp(-0.5 * (jnp.square(scaled) + logvar) - own[:, :, None]).sum(
-            axis=-1
-        ), None
+        density = jnp.exp(-0.5 * (jnp.square(scaled) + logvar) - own[:, :, None])
+        return total + density.sum(axis=-1), None
 
     return jax.lax.scan(add, jnp.zeros_like(z), blocks)[0]
 
@@ -121,7 +121,8 @@ def _check_grid(factors: np.ndarray) -> None:
         if (counts == counts[0]).all():
             return
     raise InputError(
-        f"factors: {len(factors)} examples are no full grid of sizes {sizes}; every combination must occur equally often"
+        f"factors: {len(factors)} examples are no full grid of sizes {sizes}; every combination "
+        "must occur equally often"
     )
 
 
@@ -134,7 +135,7 @@ def _check_logvar(logvar: np.ndarray, shape: tuple[int, ...]) -> None:
         )
 
 
-def _checked_which(which: Sequence[int], num_factors: int) -> list[int]:
+def _check_which(which: Sequence[int], num_factors: int) -> list[int]:
     which = [int(k) for k in which]
     if not which or len(set(which)) != len(which) or min(which) < 0 or max(which) >= num_factors:
         raise InputError(f"which = {which}: must be different factors of 0..{num_factors - 1}")

@@ -1,4 +1,4 @@
-"""What every metric takes: codes and the classes of the factors they came from, checked; and random draws among them."""
+"""Shared by the metrics: validation of codes and factors, and random draws of examples."""
 
 import dataclasses
 
@@ -18,11 +18,12 @@ def validate_codes(
     Args:
       codes: numbers [N, D]; a representation, usually the posterior mean.
       factors: integers [N, F], any labels; they become their ranks among the values that occur.
-      per_value: how many examples each value of each factor must have.
+      per_value: minimum number of examples of each value of each factor.
 
     Raises:
-      InputError: the shapes disagree, there are fewer than two examples, no codes or no factors, a code isn't finite, a
-        factor isn't an integer or is constant, or a value has fewer than `per_value` examples.
+      InputError: shapes don't match, there are fewer than two examples, no codes or no factors, a
+        code isn't finite, a factor isn't an integer or is constant, or a value has fewer than
+        `per_value` examples.
     """
     codes = finite("codes", codes)
     factors = np.asarray(factors)
@@ -39,12 +40,11 @@ def validate_codes(
 
 
 def finite(name: str, values: np.ndarray) -> np.ndarray:
-    """The values as float64 [N, D], N >= 2 and D >= 1, or InputError."""
+    """The values as float64 [N, D]; raises InputError unless finite, N >= 2 and D >= 1."""
     values = np.asarray(values)
-    real = any(
-        jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer)
-    )  # numpy doesn't know bfloat16
-    if values.ndim != 2 or not values.shape[1] or not real:
+    # By jnp, since numpy doesn't know bfloat16.
+    is_real = any(jnp.issubdtype(values.dtype, kind) for kind in (jnp.floating, jnp.integer))
+    if values.ndim != 2 or not values.shape[1] or not is_real:
         raise InputError(f"{name}: shape {values.shape} of {values.dtype}, must be numbers [N, D]")
     if len(values) < 2:
         raise InputError(f"{name}: {len(values)} examples, must be at least 2")
@@ -56,15 +56,18 @@ def finite(name: str, values: np.ndarray) -> np.ndarray:
     return values
 
 
-def sample_indices(n: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most `most` of the examples 0..n - 1, drawn without replacement."""
-    return rng.permutation(n)[:most]
+def sample_indices(n: int, limit: int, rng: np.random.Generator) -> np.ndarray:
+    """At most `limit` of the examples 0..n - 1, drawn without replacement."""
+    return rng.permutation(n)[:limit]
 
 
 def split(
     n: int, num_train: int, num_eval: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Disjoint random examples to train on and to evaluate on, in the same proportion where there are fewer than asked for."""
+    """Disjoint random examples for training and evaluation.
+
+    If there are fewer than num_train + num_eval, they are split in proportion.
+    """
     order = rng.permutation(n)
     if n < num_train + num_eval:
         num_train = max(1, n * num_train // (num_train + num_eval))
@@ -72,35 +75,31 @@ def split(
 
 
 def sklearn_seed(rng: np.random.Generator) -> int:
-    """For scikit-learn, which takes no Generator."""
+    """A seed for scikit-learn, which accepts no Generator."""
     return int(rng.integers(2**31))
 
 
 @dataclasses.dataclass(frozen=True)
 class ByValue:
-    """The examples of a population, to be drawn by the value of one of their factors."""
+    """An index of examples by the values of their factors."""
 
     factors: np.ndarray  # [N, F] classes
     order: np.ndarray  # [F, N] examples, sorted by the value of factor k
-    start: np.ndarray  # [F, S] where value v begins in row k of the order
-    count: np.ndarray  # [F, S] how many have it
+    start: np.ndarray  # [F, S] position of the first example with value v in row k of `order`
+    count: np.ndarray  # [F, S] number of examples with value v
 
     @classmethod
-    def of(cls, factors: np.ndarray) -> "ByValue":
+    def from_factors(cls, factors: np.ndarray) -> "ByValue":
         """The index of the classes [N, F]."""
         size = factors.max() + 1
+        order = np.argsort(factors.T, axis=1, kind="stable")
         count = np.stack([np.bincount(column, minlength=size) for column in factors.T])
-        return cls(
-            factors,
-            np.argsort(factors.T, axis=1, kind="stable"),
-            np.cumsum(count, axis=1) - count,
-            count,
-        )
+        return cls(factors, order, np.cumsum(count, axis=1) - count, count)
 
-    def alike(
+    def sample_alike(
         self, example: np.ndarray, factor: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """For each example a random one, drawn with replacement, with the same value of the given factor."""
+        """For each example, a random one (with replacement) with the same value of the factor."""
         value = self.factors[example, factor]
         within = (rng.random(example.shape) * self.count[factor, value]).astype(np.int64)
         return self.order[factor, self.start[factor, value] + within]
@@ -113,6 +112,7 @@ def _ranks(k: int, column: np.ndarray, per_value: int) -> np.ndarray:
     if counts.min() < per_value:
         rare = values[counts.argmin()]
         raise InputError(
-            f"factors: {counts.min()} examples have {rare} for factor {k}, must be at least {per_value}; give more"
+            f"factors: {counts.min()} examples have {rare} for factor {k}, must be at least "
+            f"{per_value}; use more examples"
         )
     return ranks.reshape(-1)

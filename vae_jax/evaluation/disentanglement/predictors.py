@@ -13,17 +13,17 @@ from sklearn.svm import LinearSVC
 from vae_jax.errors import InputError
 from vae_jax.evaluation.disentanglement.inputs import Seed, sklearn_seed, split, validate_codes
 
-MIN_EXAMPLES = 10  # below this nothing is left to fit and to score on
+MIN_EXAMPLES = 10
 
-Split = tuple[
-    np.ndarray, np.ndarray, np.ndarray, np.ndarray
-]  # codes and factors to train on, codes and factors to score on
+# Codes and factors for training, codes and factors for evaluation.
+Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def random_forest(seed: int) -> RandomForestClassifier:
-    """Thirty trees of depth 8 and leaves of at least 20 examples: seconds where boosted trees take many minutes.
+    """Thirty trees of depth 8 with at least 20 examples per leaf.
 
-    Small leaves would give every code of noise a share of the importance, as a forest of full depth does.
+    They take seconds; boosted trees take many minutes. Small leaves, as in a forest of full depth,
+    would give noise codes a share of the importance.
     """
     return RandomForestClassifier(
         30, max_features=None, max_depth=8, min_samples_leaf=20, random_state=seed
@@ -31,7 +31,7 @@ def random_forest(seed: int) -> RandomForestClassifier:
 
 
 def boosted_trees(seed: int) -> GradientBoostingClassifier:
-    """scikit-learn's defaults, as in disentanglement_lib: 100 trees for each value of the factor, many minutes in all."""
+    """scikit-learn's defaults, as in disentanglement_lib: 100 trees per value of a factor; slow."""
     return GradientBoostingClassifier(random_state=seed)
 
 
@@ -51,27 +51,32 @@ def dci(
         disentanglement = sum_j rho_j (1 + sum_k P_jk log_F P_jk),    P_jk = R_jk / sum_k' R_jk',
         completeness = sum_k rho_k (1 + sum_j Q_jk log_D Q_jk),       Q_jk = R_jk / sum_j' R_j'k,
 
-    with rho the code's and the factor's share of all importance; informativeness is the mean accuracy over the factors, on
-    examples of its own. Eastwood and Williams, 2018, https://openreview.net/forum?id=By-7dz-AZ, regress, on Lasso and random
-    forests; Locatello et al., 2019, classify with `boosted_trees`, as can be had here. The default is a forest, in 6 s for
-    250 s, and another number. Disentanglement, completeness and informativeness, of the forest and of the boosted trees, both
-    on 10,000 and 5,000 examples:
+    with rho the share of the total importance of a code or factor; informativeness is the mean
+    accuracy over the factors, on separate examples. Eastwood and Williams, 2018,
+    https://openreview.net/forum?id=By-7dz-AZ, use regression with Lasso and random forests.
+    Locatello et al., 2019, classify with boosted trees: `classifier=boosted_trees`. The default is
+    a forest, which takes 6 s instead of 250 s and gives different numbers. Disentanglement,
+    completeness and informativeness of the forest and of boosted trees, both on 10,000 and 5,000
+    examples:
 
         ten codes like a VAE's, four factors of dSprites   0.51, 0.54, 0.48    0.51, 0.53, 0.48
         a random rotation of the factors in ten codes      0.57, 0.44, 0.62    0.48, 0.39, 0.61
         two factors of 3 and 6 values, mixed, five codes   0.68, 0.66, -       0.81, 0.76, -
 
-    Compare scores of one kind only, and of as many examples: with 800 of another mixture disentanglement was 0.64 and 0.49.
+    Only compare scores of the same classifier and number of examples: with 800 examples of another
+    mixture, disentanglement was 0.64 and 0.49.
 
-    Codes without any importance give 0 and 0. With one factor disentanglement is 1, with one code completeness is.
+    Codes without any importance give 0 and 0. Disentanglement is 1 for a single factor,
+    completeness for a single code.
 
     Args:
       codes: [N, D].
       factors: integers [N, F].
-      classifier: from a seed to a classifier of scikit-learn with `feature_importances_`.
-      num_train: examples to fit to; in proportion where there are fewer than num_train + num_eval.
+      classifier: maps a seed to a scikit-learn classifier with `feature_importances_`.
+      num_train: examples to fit to; reduced in proportion if there are fewer than num_train +
+        num_eval.
       num_eval: examples to score on.
-      seed: of the split and the classifiers.
+      seed: seed of the split and the classifiers.
     """
     rng = np.random.default_rng(seed)
     x, y, x_eval, y_eval = _split(codes, factors, num_train, num_eval, rng)
@@ -88,7 +93,10 @@ def dci(
 
 
 def concentration(importance: np.ndarray) -> float:
-    """sum_j rho_j (1 + sum_k P_jk log_F P_jk) of a table [D, F]: 1 where each row has one entry, 0 where all are alike."""
+    """sum_j rho_j (1 + sum_k P_jk log_F P_jk) of a table [D, F].
+
+    It is 1 if each row has one nonzero entry, and 0 if all entries of a row are equal.
+    """
     total = importance.sum()
     if total == 0:
         return 0.0
@@ -110,15 +118,16 @@ def sap(
 ) -> float:
     """Separated attribute predictability (SAP).
 
-    With S_jk the accuracy, on examples of its own, with which code j alone tells factor k, and S_(1)k, S_(2)k the two
-    greatest over the codes,
+    With S_jk the accuracy, on separate examples, of predicting factor k from code j alone, and
+    S_(1)k, S_(2)k the two largest over the codes,
 
         SAP = mean_k (S_(1)k - S_(2)k).
 
-    Kumar, Sattigeri and Balakrishnan, 2018, https://openreview.net/forum?id=H1kG7GZAW. As in disentanglement_lib for discrete
-    factors: a linear support vector machine, C = 0.01 and balanced classes, on the code as it is. A line parts at most two
-    groups from the rest, so a factor of many values is told badly by a perfect code too. A lone code has a constant one for
-    its runner-up. Arguments as of `dci`.
+    Kumar, Sattigeri and Balakrishnan, 2018, https://openreview.net/forum?id=H1kG7GZAW. As in
+    disentanglement_lib for discrete factors: a linear support vector machine, C = 0.01 and balanced
+    classes, on unscaled codes. A linear model separates at most two groups from the rest, so even a
+    perfect code predicts a factor of many values badly. The runner-up of a single code is constant.
+    Arguments as for `dci`.
     """
     rng = np.random.default_rng(seed)
     x, y, x_eval, y_eval = _split(codes, factors, num_train, num_eval, rng)
@@ -126,10 +135,9 @@ def sap(
         x, x_eval = (np.pad(values, ((0, 0), (0, 1))) for values in (x, x_eval))
     state, accuracy = sklearn_seed(rng), np.zeros((x.shape[1], y.shape[1]))
     for j, k in np.ndindex(accuracy.shape):
-        machine = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=state).fit(
-            x[:, [j]], y[:, k]
-        )
-        accuracy[j, k] = machine.score(x_eval[:, [j]], y_eval[:, k])
+        svm = LinearSVC(C=0.01, class_weight="balanced", dual=False, random_state=state)
+        svm.fit(x[:, [j]], y[:, k])
+        accuracy[j, k] = svm.score(x_eval[:, [j]], y_eval[:, k])
     ascending = np.sort(accuracy, axis=0)
     return float(np.mean(ascending[-1] - ascending[-2]))
 
@@ -143,24 +151,28 @@ def explicitness(
     num_eval: int = 5_000,
     seed: Seed = 0,
 ) -> float:
-    """Explicitness: how well logistic regression tells the values of the factors, as an area under the ROC curve.
+    """Explicitness: the area under the ROC curve of logistic regression for factor values.
 
-    With A_kv the area under the curve of the probability of value v of factor k, on examples of its own,
+    With A_kv the area under the curve of the probability of value v of factor k, on separate
+    examples,
 
         explicitness = mean_k mean_v A_kv,
 
-    0.5 at chance. Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312; as in disentanglement_lib codes are
-    standardized, and the probabilities of the values sum to one. Values that don't occur in the examples scored are left out.
+    0.5 at chance. Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312. As in
+    disentanglement_lib, codes are standardized, and the probabilities of the values sum to one.
+    Values that don't occur in the scored examples are ignored.
 
     Args:
       codes: [N, D].
       factors: integers [N, F].
-      one_vs_rest: a regression for each value against the rest, as in the paper and as was scikit-learn's default at the time
-        of Locatello et al., 2019. A value in the middle of its factor cannot be told so well by a line: codes that are the
-        dSprites factors score 0.94. Otherwise one regression for all values, as today's default is.
-      num_train: examples to fit to; in proportion where there are fewer than num_train + num_eval.
+      one_vs_rest: fit a regression for each value against the rest, as in the paper and by
+        scikit-learn's default at the time of Locatello et al., 2019. A linear model predicts values
+        in the middle of a factor less well: codes equal to the dSprites factors score 0.94. If
+        False, fit one regression for all values, today's default.
+      num_train: examples to fit to; reduced in proportion if there are fewer than num_train +
+        num_eval.
       num_eval: examples to score on.
-      seed: of the split.
+      seed: seed of the split.
     """
     x, y, x_eval, y_eval = _split(codes, factors, num_train, num_eval, np.random.default_rng(seed))
     mean, stddev = x.mean(axis=0), x.std(axis=0)
@@ -171,12 +183,10 @@ def explicitness(
         regression = LogisticRegression(max_iter=1000)
         fitted = (OneVsRestClassifier(regression) if one_vs_rest else regression).fit(x, y[:, k])
         probability = fitted.predict_proba(x_eval)
-        hits = [
-            (y_eval[:, k] == value, probability[:, v]) for v, value in enumerate(fitted.classes_)
-        ]
-        areas.append(
-            np.mean([roc_auc_score(hit, score) for hit, score in hits if 0 < hit.sum() < len(hit)])
-        )
+        masks = [y_eval[:, k] == value for value in fitted.classes_]
+        pairs = zip(masks, probability.T, strict=True)
+        aucs = [roc_auc_score(mask, p) for mask, p in pairs if 0 < mask.sum() < len(mask)]
+        areas.append(np.mean(aucs))
     return float(np.mean(areas))
 
 
@@ -192,6 +202,6 @@ def _split(
     for name, part in (("train on", factors[train]), ("score on", factors[rest])):
         if (part == part[0]).all(axis=0).any():
             raise InputError(
-                f"{len(part)} examples to {name}: a factor has one value in all of them; give more"
+                f"{len(part)} examples to {name}: a factor has one value in all of them; use more"
             )
     return codes[train], factors[train], codes[rest], factors[rest]

@@ -1,4 +1,4 @@
-"""Interventional robustness: whether a code stays where it is while other factors change."""
+"""Interventional robustness: how constant a code stays while other factors change."""
 
 import numpy as np
 
@@ -18,38 +18,38 @@ def irs(
 ) -> float:
     """Interventional robustness score (IRS).
 
-    With m_j = max |z_j - E[z_j]|, and Q the `quantile` over the examples that have value v of factor k,
+    With m_j = max |z_j - E[z_j]|, and Q the `quantile` over the examples with value v of factor k,
 
         R_jk = 1 - mean_v Q(|z_j - E[z_j | v]|) / m_j,    IRS = sum_j m_j max_k R_jk / sum_j m_j.
 
-    Suter et al., 2019, https://arxiv.org/abs/1811.00007, have quantile 1; as in disentanglement_lib it is 0.99, the values of
-    the factors are put into 20 bins as well, and constant codes don't count. Where all are constant the score is 0.
+    Suter et al., 2019, https://arxiv.org/abs/1811.00007, use quantile 1. As in disentanglement_lib,
+    it is 0.99, factors are binned into 20 bins too, and constant codes are ignored. If all codes
+    are constant, the score is 0.
 
     Args:
       codes: [N, D].
       factors: integers [N, F].
-      num_points: examples drawn, without replacement; all where there are fewer.
-      num_bins: of each factor; those of fewer values stay as they are.
-      quantile: of the deviations, 1 for the greatest.
-      seed: of the draw.
+      num_points: maximum number of examples, drawn without replacement.
+      num_bins: bins of each factor; factors with fewer values are unchanged.
+      quantile: quantile of the deviations, 1 for the maximum.
+      seed: seed of the draw.
     """
     check_range("num_points", num_points, 2)
     check_range("num_bins", num_bins, 2)
     check_range("quantile", quantile, 0, 1)
     codes, factors = validate_codes(codes, factors)
-    which = sample_indices(len(codes), num_points, np.random.default_rng(seed))
-    codes, groups = codes[which], discretize(factors[which], num_bins)
+    index = sample_indices(len(codes), num_points, np.random.default_rng(seed))
+    codes, groups = codes[index], discretize(factors[index], num_bins)
     codes = codes[:, np.ptp(codes, axis=0) > 0]
     if not codes.shape[1]:
         return 0.0
-    most = np.abs(codes - codes.mean(axis=0)).max(axis=0)
+    top = np.abs(codes - codes.mean(axis=0)).max(axis=0)
     deviations = np.stack([_deviations(codes, group, quantile) for group in groups.T], axis=1)
-    return float(np.average((1 - deviations / most[:, None]).max(axis=1), weights=most))
+    return float(np.average((1 - deviations / top[:, None]).max(axis=1), weights=top))
 
 
 def _deviations(codes: np.ndarray, group: np.ndarray, quantile: float) -> np.ndarray:
     """mean_v Q(|z_j - E[z_j | v]|), [D], over the groups v."""
     members = [codes[group == v] for v in np.unique(group)]
-    return np.mean(
-        [np.quantile(np.abs(z - z.mean(axis=0)), quantile, axis=0) for z in members], axis=0
-    )
+    quantiles = [np.quantile(np.abs(z - z.mean(axis=0)), quantile, axis=0) for z in members]
+    return np.mean(quantiles, axis=0)

@@ -19,14 +19,15 @@ def all_metrics(
     which: Sequence[int] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
-    """Every score of one model that needs labels, with the settings of Locatello et al., 2019, but DCI by a random forest.
+    """All scores that need labels, as in Locatello et al., 2019, but DCI by a random forest.
 
     Args:
       codes: [N, D], the posterior mean.
-      factors: integers [N, F]. Scores on 10,000 and 5,000 examples draw them from the N; so N should be 15,000 or more.
-      logvar: [N, D] of the posterior, only where the examples are a full grid; then `mig_chen` is among the scores.
-      which: the factors of `mig_chen`; all by default.
-      seed: of every score, which are those that it gives alone with this seed.
+      factors: integers [N, F]. N should be at least 15,000, since scores use 10,000 and 5,000
+        examples.
+      logvar: [N, D] of the posterior, only if the examples form a full grid; adds `mig_chen`.
+      which: the factors of `mig_chen`, by default all.
+      seed: seed of each score; each equals the score computed alone with this seed.
     """
     scores = {
         "beta_vae": beta_vae_score(codes, factors, seed=seed),
