@@ -75,7 +75,7 @@ FLOWS = {
     "iaf": lambda: networked("iaf"),
     "iaf, given c": lambda: networked("iaf", context=normal((B, C))),
     "maf, given c": lambda: networked("maf", context=normal((B, C))),
-    "chain": lambda: flows.Chain((planar(1.0), flows.Reversal(), flows.Inverted(sylvester(1.0)))),
+    "chain": lambda: flows.Chain((planar(1.0), flows.Reversal(), flows.Inverse(sylvester(1.0)))),
 }
 
 

@@ -22,8 +22,6 @@ from vae_jax.distributions import (
     EmbeddedCodes,
     Quantized,
     UniformCodes,
-    distribution,
-    static,
 )
 from vae_jax.distributions.codes import nearest_codes
 from vae_jax.errors import InputError
@@ -438,7 +436,7 @@ def test_generate_decodes_codes_of_the_prior():
 S = 12
 
 
-@distribution
+@pytree_dataclass
 class Table(Distribution):
     """Independent codes."""
 
