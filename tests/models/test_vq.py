@@ -28,7 +28,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.codes import code_usage
 from vae_jax.models import VQVAE
 from vae_jax.posteriors import quantizers
-from vae_jax.types import Outputs
+from vae_jax.types import Outputs, pytree_dataclass, static
 
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
 vq = jit(objectives.vq)

@@ -140,7 +140,7 @@ def test_a_learned_diagonal_starts_as_the_standard_normal():
 
 def test_a_conditional_normal_is_affine_in_c():
     c = normal((B, C))
-    module = priors.ConditionalNormal(D)
+    module = priors.LearnedDiagonal(D)
     params = random_params(module, c)
     p = jit(module.apply)(params, c)
     kernel, bias = (params["params"]["mean"][name] for name in ("kernel", "bias"))
