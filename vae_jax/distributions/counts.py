@@ -98,7 +98,7 @@ def _rest(a: Array, k: Array) -> Array:
 
 
 def _stirling_error(y: Array) -> Array:
-    """log Gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2)."""
+    """Return log Gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2)."""
     y, small = jnp.asarray(y, jnp.float32), jnp.asarray(y) < STIRLING_FROM
     s = jnp.where(small, y, 1.0)
     exact = gammaln(s) - (s - 0.5) * jnp.log(s) + s - HALF_LOG_2PI
