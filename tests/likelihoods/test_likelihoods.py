@@ -467,7 +467,6 @@ HEADS = [
     likelihoods.BetaBinomial((2, 3, 1), 17),
     likelihoods.NegativeBinomial((5,)),
     likelihoods.NegativeBinomial((5,), ()),
-    likelihoods.PredictedNegativeBinomial((5,)),
     likelihoods.Mixed((7,), TABLE),
 ]
 

@@ -153,7 +153,7 @@ def _slide_kernel(y: Array, kernel: Array) -> Array:
 
 
 def _overlap_add(y: Array, kernel: Array) -> Array:
-    """The same as `_slide_kernel`, as one product: the sum of the shifted a x b blocks of all pixels."""
+    """`_slide_kernel` as one product: the sum of the shifted a x b blocks of all pixels."""
     a, b, outputs, channels = kernel.shape
     blocks = _product(
         "to,ok->tk", y.reshape(-1, outputs), kernel.transpose(2, 0, 1, 3).reshape(outputs, -1)
