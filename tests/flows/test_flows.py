@@ -109,7 +109,7 @@ def test_inverse_and_determinant(name):
     assert np.all((mixed != 0) == np.eye(2 * B, dtype=bool))
     sign, exact = np.linalg.slogdet(np.float64(matrices))
     np.testing.assert_allclose(log_det, exact, atol=2e-4, rtol=1e-4)
-    num_reversals = sum(isinstance(one, flows.Reversal) for one in getattr(flow, "flows", ()))
+    num_reversals = sum(isinstance(part, flows.Reversal) for part in getattr(flow, "flows", ()))
     assert np.all(sign == (-1) ** (num_reversals * (dim_of(name) // 2)))
 
 
@@ -278,8 +278,8 @@ def test_flows_with_networks_start_near_the_identity(kind):
     flow = jit(lambda key: module.apply(module.init(key)))(jax.random.key(0))
     z = normal((50, D))
     y, log_det = forward(flow, z)
-    for one in flow.flows:
-        z = z[..., ::-1] if isinstance(one, flows.Reversal) else z
+    for part in flow.flows:
+        z = z[..., ::-1] if isinstance(part, flows.Reversal) else z
     np.testing.assert_allclose(y, z, atol=0.1)
     assert not np.array_equal(y, z)
     np.testing.assert_allclose(log_det, 0, atol=0.2)

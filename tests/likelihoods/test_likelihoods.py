@@ -421,7 +421,7 @@ def test_columns_are_parsed() -> None:
         (("counts*x",), "from 1"),
         ((), "at least one"),
         ("", "unknown"),
-        ((3,), "not text"),
+        ((3,), "not a string"),
     ],
 )
 def test_columns_that_are_none(columns, message) -> None:
@@ -472,18 +472,14 @@ HEADS = [
 
 
 def a_value(head) -> jax.Array:
-    """One that every dimension has mass on."""
+    """A value with mass in every dimension."""
     shape = (2, 3, *head.event_shape)
-    some = jnp.arange(np.prod(shape)).reshape(shape)
+    numbers = jnp.arange(np.prod(shape)).reshape(shape)
     if isinstance(head, likelihoods.Mixed):
-        return jnp.float32(some % 2)
-    return (
-        some % head.levels / (head.levels - 1)
-        if head.levels
-        else jnp.float32(some % 7)
-        if head.integers
-        else some % 5 / 4
-    )
+        return jnp.float32(numbers % 2)
+    if head.levels:
+        return numbers % head.levels / (head.levels - 1)
+    return jnp.float32(numbers % 7) if head.integers else numbers % 5 / 4
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: type(head).__name__)

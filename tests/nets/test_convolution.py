@@ -189,9 +189,9 @@ def convolutions(function, *arguments, platform):
 )
 def test_each_platform_is_given_its_own_form(kind, platform, case, count, dilated):
     ours, _, params, x = example(kind, *case)
-    found = convolutions(jax.value_and_grad(loss_of(ours), (0, 1)), params, x, platform=platform)
-    assert len(found) == count
-    assert any("lhs_dilate = [2, 2]" in line for line in found) == dilated
+    lines = convolutions(jax.value_and_grad(loss_of(ours), (0, 1)), params, x, platform=platform)
+    assert len(lines) == count
+    assert any("lhs_dilate = [2, 2]" in line for line in lines) == dilated
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="reads what XLA compiles for the CPU")

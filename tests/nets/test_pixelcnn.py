@@ -178,9 +178,9 @@ def test_samples_and_batches_broadcast():
     assert (p.batch_shape, p.event_shape, p.event_ndims) == ((2, 3), event, 3)
     draws, logs = jit(lambda p, key: p.sample_and_log_prob(key, (4,)))(p, jax.random.key(0))
     assert (draws.shape, logs.shape) == ((4, 2, 3, *event), (4, 2, 3))
-    one = [[dataclasses.replace(p, context=p.context[k, b]) for b in range(3)] for k in range(2)]
+    parts = [[dataclasses.replace(p, context=p.context[k, b]) for b in range(3)] for k in range(2)]
     expected = [
-        [[log_prob(one[k][b], draws[s, k, b]) for b in range(3)] for k in range(2)]
+        [[log_prob(parts[k][b], draws[s, k, b]) for b in range(3)] for k in range(2)]
         for s in range(4)
     ]
     np.testing.assert_allclose(logs, expected, rtol=1e-5)

@@ -135,9 +135,9 @@ def test_full_gaussian_is_scipys():
         np.testing.assert_allclose(
             pairs[:, b], exact.logpdf(np.float64(x[:, 0])), rtol=1e-4, atol=1e-4
         )
-    one = jax.tree.map(lambda leaf: leaf[0], q)
-    np.testing.assert_allclose(log_prob(one, x[:, 0]), values[:, 0], rtol=1e-5)
-    np.testing.assert_allclose(log_prob(one, x[0, 0]), values[0, 0], rtol=1e-5)
+    first = jax.tree.map(lambda leaf: leaf[0], q)
+    np.testing.assert_allclose(log_prob(first, x[:, 0]), values[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(log_prob(first, x[0, 0]), values[0, 0], rtol=1e-5)
 
 
 def test_full_gaussian_draws_have_its_moments_and_density():
