@@ -185,7 +185,7 @@ def test_samples_and_batches_broadcast():
     ]
     np.testing.assert_allclose(logs, expected, rtol=1e-5)
     x = draws[0, 0]
-    np.testing.assert_allclose(log_prob(p, x)[1, 2], log_prob(one[1][2], x[2]), rtol=1e-5)
+    np.testing.assert_allclose(log_prob(p, x)[1, 2], log_prob(parts[1][2], x[2]), rtol=1e-5)
     axes = dataclasses.replace(p, context=0, params=None, temperature=None)
     mapped = jit(jax.vmap(lambda p, x: p.log_prob(x), in_axes=(axes, None)))(p, x)
     np.testing.assert_allclose(mapped, log_prob(p, x), rtol=1e-5)
