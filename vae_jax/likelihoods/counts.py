@@ -20,8 +20,8 @@ LOG_INVERSE_DISPERSION_RANGE = (-7.0, 10.0)  # nearly Poisson at the upper end
 class NegativeBinomial(Likelihood):
     """Negative binomial with a predicted mean and a learned inverse dispersion r.
 
-    `dispersion_shape` broadcasts against the event; None means one per dimension. The variance is
-    mean + mean^2 / r.
+    r is the same for all x. `dispersion_shape` broadcasts against the event; None means one per
+    dimension. The variance is mean + mean^2 / r.
     """
 
     dispersion_shape: Sequence[int] | None = None
