@@ -1,4 +1,4 @@
-"""Paths between codes: exact ends, straight lines, arcs on the sphere, and angles where an arc is not defined."""
+"""Paths between codes: exact ends, straight lines, arcs on the sphere, undefined angles."""
 
 import functools
 

@@ -1,6 +1,14 @@
 """Corruptions of the encoder's input, for denoising models: maps ``(key, x [B, *E]) -> [B, *E]``.
 
-Vincent et al., 2010 (denoising autoencoders); Im et al., 2017, arXiv:1511.06406 (the denoising criterion for VAEs).
+Vincent et al., 2010 (denoising autoencoders); Im et al., 2017, arXiv:1511.06406 (the denoising
+criterion for VAEs).
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from vae_jax import corruptions
+>>> corrupt = corruptions.masking(rate=1.0)
+>>> float(corrupt(jax.random.key(0), jnp.ones((8, 28, 28, 1))).sum())
+0.0
 """
 
 from collections.abc import Callable
@@ -14,17 +22,17 @@ Corruption = Callable[[Array, Array], Array]
 
 
 def gaussian_noise(stddev: float) -> Corruption:
-    """Adds N(0, stddev^2) to every entry; the result may leave the range of the data."""
+    """Add N(0, stddev^2) to every entry; the result may leave the range of the data."""
     return lambda key, x: x + stddev * jax.random.normal(key, x.shape, x.dtype)
 
 
 def masking(rate: float) -> Corruption:
-    """Sets each entry to zero with probability `rate`."""
+    """Set each entry to zero with probability `rate`."""
     return lambda key, x: jnp.where(jax.random.bernoulli(key, rate, x.shape), 0.0, x)
 
 
 def salt_and_pepper(rate: float) -> Corruption:
-    """Sets each entry to zero or one, with equal chances, with probability `rate`."""
+    """Set each entry with probability `rate` to zero or one, equally likely."""
 
     def corrupt(key: Array, x: Array) -> Array:
         u = jax.random.uniform(key, x.shape, x.dtype)

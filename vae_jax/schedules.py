@@ -1,6 +1,11 @@
-"""Schedules of a hyper-parameter: functions of the step, constant after their last one.
+"""Hyper-parameter schedules: functions of the step, constant after their last one.
 
-Values and lengths may be traced scalars, as in a sweep, which optax's own schedules refuse for lengths.
+Values and lengths may be traced scalars, as in a sweep; optax's schedules reject traced lengths.
+
+>>> from vae_jax import schedules
+>>> beta = schedules.linear(0.0, 4.0, num_steps=100)
+>>> float(beta(50)), float(beta(1000))
+(2.0, 4.0)
 """
 
 import math
@@ -19,24 +24,28 @@ def _fraction(step: Array, num_steps: Scalar) -> Array:
 
 
 def linear(start: Scalar, end: Scalar, num_steps: Scalar) -> Schedule:
-    """A straight line from `start` at step 0 to `end` at `num_steps`."""
+    """Linear from `start` at step 0 to `end` at `num_steps`."""
     return lambda step: start + (end - start) * _fraction(step, num_steps)
 
 
 def cosine(start: Scalar, num_steps: Scalar) -> Schedule:
-    """Half a cosine from `start` at step 0 to 0 at `num_steps` (Loshchilov and Hutter, 2017, arXiv:1608.03983)."""
+    """Half a cosine from `start` at step 0 to 0 at `num_steps`.
+
+    Loshchilov and Hutter, 2017, arXiv:1608.03983.
+    """
     return lambda step: start * 0.5 * (1 + jnp.cos(jnp.pi * _fraction(step, num_steps)))
 
 
 def warmed_up(schedule: Schedule, peak: Scalar, num_steps: Scalar) -> Schedule:
-    """A straight line from 0 to `peak` over `num_steps`, then the schedule, from its own step 0."""
+    """Linear from 0 to `peak` over `num_steps`, then `schedule` from its own step 0."""
     return optax.join_schedules([linear(0.0, peak, num_steps), schedule], [num_steps])
 
 
 def sigmoid(start: Scalar, end: Scalar, num_steps: Scalar, *, steepness: float = 12.0) -> Schedule:
-    """An S-shaped ramp from `start` at step 0 to `end` at `num_steps` (Bowman et al., 2016, arXiv:1511.06349).
+    """An S-shaped ramp from `start` at step 0 to `end` at `num_steps`.
 
-    A logistic curve over `steepness` of its units, stretched so that it meets both ends exactly.
+    Bowman et al., 2016, arXiv:1511.06349. A logistic curve over `steepness` units, rescaled to meet
+    both ends exactly.
     """
     low = 1 / (1 + math.exp(steepness / 2))
 
@@ -50,15 +59,14 @@ def sigmoid(start: Scalar, end: Scalar, num_steps: Scalar, *, steepness: float =
 def cyclical(
     start: Scalar, end: Scalar, num_steps: Scalar, *, num_cycles: int = 4, ramp: float = 0.5
 ) -> Schedule:
-    """`num_cycles` equal cycles, each a linear rise over its first part `ramp` and then `end`; `end` from `num_steps` on.
+    """`num_cycles` equal cycles: a linear rise over the fraction `ramp` of a cycle, then `end`.
 
-    Fu et al., 2019, arXiv:1903.10145.
+    It stays at `end` from `num_steps` on. Fu et al., 2019, arXiv:1903.10145.
     """
 
     def schedule(step: Array) -> Array:
-        position = (
-            jnp.mod(step * num_cycles, num_steps) / num_steps
-        )  # in whole numbers, or a cycle may start a step late
+        # The remainder in integers: otherwise a cycle may start a step late.
+        position = jnp.mod(step * num_cycles, num_steps) / num_steps
         rise = jnp.where(step < num_steps, jnp.minimum(position / ramp, 1.0), 1.0)
         return start + (end - start) * rise
 

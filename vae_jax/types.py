@@ -1,8 +1,9 @@
-"""The types that cross files: batches, metrics, losses, and what one pass of any model yields.
+"""Types shared across the package: arrays, batches, metrics, losses and the outputs of a model.
 
 Axes: K samples of z per example, B batch, *E event (pixels), D latent dimensions.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -12,35 +13,49 @@ from flax import struct
 Array: TypeAlias = jax.Array
 Scalar: TypeAlias = float | jax.Array
 Params: TypeAlias = Any  # the tree that `model.init` returns
-Batch: TypeAlias = Mapping[
-    str, Array
-]  # "x" [B, *E]; optional "y" [B] or [B, C], "mask" [B], "index" [B]
+Batch: TypeAlias = Mapping[str, Array]
+"""Keys "x" [B, *E]; optional "y" [B] or [B, C], "mask" [B], "index" [B]."""
 Metrics: TypeAlias = dict[str, Array]
 Schedule: TypeAlias = Callable[[Array], Array]  # step [] -> value []
 LossFn: TypeAlias = Callable[[Params, Batch, Array, Array], tuple[Array, Metrics]]
-"""(params, batch, key, step) -> (loss [], metrics): what a train step differentiates."""
-
-
+"""(params, batch, key, step) -> (loss [], metrics): differentiated by a train step."""
 PostUpdate: TypeAlias = Callable[[Params, Params, Any, Array, Array], Params]
-"""(new params, old params, statistics, key, step) -> params: what follows the optimizer, as the averages of a codebook."""
+"""(new params, old params, statistics, key, step) -> params: applied after the optimizer."""
+
+
+def static(default: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field that is part of the compiled program, not an array."""
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+def pytree_dataclass(cls: type) -> type:
+    """Make a class of fields a frozen dataclass and a pytree."""
+    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
 
 
 @struct.dataclass
 class Outputs:
     """The terms of one stochastic pass, in nats per example; objectives reduce K and B.
 
-    All latents of a model stand side by side in the one axis D, the stochastic layers of a hierarchy one after the other.
-    A posterior that depends on the draws, as that of a layer on those above it, and a prior that does, are over [K, B, D].
-    A deterministic posterior has no density: its `log_qz_x` and `kl` are +inf, and so its ELBO is -inf.
+    All latents of a model lie side by side on the axis D, one stochastic layer of a hierarchy after
+    the other. A posterior or prior that depends on other samples, as in a hierarchy, is over
+    [K, B, D]. A deterministic posterior has no density: its `log_qz_x` and `kl` are +inf, so its
+    ELBO is -inf.
+
+    >>> import jax.numpy as jnp
+    >>> zeros = jnp.zeros((5, 8))  # K = 5 samples for B = 8 examples
+    >>> z = jnp.zeros((5, 8, 2))
+    >>> outputs = Outputs(zeros, zeros, zeros, None, z, posterior=None, prior=None, layers=(2,))
+    >>> outputs.z.shape
+    (5, 8, 2)
     """
 
     log_px_z: Array  # [K, B]     log p(x | z), summed over the event
     log_pz: Array  # [K, B]       log p(z)
     log_qz_x: Array  # [K, B]     log q(z | x)
-    kl: Array | None  # [B]       KL(q(z | x) || p(z)) in closed form, None where there is none
+    kl: Array | None  # [B]       KL(q(z | x) || p(z)) in closed form, None if unavailable
     z: Array  # [K, B, D]
     posterior: Any  # distribution over [B, D] or [K, B, D]
     prior: Any  # distribution over [D], [B, D] or [K, B, D]
-    layers: tuple[int, ...] = struct.field(
-        pytree_node=False, default=()
-    )  # sizes of the stochastic layers, sum D
+    # sizes of the stochastic layers, sum D
+    layers: tuple[int, ...] = struct.field(pytree_node=False, default=())

@@ -1,4 +1,4 @@
-"""Densities and divergences against scipy, quadrature, enumeration and Monte Carlo; gradients at extreme parameters."""
+"""Densities and divergences against scipy, quadrature, enumeration and Monte Carlo."""
 
 import functools
 import itertools
@@ -123,7 +123,7 @@ PIXELS = (2, 3, 2)
 
 
 def head_density(head, logvar=None):
-    """The head's distribution over [2, 3, *PIXELS] from K B = 6 features, a value [3, *PIXELS], and its means."""
+    """The head's distribution over [2, 3, *PIXELS] of K B = 6 features, a value, its means."""
     h = normal((6, 5))
     params = jit(head.init, static_argnums=2)(jax.random.key(0), h, (2, 3))
     if logvar is not None:
@@ -210,7 +210,7 @@ def test_gradient_of_the_optimal_gaussian_is_the_total_derivative():
     mean, x = normal((2, 4, 7)) * np.float32([1, 0.3])[:, None, None]
     gradient = jax.grad(lambda mean: OptimalGaussian(mean).log_prob(x).sum())(mean)
     residual = np.float64(x) - np.float64(mean)
-    # The sum is -n/2 (log(2 pi e) + log s^2) with s^2 the mean square: its derivative in one mean is residual / s^2.
+    # The sum is -n/2 (log(2 pi e) + log s^2) with s^2 the mean square; d/dmean is residual / s^2.
     np.testing.assert_allclose(gradient, residual / np.mean(residual**2), rtol=1e-5)
 
     def at_its_optimum(mean):
@@ -488,14 +488,11 @@ def test_the_gradient_through_a_gaussian_sample_is_reparameterised():
 
 def test_one_scale_for_all_broadcasts():
     mean, x = normal((2, 5, *PIXELS))
-    one, many = (
-        DiagGaussian(mean, jnp.array(-0.8), 3),
-        DiagGaussian(mean, jnp.full(mean.shape, -0.8), 3),
-    )
-    np.testing.assert_allclose(one.log_prob(x), many.log_prob(x), rtol=1e-6)
-    np.testing.assert_allclose(
-        one.sample(jax.random.key(0)), many.sample(jax.random.key(0)), rtol=1e-6
-    )
+    p = DiagGaussian(mean, jnp.array(-0.8), 3)
+    full = DiagGaussian(mean, jnp.full(mean.shape, -0.8), 3)
+    np.testing.assert_allclose(p.log_prob(x), full.log_prob(x), rtol=1e-6)
+    key = jax.random.key(0)
+    np.testing.assert_allclose(p.sample(key), full.sample(key), rtol=1e-6)
 
 
 @pytest.mark.parametrize("event_ndims", EVENTS)

@@ -1,4 +1,4 @@
-"""Flows: inverses, determinants against automatic differentiation, densities against quadrature, and gradients."""
+"""Flows: inverses, determinants against autodiff, densities against quadrature, gradients."""
 
 import dataclasses
 import functools
@@ -44,7 +44,7 @@ class Holder(nn.Module):
 
 
 def networked(kind, scale=0.7, context=None, dim=D):
-    """Flows with networks whose parameters are all drawn: `scale` 1 makes them far from the identity."""
+    """Flows with random network parameters: `scale` 1 makes them far from the identity."""
     shapes = jax.eval_shape(Holder(kind, dim).init, jax.random.key(0), context)
     rng = np.random.default_rng(1)
     return Holder(kind, dim).apply(
@@ -75,7 +75,7 @@ FLOWS = {
     "iaf": lambda: networked("iaf"),
     "iaf, given c": lambda: networked("iaf", context=normal((B, C))),
     "maf, given c": lambda: networked("maf", context=normal((B, C))),
-    "chain": lambda: flows.Chain((planar(1.0), flows.Reversal(), flows.Inverted(sylvester(1.0)))),
+    "chain": lambda: flows.Chain((planar(1.0), flows.Reversal(), flows.Inverse(sylvester(1.0)))),
 }
 
 
@@ -109,7 +109,7 @@ def test_inverse_and_determinant(name):
     assert np.all((mixed != 0) == np.eye(2 * B, dtype=bool))
     sign, exact = np.linalg.slogdet(np.float64(matrices))
     np.testing.assert_allclose(log_det, exact, atol=2e-4, rtol=1e-4)
-    num_reversals = sum(isinstance(one, flows.Reversal) for one in getattr(flow, "flows", ()))
+    num_reversals = sum(isinstance(part, flows.Reversal) for part in getattr(flow, "flows", ()))
     assert np.all(sign == (-1) ** (num_reversals * (dim_of(name) // 2)))
 
 
@@ -240,7 +240,7 @@ def test_columns_are_orthonormal(columns):
 
 
 def test_householder_reaches_any_columns():
-    """Reflections from Householder's own QR give back the columns that they were taken from, up to the signs."""
+    """Reflections from Householder's QR reproduce the columns they came from, up to signs."""
     target = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 3)))[0]
     rest, vectors = target.copy(), np.zeros((5, 3))
     for k in range(3):
@@ -278,8 +278,8 @@ def test_flows_with_networks_start_near_the_identity(kind):
     flow = jit(lambda key: module.apply(module.init(key)))(jax.random.key(0))
     z = normal((50, D))
     y, log_det = forward(flow, z)
-    for one in flow.flows:
-        z = z[..., ::-1] if isinstance(one, flows.Reversal) else z
+    for part in flow.flows:
+        z = z[..., ::-1] if isinstance(part, flows.Reversal) else z
     np.testing.assert_allclose(y, z, atol=0.1)
     assert not np.array_equal(y, z)
     np.testing.assert_allclose(log_det, 0, atol=0.2)
@@ -340,7 +340,7 @@ def test_a_flowed_distribution_passes_through_vmap_and_jit():
 
 
 def test_a_stopped_density_has_the_gradient_of_the_path_alone():
-    """Sticking the landing (Roeder et al., 2017, arXiv:1703.09194): log q(z) with the parameters in it held still."""
+    """Sticking the landing (Roeder et al., 2017, arXiv:1703.09194): frozen parameters in log q."""
 
     def draw(q):
         return q.sample(jax.random.key(1))
@@ -391,7 +391,7 @@ def test_a_density_in_the_plane_integrates_to_one(kind):
     ],
 )
 def test_gradients_of_a_density_are_its_differences(name):
-    """Through the inverse, in all parameters and the value at once, along random directions, in float64."""
+    """Through the inverse, in all parameters and the value, along random directions, in float64."""
     with jax.enable_x64(True):
         wide = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, jnp.float64), (flowed(name), normal((B, D)))
@@ -414,7 +414,7 @@ def test_gradients_of_a_density_are_its_differences(name):
 
 
 def test_an_affine_flow_of_a_gaussian_is_the_gaussian_with_that_covariance():
-    """One autoregressive map with a linear network is z -> L z + m: the density is that of a full Gaussian."""
+    """One autoregressive map with a linear network is z -> L z + m: a full Gaussian density."""
     scale, base = (
         np.float32([0.5, 2.0]),
         DiagGaussian(jnp.float32([0.3, -1.0]), jnp.float32([0.2, -0.4])),

@@ -22,15 +22,13 @@ from vae_jax.distributions import (
     EmbeddedCodes,
     Quantized,
     UniformCodes,
-    distribution,
-    static,
 )
 from vae_jax.distributions.codes import nearest_codes
 from vae_jax.errors import InputError
 from vae_jax.evaluation.codes import code_usage
 from vae_jax.models import VQVAE
 from vae_jax.posteriors import quantizers
-from vae_jax.types import Outputs
+from vae_jax.types import Outputs, pytree_dataclass, static
 
 jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
 vq = jit(objectives.vq)
@@ -438,7 +436,7 @@ def test_generate_decodes_codes_of_the_prior():
 S = 12
 
 
-@distribution
+@pytree_dataclass
 class Table(Distribution):
     """Independent codes."""
 

@@ -1,4 +1,4 @@
-"""Convolutions against flax.linen: values, gradients, transformations, and what the CPU is given to compile."""
+"""Convolutions against flax.linen: values, gradients, transformations, and lowered programs."""
 
 import functools
 import re
@@ -33,7 +33,7 @@ CASES = [  # kernel, stride, height and width, channels in and out, padding
 
 @functools.cache
 def example(kind, kernel, stride, size, cin, cout, padding, batch=4):
-    """Our layer, flax's, its parameters and an image; the bias is random, or nothing would test it."""
+    """Our layer, flax's, its parameters and an image; the bias is random so that it is tested."""
     _, ours, theirs = KINDS[kind]
     pair = (kernel, kernel) if isinstance(kernel, int) else kernel
     ours = ours(cout, kernel, stride=stride, padding=padding, bias_init=nn.initializers.normal())
@@ -171,7 +171,7 @@ def test_shapes_without_arrays(kind):
 
 
 def convolutions(function, *arguments, platform):
-    """The convolutions lowered for a platform; the branches of other platforms are never lowered."""
+    """The convolutions lowered for a platform; branches of other platforms are never lowered."""
     text = jax.jit(function).trace(*arguments).lower(lowering_platforms=(platform,)).as_text()
     return re.findall(r"stablehlo\.convolution.*", text)
 
@@ -189,9 +189,9 @@ def convolutions(function, *arguments, platform):
 )
 def test_each_platform_is_given_its_own_form(kind, platform, case, count, dilated):
     ours, _, params, x = example(kind, *case)
-    found = convolutions(jax.value_and_grad(loss_of(ours), (0, 1)), params, x, platform=platform)
-    assert len(found) == count
-    assert any("lhs_dilate = [2, 2]" in line for line in found) == dilated
+    lines = convolutions(jax.value_and_grad(loss_of(ours), (0, 1)), params, x, platform=platform)
+    assert len(lines) == count
+    assert any("lhs_dilate = [2, 2]" in line for line in lines) == dilated
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="reads what XLA compiles for the CPU")

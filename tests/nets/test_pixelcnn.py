@@ -1,4 +1,4 @@
-"""The order of the gated PixelCNN by Jacobians, and its distributions by enumeration of all images."""
+"""The order of the gated PixelCNN by Jacobians, and its distributions by enumeration."""
 
 import dataclasses
 import functools
@@ -49,7 +49,7 @@ def network_of(levels, channels, context_features=3, **kwargs):
 
 @functools.cache
 def example(case, lead=()):
-    """A distribution over images that are few enough to be enumerated, one for each context of `lead`."""
+    """A distribution over images few enough to enumerate, one for each context of `lead`."""
     event, levels = EVENTS[case]
     network, params = network_of(levels, event[2], layers=2)
     return distributions.Autoregressive(
@@ -66,7 +66,7 @@ def all_images(event, levels):
 
 
 def sees(i, j, layers, kernel):
-    """(row, column, channel) of a value and of another -> whether the first may depend on the other, from the description."""
+    """True if a value (row, column, channel) may depend on another, from the description."""
     (row, column, channel), (other_row, other_column, other_channel) = i, j
     reach = layers * (kernel // 2)
     if other_row == row:
@@ -77,7 +77,7 @@ def sees(i, j, layers, kernel):
 
 
 def dependences(shape, *, num_images=24, **sizes):
-    """[i, j]: whether the logits of value i have a derivative in value j, at any of a few images: an idle relu hides it."""
+    """[i, j]: True if logits i have a derivative in value j at any image; an idle relu hides it."""
     network, params = network_of(3, shape[2], **sizes)
     size = math.prod(shape)
     weights = normal(3, seed=1)
@@ -172,20 +172,20 @@ def test_the_factors_are_conditional_masses():
 
 
 def test_samples_and_batches_broadcast():
-    """Context [K, B, ...] with x [B, ...], a draw scored where it was made, and vmap over contexts."""
+    """Context [K, B, ...] with x [B, ...], a sample and its score, vmap over contexts."""
     event, _ = EVENTS["levels"]
     p = example("levels", (2, 3))
     assert (p.batch_shape, p.event_shape, p.event_ndims) == ((2, 3), event, 3)
     draws, logs = jit(lambda p, key: p.sample_and_log_prob(key, (4,)))(p, jax.random.key(0))
     assert (draws.shape, logs.shape) == ((4, 2, 3, *event), (4, 2, 3))
-    one = [[dataclasses.replace(p, context=p.context[k, b]) for b in range(3)] for k in range(2)]
+    parts = [[dataclasses.replace(p, context=p.context[k, b]) for b in range(3)] for k in range(2)]
     expected = [
-        [[log_prob(one[k][b], draws[s, k, b]) for b in range(3)] for k in range(2)]
+        [[log_prob(parts[k][b], draws[s, k, b]) for b in range(3)] for k in range(2)]
         for s in range(4)
     ]
     np.testing.assert_allclose(logs, expected, rtol=1e-5)
     x = draws[0, 0]
-    np.testing.assert_allclose(log_prob(p, x)[1, 2], log_prob(one[1][2], x[2]), rtol=1e-5)
+    np.testing.assert_allclose(log_prob(p, x)[1, 2], log_prob(parts[1][2], x[2]), rtol=1e-5)
     axes = dataclasses.replace(p, context=0, params=None, temperature=None)
     mapped = jit(jax.vmap(lambda p, x: p.log_prob(x), in_axes=(axes, None)))(p, x)
     np.testing.assert_allclose(mapped, log_prob(p, x), rtol=1e-5)
@@ -243,7 +243,7 @@ def test_temperature():
 
 @pytest.mark.parametrize("shape", [(3,), (2, 2, 3)])
 def test_the_condition_reaches_every_pixel(shape):
-    """As a vector, its map alike; and as a map of vectors, where that of a pixel reaches its row and those below."""
+    """As a vector or constant map; as a map, where a pixel reaches its row and those below."""
     network, params = network_of(2, 1, layers=2)
     x = jnp.abs(normal(1, 2, 2, 1))
 
@@ -342,7 +342,7 @@ def test_every_parameter_of_a_model_has_a_gradient():
 
 @pytest.mark.slow
 def test_a_vae_learns_a_dependence_between_neighbors():
-    """Each row is one coin and its copy, so 3 log 2 nats an image; where pixels are independent, 6 log 2."""
+    """Each row is one coin and its copy: 3 log 2 nats an image, or 6 log 2 if independent."""
     x = np.float32(np.repeat(np.random.default_rng(0).random((64, 3, 1, 1)) < 0.5, 2, axis=2))
     model, tx = vae((3, 2, 1), layers=1), optax.adam(2e-2)
     assert model.likelihood.binary

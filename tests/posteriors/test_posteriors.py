@@ -1,4 +1,4 @@
-"""Posteriors and what they are made of: densities against scipy, moments, closed forms against Monte Carlo and enumeration."""
+"""Posteriors and their parts: densities against scipy, moments, closed forms and Monte Carlo."""
 
 import functools
 import itertools
@@ -48,7 +48,7 @@ def normal(shape, scale=1.0, seed=0):
 
 
 def apply(name, scale, h=None, dtype=jnp.float32):
-    """What the head makes of features, with drawn parameters; of the size that they have at first where scale is None."""
+    """The head on features with random parameters, or with initial ones if scale is None."""
     head, h = HEADS[name], normal((B, F)) if h is None else h
 
     def params(key):
@@ -135,9 +135,9 @@ def test_full_gaussian_is_scipys():
         np.testing.assert_allclose(
             pairs[:, b], exact.logpdf(np.float64(x[:, 0])), rtol=1e-4, atol=1e-4
         )
-    one = jax.tree.map(lambda leaf: leaf[0], q)
-    np.testing.assert_allclose(log_prob(one, x[:, 0]), values[:, 0], rtol=1e-5)
-    np.testing.assert_allclose(log_prob(one, x[0, 0]), values[0, 0], rtol=1e-5)
+    first = jax.tree.map(lambda leaf: leaf[0], q)
+    np.testing.assert_allclose(log_prob(first, x[:, 0]), values[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(log_prob(first, x[0, 0]), values[0, 0], rtol=1e-5)
 
 
 def test_full_gaussian_draws_have_its_moments_and_density():

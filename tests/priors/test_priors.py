@@ -1,4 +1,4 @@
-"""Priors: densities against scipy and numpy, moments, what conditions they take; and the VAE with posteriors and priors."""
+"""Priors: densities against scipy and numpy, moments, conditions; the VAE with its parts."""
 
 import functools
 
@@ -53,7 +53,7 @@ def mixture(batch=(), components=3, seed=0):
 
 
 def np_log_prob(p, z):
-    """The density by its definition, in float64 and without any expanded square; p over [K, D], z [..., D]."""
+    """The density by definition, in float64, no expanded squares; p over [K, D], z [..., D]."""
     z, mean, logvar = np.float64(z)[..., None, :], np.float64(p.means), np.float64(p.logvars)
     logs = stats.norm.logpdf(z, mean, np.exp(logvar / 2)).sum(-1)
     return special.logsumexp(logs + special.log_softmax(np.float64(p.logits), -1), axis=-1)
@@ -81,7 +81,7 @@ def test_a_mixture_of_one_is_a_gaussian():
     ("sigma", "offset"), [(0.001, 0.0), (0.05, 0.0), (0.05, 100.0), (1.0, 0.0)]
 )
 def test_narrow_components_far_from_the_origin_lose_nothing(sigma, offset):
-    """500 components in 40 dimensions, scored at draws of theirs, against the definition in float64."""
+    """500 components in 40 dimensions, scored at their samples, against the float64 definition."""
     means = normal((500, 40)) + np.float32(offset)
     logvars = np.full((500, 40), 2 * np.log(sigma), np.float32)
     p = MixtureOfGaussians(jnp.asarray(means), logvars, np.zeros(500, np.float32))
@@ -91,7 +91,7 @@ def test_narrow_components_far_from_the_origin_lose_nothing(sigma, offset):
 
 @pytest.mark.parametrize("batch", [(), (B,)])
 def test_the_derivative_by_products_is_that_of_the_sum(batch):
-    """First and second derivatives in all three arguments, against automatic differentiation of the definition."""
+    """First and second derivatives in all three arguments, against autodiff of the definition."""
 
     def definition(z, means, precisions):
         return jnp.sum(jnp.square(z[..., None, :] - means) * precisions, -1)
@@ -140,7 +140,7 @@ def test_a_learned_diagonal_starts_as_the_standard_normal():
 
 def test_a_conditional_normal_is_affine_in_c():
     c = normal((B, C))
-    module = priors.ConditionalNormal(D)
+    module = priors.LearnedDiagonal(D)
     params = random_params(module, c)
     p = jit(module.apply)(params, c)
     kernel, bias = (params["params"]["mean"][name] for name in ("kernel", "bias"))
@@ -310,7 +310,7 @@ PRIORS = {
     "autoregressive": priors.AutoregressivePrior(D, 1, 7),
     "uniform": priors.UniformCategorical(2, 2),
 }
-TABLE = [  # posterior, prior, whether model and prior are given y, whether the rate has a closed form
+TABLE = [  # posterior, prior, True if model and prior get y, True if the rate has a closed form
     ("diagonal", "vamp", (True, False), False),
     ("full", "learned", (True, True), True),
     ("planar", "coupling", (False, False), False),

@@ -1,11 +1,24 @@
-"""Distributions as small pytrees, and the closed-form Kullback-Leibler divergences between them.
+"""Distributions as small pytrees, and closed-form Kullback-Leibler divergences between them.
 
-Per-dimension terms keep every axis; `log_prob` sums the `event_ndims` last ones and nothing else. Everything is in nats,
-with all constants. A distribution over ``[*batch, *event]`` draws ``[*shape, *batch, *event]`` from ``sample(key, shape)``.
+Per-dimension terms keep every axis. `log_prob` sums the last `event_ndims` axes and nothing else.
+Values are in nats, with all constants. For a distribution over ``[*batch, *event]``, ``sample(key,
+shape)`` returns ``[*shape, *batch, *event]``.
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from vae_jax import distributions
+>>> q = distributions.DiagGaussian(mean=jnp.ones((8, 2)), logvar=jnp.zeros((8, 2)))
+>>> p = distributions.DiagGaussian(mean=jnp.zeros(2), logvar=jnp.zeros(2))
+>>> q.sample(jax.random.key(0), (5,)).shape
+(5, 8, 2)
+>>> q.log_prob(q.mean).shape
+(8,)
+>>> float(distributions.kl_divergence(q, p)[0])
+1.0
 """
 
 from vae_jax.distributions.autoregressive import Autoregressive
-from vae_jax.distributions.base import Distribution, distribution, static, sum_event
+from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.distributions.categorical import OneHotCategorical
 from vae_jax.distributions.codes import EmbeddedCodes, Quantized, UniformCodes
 from vae_jax.distributions.continuous_bernoulli import ContinuousBernoulli
@@ -30,8 +43,14 @@ from vae_jax.distributions.logistic import (
     DiscretizedLogisticMixture,
 )
 from vae_jax.distributions.mixed import Mixed
-from vae_jax.distributions.mixture import MixtureOfGaussians
-from vae_jax.distributions.scale import LOGVAR_RANGE, inverse_soft_clip, soft_clip
+from vae_jax.distributions.mixture import MixtureOfGaussians, uniform_mixture
+from vae_jax.distributions.scale import (
+    LOGVAR_RANGE,
+    bounded_logvar,
+    inverse_soft_clip,
+    soft_clip,
+    softplus_logvar,
+)
 
 __all__ = [
     "LOGVAR_RANGE",
@@ -58,8 +77,8 @@ __all__ = [
     "OptimalGaussian",
     "Quantized",
     "UniformCodes",
+    "bounded_logvar",
     "closed_form_kl",
-    "distribution",
     "has_closed_form_kl",
     "has_kl_terms",
     "inverse_soft_clip",
@@ -67,6 +86,7 @@ __all__ = [
     "kl_terms",
     "monte_carlo_kl",
     "soft_clip",
-    "static",
+    "softplus_logvar",
     "sum_event",
+    "uniform_mixture",
 ]

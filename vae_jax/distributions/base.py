@@ -1,36 +1,30 @@
-"""What every distribution is: a frozen dataclass of arrays and a pytree, over ``[*batch, *event]``."""
+"""The interface of distributions: frozen dataclasses and pytrees over ``[*batch, *event]``."""
 
 import dataclasses
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar
 
 import chex
-import jax
 import jax.numpy as jnp
 
-Array: TypeAlias = jax.Array
-Scalar: TypeAlias = float | jax.Array
+from vae_jax.types import Array, Scalar
 
 
 def sum_event(terms: Array, event_ndims: int) -> Array:
-    """Sums the last `event_ndims` axes."""
+    """Sum the last `event_ndims` axes."""
     return terms.sum(axis=tuple(range(terms.ndim - event_ndims, terms.ndim)))
 
 
 def one_axis(x: Array, event_shape: tuple[int, ...]) -> Array:
-    """``[..., *event]``, or what broadcasts to it, as ``[..., prod(event)]``."""
+    """Broadcast to at least ``[..., *event]`` and flatten the event: ``[..., prod(event)]``."""
     x = jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, event_shape))
     return x.reshape(*x.shape[: x.ndim - len(event_shape)], -1)
 
 
-def static(default: Any = dataclasses.MISSING) -> Any:
-    """A field that is part of the program, not an array."""
-    return dataclasses.field(default=default, metadata={"static": True})
-
-
 class Distribution:
-    """What every distribution offers; a subclass gives `sample`, `log_prob_terms` (or `log_prob`) and `mean`.
+    """Base class of all distributions.
 
-    Its first field spans the event. Where one has no mean that is cheap, `mean` raises TypeError and `has_mean` is False.
+    A subclass defines `sample`, `mean` and `log_prob_terms` or `log_prob`. Its first field spans
+    the event. Without a cheap mean, `mean` raises TypeError and `has_mean` is False.
     """
 
     event_ndims: int
@@ -42,32 +36,32 @@ class Distribution:
 
     @property
     def event_shape(self) -> tuple[int, ...]:
-        """*event, read off the first field, which spans it in every family."""
+        """*event, the trailing axes of the first field."""
         return self._span[len(self._span) - self.event_ndims :]
 
     @property
     def batch_shape(self) -> tuple[int, ...]:
-        """*batch, read off the same field."""
+        """*batch, the leading axes of the first field."""
         return self._span[: len(self._span) - self.event_ndims]
 
     @property
     def center(self) -> Array:
-        """One point that stands for the whole, ``[*batch, *event]``: the mean, where there is one."""
+        """A representative point ``[*batch, *event]``: the mean, or a mode if there is no mean."""
         return self.mean
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Draws ``[*shape, *batch, *event]``, differentiable in the parameters where the family allows it."""
+        """Samples ``[*shape, *batch, *event]``, reparameterized if the family allows it."""
         raise TypeError(f"{type(self).__name__} cannot be sampled")
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Log p of each dimension on its own, ``[..., *event]``."""
+        """Per-dimension log p, ``[..., *event]``."""
         raise TypeError(f"{type(self).__name__} has no per-dimension density")
 
     def log_prob(self, value: Array) -> Array:
-        """The log-density of a value, summed over the event; the event shape of the value must be that of the distribution."""
+        """The log-density of a value ``[..., *event]``, summed over the event: ``[...]``."""
+        self._assert_event(value)
         event_shape = self.event_shape
-        chex.assert_equal(value.shape[value.ndim - self.event_ndims :], event_shape)
-        # On one axis: with a last axis of one channel, XLA's loops on the CPU are not vectorized and take half as long again.
+        # On one axis: XLA on the CPU does not vectorize over a last axis of one channel.
         arrays = [
             field.name for field in dataclasses.fields(self) if not field.metadata.get("static")
         ]
@@ -75,16 +69,21 @@ class Distribution:
         flattened = dataclasses.replace(self, **flat, event_ndims=1)
         return flattened.log_prob_terms(one_axis(value, event_shape)).sum(-1)
 
+    def _assert_event(self, value: Array) -> None:
+        """Assert that the trailing axes of the value are the event shape."""
+        chex.assert_equal(value.shape[value.ndim - self.event_ndims :], self.event_shape)
+
     def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
-        """A draw and its log-density: the primitive, where the density of a draw is cheaper than that of any value."""
+        """A sample and its log-density.
+
+        Flows override it: the density of their own samples is cheaper than that of other values.
+        """
         value = self.sample(key, shape)
         return value, self.log_prob(value)
 
     def with_temperature(self, temperature: Scalar) -> "Distribution":
-        """A narrower one of its family, to draw from: of a Gaussian, with its standard deviation times the temperature."""
+        """The same family, narrowed for sampling at a temperature below 1.
+
+        A Gaussian has its standard deviation multiplied by the temperature.
+        """
         raise TypeError(f"{type(self).__name__} has no temperature")
-
-
-def distribution(cls: type) -> type:
-    """Makes a class of fields into a frozen dataclass and a pytree."""
-    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))

@@ -1,22 +1,22 @@
-"""Categorical variables as one-hot vectors, side by side in one axis."""
+"""Categorical variables as one-hot vectors, concatenated along one axis."""
 
 import dataclasses
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, Scalar, distribution, static
+from vae_jax.distributions.base import Distribution
+from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 
-@distribution
+@pytree_dataclass
 class OneHotCategorical(Distribution):
-    """N categorical variables of M classes, the one-hot vectors of all of them flat in one axis of N * M.
+    """N categorical variables of M classes, as one-hot vectors on one flat axis of N * M.
 
-    A draw is exactly one-hot, so that its mass is that of the discrete variables. Its gradient is that of the relaxation
-    softmax((logits + Gumbel noise) / temperature): straight-through Gumbel-softmax (Jang et al., 2017, arXiv:1611.01144;
-    Maddison et al., 2017, arXiv:1611.00712). The terms of `log_prob_terms` and of the KL are those of the variables,
-    [..., N], since the entries of one can't be told apart.
+    Samples are exactly one-hot, so their mass is that of the discrete variables. Their gradient is
+    that of the relaxation softmax((logits + Gumbel noise) / temperature): straight-through
+    Gumbel-softmax (Jang et al., 2017, arXiv:1611.01144; Maddison et al., 2017, arXiv:1611.00712).
+    `log_prob_terms` and the KL terms have one entry per variable, [..., N].
     """
 
     logits: Array  # [*batch, N * M]
@@ -26,7 +26,7 @@ class OneHotCategorical(Distribution):
 
     @property
     def log_probs(self) -> Array:
-        """[*batch, N, M], normalized over M."""
+        """Log-probabilities [*batch, N, M], normalized over M."""
         return jax.nn.log_softmax(self._by_variable(self.logits))
 
     @property
@@ -42,19 +42,18 @@ class OneHotCategorical(Distribution):
         noisy = log_probs + jax.random.gumbel(key, (*shape, *log_probs.shape), log_probs.dtype)
         hard = jax.nn.one_hot(noisy.argmax(-1), self.num_classes, dtype=noisy.dtype)
         soft = jax.nn.softmax(noisy / self.temperature)
-        z = hard + (
-            soft - jax.lax.stop_gradient(soft)
-        )  # in this order the second term is exactly 0
+        # In this order the second term is exactly 0.
+        z = hard + (soft - jax.lax.stop_gradient(soft))
         return z.reshape(*shape, *self.logits.shape)
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Log p of each variable, [..., N]; between one-hot vectors, linear in them."""
-        chex.assert_equal(value.shape[-1:], self.event_shape)
+        """Log p of each variable, [..., N]; linear between one-hot vectors."""
+        self._assert_event(value)
         return jnp.sum(self._by_variable(value) * self.log_probs, -1)
 
     def log_prob(self, value: Array) -> Array:
         return self.log_prob_terms(value).sum(-1)
 
     def with_temperature(self, temperature: Scalar) -> "OneHotCategorical":
-        """With its logits divided by the temperature, which favours the more probable classes."""
+        """The logits divided by the temperature, which favors the more probable classes."""
         return dataclasses.replace(self, logits=self.logits / temperature)

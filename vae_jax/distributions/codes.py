@@ -1,7 +1,8 @@
-"""Distributions of discrete codes, and of the vectors that they stand for.
+"""Distributions of discrete codes and of their embedding vectors.
 
-A grid of codes is an integer array ``[*grid]`` with values 0 .. M - 1; a codebook [M, d] gives each code its vector, and the
-vectors of a grid of P codes side by side are the flat latent z, D = P d.
+A grid of codes is an integer array ``[*grid]`` with values 0 .. M - 1. A codebook [M, d] maps each
+code to a vector. The vectors of a grid of P codes, concatenated, are the flat latent z with D = P
+d.
 """
 
 import dataclasses
@@ -10,13 +11,14 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, Scalar, distribution, static
+from vae_jax.distributions.base import Distribution
 from vae_jax.distributions.kl import closed_form_kl
+from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 
-@distribution
+@pytree_dataclass
 class UniformCodes(Distribution):
-    """Independent codes, each uniform on 0 .. M - 1: log p = -P log M for each of the M^P grids."""
+    """Independent codes, uniform on 0 .. M - 1: log p = -P log M for each of the M^P grids."""
 
     grid: tuple[int, ...] = static()
     num_codes: int = static()
@@ -41,17 +43,18 @@ class UniformCodes(Distribution):
         return self  # p^(1 / t) is uniform too
 
 
-@distribution
+@pytree_dataclass
 class Quantized(Distribution):
-    """All mass on one grid of codes, and so on one z: q(codes | x) = 1, log q = 0, a mass and not a density.
+    """A point mass on one grid of codes, and so on one z: q(codes | x) = 1, log q = 0.
 
-    Three copies of the same D numbers, which differ in where their gradient goes: `z_q` is the vectors of the codes in value
-    and z_e in gradient (straight through), `embedding` is the vectors themselves, with the gradient of the codebook.
-    `learning` says by what the codebook moves: "gradient", "average", or "none" where it is fixed.
+    Three copies of the same D numbers differ in where their gradient goes. `z_q` has the value of
+    the code vectors and the gradient of z_e (straight-through); `embedding` has the gradient of the
+    codebook. `learning` names the update rule of the codebook: "gradient", "average", or "none" if
+    it is fixed.
     """
 
     z_q: Array  # [*batch, D]
-    z_e: Array  # [*batch, D], what the encoder said
+    z_e: Array  # [*batch, D], the output of the encoder
     embedding: Array  # [*batch, D]
     codes: Array  # [*batch, *grid] int32
     num_codes: int = static()
@@ -72,9 +75,12 @@ class Quantized(Distribution):
         return self.sample(key, shape), jnp.zeros((*shape, *self.batch_shape))
 
 
-@distribution
+@pytree_dataclass
 class EmbeddedCodes(Distribution):
-    """The distribution of z [D] when its codes have the distribution `codes`: masses on the M^P values that z can take."""
+    """The distribution of z [D] for codes distributed as `codes`.
+
+    Its log-probabilities are masses on the M^P values that z can take.
+    """
 
     codes: Distribution  # over integers [*batch, *grid]
     codebook: Array  # [M, d]
@@ -92,7 +98,7 @@ class EmbeddedCodes(Distribution):
         return self._vectors(self.codes.sample(key, shape))
 
     def log_prob(self, value: Array) -> Array:
-        """Log p of the codes whose vectors these are; -inf for a z that is not made of vectors of the codebook."""
+        """Log p of the codes of z; -inf if z is not made of vectors of the codebook."""
         grid = self.codes.event_shape
         vectors = value.reshape(*value.shape[:-1], *grid, self.codebook.shape[-1])
         codes = nearest_codes(vectors, self.codebook)
@@ -112,9 +118,10 @@ class EmbeddedCodes(Distribution):
 
 
 def nearest_codes(vectors: Array, codebook: Array) -> Array:
-    """The index of the nearest row of codebook [M, d] for each of vectors [..., d], int32 [...]; of equals, the first.
+    """Index of the nearest row of codebook [M, d] for vectors [..., d]: int32 [...].
 
-    argmin_j |v - e_j|^2 = argmin_j |e_j|^2 - 2 v . e_j: one product, in full float32, where narrower ones confuse neighbors.
+    argmin_j |v - e_j|^2 = argmin_j |e_j|^2 - 2 v . e_j; the first one wins ties. The product is in
+    full float32, since narrower types confuse neighbors.
     """
     products = jnp.matmul(vectors, codebook.T, precision=jax.lax.Precision.HIGHEST)
     return jnp.argmin(jnp.square(codebook).sum(-1) - 2 * products, axis=-1).astype(jnp.int32)
@@ -122,5 +129,5 @@ def nearest_codes(vectors: Array, codebook: Array) -> Array:
 
 @closed_form_kl(Quantized, EmbeddedCodes, total=True)
 def _kl_of_codes(q: Quantized, p: EmbeddedCodes) -> Array:
-    # The entropy of a point is 0. The codes are known, so that those of equal vectors are told apart.
+    # The entropy of a point mass is 0. Uses the codes: equal vectors may have different codes.
     return -p.codes.log_prob(q.codes)

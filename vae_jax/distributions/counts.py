@@ -1,4 +1,4 @@
-"""Distributions of counts: the beta-binomial up to a largest one, the negative binomial without."""
+"""Distributions of counts: beta-binomial (bounded) and negative binomial (unbounded)."""
 
 import math
 
@@ -6,16 +6,17 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
-from vae_jax.distributions.base import Array, Distribution, distribution, static
+from vae_jax.distributions.base import Distribution
 from vae_jax.distributions.grid import to_index
+from vae_jax.types import Array, pytree_dataclass, static
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-STIRLING_FROM = 8.0  # on, four terms of the series are as good as float32
+STIRLING_FROM = 8.0  # from here on, four terms of the series reach float32 accuracy
 
 
-@distribution
+@pytree_dataclass
 class BetaBinomial(Distribution):
-    """x = k / n with k ~ Binomial(n, p), p ~ Beta(alpha, beta) and n = levels - 1, on the grid in [0, 1]."""
+    """x = k / n with k ~ Binomial(n, p), p ~ Beta(alpha, beta) and n = levels - 1, in [0, 1]."""
 
     log_alpha: Array  # [*batch, *event]
     log_beta: Array  # broadcasts to [*batch, *event]
@@ -34,28 +35,33 @@ class BetaBinomial(Distribution):
         return jax.random.binomial(k_key, self.levels - 1, p) / (self.levels - 1)
 
     def log_prob_terms(self, value: Array) -> Array:
-        # log C(n, k) + log B(k + alpha, n - k + beta) - log B(alpha, beta), with Stirling's formula for each of the nine
-        # gamma functions and its large terms gathered into logs of ratios near one: lgamma itself would leave three digits.
-        n, k = self.levels - 1, to_index(value, self.levels)
+        # log C(n, k) + log B(k + alpha, n - k + beta) - log B(alpha, beta). Each of the nine gamma
+        # functions is expanded by Stirling's formula, and the large terms are combined into logs of
+        # ratios near one. With lgamma only three digits would remain.
+        n = self.levels - 1
+        k = to_index(value, self.levels)
         alpha, beta = jnp.exp(self.log_alpha), jnp.exp(self.log_beta)
         total = alpha + beta
-        tilt = beta * k - alpha * (n - k)  # what k is above its mean, times alpha + beta
+        tilt = beta * k - alpha * (n - k)  # (k - mean) * (alpha + beta)
         ones = _side(alpha, k, total, n, tilt)
         zeros = _side(beta, n - k, total, n, -tilt)
         return ones + zeros + _rest(alpha, k) + _rest(beta, n - k) - _rest(total, n)
 
 
 def _side(a: Array, k: Array, total: Array, n: int, tilt: Array) -> Array:
-    """One outcome's large terms, a log(w total / a) + k log(w (n + 1) / (k + 1)) with w = (a + k) / (total + n)."""
+    """The large terms of one outcome: a log(w total / a) + k log(w (n + 1) / (k + 1)).
+
+    Here w = (a + k) / (total + n).
+    """
     prior = a * _log_ratio((a + k) * total, a * (total + n), tilt)
     return prior + k * jnp.log((a + k) * (n + 1) / ((total + n) * (k + 1)))
 
 
-@distribution
+@pytree_dataclass
 class NegativeBinomial(Distribution):
-    """Counts 0, 1, 2, ... with mean mu and variance mu + mu^2 / r, r the inverse dispersion: a Poisson mixed by a gamma.
+    """Counts with mean mu and variance mu + mu^2 / r, r the inverse dispersion: a gamma-Poisson.
 
-    P(k) = C(k + r - 1, k) (r / (r + mu))^r (mu / (r + mu))^k.
+    P(k) = C(k + r - 1, k) (r / (r + mu))^r (mu / (r + mu))^k for k = 0, 1, 2, ...
     """
 
     log_mean: Array  # [*batch, *event], of mu
@@ -67,35 +73,32 @@ class NegativeBinomial(Distribution):
         return jnp.exp(self.log_mean)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Exact up to a rate of 2^31, where the draws end."""
+        """Exact up to a rate of 2^31, the limit of the Poisson sampler."""
         rate_key, k_key = jax.random.split(key)
         r = jnp.exp(self.log_inverse_dispersion)
-        rate = (
-            jnp.exp(self.log_mean)
-            * jax.random.gamma(rate_key, r, (*shape, *self.log_mean.shape))
-            / r
-        )
+        gamma = jax.random.gamma(rate_key, r, (*shape, *self.log_mean.shape))
+        rate = jnp.exp(self.log_mean) * gamma / r
         return jax.random.poisson(k_key, rate).astype(self.log_mean.dtype)
 
     def log_prob_terms(self, value: Array) -> Array:
-        # With Stirling's formula for the three gamma functions, and the large terms gathered as for the beta-binomial.
+        # Stirling's formula for the three gamma functions, as in the beta-binomial.
         k, mu, r = jnp.round(value), jnp.exp(self.log_mean), jnp.exp(self.log_inverse_dispersion)
         prior = r * _log_ratio(k + r, mu + r, k - mu)
-        return (
-            prior
-            + k * _log_ratio((k + r) * mu, (mu + r) * (k + 1), r * (mu - k) - mu - r)
-            + _rest(r, k)
-        )
+        likelihood = k * _log_ratio((k + r) * mu, (mu + r) * (k + 1), r * (mu - k) - mu - r)
+        return prior + likelihood + _rest(r, k)
 
 
 def _rest(a: Array, k: Array) -> Array:
-    """log(Gamma(a + k) / (Gamma(a) k!)) less a log((a + k) / a) and k log((a + k) / (k + 1)): what is small of it."""
+    """The small remainder of log(Gamma(a + k) / (Gamma(a) k!)).
+
+    It excludes the large terms a log((a + k) / a) and k log((a + k) / (k + 1)).
+    """
     logs = 1 - HALF_LOG_2PI - 0.5 * (jnp.log1p(k / a) + jnp.log1p(k))
     return logs + _stirling_error(a + k) - _stirling_error(a) - _stirling_error(k + 1.0)
 
 
 def _stirling_error(y: Array) -> Array:
-    """The log of Gamma(y) less ((y - 1/2) log y - y + log(2 pi) / 2)."""
+    """Return log Gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2)."""
     y, small = jnp.asarray(y, jnp.float32), jnp.asarray(y) < STIRLING_FROM
     s = jnp.where(small, y, 1.0)
     exact = gammaln(s) - (s - 0.5) * jnp.log(s) + s - HALF_LOG_2PI
@@ -105,8 +108,7 @@ def _stirling_error(y: Array) -> Array:
 
 
 def _log_ratio(a: Array, b: Array, difference: Array) -> Array:
-    """log(a / b) from both and a - b, which says more than they do where they are close."""
+    """Return log(a / b) from a, b and a - b, which is more accurate when a and b are close."""
     close = jnp.abs(difference) < b / 2
-    return jnp.where(
-        close, jnp.log1p(jnp.where(close, difference / b, 0)), jnp.log(jnp.where(close, 1, a / b))
-    )
+    from_difference = jnp.log1p(jnp.where(close, difference / b, 0))
+    return jnp.where(close, from_difference, jnp.log(jnp.where(close, 1, a / b)))

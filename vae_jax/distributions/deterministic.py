@@ -1,13 +1,17 @@
-"""A point."""
+"""Point masses."""
 
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, distribution, static
+from vae_jax.distributions.base import Distribution
+from vae_jax.types import Array, pytree_dataclass, static
 
 
-@distribution
+@pytree_dataclass
 class Deterministic(Distribution):
-    """All mass on one point. It has no density: log q = +inf at the point, so the rate of a model with it is +inf."""
+    """A point mass, without a density.
+
+    log q = +inf at the point, so the rate of a model with this posterior is +inf.
+    """
 
     mean: Array  # [*batch, *event]
     event_ndims: int = static(1)
@@ -20,6 +24,5 @@ class Deterministic(Distribution):
 
     def log_prob(self, value: Array) -> Array:
         total = super().log_prob(value)
-        return jnp.where(
-            jnp.isnan(total), -jnp.inf, total
-        )  # inf - inf: one coordinate off the point is off it
+        # NaN is inf - inf: some coordinate is off the point.
+        return jnp.where(jnp.isnan(total), -jnp.inf, total)

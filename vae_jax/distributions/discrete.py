@@ -1,17 +1,18 @@
-"""Distributions of binary and categorical values."""
+"""Bernoulli and categorical distributions."""
 
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, distribution, static
+from vae_jax.distributions.base import Distribution
 from vae_jax.distributions.grid import Stacked, to_index
+from vae_jax.types import Array, pytree_dataclass, static
 
 
-@distribution
+@pytree_dataclass
 class Bernoulli(Distribution):
-    """Bernoulli on logits; values in [0, 1], a normalized mass only for values in {0, 1}."""
+    """Bernoulli on logits, for values in [0, 1]; a normalized mass only for values in {0, 1}."""
 
     logits: Array  # [*batch, *event]
     event_ndims: int = static(1)
@@ -25,16 +26,20 @@ class Bernoulli(Distribution):
         return draws.astype(self.logits.dtype)
 
     def log_prob_terms(self, value: Array) -> Array:
-        # x log sigmoid(l) + (1 - x) log sigmoid(-l) with one exp; exact for binary x, finite at any logit. Both selects take
-        # the same side at l = 0, where max and abs would each have a subgradient of its own.
-        logits, positive = self.logits, self.logits >= 0
+        # x log sigmoid(l) + (1 - x) log sigmoid(-l) with one exp: exact for binary x, finite at any
+        # logit. At l = 0 both selects use the same side; the subgradients of max and abs differ.
+        logits = self.logits
+        positive = logits >= 0
         magnitude = jnp.where(positive, logits, -logits)
         return value * logits - jnp.where(positive, logits, 0) - jnp.log1p(jnp.exp(-magnitude))
 
 
-@distribution
+@pytree_dataclass
 class Categorical(Stacked):
-    """A code 0 .. n - 1 in each dimension, with the masses softmax(logits); the codes have no order, and so no mean."""
+    """A code 0 .. n - 1 in each dimension, with probabilities softmax(logits).
+
+    The codes have no order, and so no mean.
+    """
 
     logits: Array  # [*batch, *event, n]
     event_ndims: int = static(1)
@@ -43,12 +48,12 @@ class Categorical(Stacked):
     @property
     def mean(self) -> Array:
         raise TypeError(
-            "categorical codes have no mean: draw from them, or take their center, the likeliest codes"
+            "categorical codes have no mean; use their center (the likeliest codes) or samples"
         )
 
     @property
     def center(self) -> Array:
-        """The likeliest code of each dimension."""
+        """The most likely code of each dimension."""
         return jnp.argmax(self.logits, axis=-1).astype(self.logits.dtype)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
@@ -56,17 +61,16 @@ class Categorical(Stacked):
         return codes.astype(self.logits.dtype)
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Log p of the nearest code, ``[..., *event]``; -inf where there is none."""
+        """Log p of the nearest code, ``[..., *event]``; -inf outside 0 .. n - 1."""
         code = jnp.round(value)
-        known = (code >= 0) & (code < self.logits.shape[-1])
-        return jnp.where(
-            known, choose(self.logits, code) - jax.nn.logsumexp(self.logits, axis=-1), -jnp.inf
-        )
+        valid = (code >= 0) & (code < self.logits.shape[-1])
+        log_p = choose(self.logits, code) - jax.nn.logsumexp(self.logits, axis=-1)
+        return jnp.where(valid, log_p, -jnp.inf)
 
 
-@distribution
+@pytree_dataclass
 class GridCategorical(Categorical):
-    """The values k / (n - 1), k = 0 .. n - 1, with the masses softmax(logits): any histogram on the grid."""
+    """Values k / (n - 1), k = 0 .. n - 1, with probabilities softmax(logits): any histogram."""
 
     has_mean: ClassVar[bool] = True
 
@@ -86,7 +90,7 @@ class GridCategorical(Categorical):
         return super().sample(key, shape) / (self.levels - 1)
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Log p of the nearest value of the grid, ``[..., *event]``."""
+        """Log p of the nearest grid value, ``[..., *event]``."""
         return super().log_prob_terms(to_index(value, self.levels))
 
 

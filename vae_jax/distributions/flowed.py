@@ -1,23 +1,23 @@
-"""Distributions pushed through an invertible map."""
+"""Distributions transformed by an invertible map."""
 
 import dataclasses
 from typing import Any, ClassVar
 
-import chex
+from vae_jax.distributions.base import Distribution
+from vae_jax.types import Array, Scalar, pytree_dataclass
 
-from vae_jax.distributions.base import Array, Distribution, Scalar, distribution
 
-
-@distribution
+@pytree_dataclass
 class Flowed(Distribution):
-    """The distribution of z = f(z0), z0 from the base: log p(z) = log p0(z0) - log |det df/dz0|.
+    """The distribution of z = f(z0), z0 ~ base: log p(z) = log p0(z0) - log |det df/dz0|.
 
-    A draw and its density take the flow forward only; the density of another value takes its inverse. There is no mean at
-    hand: `center` is f at that of the base, and `tempered` narrows the base.
+    Sampling with its density needs only the forward map; the density of another value needs the
+    inverse. It has no closed-form mean: `center` is f at the center of the base. `with_temperature`
+    narrows the base.
     """
 
     base: Distribution  # over vectors
-    flow: Any  # a pytree with `forward` and `inverse`, as those of `vae_jax.flows`
+    flow: Any  # a pytree with `forward` and `inverse`, see `vae_jax.flows`
     has_mean: ClassVar[bool] = False
 
     @property
@@ -35,7 +35,7 @@ class Flowed(Distribution):
     @property
     def mean(self) -> Array:
         raise TypeError(
-            "a distribution pushed through a flow has no mean at hand; take its center, or draws of it"
+            "a distribution with a flow has no mean in closed form; use its center or samples"
         )
 
     @property
@@ -51,7 +51,7 @@ class Flowed(Distribution):
         return z, log_p0 - log_det
 
     def log_prob(self, value: Array) -> Array:
-        chex.assert_equal(value.shape[value.ndim - self.event_ndims :], self.event_shape)
+        self._assert_event(value)
         z0, log_det = self.flow.inverse(value)
         return self.base.log_prob(z0) + log_det
 

@@ -1,17 +1,18 @@
-"""Gaussians with a full covariance."""
+"""Gaussians with a full covariance matrix."""
 
 import dataclasses
 
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, Scalar, distribution
+from vae_jax.distributions.base import Distribution
 from vae_jax.distributions.gaussian import LOG_2PI
+from vae_jax.types import Array, Scalar, pytree_dataclass
 
 
-@distribution
+@pytree_dataclass
 class FullGaussian(Distribution):
-    """N(mean, L L^T), L lower triangular with a positive diagonal; over vectors."""
+    """N(mean, L L^T) over vectors, L lower triangular with a positive diagonal."""
 
     mean: Array  # [*batch, D]
     scale_tril: Array  # [*batch, D, D]
@@ -38,12 +39,10 @@ class FullGaussian(Distribution):
 
     def log_prob(self, value: Array) -> Array:
         difference = value - self.mean
-        # All values of one L are the columns of one triangular system.
+        # All values that share L are the columns of one triangular system.
         batch_ndims = self.mean.ndim - 1
-        lead, batch = (
-            difference.shape[: difference.ndim - 1 - batch_ndims],
-            difference.shape[difference.ndim - 1 - batch_ndims :],
-        )
+        num_lead = difference.ndim - 1 - batch_ndims
+        lead, batch = difference.shape[:num_lead], difference.shape[num_lead:]
         columns = jnp.moveaxis(difference.reshape(-1, *batch), 0, -1)
         scale_tril = jnp.broadcast_to(self.scale_tril, (*batch, batch[-1]))
         eps = jax.scipy.linalg.solve_triangular(scale_tril, columns, lower=True)

@@ -1,4 +1,4 @@
-"""Gaussians."""
+"""Gaussians with a diagonal covariance."""
 
 import dataclasses
 import math
@@ -6,12 +6,13 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, Scalar, distribution, static
+from vae_jax.distributions.base import Distribution
+from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 LOG_2PI = math.log(2 * math.pi)
 
 
-@distribution
+@pytree_dataclass
 class DiagGaussian(Distribution):
     """N(mean, diag(exp(logvar))); `logvar` broadcasts against `mean`."""
 
@@ -36,15 +37,18 @@ class DiagGaussian(Distribution):
         )
 
 
-@distribution
+@pytree_dataclass
 class OptimalGaussian(Distribution):
-    """N(mean, sigma^2) with the one sigma that makes the values it scores most likely.
+    """N(mean, sigma^2 I) with the single sigma that maximizes the likelihood of the scored values.
 
-    sigma^2 is the mean squared residual over *all* axes of the value scored (samples, batch and event), as in
-    sigma-VAE (Rybkin et al., 2021, arXiv:2006.13202); the gradient through it vanishes at the optimum and is not taken.
-    One number fitted to n residuals makes the sum of log-likelihoods too high by half a nat in all, so per example by
-    1 / (2 B), and an example's own number depends on the others of its batch: evaluation settles on one sigma first
-    (`vae_jax.evaluation.sigma`). There is no scale before there are data, so it cannot be sampled: use `mean`, or learn sigma.
+    sigma^2 is the mean squared residual over *all* axes of the value: samples, batch and event, as
+    in sigma-VAE (Rybkin et al., 2021, arXiv:2006.13202). The gradient through sigma vanishes at the
+    optimum and is stopped.
+
+    Fitting one number makes the total log-likelihood too high by half a nat, 1 / (2 B) per example,
+    and couples the examples of a batch. Evaluation therefore fits one sigma first
+    (`vae_jax.evaluation.sigma`). Without data there is no scale, so it cannot be sampled: use
+    `mean`, or learn sigma.
     """
 
     mean: Array  # [*batch, *event]
@@ -58,5 +62,6 @@ class OptimalGaussian(Distribution):
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         raise TypeError(
-            "an optimal-sigma Gaussian has no scale before it has seen data: use its mean, or learn sigma"
+            "an optimal-sigma Gaussian has no scale before it has seen data; "
+            "use its mean, or learn sigma"
         )

@@ -1,4 +1,4 @@
-"""Kullback-Leibler divergences: in closed form where there is one, else by Monte Carlo, in nats."""
+"""Kullback-Leibler divergences in nats: in closed form if available, else by Monte Carlo."""
 
 import math
 from collections.abc import Callable
@@ -8,24 +8,26 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, sum_event
+from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.distributions.categorical import OneHotCategorical
 from vae_jax.distributions.deterministic import Deterministic
 from vae_jax.distributions.discrete import Bernoulli
 from vae_jax.distributions.full_gaussian import FullGaussian
 from vae_jax.distributions.gaussian import DiagGaussian
+from vae_jax.types import Array
 
 Pair = tuple[type, type]
 _TERMS: dict[Pair, Callable[[Any, Any], Array]] = {}  # per dimension, [*batch, *event]
-_TOTALS: dict[
-    Pair, Callable[[Any, Any], Array]
-] = {}  # [*batch], where the dimensions can't be told apart
+_TOTALS: dict[Pair, Callable[[Any, Any], Array]] = {}  # [*batch], for coupled dimensions
 
 
 def closed_form_kl(
     q_type: type, p_type: type, *, total: bool = False
 ) -> Callable[[Callable], Callable]:
-    """Registers a function ``(q, p) -> KL`` for a pair of classes: per-dimension terms, or their `total` alone."""
+    """Register a function ``(q, p) -> KL`` for a pair of classes.
+
+    It returns per-dimension terms ``[*batch, *event]``, or ``[*batch]`` with `total`.
+    """
 
     def register(kl_fn: Callable) -> Callable:
         (_TOTALS if total else _TERMS)[q_type, p_type] = kl_fn
@@ -35,25 +37,25 @@ def closed_form_kl(
 
 
 def has_closed_form_kl(q: Distribution, p: Distribution) -> bool:
-    """Whether `kl_divergence(q, p)` exists in closed form."""
+    """True if `kl_divergence(q, p)` has a closed form."""
     return has_kl_terms(q, p) or (type(q), type(p)) in _TOTALS
 
 
 def has_kl_terms(q: Distribution, p: Distribution) -> bool:
-    """Whether `kl_terms(q, p)` does: the closed form of each dimension on its own."""
+    """True if `kl_terms(q, p)` has a closed form for each dimension."""
     return (type(q), type(p)) in _TERMS
 
 
 def kl_terms(q: Distribution, p: Distribution) -> Array:
-    """KL(q || p) per dimension, ``[*batch, *event]``; TypeError where there is no closed form of each."""
+    """KL(q || p) per dimension, ``[*batch, *event]``; raises TypeError without a closed form."""
     if not has_kl_terms(q, p):
-        raise _no_closed_form(q, p, _TERMS, "of each dimension of ")
+        raise _no_closed_form(q, p, _TERMS, "for each dimension of ")
     chex.assert_equal(q.event_shape, p.event_shape)
     return _TERMS[type(q), type(p)](q, p)
 
 
 def kl_divergence(q: Distribution, p: Distribution) -> Array:
-    """KL(q || p), ``[*batch]``; TypeError where there is no closed form."""
+    """KL(q || p), ``[*batch]``; raises TypeError without a closed form."""
     if has_kl_terms(q, p):
         return sum_event(kl_terms(q, p), q.event_ndims)
     if not has_closed_form_kl(q, p):
@@ -63,18 +65,19 @@ def kl_divergence(q: Distribution, p: Distribution) -> Array:
 
 
 def _no_closed_form(
-    q: Distribution, p: Distribution, known: dict[Pair, Any], what: str
+    q: Distribution, p: Distribution, table: dict[Pair, Any], what: str
 ) -> TypeError:
-    pairs = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in known)
+    pairs = ", ".join(f"({a.__name__}, {b.__name__})" for a, b in table)
     return TypeError(
-        f"no closed form {what}KL({type(q).__name__} || {type(p).__name__}); there is one for {pairs}. "
+        f"no closed form {what}KL({type(q).__name__} || {type(p).__name__}); available: {pairs}. "
         "Use the Monte Carlo rate, mean of log_qz_x - log_pz."
     )
 
 
 @closed_form_kl(DiagGaussian, DiagGaussian)
 def _kl_diag_gaussians(q: DiagGaussian, p: DiagGaussian) -> Array:
-    # (log p.var - log q.var + (q.var + (q.mean - p.mean)^2) / p.var - 1) / 2, with expm1 against cancellation at q = p
+    # (log p.var - log q.var + (q.var + (q.mean - p.mean)^2) / p.var - 1) / 2;
+    # expm1 avoids cancellation near q = p.
     difference = q.logvar - p.logvar
     squared = jnp.square(q.mean - p.mean) * jnp.exp(-p.logvar)
     return 0.5 * (squared + jnp.expm1(difference) - difference)
@@ -82,17 +85,16 @@ def _kl_diag_gaussians(q: DiagGaussian, p: DiagGaussian) -> Array:
 
 @closed_form_kl(FullGaussian, DiagGaussian, total=True)
 def _kl_full_from_diag_gaussian(q: FullGaussian, p: DiagGaussian) -> Array:
-    # As above for independent dimensions with the diagonal of L as their scales, and what L has below it on top.
+    # The KL of independent dimensions with scales diag(L), plus the part of L below the diagonal.
     diagonal = jnp.diagonal(q.scale_tril, axis1=-2, axis2=-1)
     below = jnp.square(jnp.tril(q.scale_tril, -1)).sum(-1) * jnp.exp(-p.logvar)
-    return (_kl_diag_gaussians(DiagGaussian(q.mean, 2 * jnp.log(diagonal)), p) + 0.5 * below).sum(
-        -1
-    )
+    terms = _kl_diag_gaussians(DiagGaussian(q.mean, 2 * jnp.log(diagonal)), p)
+    return (terms + 0.5 * below).sum(-1)
 
 
 @closed_form_kl(OneHotCategorical, OneHotCategorical)
 def _kl_categoricals(q: OneHotCategorical, p: OneHotCategorical) -> Array:
-    # Of each variable, [..., N]. A class without mass under q adds nothing, whatever it has under p.
+    # Per variable, [..., N]. A class without mass under q contributes 0.
     log_q = q.log_probs
     probs = jnp.exp(log_q)
     return jnp.where(probs > 0, probs * (log_q - p.log_probs), 0.0).sum(-1)
@@ -114,7 +116,10 @@ def _kl_point_mass(q: Deterministic, p: DiagGaussian) -> Array:
 def monte_carlo_kl(
     key: Array, q: Distribution, p: Distribution, num_samples: int
 ) -> tuple[Array, Array]:
-    """Estimates KL(q || p) by the mean of log q - log p over draws of q; returns it with its standard error, ``[*batch]``."""
+    """Estimate KL(q || p) as the mean of log q - log p over samples of q.
+
+    Returns the estimate and its standard error, each ``[*batch]``.
+    """
     chex.assert_scalar_positive(num_samples)
     value, log_q = q.sample_and_log_prob(key, (num_samples,))
     ratio = log_q - p.log_prob(value)

@@ -1,4 +1,4 @@
-"""The Laplace distribution."""
+"""Laplace distributions."""
 
 import dataclasses
 import math
@@ -6,12 +6,16 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, Scalar, distribution, static
+from vae_jax.distributions.base import Distribution
+from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 
-@distribution
+@pytree_dataclass
 class Laplace(Distribution):
-    """p(x) = exp(-|x - mean| / b) / (2 b) with b = exp(log_scale), which broadcasts against `mean`; its stddev is sqrt(2) b."""
+    """p(x) = exp(-|x - mean| / b) / (2 b) with b = exp(log_scale).
+
+    `log_scale` broadcasts against `mean`; the standard deviation is sqrt(2) b.
+    """
 
     mean: Array  # [*batch, *event]
     log_scale: Array  # broadcasts to [*batch, *event]
@@ -26,5 +30,7 @@ class Laplace(Distribution):
 
     def log_prob_terms(self, value: Array) -> Array:
         residual = value - self.mean
-        distance = residual * jnp.sign(residual)  # at 0 its gradient is 0, that of abs is 1
+        distance = residual * jnp.sign(
+            residual
+        )  # |residual|; its gradient at 0 is 0, that of abs is 1
         return -math.log(2) - self.log_scale - distance * jnp.exp(-self.log_scale)

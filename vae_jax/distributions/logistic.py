@@ -1,26 +1,28 @@
-"""Logistic densities cut into bins around the grid k / (levels - 1), their outer bins open: the masses sum to one."""
+"""Discretized logistic distributions on the grid k / (levels - 1) in [0, 1].
+
+The outer bins extend to infinity, so the masses sum to one.
+"""
 
 import math
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, distribution, static, sum_event
+from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.distributions.discrete import choose
 from vae_jax.distributions.grid import Stacked, to_grid, to_index
+from vae_jax.types import Array, pytree_dataclass, static
 
-NARROW = (
-    0.1  # bins of less than that in units of the scale have the log of their mass from a series
-)
+NARROW = 0.1  # bins narrower than this, in units of the scale, use a series for their log mass
 
 
-@distribution
+@pytree_dataclass
 class DiscretizedLogistic(Distribution):
-    """The nearest of k / (levels - 1) to a draw of Logistic(loc, exp(log_scale)), both in the units of x in [0, 1].
+    """The grid value nearest to a sample of Logistic(loc, exp(log_scale)), in the units of x.
 
-    P(k) = F(e_{k+1}) - F(e_k) with F the sigmoid of (e - loc) / scale and e_k = (k - 1/2) / (levels - 1), but F(e_0) = 0 and
-    F(e_levels) = 1 (Kingma et al., 2016, arXiv:1606.04934; the outer bins as in Salimans et al., 2017, arXiv:1701.05517).
+    P(k) = F(e_{k+1}) - F(e_k) with F the sigmoid of (e - loc) / scale and e_k = (k - 1/2) / (levels
+    - 1), except F(e_0) = 0 and F(e_levels) = 1 (Kingma et al., 2016, arXiv:1606.04934; outer bins
+    as in Salimans et al., 2017, arXiv:1701.05517).
     """
 
     loc: Array  # [*batch, *event]
@@ -30,7 +32,7 @@ class DiscretizedLogistic(Distribution):
 
     @property
     def mean(self) -> Array:
-        """Of the discrete value, exact; a loop over the levels."""
+        """The exact mean of the discrete value, by a loop over the levels."""
         return grid_mean(self.loc, self.log_scale, self.levels)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
@@ -41,9 +43,9 @@ class DiscretizedLogistic(Distribution):
         return log_mass(value, self.loc, self.log_scale, self.levels)
 
 
-@distribution
+@pytree_dataclass
 class DiscretizedLogisticMixture(Stacked):
-    """A mixture of M discretized logistics in each dimension, the dimensions independent."""
+    """A mixture of M discretized logistics in each dimension, independently."""
 
     loc: Array  # [*batch, *event, M]
     log_scale: Array  # [*batch, *event, M]
@@ -53,7 +55,7 @@ class DiscretizedLogisticMixture(Stacked):
 
     @property
     def mean(self) -> Array:
-        """Of the discrete value, exact; a loop over the levels."""
+        """The exact mean of the discrete value, by a loop over the levels."""
         return jnp.sum(
             jax.nn.softmax(self.logits) * grid_mean(self.loc, self.log_scale, self.levels), -1
         )
@@ -72,12 +74,13 @@ class DiscretizedLogisticMixture(Stacked):
         return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + terms, axis=-1)
 
 
-@distribution
+@pytree_dataclass
 class ColorLogisticMixture(Stacked):
-    """A mixture of M discretized logistics for each pixel (r, g, b) as a whole (Salimans et al., 2017, arXiv:1701.05517).
+    """A mixture of M discretized logistics over whole pixels (r, g, b).
 
-    Given its component, a pixel's channels come one after the other, the location of g linear in the r drawn, and that of b
-    in both: loc_g + c_0 (r - 1/2) and loc_b + c_1 (r - 1/2) + c_2 (g - 1/2).
+    Salimans et al., 2017, arXiv:1701.05517. Given the component, the channels follow in order, and
+    the locations of g and b are linear in the earlier ones: loc_g + c_0 (r - 1/2) and loc_b + c_1
+    (r - 1/2) + c_2 (g - 1/2).
     """
 
     loc: Array  # [*batch, H, W, 3, M]
@@ -89,9 +92,10 @@ class ColorLogisticMixture(Stacked):
 
     @property
     def mean(self) -> Array:
-        """Of the discrete value: exact for r; for g and b given the mean r and g of each component instead of their draws.
+        """The mean of the discrete value: exact for r, approximate for g and b.
 
-        The difference is what the ends of the grid cut off: none where no component reaches them.
+        The locations of g and b use the mean r and g of each component. The error comes from
+        clipping at the ends of the grid; it is zero if no component reaches them.
         """
         means: list[Array] = []
         for channel in range(3):
@@ -104,9 +108,12 @@ class ColorLogisticMixture(Stacked):
         component = jax.random.categorical(
             component_key, self.logits, shape=(*shape, *self.logits.shape[:-1])
         )
-        of_component = lambda numbers: choose(numbers, component[..., None])[..., None]  # noqa: E731  [..., H, W, 3, 1]
+
+        def select(numbers: Array) -> Array:
+            return choose(numbers, component[..., None])[..., None]  # [..., H, W, 3, 1]
+
         chosen = ColorLogisticMixture(
-            *map(of_component, (self.loc, self.log_scale, self.coefficients)), self.logits
+            select(self.loc), select(self.log_scale), select(self.coefficients), self.logits
         )
         noise = jnp.exp(chosen.log_scale) * jax.random.logistic(
             noise_key, chosen.loc.shape, self.loc.dtype
@@ -117,18 +124,20 @@ class ColorLogisticMixture(Stacked):
         return jnp.concatenate(pixel, -1)
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Log p(r), log p(g | r), log p(b | r, g) of each pixel, ``[..., H, W, 3]``."""
-        joint = jax.nn.logsumexp(
-            jnp.cumsum(self._log_joint(value), axis=-2), axis=-1
-        )  # of the channels up to each
+        """Terms log p(r), log p(g | r), log p(b | r, g) of each pixel, ``[..., H, W, 3]``."""
+        # Joint over the channels up to and including each.
+        joint = jax.nn.logsumexp(jnp.cumsum(self._log_joint(value), axis=-2), axis=-1)
         return joint - jnp.concatenate([jnp.zeros_like(joint[..., :1]), joint[..., :-1]], -1)
 
     def log_prob(self, value: Array) -> Array:
-        chex.assert_equal(value.shape[value.ndim - self.event_ndims :], self.event_shape)
+        self._assert_event(value)
         return sum_event(jax.nn.logsumexp(self._log_joint(value).sum(-2), axis=-1), 2)
 
     def _log_joint(self, value: Array) -> Array:
-        """``[..., H, W, 3, M]``, whose sums over the first channels are log p(component, these channels)."""
+        """Terms ``[..., H, W, 3, M]``.
+
+        Their sums over the first channels are log p(component, these channels).
+        """
         value = to_grid(value, self.levels)
         channels = [value[..., channel, None] for channel in range(3)]
         locs = jnp.stack([self._loc(channel, channels) for channel in range(3)], -2)
@@ -136,29 +145,30 @@ class ColorLogisticMixture(Stacked):
         return terms.at[..., 0, :].add(jax.nn.log_softmax(self.logits))
 
     def _loc(self, channel: int, before: list[Array]) -> Array:
-        """The location of a channel given those before it, ``[..., H, W, M or 1]`` each."""
+        """The location of a channel given the earlier ones, each ``[..., H, W, M or 1]``."""
         loc, c = self.loc[..., channel, :], self.coefficients
         if channel == 1:
             return loc + c[..., 0, :] * (before[0] - 0.5)
         if channel == 2:
             return loc + c[..., 1, :] * (before[0] - 0.5) + c[..., 2, :] * (before[1] - 0.5)
-        return jnp.broadcast_to(
-            loc, jnp.broadcast_shapes(loc.shape, *(b.shape for b in before[:1]))
-        )
+        shapes = [b.shape for b in before[:1]]
+        return jnp.broadcast_to(loc, jnp.broadcast_shapes(loc.shape, *shapes))
 
 
 def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
-    """Log of the mass that Logistic(loc, exp(log_scale)) has in the bin of the value of the grid nearest to x."""
-    k, inverse_scale = to_index(x, levels), jnp.exp(-log_scale)
+    """Log mass of Logistic(loc, exp(log_scale)) in the bin of the grid value nearest to x."""
+    k = to_index(x, levels)
+    inverse_scale = jnp.exp(-log_scale)
     upper = ((k + 0.5) / (levels - 1) - loc) * inverse_scale
     lower = ((k - 0.5) / (levels - 1) - loc) * inverse_scale
-    # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)), exact in any tail; an open end is a factor of 1
+    # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)) is exact in both tails;
+    # an open end is a factor of 1.
     below, above = jax.nn.log_sigmoid(upper), jax.nn.log_sigmoid(-lower)
     inside = _log_one_minus_exp(-math.log(levels - 1) - log_scale)
-    first, last = k == 0, k == levels - 1
-    return (
-        jnp.where(last, 0, below) + jnp.where(first, 0, above) + jnp.where(first | last, 0, inside)
-    )
+    first = k == 0
+    last = k == levels - 1
+    outer = jnp.where(last, 0, below) + jnp.where(first, 0, above)
+    return outer + jnp.where(first | last, 0, inside)
 
 
 def _log_one_minus_exp(log_width: Array) -> Array:
@@ -170,7 +180,7 @@ def _log_one_minus_exp(log_width: Array) -> Array:
 
 
 def grid_mean(loc: Array, log_scale: Array, levels: int) -> Array:
-    """E[k] / (levels - 1) as the sum of P(K >= k) over k = 1 .. levels - 1."""
+    """E[k] / (levels - 1), with E[k] the sum of P(K >= k) over k = 1 .. levels - 1."""
     loc, log_scale = jnp.broadcast_arrays(loc, log_scale)
     inverse_scale = jnp.exp(-log_scale)
 

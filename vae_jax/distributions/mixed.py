@@ -1,21 +1,20 @@
-"""Columns of different kinds side by side, as in a table."""
+"""Tables with columns of different kinds."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions.base import Array, Distribution, distribution, static
+from vae_jax.distributions.base import Distribution
+from vae_jax.types import Array, pytree_dataclass, static
 
 
-@distribution
+@pytree_dataclass
 class Mixed(Distribution):
-    """p(x) = prod_i p_i(x_i) over the columns of a table, in groups that each have a distribution of their own."""
+    """p(x) = prod_i p_i(x_i) over the columns of a table, grouped by distribution."""
 
     parts: tuple[Distribution, ...]  # each over [*batch, its columns]
-    columns: tuple[tuple[int, ...], ...] = (
-        static()
-    )  # of each part; together 0 .. num_columns - 1, each once
+    # columns of each part; together 0 .. num_columns - 1, each once
+    columns: tuple[tuple[int, ...], ...] = static()
     event_ndims = 1
 
     @property
@@ -28,7 +27,7 @@ class Mixed(Distribution):
 
     @property
     def mean(self) -> Array:
-        """The mean of each column; of one of categorical codes, its likeliest code."""
+        """The mean of each column; for categorical codes, the most likely code."""
         return self._in_place([part.center for part in self.parts])
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
@@ -38,7 +37,7 @@ class Mixed(Distribution):
         )
 
     def log_prob_terms(self, value: Array) -> Array:
-        chex.assert_equal(value.shape[-1:], self.event_shape)
+        self._assert_event(value)
         pairs = zip(self.parts, self.columns, strict=True)
         return self._in_place(
             [part.log_prob_terms(value[..., np.array(columns)]) for part, columns in pairs]
@@ -48,6 +47,6 @@ class Mixed(Distribution):
         return self.log_prob_terms(value).sum(-1)
 
     def _in_place(self, parts: list[Array]) -> Array:
-        """The columns of all parts, in the order of the table."""
+        """Concatenate the columns of all parts in the order of the table."""
         order = np.argsort(np.concatenate(self.columns))
         return jnp.concatenate(parts, axis=-1)[..., order]

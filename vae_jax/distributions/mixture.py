@@ -3,21 +3,22 @@
 import dataclasses
 import functools
 
-import chex
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Array, Distribution, Scalar, distribution
-from vae_jax.distributions.gaussian import LOG_2PI
+from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.gaussian import LOG_2PI, DiagGaussian
+from vae_jax.errors import InputError
+from vae_jax.types import Array, Scalar, pytree_dataclass
 
 
-@distribution
+@pytree_dataclass
 class MixtureOfGaussians(Distribution):
-    """sum_k w_k N(mean_k, diag(exp(logvar_k))), w = softmax(logits); over vectors.
+    """sum_k w_k N(mean_k, diag(exp(logvar_k))) over vectors, with w = softmax(logits).
 
         log p(z) = logsumexp_k(log w_k + log N(z; k))
 
-    See `squared_distances` for how the values meet the components.
+    `squared_distances` computes the exponents.
     """
 
     means: Array  # [*batch, K, D] of each component
@@ -41,42 +42,56 @@ class MixtureOfGaussians(Distribution):
         """Differentiable in the means and scales of the components, not in their weights."""
         key_component, key_normal = jax.random.split(key)
         k = jax.random.categorical(key_component, self.logits, shape=(*shape, *self.batch_shape))
-        mean, logvar = (_taken(array, k, len(shape)) for array in (self.means, self.logvars))
+        mean = _take_rows(self.means, k, len(shape))
+        logvar = _take_rows(self.logvars, k, len(shape))
         return mean + jnp.exp(logvar / 2) * jax.random.normal(key_normal, mean.shape, mean.dtype)
 
     def component_log_probs(self, value: Array) -> Array:
-        """Log N(value; k) for each component, [..., K]."""
-        chex.assert_equal(value.shape[-1:], self.event_shape)
+        """Log N(value; k) of each component, [..., K]."""
+        self._assert_event(value)
         squared = squared_distances(value, self.means, jnp.exp(-self.logvars))
         return -0.5 * (squared + self.logvars.sum(-1) + value.shape[-1] * LOG_2PI)
 
     def log_prob(self, value: Array) -> Array:
-        return jax.nn.logsumexp(
-            self.component_log_probs(value) + jax.nn.log_softmax(self.logits), axis=-1
-        )
+        joint = self.component_log_probs(value) + jax.nn.log_softmax(self.logits)
+        return jax.nn.logsumexp(joint, axis=-1)
 
     def with_temperature(self, temperature: Scalar) -> "MixtureOfGaussians":
-        """Each component with its standard deviation times the temperature, at the weight that it has."""
+        """Scale each standard deviation by the temperature; the weights are unchanged."""
         return dataclasses.replace(self, logvars=self.logvars + 2 * jnp.log(temperature))
 
 
-def _taken(array: Array, k: Array, num_axes: int) -> Array:
-    """Rows k [*shape, *batch] of an array [*batch, K, D]; [*shape, *batch, D]."""
+def uniform_mixture(components: Distribution) -> MixtureOfGaussians:
+    """The equally weighted mixture of K diagonal Gaussians over [K, D].
+
+    Raises:
+      InputError: the components are not diagonal Gaussians.
+    """
+    if not isinstance(components, DiagGaussian):
+        raise InputError(f"components = {type(components).__name__}: must be a DiagGaussian")
+    mean = components.mean
+    logvars = jnp.broadcast_to(components.logvar, mean.shape)
+    return MixtureOfGaussians(mean, logvars, jnp.zeros(mean.shape[0]))
+
+
+def _take_rows(array: Array, k: Array, num_axes: int) -> Array:
+    """Rows k [*shape, *batch] of an array [*batch, K, D]: [*shape, *batch, D]."""
     array = array[(None,) * num_axes]
     return jnp.take_along_axis(array, k[..., None, None], axis=-2)[..., 0, :]
 
 
 @jax.custom_jvp
 def squared_distances(z: Array, means: Array, precisions: Array) -> Array:
-    """sum_d (z_d - mean_kd)^2 precision_kd, [..., K]: of values [..., D] from components [*batch, K, D].
+    """sum_d (z_d - mean_kd)^2 precision_kd, [..., K], of z [..., D] and means [*batch, K, D].
 
-    Added up one dimension after the other, as it stands: expanded into products of matrices, the square of a component with
-    standard deviations of 0.05 cancels to an error of 0.01 nats. Nothing of size [..., K, D] is kept. The derivative is such
-    products, where what cancels is small against the gradient.
+    The terms are added one dimension at a time. Expanded into matrix products, the squares would
+    cancel to an error of 0.01 nats at standard deviations of 0.05. Nothing of size [..., K, D] is
+    stored. The derivative does use such products: there the cancellation is small relative to the
+    gradient.
     """
 
-    def add(total: Array, of_dimension: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        z, mean, precision = of_dimension
+    def add(total: Array, dimension: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        z, mean, precision = dimension
         return total + jnp.square(z[..., None] - mean) * precision, None
 
     shape = (*jnp.broadcast_shapes(z.shape[:-1], means.shape[:-2]), means.shape[-2])
@@ -85,15 +100,15 @@ def squared_distances(z: Array, means: Array, precisions: Array) -> Array:
 
 
 @squared_distances.defjvp
-def _by_products(
+def _squared_distances_jvp(
     primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
 ) -> tuple[Array, Array]:
     z, means, precisions = primals
     dz, dmeans, dprecisions = tangents
     distances = squared_distances(z, means, precisions)
-    origin = jax.lax.stop_gradient(means.mean(-2))  # the nearer to it, the less cancels
+    origin = jax.lax.stop_gradient(means.mean(-2))  # the closer z is to it, the less cancels
     z, means = z - origin, means - origin[..., None, :]
-    # Exact products: the TF32 of a GPU or the bfloat16 of a TPU would not do for what cancels.
+    # Full float32: TF32 on GPU or bfloat16 on TPU would lose too much to cancellation.
     product = functools.partial(jnp.einsum, "...d,...kd->...k", precision=jax.lax.Precision.HIGHEST)
     by_z = product(z * dz, precisions) - product(dz, means * precisions)
     by_means = (means * precisions * dmeans).sum(-1) - product(z, precisions * dmeans)

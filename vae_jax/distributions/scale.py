@@ -1,22 +1,35 @@
-"""Scales that stay finite: the smooth bounds of every learned log-variance."""
+"""Smooth bounds for learned log-variances and log-scales."""
 
 import math
-from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-Array: TypeAlias = jax.Array
-LOGVAR_RANGE = (-14.0, 8.0)  # of a scale that is learned: standard deviations from 9e-4 to 55
+from vae_jax.types import Array
+
+LOGVAR_RANGE = (-14.0, 8.0)  # of learned scales: standard deviations from 9e-4 to 55
 
 
 def soft_clip(x: Array, low: float, high: float) -> Array:
-    """A smooth, monotone map of the reals into (low, high) that is close to the identity well inside it."""
+    """A smooth, increasing map of the reals onto (low, high).
+
+    It is close to the identity well inside the interval.
+    """
     x = low + jax.nn.softplus(x - low)
     return high - (high - low) / jax.nn.softplus(high - low) * jax.nn.softplus(high - x)
 
 
 def inverse_soft_clip(y: Array | float, low: float, high: float) -> Array:
-    """The x that `soft_clip` maps to y, inside (low, high)."""
+    """The x that `soft_clip` maps to y in (low, high)."""
     inner = high - jnp.log(jnp.expm1((high - y) / (high - low) * math.log1p(math.exp(high - low))))
     return low + jnp.log(jnp.expm1(inner - low))
+
+
+def bounded_logvar(raw: Array) -> Array:
+    """The identity between -14 and 8, smoothly bounded: standard deviations in (9e-4, 55)."""
+    return soft_clip(raw, *LOGVAR_RANGE)
+
+
+def softplus_logvar(raw: Array) -> Array:
+    """Log-variance of the standard deviation softplus(raw) + 1e-3, which grows linearly in raw."""
+    return 2 * jnp.log(jax.nn.softplus(raw) + 1e-3)

@@ -1,9 +1,10 @@
-"""Normalizing flows: invertible maps of [..., D], with the logarithm of their determinant both ways.
+"""Normalizing flows: invertible maps of [..., D] with their log-determinants in both directions.
 
-A flow is a small pytree, as a distribution is: its arrays are parameters, one for each example where they have a batch axis,
-and broadcast against the leading axes of z. `forward(z)` gives f(z) and log |det df/dz|, `inverse(y)` gives f^-1(y) and
-log |det df^-1/dy|, each log-determinant over [...]. A flow whose parameters are a network holds the network, unbound, as part
-of the program, and its variables as arrays.
+A flow is a small pytree, like a distribution. Its arrays are parameters, with a batch axis if they
+differ per example, and broadcast against the leading axes of z. `forward(z)` returns f(z) and log
+|det df/dz|; `inverse(y)` returns f^-1(y) and log |det df^-1/dy|; each log-determinant is over
+[...]. A flow parameterized by a network holds the unbound network as a static field and its
+variables as arrays.
 """
 
 from vae_jax.flows.affine import (
@@ -12,7 +13,7 @@ from vae_jax.flows.affine import (
     autoregressive_flow,
     coupling_flow,
 )
-from vae_jax.flows.base import Chain, Flow, Inverted, Reversal
+from vae_jax.flows.base import Chain, Flow, Inverse, Reversal
 from vae_jax.flows.conditioner import Conditioner
 from vae_jax.flows.planar import Planar
 from vae_jax.flows.sylvester import Sylvester, bounded_triangular, orthonormal
@@ -23,7 +24,7 @@ __all__ = [
     "Chain",
     "Conditioner",
     "Flow",
-    "Inverted",
+    "Inverse",
     "Planar",
     "Reversal",
     "Sylvester",

@@ -1,4 +1,4 @@
-"""Affine flows whose shift and scale come from a network: coupling layers and autoregressive maps."""
+"""Affine flows with shift and scale from a network: coupling layers and autoregressive maps."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vae_jax.distributions import static
 from vae_jax.errors import check_range
-from vae_jax.flows.base import Chain, Flow, Inverted, Reversal, flow
+from vae_jax.flows.base import Chain, Flow, Inverse, Reversal
 from vae_jax.flows.conditioner import Conditioner
-from vae_jax.types import Array
+from vae_jax.types import Array, pytree_dataclass, static
 
-LOG_SCALE_BOUND = 2.0  # a step scales a dimension by between exp(-2) and exp(2)
+LOG_SCALE_BOUND = 2.0  # each step scales a dimension by exp(-2) to exp(2)
 
 
+@pytree_dataclass
 class _Affine(Flow):
-    """What the affine flows share: a network, its parameters and what it is conditioned on."""
+    """Base class of affine flows: a network, its parameters and its condition."""
 
     params: Any
-    context: Array | None
-    network: Conditioner
+    context: Array | None  # [..., C]
+    network: Conditioner = static()
 
     def _affine(self, x: Array) -> tuple[Array, Array]:
         """Shift and log-scale, each [..., features]."""
@@ -28,21 +28,18 @@ class _Affine(Flow):
         return shift, LOG_SCALE_BOUND * jnp.tanh(raw / LOG_SCALE_BOUND)
 
     def _over_context(self, z: Array) -> Array:
-        """Z with the leading axes that it and the context have together."""
+        """Broadcast z to the common leading axes of z and the context."""
         lead = () if self.context is None else self.context.shape[:-1]
         return jnp.broadcast_to(z, (*jnp.broadcast_shapes(z.shape[:-1], lead), z.shape[-1]))
 
 
-@flow
+@pytree_dataclass
 class AffineCoupling(_Affine):
-    """(a, b) -> (a, b exp(s(a)) + m(a)): the second half of the dimensions, given the first (RealNVP).
+    """(a, b) -> (a, b exp(s(a)) + m(a)): RealNVP, Dinh et al., 2017, arXiv:1605.08803.
 
-    Dinh et al., 2017, arXiv:1605.08803. One pass of the network both ways.
+    The second half of the dimensions is transformed given the first. Both directions take one pass
+    of the network.
     """
-
-    params: Any
-    context: Array | None  # [..., C]
-    network: Conditioner = static()
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         fixed, moved = self._halves(z)
@@ -52,26 +49,22 @@ class AffineCoupling(_Affine):
     def inverse(self, y: Array) -> tuple[Array, Array]:
         fixed, moved = self._halves(y)
         shift, log_scale = self._affine(fixed)
-        return jnp.concatenate([fixed, (moved - shift) * jnp.exp(-log_scale)], -1), -log_scale.sum(
-            -1
-        )
+        z = jnp.concatenate([fixed, (moved - shift) * jnp.exp(-log_scale)], -1)
+        return z, -log_scale.sum(-1)
 
     def _halves(self, z: Array) -> tuple[Array, Array]:
         z = self._over_context(z)
         return z[..., : -self.network.features], z[..., -self.network.features :]
 
 
-@flow
+@pytree_dataclass
 class AffineAutoregressive(_Affine):
-    """z_d -> z_d exp(s_d(z_<d)) + m_d(z_<d): forward in one pass of the network, the inverse in D of them.
+    """z_d -> z_d exp(s_d(z_<d)) + m_d(z_<d): one network pass forward, D passes for the inverse.
 
-    An inverse autoregressive flow (Kingma et al., 2016, arXiv:1606.04934), with a bounded scale in place of its gate;
-    `Inverted`, a masked autoregressive flow (Papamakarios et al., 2017, arXiv:1705.07057).
+    An inverse autoregressive flow (Kingma et al., 2016, arXiv:1606.04934) with a bounded scale in
+    place of its gate. Its `Inverse` is a masked autoregressive flow (Papamakarios et al., 2017,
+    arXiv:1705.07057).
     """
-
-    params: Any
-    context: Array | None  # [..., C]
-    network: Conditioner = static()
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         shift, log_scale = self._affine(z)
@@ -81,26 +74,28 @@ class AffineAutoregressive(_Affine):
         y = self._over_context(y)
         number = jnp.arange(y.shape[-1])
 
-        def one_more(d: Array, z: Array) -> Array:
+        def invert_dimension(d: Array, z: Array) -> Array:
             shift, log_scale = self._affine(z)
             return jnp.where(number == d, (y - shift) * jnp.exp(-log_scale), z)
 
-        z = jax.lax.fori_loop(0, y.shape[-1], one_more, jnp.zeros_like(y))
+        z = jax.lax.fori_loop(0, y.shape[-1], invert_dimension, jnp.zeros_like(y))
         return z, -self._affine(z)[1].sum(-1)
 
 
 def coupling_flow(
     module: nn.Module, dim: int, num_flows: int, width: int, context: Array | None = None
 ) -> Chain:
-    """`num_flows` coupling layers with reversals between them, their parameters those of `module`, in a compact method.
+    """`num_flows` coupling layers with reversals in between.
+
+    Their parameters belong to `module`; call it in a compact method.
 
     Raises:
-      InputError: fewer than two dimensions, which leave nothing to be given.
+      InputError: fewer than two dimensions, so that one half would be empty.
     """
     check_range("latent_dim", dim, 2)
     network = Conditioner(dim - dim // 2, width, parent=None)
-    held = _parameters(module, network, dim // 2, num_flows, context)
-    return _alternating([AffineCoupling(params, context, network) for params in held])
+    all_params = _parameters(module, network, dim // 2, num_flows, context)
+    return _alternate([AffineCoupling(params, context, network) for params in all_params])
 
 
 def autoregressive_flow(
@@ -112,20 +107,21 @@ def autoregressive_flow(
     *,
     inverted: bool = False,
 ) -> Chain:
-    """`num_flows` autoregressive maps with reversals between them, their parameters those of `module`.
+    """`num_flows` autoregressive maps with reversals in between, with parameters of `module`.
 
-    Sampling is parallel and the density of a given value sequential; the other way about where `inverted`.
+    Sampling is parallel and the density of a given value sequential; with `inverted` it is the
+    other way around.
     """
     network = Conditioner(dim, width, autoregressive=True, parent=None)
-    held = _parameters(module, network, dim, num_flows, context)
-    flows = [AffineAutoregressive(params, context, network) for params in held]
-    return _alternating([Inverted(one) for one in flows] if inverted else flows)
+    all_params = _parameters(module, network, dim, num_flows, context)
+    flows = [AffineAutoregressive(params, context, network) for params in all_params]
+    return _alternate([Inverse(flow) for flow in flows] if inverted else flows)
 
 
 def _parameters(
     module: nn.Module, network: Conditioner, inputs: int, num_flows: int, context: Array | None
 ) -> list[Any]:
-    """The parameters of the network of each flow, held by `module` as flow_0, flow_1, ..."""
+    """The network parameters of each flow, owned by `module` as flow_0, flow_1, ..."""
     example = None if context is None else jnp.zeros(context.shape[-1])
 
     def init(key: Array) -> Any:
@@ -134,6 +130,6 @@ def _parameters(
     return [module.param(f"flow_{number}", init) for number in range(num_flows)]
 
 
-def _alternating(flows: list[Flow]) -> Chain:
-    reversed_between = [part for one in flows for part in (one, Reversal())]
-    return Chain(tuple(reversed_between[:-1]))
+def _alternate(flows: list[Flow]) -> Chain:
+    parts = [part for flow in flows for part in (flow, Reversal())]
+    return Chain(tuple(parts[:-1]))

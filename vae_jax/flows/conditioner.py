@@ -1,4 +1,4 @@
-"""The networks inside affine flows."""
+"""Networks inside affine flows."""
 
 import itertools
 from collections.abc import Callable
@@ -10,13 +10,12 @@ from flax import linen as nn
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
-SMALL = nn.initializers.variance_scaling(
-    1e-4, "fan_in", "truncated_normal"
-)  # of a last layer: flows start near the identity
+# For last layers: flows start near the identity.
+SMALL = nn.initializers.variance_scaling(1e-4, "fan_in", "truncated_normal")
 
 
 class MaskedDense(nn.Module):
-    """An affine map [..., F] -> [..., features] whose kernel is times a mask [F, features]."""
+    """An affine map [..., F] -> [..., features], its kernel times a mask [F, features]."""
 
     features: int
     kernel_init: Callable[..., Array] = nn.initializers.lecun_normal()
@@ -29,10 +28,11 @@ class MaskedDense(nn.Module):
 
 
 class Conditioner(nn.Module):
-    """x [..., F] and a context [..., C] -> shift and raw log-scale, each [..., features], by a multilayer perceptron.
+    """A perceptron from x [..., F] and context [..., C] to shift and raw log-scale [..., features].
 
-    `autoregressive` makes it a MADE (Germain et al., 2015, arXiv:1502.03509) with F = features: output d depends on the
-    inputs before d alone, and on all of the context, which enters the first layer. It computes in float32.
+    With `autoregressive` it is a MADE (Germain et al., 2015, arXiv:1502.03509) with F = features:
+    output d depends only on the inputs before d and on the whole context, which enters the first
+    layer. It computes in float32.
     """
 
     features: int
@@ -49,17 +49,17 @@ class Conditioner(nn.Module):
             if layer == 0 and context is not None:
                 h = h + Dense(self.width, name="context")(context)
             h = nn.elu(h)
-        shift, log_scale = jnp.split(
-            MaskedDense(2 * self.features, SMALL)(h, masks[-1]), 2, axis=-1
-        )
+        h = MaskedDense(2 * self.features, SMALL)(h, masks[-1])
+        shift, log_scale = jnp.split(h, 2, axis=-1)
         return shift, log_scale
 
     def _masks(self, inputs: int) -> list[np.ndarray]:
-        """One mask [in, out] for each layer."""
+        """One mask [in, out] per layer."""
         sizes = [inputs, *[self.width] * self.depth, 2 * self.features]
         if not self.autoregressive:
             return [np.ones(shape, np.float32) for shape in itertools.pairwise(sizes)]
-        # A unit of degree d sees inputs 0 .. d - 1, and output d the units up to degree d; those of degree 0 see the context.
+        # A unit of degree d sees inputs 0 .. d - 1; output d, units of degree d or less. Units of
+        # degree 0 see only the context.
         hidden = np.arange(self.width) * inputs // self.width
         degrees = [np.arange(inputs) + 1, *[hidden] * self.depth, np.tile(np.arange(inputs), 2)]
         return [np.float32(a[:, None] <= b) for a, b in itertools.pairwise(degrees)]

@@ -1,20 +1,21 @@
-"""The one scalar equation that planar and Sylvester flows solve to be inverted."""
+"""Root finding for the inverse of planar and Sylvester flows."""
 
 import jax
 import jax.numpy as jnp
 
 from vae_jax.types import Array
 
-BISECTIONS = 24  # the bracket is 2 |c| wide at first
+BISECTIONS = 24  # of a bracket of initial width 2 |c|
 NEWTON_STEPS = 3
 
 
 @jax.custom_jvp
 def tanh_root(c: Array, y: Array) -> Array:
-    """The s with s + c tanh(s) = y, elementwise, for c > -1, where the left side is increasing.
+    """The root s of s + c tanh(s) = y, elementwise, for c > -1, where the left side is increasing.
 
-    It lies within |c| of y: bisection from there, then Newton steps. Differentiable any number of times, since the rule of
-    the implicit function, ds = (dy - tanh(s) dc) / (1 + c sech(s)^2), is written in s itself.
+    The root lies within |c| of y; bisection is followed by Newton steps. Differentiable to any
+    order: the implicit derivative ds = (dy - tanh(s) dc) / (1 + c sech(s)^2) is a function of s
+    itself.
     """
     c, y = jnp.broadcast_arrays(c, y)
     low, high = y - jnp.abs(c), y + jnp.abs(c)

@@ -6,23 +6,23 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.flows.base import Flow, flow
+from vae_jax.flows.base import Flow
 from vae_jax.flows.planar import MARGIN, TINY
 from vae_jax.flows.root import slope, tanh_root
-from vae_jax.types import Array
+from vae_jax.types import Array, pytree_dataclass
 
-einsum = functools.partial(
-    jnp.einsum, precision=jax.lax.Precision.HIGHEST
-)  # small products that an inverse has to undo
+# Full float32: the inverse has to undo these products.
+einsum = functools.partial(jnp.einsum, precision=jax.lax.Precision.HIGHEST)
 
 
-@flow
+@pytree_dataclass
 class Sylvester(Flow):
-    """f(z) = z + Q R1 tanh(R2 Q^T z + b), with M <= D orthonormal columns Q and upper triangular R1, R2.
+    """f(z) = z + Q R1 tanh(R2 Q^T z + b), Q with M <= D orthonormal columns, R1, R2 triangular.
 
-    van den Berg et al., 2018, arXiv:1803.05649. The determinant is prod_m (1 + r1_mm r2_mm sech(s_m)^2), s = R2 Q^T z + b,
-    and f is invertible where every r1_mm r2_mm > -1: take `orthonormal` and `bounded_triangular`. The inverse solves the
-    triangular system s + R2 R1 tanh(s) = R2 Q^T y + b from its last row upwards, one scalar equation each.
+    van den Berg et al., 2018, arXiv:1803.05649. R1 and R2 are upper triangular. The determinant is
+    prod_m (1 + r1_mm r2_mm sech(s_m)^2) with s = R2 Q^T z + b. f is invertible if every r1_mm r2_mm
+    > -1, which `orthonormal` and `bounded_triangular` ensure. The inverse solves the triangular
+    system s + R2 R1 tanh(s) = R2 Q^T y + b from the last row up, one scalar equation per row.
     """
 
     q: Array  # [..., D, M]
@@ -56,8 +56,8 @@ class Sylvester(Flow):
 
         def row(t: Array, xs: tuple[Array, Array, Array, Array]) -> tuple[Array, None]:
             m, row, diagonal, right = xs
-            known = jnp.sum(row * t, -1)  # t is still 0 at m and before
-            s = tanh_root(diagonal, right - known)
+            later = jnp.sum(row * t, -1)  # t is still 0 at m and before
+            s = tanh_root(diagonal, right - later)
             return jnp.where(number == m, jnp.tanh(s)[..., None], t), None
 
         xs = (number, rows, jnp.moveaxis(self._diagonal(), -1, 0), jnp.moveaxis(right, -1, 0))
@@ -69,9 +69,11 @@ def _diag(matrix: Array) -> Array:
 
 
 def orthonormal(vectors: Array) -> Array:
-    """[..., D, M], M <= D orthonormal columns: the first M of a product of M Householder reflections, one for each column.
+    """Orthonormal columns [..., D, M], M <= D, from M unconstrained vectors.
 
-    Every set of orthonormal columns, up to their signs, is one of those (Householder's QR). A column of zeros reflects nothing.
+    They are the first M columns of a product of M Householder reflections, one per vector. Every
+    set of orthonormal columns, up to signs, has this form (Householder QR). A zero vector reflects
+    nothing.
     """
     dim, num = vectors.shape[-2:]
 
@@ -86,6 +88,9 @@ def orthonormal(vectors: Array) -> Array:
 
 
 def bounded_triangular(raw: Array) -> Array:
-    """The upper triangle of raw [..., M, M], its diagonal in (-0.995, 0.995): products of two of those are above -0.99."""
+    """The upper triangle of raw [..., M, M], with its diagonal in (-0.995, 0.995).
+
+    Products of two such diagonals are above -0.99.
+    """
     diagonal = math.sqrt(1 - MARGIN) * jnp.tanh(_diag(raw))
     return jnp.triu(raw, 1) + diagonal[..., None] * jnp.eye(raw.shape[-1], dtype=raw.dtype)

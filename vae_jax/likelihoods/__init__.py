@@ -1,13 +1,24 @@
-"""Likelihood heads: features h [N, ...] -> p(x | z), a distribution over [*lead, *E] with N = prod(lead).
+"""Likelihood heads: features h [N, ...] -> p(x | z) over [*lead, *E] with N = prod(lead).
 
-The head holds the last linear map, from features to the parameters of each dimension: taken in the dtype of the features,
-while the distribution is float32 whatever it is. What values it is for, it says itself: see `Likelihood`.
+A head owns the last linear map, from features to the parameters of each dimension, computed in the
+dtype of the features. The distribution is always float32. `Likelihood` describes the values that a
+head supports.
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from vae_jax import likelihoods
+>>> head = likelihoods.Bernoulli(event_shape=(28, 28, 1))
+>>> h = jnp.ones((8, 16))
+>>> p = head.apply(head.init(jax.random.key(0), h), h)
+>>> p.log_prob(jnp.zeros((8, 28, 28, 1))).shape
+(8,)
 """
 
 from vae_jax.likelihoods.autoregressive import Autoregressive
+from vae_jax.likelihoods.base import REALS, GridLikelihood, Likelihood
 from vae_jax.likelihoods.binary import Bernoulli, ContinuousBernoulli
-from vae_jax.likelihoods.counts import NegativeBinomial, PredictedNegativeBinomial
-from vae_jax.likelihoods.event import REALS, EventLayer, GridLikelihood, Likelihood
+from vae_jax.likelihoods.counts import NegativeBinomial
+from vae_jax.likelihoods.event import EventLayer
 from vae_jax.likelihoods.gaussian import (
     Gaussian,
     LearnedGaussian,
@@ -45,7 +56,6 @@ __all__ = [
     "OptimalGaussian",
     "PredictedGaussian",
     "PredictedLaplace",
-    "PredictedNegativeBinomial",
     "check_table",
     "parse_columns",
 ]

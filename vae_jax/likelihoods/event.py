@@ -1,52 +1,32 @@
-"""What all heads share: what they say of their values, and the last linear map, to numbers for each dimension of the event."""
+"""The last linear map of likelihood heads, and bounded parameters."""
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 import chex
 from flax import linen as nn
 
-from vae_jax.errors import InputError, check_range
+from vae_jax.distributions import inverse_soft_clip, soft_clip
+from vae_jax.errors import InputError
 from vae_jax.nets.conv import double_resolution, halve_resolution
 from vae_jax.nets.convolution import Conv
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
-REALS = (-math.inf, math.inf)
 
-
-class Likelihood(nn.Module):
-    """A head, and the values it has a density or masses on, for data to be checked against."""
-
-    event_shape: Sequence[int]
-    support: ClassVar[tuple[float, float]] = REALS  # from the least to the greatest
-    binary: ClassVar[bool] = False  # only the two ends of it
-    levels: ClassVar[int] = 0  # only so many of equal distance in [0, 1]; 0 where it isn't a grid
-    integers: ClassVar[bool] = False  # only whole numbers
-
-
-class GridLikelihood(Likelihood):
-    """A head whose masses are on k / (levels - 1), k = 0 .. levels - 1; what lies between is scored as the nearest."""
-
-    levels: int = 256
-    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
-    def __post_init__(self) -> None:
-        check_range("levels", self.levels, 2)
-        super().__post_init__()
-
-    @property
-    def binary(self) -> bool:
-        """Whether only the two ends of the support have mass."""
-        return self.levels == 2
+def bounded_param(
+    head: nn.Module, name: str, shape: Sequence[int], init: Array, bounds: tuple[float, float]
+) -> Array:
+    """A parameter of the head, kept inside the bounds, from the value `init`."""
+    init_fn = nn.initializers.constant(inverse_soft_clip(init, *bounds))
+    return soft_clip(head.param(name, init_fn, tuple(shape)), *bounds)
 
 
 class EventLayer(nn.Module):
-    """Features to `num_params` numbers per dimension of the event: ``[N, ...] -> [*lead, *E, num_params]``.
+    """Features to `num_params` numbers per dimension: ``[N, ...] -> [*lead, *E, num_params]``.
 
-    A feature map at the size of the image goes through a 1x1 convolution, one at half the size through a 4x4 stride-2
-    transposed convolution, a vector through a dense layer. InputError for a map of another size.
+    A feature map of the image size passes a 1x1 convolution, one of half the size a 4x4 stride-2
+    transposed convolution, a vector a dense layer. Raises InputError for a map of another size.
     """
 
     event_shape: Sequence[int]
@@ -65,7 +45,8 @@ class EventLayer(nn.Module):
             out = double_resolution(h, features, event[:2], wide=True, name="out")
         elif is_map:
             raise InputError(
-                f"features of size {h.shape[1:3]}: must be {event[:2]} or half of it, for events {event}"
+                f"features of size {h.shape[1:3]}: must be {event[:2]} "
+                f"or half of it for events {event}"
             )
         else:
             size = math.prod(event) * self.num_params

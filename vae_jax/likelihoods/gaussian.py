@@ -1,4 +1,4 @@
-"""Gaussian likelihoods, by where their sigma comes from."""
+"""Gaussian likelihoods, by the source of sigma."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
-from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip, soft_clip
-from vae_jax.likelihoods.event import EventLayer, Likelihood
+from vae_jax.distributions import LOGVAR_RANGE, Distribution, bounded_logvar
+from vae_jax.likelihoods.base import Likelihood
+from vae_jax.likelihoods.event import EventLayer, bounded_param
 from vae_jax.types import Array, Scalar
 
 
@@ -23,9 +24,10 @@ class Gaussian(Likelihood):
 
 
 class LearnedGaussian(Likelihood):
-    """N(mean, diag(sigma^2)) with sigma a parameter, the same for all x.
+    """N(mean, diag(sigma^2)) with a learned sigma, the same for all x.
 
-    `sigma_shape` broadcasts against the event: () one number, (C,) one per channel, (H, W, C) one per pixel.
+    `sigma_shape` broadcasts against the event: () one number, (C,) one per channel, (H, W, C) one
+    per pixel.
     """
 
     sigma_shape: Sequence[int] = ()
@@ -34,28 +36,22 @@ class LearnedGaussian(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean = EventLayer(self.event_shape)(h, lead)[..., 0]
-        init = nn.initializers.constant(
-            inverse_soft_clip(2 * jnp.log(self.init_sigma), *LOGVAR_RANGE)
-        )
-        logvar = self.param("logvar", init, tuple(self.sigma_shape))
-        return distributions.DiagGaussian(
-            mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape)
-        )
+        init = 2 * jnp.log(self.init_sigma)
+        logvar = bounded_param(self, "logvar", self.sigma_shape, init, LOGVAR_RANGE)
+        return distributions.DiagGaussian(mean, logvar, len(self.event_shape))
 
 
 class PredictedGaussian(Likelihood):
-    """N(mean, diag(sigma^2)) with a sigma for each pixel of each z, predicted by the decoder."""
+    """N(mean, diag(sigma^2)) with sigma predicted per pixel by the decoder."""
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean, logvar = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
-        return distributions.DiagGaussian(
-            mean, soft_clip(logvar, *LOGVAR_RANGE), len(self.event_shape)
-        )
+        return distributions.DiagGaussian(mean, bounded_logvar(logvar), len(self.event_shape))
 
 
 class OptimalGaussian(Likelihood):
-    """N(mean, sigma^2) with the sigma that is optimal for the batch it scores; see `distributions.OptimalGaussian`."""
+    """N(mean, sigma^2 I) with the batch-optimal sigma; see `distributions.OptimalGaussian`."""
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:

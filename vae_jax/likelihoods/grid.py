@@ -1,4 +1,4 @@
-"""Likelihoods of values on a grid in [0, 1], as those of 8-bit images: masses, which sum to one over the levels."""
+"""Likelihoods on a grid in [0, 1], such as 8-bit images: masses that sum to one over the levels."""
 
 from collections.abc import Sequence
 
@@ -7,16 +7,17 @@ from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import Distribution, soft_clip
-from vae_jax.likelihoods.event import EventLayer, GridLikelihood
+from vae_jax.likelihoods.base import GridLikelihood
+from vae_jax.likelihoods.event import EventLayer
 from vae_jax.types import Array
 
-LOG_SCALE_RANGE = (-8.0, 3.0)  # of a logistic, in the units of x: from a tenth of a bin of 256
-START = -2.0  # log-scale for features that say nothing: almost as much mass on every level
+LOG_SCALE_RANGE = (-8.0, 3.0)  # of a logistic, in the units of x; 3e-4 is a tenth of a bin of 256
+START = -2.0  # log-scale for features of zero: nearly uniform mass over the levels
 LOG_COUNT_RANGE = (-7.0, 7.0)  # of the alpha and beta of a beta-binomial
 
 
 class DiscretizedLogistic(GridLikelihood):
-    """One discretized logistic for each dimension, its location and scale predicted."""
+    """One discretized logistic per dimension, with predicted location and scale."""
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -28,17 +29,19 @@ class DiscretizedLogistic(GridLikelihood):
 
 
 class DiscretizedLogisticMixture(GridLikelihood):
-    """A mixture of discretized logistics, all its numbers predicted (Salimans et al., 2017, arXiv:1701.05517).
+    """A mixture of discretized logistics (Salimans et al., 2017, arXiv:1701.05517).
 
-    For color images [H, W, 3] one mixture for each pixel, the later channels of a component linear in the earlier ones; for
-    any other event one for each dimension. The components start at locations spread over [0, 1].
+    Color images [H, W, 3] have one mixture per pixel, with the later channels of a component linear
+    in the earlier ones; other events have one per dimension. All parameters are predicted. The
+    components start at locations spread over [0, 1].
     """
 
     components: int = 10
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
-        event, m = tuple(self.event_shape), self.components
+        event = tuple(self.event_shape)
+        m = self.components
         start = (jnp.arange(m) + 0.5) / m
         if len(event) == 3 and event[-1] == 3:
             numbers = EventLayer((*event[:2], 1), num_params=10 * m)(h, lead)[..., 0, :]
@@ -57,7 +60,7 @@ class DiscretizedLogisticMixture(GridLikelihood):
 
 
 class Categorical(GridLikelihood):
-    """A softmax over the levels of each dimension: any histogram, at the price of `levels` numbers for each."""
+    """A softmax over the levels of each dimension: any histogram, with `levels` outputs each."""
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -66,7 +69,7 @@ class Categorical(GridLikelihood):
 
 
 class BetaBinomial(GridLikelihood):
-    """A beta-binomial out of levels - 1 for each dimension, both numbers of its beta predicted; it starts out uniform."""
+    """A beta-binomial per dimension with predicted alpha and beta; uniform at first."""
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:

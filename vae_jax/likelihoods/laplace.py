@@ -1,4 +1,4 @@
-"""Laplace likelihoods, by where their scale comes from: the absolute error where the Gaussians have the squared one."""
+"""Laplace likelihoods, by the source of the scale: absolute instead of squared errors."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
-from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip, soft_clip
-from vae_jax.likelihoods.event import EventLayer, Likelihood
+from vae_jax.distributions import LOGVAR_RANGE, Distribution, soft_clip
+from vae_jax.likelihoods.base import Likelihood
+from vae_jax.likelihoods.event import EventLayer, bounded_param
 from vae_jax.types import Array, Scalar
 
 LOG_SCALE_RANGE = (LOGVAR_RANGE[0] / 2, LOGVAR_RANGE[1] / 2)
@@ -25,9 +26,10 @@ class Laplace(Likelihood):
 
 
 class LearnedLaplace(Likelihood):
-    """Laplace(mean, b) with b a parameter, the same for all x.
+    """Laplace(mean, b) with a learned b, the same for all x.
 
-    `scale_shape` broadcasts against the event: () one number, (C,) one per channel, (H, W, C) one per pixel.
+    `scale_shape` broadcasts against the event: () one number, (C,) one per channel, (H, W, C) one
+    per pixel.
     """
 
     scale_shape: Sequence[int] = ()
@@ -36,17 +38,13 @@ class LearnedLaplace(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         mean = EventLayer(self.event_shape)(h, lead)[..., 0]
-        init = nn.initializers.constant(
-            inverse_soft_clip(jnp.log(self.init_scale), *LOG_SCALE_RANGE)
-        )
-        log_scale = self.param("log_scale", init, tuple(self.scale_shape))
-        return distributions.Laplace(
-            mean, soft_clip(log_scale, *LOG_SCALE_RANGE), len(self.event_shape)
-        )
+        init = jnp.log(self.init_scale)
+        log_scale = bounded_param(self, "log_scale", self.scale_shape, init, LOG_SCALE_RANGE)
+        return distributions.Laplace(mean, log_scale, len(self.event_shape))
 
 
 class PredictedLaplace(Likelihood):
-    """Laplace(mean, b) with a scale for each pixel of each z, predicted by the decoder."""
+    """Laplace(mean, b) with b predicted per pixel by the decoder."""
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:

@@ -1,4 +1,4 @@
-"""Likelihoods of tables: columns of different kinds, described in words such as 'gaussian*3' and 'categorical:5'."""
+"""Likelihoods of tables with columns of different kinds, such as 'gaussian*3', 'categorical:5'."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,32 +8,37 @@ import numpy as np
 from flax import linen as nn
 
 from vae_jax import distributions
-from vae_jax.distributions import LOGVAR_RANGE, Distribution, inverse_soft_clip, soft_clip
+from vae_jax.distributions import LOGVAR_RANGE, Distribution, soft_clip
 from vae_jax.errors import InputError, check_choice, format_value
-from vae_jax.likelihoods.counts import LOG_MEAN_RANGE, learned_log_inverse_dispersion
-from vae_jax.likelihoods.event import EventLayer, Likelihood
+from vae_jax.likelihoods.base import Likelihood
+from vae_jax.likelihoods.counts import LOG_MEAN_RANGE, log_inverse_dispersion_param
+from vae_jax.likelihoods.event import EventLayer, bounded_param
 from vae_jax.types import Array
 
 KINDS = ("gaussian", "bernoulli", "categorical", "counts")
-SYNTAX = "each entry is KIND, or KIND*N for N such columns, KIND one of gaussian, bernoulli, categorical:CATEGORIES, counts"
+SYNTAX = (
+    "each entry is KIND, or KIND*N for N such columns; "
+    "KIND is one of gaussian, bernoulli, categorical:CATEGORIES, counts"
+)
 
 
 class Column(NamedTuple):
-    """What one column holds."""
+    """The kind of one column."""
 
-    kind: str  # of KINDS
-    categories: int = 1  # of a categorical one, 2 or more
+    kind: str  # one of KINDS
+    categories: int = 1  # 2 or more for categorical columns
 
     @property
     def num_params(self) -> int:
-        """How many numbers it needs from the decoder."""
+        """Number of decoder outputs for the column."""
         return self.categories
 
 
 def parse_columns(columns: Sequence[str] | str) -> tuple[Column, ...]:
-    """The columns of a table, from ("gaussian*3", "bernoulli", "categorical:5", "counts"), or from one text with commas.
+    """Parse the columns of a table, from strings or from one comma-separated string.
 
-    'categorical:5' is one column that holds a code 0 .. 4; '*N' repeats any entry, so that 'categorical:5*2' are two of them.
+    An example is ("gaussian*3", "bernoulli", "categorical:5", "counts"). 'categorical:5' is one
+    column of codes 0 .. 4; '*N' repeats any entry, so 'categorical:5*2' are two of them. Raises
     InputError, with the entry and the syntax, for anything else.
     """
     entries = columns.split(",") if isinstance(columns, str) else columns
@@ -45,7 +50,7 @@ def parse_columns(columns: Sequence[str] | str) -> tuple[Column, ...]:
 
 def _entry(entry: Any) -> tuple[Column, ...]:
     if not isinstance(entry, str):
-        raise InputError(f"columns: {format_value(entry)} is not text; {SYNTAX}")
+        raise InputError(f"columns: {format_value(entry)} is not a string; {SYNTAX}")
     head, star, times = entry.strip().partition("*")
     kind, colon, categories = head.strip().partition(":")
     check_choice("columns", kind, KINDS)
@@ -53,7 +58,7 @@ def _entry(entry: Any) -> tuple[Column, ...]:
     if kind == "categorical":
         return (Column(kind, _number(categories, entry, 2, "CATEGORIES")),) * repeat
     if colon:
-        hint = f"{kind} takes no number after a colon; N such columns are '{kind}*N'"
+        hint = f"{kind} has no number after a colon; write N such columns as '{kind}*N'"
         raise InputError(f"columns: {format_value(entry)}: {hint}")
     return (Column(kind),) * repeat
 
@@ -62,43 +67,46 @@ def _number(text: str, entry: str, least: int, what: str) -> int:
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least):
         raise InputError(
-            f"columns: {format_value(entry)}: {what} must be a whole number from {least} to 999999; {SYNTAX}"
+            f"columns: {format_value(entry)}: {what} must be a whole number "
+            f"from {least} to 999999; {SYNTAX}"
         )
     return int(text)
 
 
 def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
-    """InputError, with the number of the column, where the rows ``[N, num_columns]`` hold what its kind has no mass on."""
+    """Check that rows ``[N, num_columns]`` have mass under the kinds of their columns.
+
+    Raises InputError with the number of the column.
+    """
     parsed = parse_columns(columns)
     if x.ndim != 2 or x.shape[1] != len(parsed):
         raise InputError(
-            f"columns: there are {len(parsed)}, but the data have shape {x.shape}; it must be [N, {len(parsed)}]"
+            f"columns: there are {len(parsed)}, but the data have shape {x.shape}; "
+            f"must be [N, {len(parsed)}]"
         )
     for number, column in enumerate(parsed):
-        highest = {
-            "gaussian": None,
-            "bernoulli": 1,
-            "categorical": column.categories - 1,
-            "counts": np.inf,
-        }[column.kind]
+        if column.kind == "gaussian":
+            continue
+        highest = {"bernoulli": 1, "categorical": column.categories - 1, "counts": np.inf}
+        highest = highest[column.kind]
         values = x[:, number]
-        if (
-            highest is not None
-            and not ((values >= 0) & (values <= highest) & (values == np.round(values))).all()
-        ):
+        if not ((values >= 0) & (values <= highest) & (values == np.round(values))).all():
             end = "on" if column.kind == "counts" else f"to {highest}"
-            allowed, span = f"whole numbers from 0 {end}", f"{values.min():g} to {values.max():g}"
+            allowed = f"whole numbers from 0 {end}"
+            span = f"{values.min():g} to {values.max():g}"
             raise InputError(
-                f"columns: column {number} is {column.kind}, which holds {allowed}; it has others, from {span}"
+                f"columns: column {number} is {column.kind}, which allows {allowed}; "
+                f"the data have other values, from {span}"
             )
 
 
 class Mixed(Likelihood):
-    """A table's likelihood, each column of its own kind; `columns` as for `parse_columns`.
+    """The likelihood of a table, each column of its own kind; `columns` as for `parse_columns`.
 
-    gaussian: predicted mean, and one sigma for the column, learned. bernoulli: predicted logit, for 0 and 1.
-    categorical:CATEGORIES: predicted logits, for codes 0 .. CATEGORIES - 1. counts: negative binomial of predicted mean, with
-    one inverse dispersion for the column, learned. InputError where the event isn't one of so many columns.
+    gaussian: predicted mean, one learned sigma per column. bernoulli: predicted logit, for 0 and 1.
+    categorical:CATEGORIES: predicted logits, for codes 0 .. CATEGORIES - 1. counts: negative
+    binomial with predicted mean and one learned inverse dispersion per column. Raises InputError if
+    the event does not have as many columns.
     """
 
     columns: Sequence[str] | str = ()
@@ -108,7 +116,8 @@ class Mixed(Likelihood):
         columns = parse_columns(self.columns)
         if tuple(self.event_shape) != (len(columns),):
             raise InputError(
-                f"columns: there are {len(columns)}, but the event has shape {tuple(self.event_shape)}"
+                f"columns: there are {len(columns)}, "
+                f"but the event has shape {tuple(self.event_shape)}"
             )
         ends = np.cumsum([column.num_params for column in columns])
         numbers = EventLayer((int(ends[-1]),))(h, lead)[..., 0]
@@ -118,10 +127,8 @@ class Mixed(Likelihood):
         parts = []
         for column, places in groups.items():
             # [*lead, columns of this kind, numbers of each]
-            chosen = numbers[
-                ..., (ends[places, None] - column.num_params) + np.arange(column.num_params)
-            ]
-            parts.append(self._part(column, chosen))
+            index = (ends[places, None] - column.num_params) + np.arange(column.num_params)
+            parts.append(self._part(column, numbers[..., index]))
         return distributions.Mixed(tuple(parts), tuple(map(tuple, groups.values())))
 
     def _part(self, column: Column, numbers: Array) -> Distribution:
@@ -131,8 +138,8 @@ class Mixed(Likelihood):
         if column.kind == "bernoulli":
             return distributions.Bernoulli(first)
         if column.kind == "gaussian":
-            init = nn.initializers.constant(inverse_soft_clip(jnp.zeros(()), *LOGVAR_RANGE))
-            logvar = self.param("logvar", init, first.shape[-1:])
-            return distributions.DiagGaussian(first, soft_clip(logvar, *LOGVAR_RANGE))
-        log_r = learned_log_inverse_dispersion(self, first.shape[-1:])
+            init = jnp.zeros(())
+            logvar = bounded_param(self, "logvar", first.shape[-1:], init, LOGVAR_RANGE)
+            return distributions.DiagGaussian(first, logvar)
+        log_r = log_inverse_dispersion_param(self, first.shape[-1:])
         return distributions.NegativeBinomial(soft_clip(first, *LOG_MEAN_RANGE), log_r)

@@ -1,10 +1,18 @@
-"""Networks: arrays ``[N, ...]`` to features ``[N, ...]``; one batch axis in, the same one out.
+"""Networks: arrays ``[N, ...]`` to features ``[N, ...]``, with one batch axis.
 
-Where there is a condition, c [N, C], a network takes it as its second argument.
+A network takes the condition c [N, C], if any, as its second argument.
 
-A network computes in its `dtype` (None: that of its inputs and parameters) and its features have it; the head that follows
-takes its linear map in the same. With bfloat16, the parameters and all that is not a network, from the parameters of a
-distribution to the optimizer, stay float32.
+A network computes in its `dtype` (None: that of its inputs and parameters), which is also the dtype
+of its features; the head that follows uses the same for its linear map. With bfloat16, parameters,
+distributions and the optimizer stay float32.
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from vae_jax import nets
+>>> mlp = nets.MLP(features=(64, 32))
+>>> x = jnp.ones((8, 28, 28, 1))
+>>> mlp.apply(mlp.init(jax.random.key(0), x), x).shape
+(8, 32)
 """
 
 from vae_jax.nets.conditioning import OneHot, Vector

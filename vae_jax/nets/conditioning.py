@@ -1,4 +1,4 @@
-"""What a model is conditioned on: y, a class label or a vector, as a vector c; and how networks take it in."""
+"""Conditioning: labels or vectors y as vectors c, and how networks use c."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,10 @@ from vae_jax.types import Array
 
 
 class OneHot(nn.Module):
-    """Class labels y [...] as c [..., num_classes]; a label outside of 0 .. num_classes - 1, such as -1, is all zeros."""
+    """Class labels y [...] -> c [..., num_classes].
+
+    Labels outside 0 .. num_classes - 1, such as -1, are all zeros.
+    """
 
     num_classes: int
 
@@ -22,7 +25,7 @@ class OneHot(nn.Module):
 
 
 class Vector(nn.Module):
-    """Vectors y [..., size] as they are, in float32."""
+    """Vectors y [..., size] unchanged, in float32."""
 
     size: int
 
@@ -35,14 +38,15 @@ class Vector(nn.Module):
 
 
 def concat_condition(h: Array, c: Array | None) -> Array:
-    """Vectors h [N, F] with the condition c [N, C] behind them, in the dtype of h: all that a first dense layer needs."""
+    """Concatenate vectors h [N, F] and the condition c [N, C], in the dtype of h."""
     return h if c is None else jnp.concatenate([h, c.astype(h.dtype)], axis=-1)
 
 
 class Shift(nn.Module):
-    """A linear map of the condition c [N, C], added to features h [N, ..., F], a map or a vector; nothing where there is no c.
+    """Add a linear map of the condition c [N, C] to features h [N, ..., F]; the identity without c.
 
-    On a map it equals constant maps beside the input of the layer before, but at the border, and cheaper.
+    On a feature map, it equals constant maps concatenated to the input of the layer before, except
+    at the border, and is cheaper.
     """
 
     @nn.compact

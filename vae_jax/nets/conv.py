@@ -1,7 +1,8 @@
-"""Convolutional encoders and decoders for images of any size; 4x4 kernels with stride 2, which tile without a chequerboard.
+"""Convolutional encoders and decoders for images of any size.
 
-Sizes follow from the data: each level halves height and width, rounding up, and the decoder walks the same sizes back,
-cropping where the encoder rounded up. The last doubling, to the event itself, belongs to the likelihood head.
+4x4 kernels with stride 2 avoid checkerboard artifacts. Each level halves height and width, rounding
+up; the decoder reverses the same sizes, cropping where the encoder rounded up. The last doubling,
+to the size of the event, belongs to the likelihood head.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +27,10 @@ def halve_resolution(size: tuple[int, int], times: int) -> tuple[int, int]:
 def double_resolution(
     h: Array, features: int, size: tuple[int, int], *, wide: bool = False, name: str | None = None
 ) -> Array:
-    """A 4x4 stride-2 transposed convolution ``[N, h, w, C] -> [N, *size, features]`` in the dtype of h, cropped to size."""
+    """A 4x4 stride-2 transposed convolution in the dtype of h, cropped to `size`.
+
+    ``[N, h, w, C] -> [N, *size, features]``.
+    """
     h = ConvTranspose(features, kernel_size=4, stride=2, dtype=h.dtype, wide=wide, name=name)(h)
     return h[:, : size[0], : size[1]]
 
@@ -41,13 +45,12 @@ class ConvEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
-        """X [N, H, W, C], and where there is a condition c [N, C'] -> h [N, hidden[-1]]."""
+        """Images x [N, H, W, C] and an optional condition c [N, C'] -> h [N, hidden[-1]]."""
         chex.assert_rank(x, 4)
         [h] = nn.dtypes.promote_dtype(x, dtype=self.dtype)
         for size in self.channels:
-            h = self.activation(
-                Shift()(Conv(size, kernel_size=4, stride=2, dtype=self.dtype)(h), c)
-            )
+            h = Conv(size, kernel_size=4, stride=2, dtype=self.dtype)(h)
+            h = self.activation(Shift()(h, c))
         h = concat_condition(h.reshape(h.shape[0], -1), c)
         for size in self.hidden:
             h = self.activation(Dense(size, dtype=self.dtype)(h))
@@ -55,10 +58,10 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Dense layers to the smallest grid, then transposed convolutions up to half the size of the event.
+    """Dense layers to the smallest grid, then transposed convolutions up to half the event size.
 
-    The mirror of `ConvEncoder` with the same widths reversed: `channels[0]` is the depth of the smallest grid, which each
-    further entry doubles; the last doubling is the likelihood head's.
+    The mirror of `ConvEncoder` with the widths reversed: `channels[0]` is the depth of the smallest
+    grid, and each further entry doubles the resolution. The likelihood head does the last doubling.
     """
 
     event_shape: Sequence[int]
@@ -69,7 +72,10 @@ class ConvDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:
-        """Z [N, D], and where there is a condition c [N, C] -> h [N, ceil(H / 2), ceil(W / 2), channels[-1]]."""
+        """Latents z [N, D] and an optional condition c [N, C] -> h.
+
+        h has shape [N, ceil(H / 2), ceil(W / 2), channels[-1]].
+        """
         chex.assert_rank(z, 2)
         size = tuple(self.event_shape[:2])
         grid = halve_resolution(size, len(self.channels))
@@ -78,17 +84,22 @@ class ConvDecoder(nn.Module):
             h = self.activation(Dense(width, dtype=self.dtype)(h))
         h = h.reshape(h.shape[0], *grid, self.channels[0])
         for times, width in enumerate(self.channels[1:], start=1):
-            h = self.activation(
-                double_resolution(h, width, halve_resolution(size, len(self.channels) - times))
-            )
+            level_size = halve_resolution(size, len(self.channels) - times)
+            h = self.activation(double_resolution(h, width, level_size))
         return h
 
 
 def burgess_encoder(*, dtype: Any = None) -> ConvEncoder:
-    """The 64x64 encoder of Burgess et al., 2018, arXiv:1804.03599, as wide as in Locatello et al., 2019, arXiv:1811.12359."""
+    """The 64x64 encoder of Burgess et al., 2018, arXiv:1804.03599.
+
+    Its widths are those of Locatello et al., 2019, arXiv:1811.12359.
+    """
     return ConvEncoder(channels=(32, 32, 64, 64), hidden=(256,), dtype=dtype)
 
 
 def burgess_decoder(event_shape: Sequence[int] = (64, 64, 1), *, dtype: Any = None) -> ConvDecoder:
-    """Its decoder: 256, 4x4x64, then 64, 32, 32 and, in the likelihood head, the channels of the data."""
+    """The decoder of `burgess_encoder`: 256, 4x4x64, then 64, 32 and 32 channels.
+
+    The likelihood head adds the channels of the data.
+    """
     return ConvDecoder(event_shape, channels=(64, 64, 32, 32), hidden=(256,), dtype=dtype)

@@ -1,4 +1,4 @@
-"""The affine map that networks and heads share, and how a bias is added in any dtype."""
+"""Dense layers, and adding a bias in any dtype."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,9 +10,10 @@ from vae_jax.types import Array
 
 
 def add_bias(y: Array, bias: Array | None, *, wide: bool = False) -> Array:
-    """Y ``[..., C]`` plus bias ``[C]``, added in float32 at least; returned as such where `wide`, else in the dtype of y.
+    """Y ``[..., C]`` plus bias ``[C]``, added in float32 or wider.
 
-    The gradient of a bias is a sum over examples and pixels, and bfloat16 saturates: over 8,192 of them it was 11 % off.
+    The result keeps that dtype if `wide`, else the dtype of y. The gradient of a bias is a sum over
+    examples and pixels, and bfloat16 saturates: over 8,192 of them it was off by 11 %.
     """
     dtype = y.dtype
     y = y.astype(jnp.promote_types(dtype, jnp.float32))
@@ -21,10 +22,11 @@ def add_bias(y: Array, bias: Array | None, *, wide: bool = False) -> Array:
 
 
 class Dense(nn.Module):
-    """Affine map ``[..., Cin] -> [..., features]``, with the parameters of `flax.linen.Dense` by name, shape and initial value.
+    """Affine map ``[..., Cin] -> [..., features]`` with the parameters of `flax.linen.Dense`.
 
-    The product is taken in `dtype`, or in that of x and the parameters; the parameters are float32 whatever it is. The
-    result has that dtype too; where `wide`, the product is widened to float32 before the bias is added, and stays so.
+    Names, shapes and initial values are the same. The product is computed in `dtype`, or in the
+    dtype of x and the parameters; parameters are always float32. The result has the same dtype; if
+    `wide`, the product is converted to float32 before the bias is added.
     """
 
     features: int

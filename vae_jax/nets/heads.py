@@ -1,4 +1,4 @@
-"""Networks whose features are logits: what some objectives train beside the model."""
+"""Networks that output logits, trained by some objectives beside the model."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,9 +12,9 @@ from vae_jax.types import Array
 
 
 class Critic(nn.Module):
-    """The critic of FactorVAE: z [N, D] -> logits [N, 2], by dense layers with leaky ReLUs of slope 0.2.
+    """The critic of FactorVAE: z [N, D] -> logits [N, 2]; dense layers, leaky ReLUs of slope 0.2.
 
-    Kim and Mnih, 2018, arXiv:1802.05983, take six layers of 1,000.
+    Kim and Mnih, 2018, arXiv:1802.05983, use six layers of 1,000.
     """
 
     widths: Sequence[int] = (256, 256, 256)
@@ -27,7 +27,7 @@ class Critic(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Logits of q(y | x): the features of a network for x [N, *E], flattened, and a dense layer to [N, num_classes]."""
+    """Logits of q(y | x): network features of x [N, *E] and a dense layer to [N, num_classes]."""
 
     features: nn.Module
     num_classes: int
@@ -35,6 +35,5 @@ class Classifier(nn.Module):
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
         h = self.features(x, c)
-        return Dense(self.num_classes, dtype=h.dtype, wide=True, name="logits")(
-            h.reshape(h.shape[0], -1)
-        )
+        h = h.reshape(h.shape[0], -1)
+        return Dense(self.num_classes, dtype=h.dtype, wide=True, name="logits")(h)

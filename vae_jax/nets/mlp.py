@@ -11,7 +11,7 @@ from vae_jax.types import Array
 
 
 class MLP(nn.Module):
-    """Dense layers, each followed by the activation. With no layers it only flattens, as a linear model wants.
+    """Dense layers, each followed by the activation; without layers it only flattens.
 
     The last linear map, to the parameters of a distribution, belongs to the head that follows.
     """
@@ -22,7 +22,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
-        """X [N, ...], and where there is a condition c [N, C] -> h [N, features[-1]]."""
+        """Inputs x [N, ...] and an optional condition c [N, C] -> h [N, features[-1]]."""
         [h] = nn.dtypes.promote_dtype(x.reshape(x.shape[0], -1), dtype=self.dtype)
         h = concat_condition(h, c)
         for size in self.features:

@@ -1,6 +1,7 @@
-"""The residual convolutions of the VQ-VAE: encoders to a map of features, and decoders from one, for images of any size.
+"""Residual convolutions of the VQ-VAE: encoders to feature maps and decoders from them.
 
-Sizes are those of `vae_jax.nets.conv`: each level halves height and width, rounding up.
+For images of any size, with the sizes of `vae_jax.nets.conv`: each level halves height and width,
+rounding up.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,10 @@ from vae_jax.types import Array
 
 
 class ResidualStack(nn.Module):
-    """Blocks h + conv1x1(relu(conv3x3(relu(h)))), `residual_features` wide inside, and a last relu: [N, h, w, F] kept."""
+    """Blocks h + conv1x1(relu(conv3x3(relu(h)))) and a final relu, [N, h, w, F] -> [N, h, w, F].
+
+    The blocks are `residual_features` wide inside.
+    """
 
     num_blocks: int
     residual_features: int
@@ -31,10 +35,11 @@ class ResidualStack(nn.Module):
 
 
 class ResNetEncoder(nn.Module):
-    """Strided convolutions, a 3x3 one and residual blocks: x [N, H, W, C] -> h [N, ceil(H / 2^n), ceil(W / 2^n), features].
+    """Strided convolutions, a 3x3 one and residual blocks.
 
-    With the defaults the network of van den Oord et al., 2017, arXiv:1711.00937, as published in the library of its authors:
-    n = 2 strided 4x4 convolutions, the first of half the width.
+    x [N, H, W, C] -> h [N, ceil(H / 2^n), ceil(W / 2^n), features]. The defaults are the network of
+    van den Oord et al., 2017, arXiv:1711.00937, as published by its authors: n = 2 strided 4x4
+    convolutions, the first with half the width.
     """
 
     features: int = 128
@@ -45,7 +50,7 @@ class ResNetEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
-        """X [N, H, W, C], and where there is a condition c [N, C'] -> h."""
+        """Images x [N, H, W, C] and an optional condition c [N, C'] -> h."""
         chex.assert_rank(x, 4)
         [h] = nn.dtypes.promote_dtype(x, dtype=self.dtype)
         for level in range(self.num_levels):
@@ -56,9 +61,10 @@ class ResNetEncoder(nn.Module):
 
 
 class ResNetDecoder(nn.Module):
-    """A 3x3 convolution, residual blocks and transposed convolutions, the mirror of `ResNetEncoder`, up to half the event.
+    """The mirror of `ResNetEncoder`, up to half the event size.
 
-    The last doubling is the likelihood head's; with `num_levels` 0 there is none, and the map has the size of the event.
+    A 3x3 convolution, residual blocks and transposed convolutions. The likelihood head does the
+    last doubling; with `num_levels` 0 there is none, and the map has the size of the event.
     """
 
     event_shape: Sequence[int]
@@ -70,18 +76,16 @@ class ResNetDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:
-        """Z [N, h, w, d] of the size of the encoder's map, and where there is a condition c [N, C'] -> h [N, H', W', F]."""
+        """Latents z [N, h, w, d] and an optional condition c [N, C'] -> h [N, H', W', F].
+
+        The grid of z is that of the encoder's feature map.
+        """
         size = tuple(self.event_shape[:2])
         chex.assert_shape(z, (None, *halve_resolution(size, self.num_levels), None))
         [h] = nn.dtypes.promote_dtype(z, dtype=self.dtype)
         h = Shift()(Conv(self.features, kernel_size=3, dtype=self.dtype)(h), c)
         h = ResidualStack(self.num_blocks, self.residual_features, self.dtype)(h)
         for level in reversed(range(1, self.num_levels)):
-            h = nn.relu(
-                double_resolution(
-                    h,
-                    self.features if level > 1 else self.features // 2,
-                    halve_resolution(size, level),
-                )
-            )
+            width = self.features if level > 1 else self.features // 2
+            h = nn.relu(double_resolution(h, width, halve_resolution(size, level)))
         return h

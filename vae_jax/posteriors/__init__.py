@@ -1,12 +1,23 @@
 """Posterior heads: features h [B, ...] -> q(z | x), a distribution over [B, D].
 
-The last linear map is taken in the dtype of the features; the distribution is float32 whatever it is.
+A head owns the last linear map, computed in the dtype of the features. The distribution is always
+float32. `vae_jax.posteriors.base` has the contracts.
+
+>>> import jax
+>>> import jax.numpy as jnp
+>>> from vae_jax import posteriors
+>>> head = posteriors.DiagGaussianHead(latent_dim=2)
+>>> h = jnp.ones((8, 16))
+>>> q = head.apply(head.init(jax.random.key(0), h), h)
+>>> q.mean.shape
+(8, 2)
 """
 
+from vae_jax.distributions import bounded_logvar, softplus_logvar
+from vae_jax.posteriors.base import PosteriorHead, Quantizer
 from vae_jax.posteriors.categorical import GumbelSoftmaxHead
 from vae_jax.posteriors.flows import InverseAutoregressiveHead, PlanarHead, SylvesterHead
 from vae_jax.posteriors.gaussian import DeterministicHead, DiagGaussianHead, FullGaussianHead
-from vae_jax.posteriors.scale import bounded_logvar, softplus_logvar
 
 __all__ = [
     "DeterministicHead",
@@ -15,6 +26,8 @@ __all__ = [
     "GumbelSoftmaxHead",
     "InverseAutoregressiveHead",
     "PlanarHead",
+    "PosteriorHead",
+    "Quantizer",
     "SylvesterHead",
     "bounded_logvar",
     "softplus_logvar",

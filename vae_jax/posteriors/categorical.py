@@ -9,10 +9,11 @@ from vae_jax.types import Array, Scalar
 
 
 class GumbelSoftmaxHead(nn.Module):
-    """q(z | x): N = `num_variables` categorical variables of M = `num_classes`, their logits affine in the features.
+    """q(z | x): N = `num_variables` categorical variables of M = `num_classes`.
 
-    z is one-hot and flat, [B, N * M]; its gradient is that of the relaxation at `temperature`, straight through (Jang et al.,
-    2017, arXiv:1611.01144). The bound is that of the discrete model, exactly, and its gradient has the bias of the relaxation.
+    The logits are affine in the features. z is one-hot and flat, [B, N * M]; its straight-through
+    gradient is that of the relaxation at `temperature` (Jang et al., 2017, arXiv:1611.01144). The
+    bound is exactly that of the discrete model; its gradient has the bias of the relaxation.
     """
 
     num_variables: int

@@ -1,4 +1,4 @@
-"""Gaussian posteriors, and the point that is their limit."""
+"""Gaussian and deterministic posteriors."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,23 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from vae_jax.distributions import Deterministic, DiagGaussian, Distribution, FullGaussian
+from vae_jax.distributions import (
+    Deterministic,
+    DiagGaussian,
+    Distribution,
+    FullGaussian,
+    bounded_logvar,
+)
 from vae_jax.flows.conditioner import SMALL
 from vae_jax.nets.dense import Dense
-from vae_jax.posteriors.scale import bounded_logvar
 from vae_jax.types import Array
 
 
 class DiagGaussianHead(nn.Module):
-    """q(z | x) = N(mean, diag(exp(logvar))), both affine in the features; `logvar_fn` keeps the scale in bounds."""
+    """q(z | x) = N(mean, diag(exp(logvar))), both affine in the features.
+
+    `logvar_fn` bounds the log-variance.
+    """
 
     latent_dim: int
     logvar_fn: Callable[[Array], Array] = bounded_logvar
@@ -28,9 +36,10 @@ class DiagGaussianHead(nn.Module):
 
 
 class FullGaussianHead(nn.Module):
-    """q(z | x) = N(mean, L L^T) with L = diag(sigma) (I + N), N strictly lower triangular, all affine in the features.
+    """q(z | x) = N(mean, L L^T) with L = diag(sigma) (I + N), N strictly lower triangular.
 
-    Kingma and Welling, 2019, arXiv:1906.02691, section 2.5.1. `logvar_fn` keeps sigma^2 in bounds; N starts near zero.
+    Kingma and Welling, 2019, arXiv:1906.02691, section 2.5.1. All parameters are affine in the
+    features; `logvar_fn` bounds log sigma^2, and N starts near zero.
     """
 
     latent_dim: int
@@ -38,20 +47,20 @@ class FullGaussianHead(nn.Module):
 
     @nn.compact
     def __call__(self, h: Array) -> Distribution:
-        h, dim = h.reshape(h.shape[0], -1), self.latent_dim
+        h = h.reshape(h.shape[0], -1)
+        dim = self.latent_dim
         diagonal = DiagGaussianHead(dim, self.logvar_fn, name="diagonal")(h)
         unit = jnp.broadcast_to(jnp.eye(dim), (h.shape[0], dim, dim))
         if dim > 1:
-            below = Dense(
-                dim * (dim - 1) // 2, dtype=h.dtype, wide=True, kernel_init=SMALL, name="below"
-            )(h)
+            size = dim * (dim - 1) // 2
+            below = Dense(size, dtype=h.dtype, wide=True, kernel_init=SMALL, name="below")(h)
             rows, columns = np.tril_indices(dim, -1)
             unit = unit.at[:, rows, columns].set(below)
         return FullGaussian(diagonal.mean, diagonal.stddev[..., None] * unit)
 
 
 class DeterministicHead(nn.Module):
-    """q(z | x) is a point, affine in the features: what makes the model an autoencoder."""
+    """q(z | x) is a point mass, affine in the features, as in an autoencoder."""
 
     latent_dim: int
 

@@ -1,11 +1,12 @@
-"""Quantizers: features h -> q(codes | x), a `Quantized` distribution over [B, D], D = P d for a grid of P codes of size d.
+"""Quantizers: features h -> q(codes | x), a `Quantized` over [B, D], D = P d for P codes of size d.
 
-A quantizer is a posterior head: it holds the last linear map, from features to the vectors z_e that are quantized. A map of
-features [B, h, w, F] gives one code for each place, a vector [B, F] as many as the grid has. Gradients pass straight through
-(Bengio et al., 2013, arXiv:1308.3432): z_q is the code's vector in value, and z_e to whatever is differentiated.
+A quantizer is a posterior head: it owns the last linear map, from features to the vectors z_e that
+are quantized. A feature map [B, h, w, F] gives one code per position, a vector [B, F] all codes of
+the grid. Gradients are straight-through (Bengio et al., 2013, arXiv:1308.3432): z_q has the value
+of the code vector and the gradient of z_e.
 
-What is no parameter of a gradient lies in the collection "codebook" of the same tree, next to "params": optimizers see it with
-a gradient of zero, and `objectives.vq_post_update` is what changes it.
+Variables not trained by gradients are in the collection "codebook", next to "params". Optimizers
+see them with a zero gradient, and `objectives.vq_post_update` updates them.
 """
 
 import math
@@ -22,16 +23,19 @@ from vae_jax.errors import InputError
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
-FSQ_MARGIN = 1e-3  # by how much less than its whole range the bound of FSQ reaches
+FSQ_MARGIN = 1e-3  # fraction of the range that the bound of FSQ excludes
 
 
 def straight_through(value: Array, gradient_of: Array) -> Array:
-    """The value, to the last bit, with the gradient of another array of its shape, and none of its own."""
+    """The exact value, with the gradient of another array of the same shape."""
     return jax.lax.stop_gradient(value) + (gradient_of - jax.lax.stop_gradient(gradient_of))
 
 
 class Projection(nn.Module):
-    """Features as one vector for each place of the grid, float32: ``[B, *grid, F]`` or ``[B, F] -> [B, *grid, size]``."""
+    """Features to one float32 vector per grid position.
+
+    ``[B, *grid, F]`` or ``[B, F]`` -> ``[B, *grid, size]``.
+    """
 
     size: int
 
@@ -49,12 +53,13 @@ class Projection(nn.Module):
 
 
 class VectorQuantizer(nn.Module):
-    """The nearest of M vectors that are learned, in squared distance (van den Oord et al., 2017, arXiv:1711.00937).
+    """The nearest of M learned vectors, in squared distance.
 
-    With `ema`, each vector is a moving average of the z_e that chose it (appendix A.1): "codebook" holds the `embedding`
-    [M, d], its `sums` [M, d] and its `counts` [M]. Without, `embedding` is a parameter, moved by the gradient of its own term
-    in the loss, and "codebook" holds the counts alone, by which unused codes are known. Counts are shares of
-    all codes, and the averages begin as if all were in equal use.
+    van den Oord et al., 2017, arXiv:1711.00937. With `ema`, each vector is a moving average of the
+    z_e assigned to it (appendix A.1): "codebook" holds the `embedding` [M, d], its `sums` [M, d]
+    and `counts` [M]. Otherwise `embedding` is a parameter, trained by its own loss term, and
+    "codebook" holds only the counts, which identify unused codes. Counts are fractions of all
+    codes; the averages start at uniform usage.
     """
 
     num_codes: int = 512
@@ -63,9 +68,8 @@ class VectorQuantizer(nn.Module):
 
     def setup(self) -> None:
         shape = (self.num_codes, self.code_dim)
-        init = nn.initializers.variance_scaling(
-            1.0, "fan_out", "uniform"
-        )  # vectors of length 1, about
+        # Vectors of length 1, approximately.
+        init = nn.initializers.variance_scaling(1.0, "fan_out", "uniform")
         self.project = Projection(self.code_dim)
         self.variable(
             "codebook", "counts", lambda: jnp.full(self.num_codes, 1 / self.num_codes, jnp.float32)
@@ -88,22 +92,24 @@ class VectorQuantizer(nn.Module):
         codes = nearest_codes(jax.lax.stop_gradient(z_e), jax.lax.stop_gradient(self.embedding))
         if self.ema:
             vectors = self.embedding[codes]
-        else:  # The gradient of a look-up is a scatter, whose sums a GPU takes in any order; that of a product is not.
+        else:
+            # The gradient of a look-up is a scatter, which is not deterministic on GPU.
             chosen = jax.nn.one_hot(codes, self.num_codes)
             vectors = jnp.matmul(chosen, self.embedding, precision=jax.lax.Precision.HIGHEST)
         learning = "average" if self.ema else "gradient"
-        return _quantized(z_e, vectors, codes, self.num_codes, learning)
+        return _make_quantized(z_e, vectors, codes, self.num_codes, learning)
 
 
 class FiniteScalarQuantizer(nn.Module):
-    """Each of d numbers rounded to one of L_i levels: prod(levels) codes that need no learning (Mentzer et al., 2023).
+    """Each of d numbers rounded to one of L_i levels: prod(levels) codes without learning.
 
-    arXiv:2309.15505. A number v is bounded to f(v) = tanh(v + tan(o / r)) r - o, where r = (L - 1)(1 - margin) / 2 and o is
-    1/2 for an even number of levels, 0 for an odd one, and rounded to the integers -floor(L / 2) .. ceil(L / 2) - 1. The
-    vector is these divided by floor(L / 2), in [-1, 1]; the code is their number in the mixed base of the levels, the first
-    one fastest. There is no term in the loss beside the distortion.
+    Mentzer et al., 2023, arXiv:2309.15505. A number v is bounded to f(v) = tanh(v + tan(o / r)) r -
+    o, where r = (L - 1)(1 - margin) / 2 and o is 1/2 for an even number of levels, 0 for an odd
+    one. It is rounded to the integers -floor(L / 2) .. ceil(L / 2) - 1. The vector is these divided
+    by floor(L / 2), in [-1, 1]. The code is their number in the mixed base of the levels, the first
+    digit fastest. The loss has no term besides the distortion.
 
-    InputError unless there are levels, each of 2 or more, and no more codes than an int32 tells apart.
+    Raises InputError unless every level is 2 or more and the codes fit in int32.
     """
 
     levels: Sequence[int] = (8, 5, 5, 5)
@@ -112,7 +118,8 @@ class FiniteScalarQuantizer(nn.Module):
         levels = tuple(self.levels)
         if not levels or min(levels) < 2 or math.prod(levels) >= 2**31:
             raise InputError(
-                f"levels = {levels}: must be one or more numbers, each at least 2, whose product is below 2^31"
+                f"levels = {levels}: must be one or more numbers of at least 2 "
+                "with a product below 2^31"
             )
         self.project = Projection(len(levels))
 
@@ -123,7 +130,7 @@ class FiniteScalarQuantizer(nn.Module):
 
     @property
     def code_dim(self) -> int:
-        """d, the number of levels given."""
+        """The size of a vector, d = len(levels)."""
         return len(self.levels)
 
     def codebook(self) -> Array:
@@ -136,20 +143,23 @@ class FiniteScalarQuantizer(nn.Module):
         return ((codes[..., None] // basis) % levels - levels // 2) / np.float32(levels // 2)
 
     def codes_of(self, vectors: Array) -> Array:
-        """Vectors [..., d], on the grid of levels -> codes int32 [...]."""
+        """Vectors [..., d] on the grid of levels -> codes int32 [...]."""
         levels, basis = self._base()
         digits = jnp.round(vectors * (levels // 2)).astype(jnp.int32) + levels // 2
         return (digits * basis).sum(-1)
 
     def __call__(self, h: Array, grid: Sequence[int]) -> Quantized:
-        bounded = self._bounded(self.project(h, grid))
+        bounded = self._bound(self.project(h, grid))
         half = np.float32(np.asarray(self.levels) // 2)
         vectors = jax.lax.stop_gradient(jnp.round(bounded) / half)
-        return _quantized(bounded / half, vectors, self.codes_of(vectors), self.num_codes, "none")
+        return _make_quantized(
+            bounded / half, vectors, self.codes_of(vectors), self.num_codes, "none"
+        )
 
-    def _bounded(self, z: Array) -> Array:
+    def _bound(self, z: Array) -> Array:
         levels = np.asarray(self.levels)
-        reach, offset = (levels - 1) * (1 - FSQ_MARGIN) / 2, np.where(levels % 2 == 0, 0.5, 0.0)
+        reach = (levels - 1) * (1 - FSQ_MARGIN) / 2
+        offset = np.where(levels % 2 == 0, 0.5, 0.0)
         reach, offset, shift = np.float32([reach, offset, np.tan(offset / reach)])
         return jnp.tanh(z + shift) * reach - offset
 
@@ -158,9 +168,9 @@ class FiniteScalarQuantizer(nn.Module):
         return levels, np.cumprod([1, *levels[:-1]], dtype=np.int32)
 
 
-def _quantized(
+def _make_quantized(
     z_e: Array, vectors: Array, codes: Array, num_codes: int, learning: str
 ) -> Quantized:
-    """Of z_e and vectors [B, *grid, d], codes [B, *grid]."""
+    """A `Quantized` from z_e and vectors [B, *grid, d] and codes [B, *grid]."""
     z_e, vectors = (part.reshape(codes.shape[0], -1) for part in (z_e, vectors))
     return Quantized(straight_through(vectors, z_e), z_e, vectors, codes, num_codes, learning)

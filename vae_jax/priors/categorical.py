@@ -1,4 +1,4 @@
-"""Priors of one-hot vectors."""
+"""Priors over one-hot vectors."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -9,7 +9,7 @@ from vae_jax.types import Array
 
 
 class UniformCategorical(nn.Module):
-    """p(z) of N = `num_variables` variables with M = `num_classes` equally likely classes each, one-hot and flat: [N * M]."""
+    """p(z) of N = `num_variables` uniform variables of M = `num_classes`, one-hot: [N * M]."""
 
     num_variables: int
     num_classes: int

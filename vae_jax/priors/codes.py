@@ -1,6 +1,7 @@
-"""Priors over grids of discrete codes: (c, encode) -> p(codes), a distribution over integers [*grid], or [B, *grid] given c.
+"""Priors over grids of discrete codes: (c, encode) -> p(codes) over integers [*grid].
 
-They see codes only, so nothing of them reaches the encoder. `grid` is what the model lays its latents out by.
+Given c they are over [B, *grid]. They see codes only, so no gradient reaches the encoder. `grid` is
+the layout of the model's latents.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from vae_jax.types import Array
 
 
 class UniformCodes(nn.Module):
-    """p(codes) = M^-P, whatever the condition: P = prod(grid) codes out of M = `num_codes`."""
+    """p(codes) = M^-P for any condition: P = prod(grid) codes out of M = `num_codes`."""
 
     grid: Sequence[int]
     num_codes: int
@@ -26,13 +27,14 @@ class UniformCodes(nn.Module):
 
 
 class PixelCNNCodes(nn.Module):
-    """p(codes) = prod_i p(code_i | code_1 .. code_{i-1}, c) over a grid of integers [h, w], by a gated PixelCNN on embeddings.
+    """p(codes) = prod_i p(code_i | code_1 .. code_{i-1}, c) over a grid of integers [h, w].
 
-    As for the second stage of a VQ-VAE (van den Oord et al., 2017, arXiv:1711.00937). What each place is given beside the
-    codes before it is a learnt vector of its own, plus a linear map of the condition c [B, C] where there is one. The output
-    layer starts at zero: the prior is exactly uniform, h w log(num_codes) nats for any codes, before it is trained.
+    A gated PixelCNN on embeddings, as in the second stage of a VQ-VAE (van den Oord et al., 2017,
+    arXiv:1711.00937). Each position has a learned context vector, plus a linear map of the
+    condition c [B, C] if given. The output layer starts at zero, so the untrained prior is uniform:
+    h w log(num_codes) nats.
 
-    Over [h, w], or [B, h, w] given c; `log_prob` is one pass of the network, `sample` h w of them.
+    Over [h, w], or [B, h, w] given c. `log_prob` takes one pass of the network, `sample` h w.
     """
 
     grid: Sequence[int]
@@ -48,14 +50,14 @@ class PixelCNNCodes(nn.Module):
         context = self.param("place", nn.initializers.zeros_init(), (*grid, self.features))
         if c is not None:
             context = context + Dense(self.features, name="condition")(c)[:, None, None]
-        sizes = {
-            "features": self.features,
-            "layers": self.layers,
-            "kernel": self.kernel,
-            "embedding": self.embedding,
-        }
         network = PixelCNN(
-            self.num_codes, **sizes, out_init=nn.initializers.zeros_init(), parent=None
+            self.num_codes,
+            self.features,
+            self.layers,
+            self.kernel,
+            self.embedding,
+            out_init=nn.initializers.zeros_init(),
+            parent=None,
         )
         params = self.param("pixelcnn", lambda key: network.init_params(key, 1, self.features))
         return distributions.Autoregressive(

@@ -1,4 +1,4 @@
-"""Priors that are a standard normal pushed through flows. They start near N(0, I)."""
+"""Priors that transform a standard normal by flows. They start near N(0, I)."""
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -10,9 +10,10 @@ from vae_jax.types import Array
 
 
 class CouplingPrior(nn.Module):
-    """p(z): N(0, I) through affine coupling layers (RealNVP, Dinh et al., 2017, arXiv:1605.08803), given c where there is one.
+    """p(z): N(0, I) through affine coupling layers, conditional if c is given.
 
-    Density and draws take one pass each. InputError for D < 2.
+    RealNVP, Dinh et al., 2017, arXiv:1605.08803. Density and sampling take one pass each. Raises
+    InputError for D < 2.
     """
 
     latent_dim: int
@@ -21,16 +22,15 @@ class CouplingPrior(nn.Module):
 
     @nn.compact
     def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
-        return Flowed(
-            _standard(self.latent_dim, c),
-            coupling_flow(self, self.latent_dim, self.num_flows, self.width, c),
-        )
+        flow = coupling_flow(self, self.latent_dim, self.num_flows, self.width, c)
+        return Flowed(_standard(self.latent_dim, c), flow)
 
 
 class AutoregressivePrior(nn.Module):
-    """p(z): N(0, I) through masked autoregressive flows (MAF, Papamakarios et al., 2017, arXiv:1705.07057), given c likewise.
+    """p(z): N(0, I) through masked autoregressive flows, conditional if c is given.
 
-    A density takes one pass of the networks, which is all that training needs; a draw takes D.
+    MAF, Papamakarios et al., 2017, arXiv:1705.07057. A density, all that training needs, takes one
+    pass of the networks; a sample takes D.
     """
 
     latent_dim: int
@@ -46,6 +46,7 @@ class AutoregressivePrior(nn.Module):
 
 
 def _standard(dim: int, c: Array | None) -> DiagGaussian:
-    """N(0, I) over [D], or over [B, D] where there is a condition [B, C]."""
-    zeros = jnp.zeros((*(() if c is None else c.shape[:-1]), dim))
+    """N(0, I) over [D], or over [B, D] for a condition [B, C]."""
+    batch = () if c is None else c.shape[:-1]
+    zeros = jnp.zeros((*batch, dim))
     return DiagGaussian(zeros, zeros)

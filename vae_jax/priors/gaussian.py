@@ -3,15 +3,14 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vae_jax.distributions import DiagGaussian, Distribution
+from vae_jax.distributions import DiagGaussian, Distribution, bounded_logvar
 from vae_jax.nets.dense import Dense
-from vae_jax.posteriors.scale import bounded_logvar
 from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
 class StandardNormal(nn.Module):
-    """p(z) = N(0, I), whatever the condition."""
+    """p(z) = N(0, I) for any condition."""
 
     latent_dim: int
 
@@ -21,9 +20,10 @@ class StandardNormal(nn.Module):
 
 
 class LearnedDiagonal(nn.Module):
-    """p(z) = N(mean, diag(sigma^2)) with both learned, from N(0, I); given c, mean and log sigma^2 are affine in c.
+    """p(z) = N(mean, diag(sigma^2)) with learned parameters, initially N(0, I).
 
-    With c it is the conditional prior p(z | c) of a CVAE (Sohn et al., 2015, NeurIPS).
+    Given c, mean and log sigma^2 are affine in c: the conditional prior p(z | c) of a CVAE (Sohn et
+    al., 2015, NeurIPS).
     """
 
     latent_dim: int
@@ -38,6 +38,3 @@ class LearnedDiagonal(nn.Module):
         else:
             mean, logvar = (Dense(self.latent_dim, name=name)(c) for name in ("mean", "logvar"))
         return DiagGaussian(mean, bounded_logvar(logvar))
-
-
-ConditionalNormal = LearnedDiagonal  # by its name in the literature, where it is given c

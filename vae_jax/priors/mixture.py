@@ -3,17 +3,17 @@
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vae_jax.distributions import Distribution, MixtureOfGaussians
+from vae_jax.distributions import Distribution, MixtureOfGaussians, bounded_logvar
 from vae_jax.nets.dense import Dense
-from vae_jax.posteriors.scale import bounded_logvar
 from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
 class Mixture(nn.Module):
-    """p(z) = sum_k w_k N(mean_k, diag(sigma_k^2)), all learned: unit Gaussians at first, their means drawn from N(0, I).
+    """p(z) = sum_k w_k N(mean_k, diag(sigma_k^2)), all learned.
 
-    Given c [B, C], means and log-weights are moved by linear maps of c; the scales are the same for all c.
+    The components start with unit variance and means sampled from N(0, I). Given c [B, C], means
+    and log-weights are shifted by linear maps of c; the scales do not depend on c.
     """
 
     latent_dim: int

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vae_jax.distributions import DiagGaussian, Distribution, MixtureOfGaussians
+from vae_jax.distributions import Distribution, uniform_mixture
 from vae_jax.errors import InputError
 from vae_jax.priors.base import Encode
 from vae_jax.types import Array, Scalar
@@ -16,16 +16,17 @@ from vae_jax.types import Array, Scalar
 class VampPrior(nn.Module):
     """p(z) = 1/K sum_k q(z | u_k): the mean of the posteriors of K learned pseudo-inputs u_k.
 
-    Tomczak and Welling, 2018, arXiv:1705.07120. The posterior must be a diagonal Gaussian. Pseudo-inputs stay between `low` and
-    `high`, the range of the data: u = low + (high - low) sigmoid(raw), from raw ~ N(0, 1), so noise around the middle of it and
-    no two alike; where the data have no upper bound, u = low + softplus(raw); where they have none at all, u = raw. To start
-    from data, set `raw_inputs` to `to_raw(x)`.
+    Tomczak and Welling, 2018, arXiv:1705.07120. The posterior must be a diagonal Gaussian.
+    Pseudo-inputs stay in the range of the data, `low` to `high`: u = low + (high - low)
+    sigmoid(raw) with raw ~ N(0, 1) initially. Without an upper bound, u = low + softplus(raw);
+    without any bound, u = raw. To start from data, set `raw_inputs` to `to_raw(x)`.
 
-    In a model that is conditional, `num_condition` is the size of c, and each u_k has a pseudo-condition of its own, learned
-    from around 1 / num_condition in each entry: uniform, where c is one-hot. The prior itself is not conditional.
+    In a conditional model, `num_condition` is the size of c, and each u_k has its own learned
+    pseudo-condition, initially near 1 / num_condition in each entry: uniform for one-hot c. The
+    prior itself is not conditional.
 
     Raises:
-      InputError: c is given, the posterior isn't a diagonal Gaussian, or there is an upper bound alone.
+      InputError: c is given, the posterior is not a diagonal Gaussian, or only `high` is finite.
     """
 
     event_shape: Sequence[int]
@@ -38,19 +39,13 @@ class VampPrior(nn.Module):
     def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
         if c is not None:
             raise InputError(
-                "VampPrior: is not conditional; leave condition_prior off, or take LearnedDiagonal"
+                "VampPrior is not conditional; leave condition_prior off, or use LearnedDiagonal"
             )
         if encode is None:
             raise InputError(
-                "encode = None: VampPrior is made of posteriors; must be the model's own"
+                "encode = None: VampPrior is made of posteriors; pass the model's own encode"
             )
-        q = encode(self._pseudo_inputs(), self._pseudo_conditions())
-        if not isinstance(q, DiagGaussian):
-            raise InputError(
-                f"posterior = {type(q).__name__}: VampPrior mixes diagonal Gaussians; must be a DiagGaussian"
-            )
-        logvars = jnp.broadcast_to(q.logvar, q.mean.shape)
-        return MixtureOfGaussians(q.mean, logvars, jnp.zeros(self.num_components))
+        return uniform_mixture(encode(self._pseudo_inputs(), self._pseudo_conditions()))
 
     def _pseudo_inputs(self) -> Array:
         shape = (self.num_components, *self.event_shape)
@@ -69,18 +64,22 @@ class VampPrior(nn.Module):
         return self.param("conditions", init, (self.num_components, self.num_condition))
 
     def to_raw(self, x: Array, *, margin: Scalar = 1e-4) -> Array:
-        """What `raw_inputs` must be for pseudo-inputs x [K, *E], kept off the bounds by that share of the range."""
+        """The `raw_inputs` for pseudo-inputs x [K, *E].
+
+        They are kept off the bounds by the fraction `margin` of the range.
+        """
         if not self._is_bounded():
+            if not math.isfinite(self.low):
+                return x
             above = jnp.maximum(x - self.low, margin)
-            return (
-                above + jnp.log(-jnp.expm1(-above)) if math.isfinite(self.low) else x
-            )  # the inverse of softplus
+            return above + jnp.log(-jnp.expm1(-above))  # the inverse of softplus
         share = jnp.clip((x - self.low) / (self.high - self.low), margin, 1 - margin)
         return jnp.log(share) - jnp.log1p(-share)
 
     def _is_bounded(self) -> bool:
         if not self.low < self.high or (math.isfinite(self.high) and not math.isfinite(self.low)):
             raise InputError(
-                f"low, high = {self.low}, {self.high}: must be low < high, the upper one infinite if the lower is"
+                f"low, high = {self.low}, {self.high}: must be low < high; "
+                "high must be infinite if low is"
             )
         return math.isfinite(self.high)

@@ -1,0 +1,49 @@
+"""Contracts of likelihood heads: what models and data checks read and call."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from flax import linen as nn
+
+from vae_jax.distributions import Distribution
+from vae_jax.errors import check_range
+from vae_jax.types import Array
+
+REALS = (-math.inf, math.inf)
+
+
+class Likelihood(nn.Module):
+    """A map from features h [N, ...] to p(x | z) over [*lead, *E], N = prod(lead).
+
+    `lead` is (N,) by default. The class attributes describe the values that have density or mass;
+    data are checked against them.
+    """
+
+    event_shape: Sequence[int]
+    support: ClassVar[tuple[float, float]] = REALS  # smallest and largest value
+    binary: ClassVar[bool] = False  # only the two ends of the support
+    levels: ClassVar[int] = 0  # number of equidistant values in [0, 1]; 0 if not a grid
+    integers: ClassVar[bool] = False  # only whole numbers
+
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        raise NotImplementedError
+
+
+class GridLikelihood(Likelihood):
+    """A head with masses on k / (levels - 1), k = 0 .. levels - 1.
+
+    Values in between are scored as the nearest.
+    """
+
+    levels: int = 256
+    support: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_range("levels", self.levels, 2)
+        super().__post_init__()
+
+    @property
+    def binary(self) -> bool:
+        """True if only the two ends of the support have mass."""
+        return self.levels == 2
