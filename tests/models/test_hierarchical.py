@@ -123,7 +123,9 @@ def test_wrong_sizes_say_what_is_allowed():
         map_levels("1 4", (8, 8, 1), latents=0)
     with pytest.raises(InputError, match=r"needs images \[H, W, C\], but the data are \(6,\)"):
         map_levels("1 4", (6,))
-    with pytest.raises(InputError, match=r"latents = \(1, 2\): must be as many as widths = \(3,\)"):
+    with pytest.raises(
+        InputError, match=r"latents = \(1, 2\): must have the length of widths = \(3,\)"
+    ):
         vector_levels((1, 2), (3,))
 
 
@@ -552,5 +554,5 @@ def test_balance_in_the_elbo():
     np.testing.assert_allclose(
         freed, metrics["distortion"] + 0.7 * (rates.max() + rates.mean()), rtol=1e-5
     )
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="use only one"):
         elbo(outputs, kl_balancing=1.0, free_bits=0.1)

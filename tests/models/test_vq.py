@@ -293,7 +293,7 @@ def test_a_frozen_codebook_stays():
 
 def test_updates_that_cannot_be_are_refused():
     update = objectives.vq_post_update()
-    with pytest.raises(ValueError, match="give it one, or revive_below=None"):
+    with pytest.raises(ValueError, match="pass it one, or revive_below=None"):
         update(
             initial(True),
             initial(True),
@@ -309,7 +309,7 @@ def test_updates_that_cannot_be_are_refused():
 
 def test_weight_decay_leaves_an_averaged_codebook():
     model, params = make(), initial(True)
-    loss_fn = objectives.make_vq_loss_fn(model)
+    loss_fn = objectives.make_loss_fn(model, objectives.vq, needs_key=True)
     tx = optax.adamw(0.1, weight_decay=0.5)
     state = train.init_state(KEY, model, X, tx)
     state = state.replace(params=params)
@@ -466,11 +466,18 @@ class TableCodes(nn.Module):
         )
 
 
+def two_phase_loss(model):
+    make_loss_fn = functools.partial(objectives.make_loss_fn, model, needs_key=True)
+    first = make_loss_fn(objectives.vq)
+    second = make_loss_fn(objectives.fit_prior_loss, forward=objectives.prior_pass)
+    return objectives.switch_losses(first, second, S)
+
+
 @functools.cache
 def two_phases():
     """A run of 2 S steps; from S on the prior alone, by an optimizer that is split as the module says."""
     model = make(prior=TableCodes())
-    loss_fn = objectives.make_vq_loss_fn(model, prior_from=S)
+    loss_fn = two_phase_loss(model)
 
     def scale(of_prior):
         return optax.scale_by_schedule(lambda t: jnp.where((t >= S) == of_prior, 1.0, 0.0))
@@ -539,7 +546,7 @@ def is_program(value):
 
 
 def test_the_second_phase_pays_for_no_gradient_of_the_model():
-    loss_fn = objectives.make_vq_loss_fn(make(), prior_from=S)
+    loss_fn = two_phase_loss(make())
     gradient = jax.grad(lambda params, step: loss_fn(params, {"x": X}, KEY, step)[0])
     program = jax.make_jaxpr(gradient)(initial(True), 0).jaxpr
     forward, backward = (

@@ -298,6 +298,8 @@ def test_the_encoder_sees_the_corrupted_and_the_likelihood_scores_the_clean():
 
 def test_the_corruption_and_the_code_have_keys_of_their_own():
     class Keys:
+        conditioning = None
+
         @staticmethod
         def apply(params, x, key, *, num_samples, inputs):
             return key, inputs

@@ -11,7 +11,7 @@ from vae_jax.distributions import Deterministic
 from vae_jax.likelihoods import Gaussian
 from vae_jax.models import VAE
 from vae_jax.nets import MLP, Classifier, OneHot, Vector
-from vae_jax.objectives import elbo, make_loss_fn, make_semi_supervised_loss_fn, semi_supervised
+from vae_jax.objectives import all_classes_pass, elbo, make_loss_fn, semi_supervised
 from vae_jax.posteriors import DiagGaussianHead
 from vae_jax.priors import StandardNormal
 
@@ -49,6 +49,11 @@ def initial():
 
 
 PARAMS = initial()
+
+
+make_semi_supervised_loss_fn = functools.partial(
+    make_loss_fn, objective=semi_supervised, forward=all_classes_pass
+)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from vae_jax.config.validation import check
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.builders.choices import TABLES
+from vae_jax.experiment.builders.loss import OBJECTIVES
 from vae_jax.experiment.builders.optimizer import LEARNING_RATES, OPTIMIZERS
 
 KEY = jax.random.key(0)
@@ -216,7 +217,8 @@ def test_samples() -> None:
         return own(outputs, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builders.loss.objectives, "elbo", elbo)
+        entry = OBJECTIVES["elbo"]._replace(objective=elbo)
+        patch.setitem(OBJECTIVES, "elbo", entry)
         loss_fn = builders.build_loss(config, model, 1_000)
         jax.eval_shape(
             lambda step: loss_fn(model.init(KEY, x, KEY), {"x": x}, KEY, step), jnp.int32(0)

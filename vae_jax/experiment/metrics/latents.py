@@ -73,7 +73,8 @@ def decomposition(context: Context, key: Array) -> Numbers:
     numbers["num_units"] = terms.code.shape[1]
     if terms.kl is not None:
         numbers |= _each("kl_per_unit", terms.kl)
-        layers = getattr(context.model, "layers", (terms.kl.shape[1],))
+        is_flat = context.model.supports("flat_posterior")
+        layers = (terms.kl.shape[1],) if is_flat else context.model.layers
         parts = np.split(terms.kl, np.cumsum(layers)[:-1], axis=1)
         numbers |= _each("kl_per_layer", np.stack([part.sum(1) for part in parts], axis=1))
     estimator = (
@@ -94,7 +95,7 @@ def _how(context: Context) -> str:
     """How the rate was made."""
     num = context.config.evaluation.num_samples
     draws = "1 draw" if num == 1 else f"{num} draws"
-    if not hasattr(context.model, "encoder"):
+    if not context.model.supports("flat_posterior"):
         return f"each layer in closed form given the draws above it, of which there are {num} for each example"
     inferred = _inferred(context)
     if has_closed_form_kl(inferred.posterior, inferred.prior):
@@ -111,7 +112,7 @@ def _inferred(context: Context) -> Any:
 
 def _aggregate(context: Context, key: Array, draws: int) -> Numbers:
     """Nothing where q(z) is no mixture of Gaussians over [N, D] beside one prior."""
-    if not hasattr(context.model, "encoder"):
+    if not context.model.supports("flat_posterior"):
         return {}  # a hierarchy: lower layers depend on the draws above
     inferred = _inferred(context)
     if not isinstance(inferred.posterior, DiagGaussian) or inferred.prior.batch_shape != ():
