@@ -1,4 +1,4 @@
-"""Discrete codes: quantizers, the VQ-VAE, its losses, its codebook, and the prior that is fitted afterwards."""
+"""Discrete codes: quantizers, the VQ-VAE, its losses, codebook and the prior of codes."""
 
 import functools
 import itertools
@@ -198,7 +198,7 @@ def test_candidates_are_outputs_of_the_encoder():
     distances = np.abs(rows[:, None] - z_e.reshape(12, 2)).max(-1)
     assert distances.min(-1).max() < 1e-6
     assert set(distances.argmin(-1)) > set(range(6))  # of different examples and places
-    # The mean over devices, weights and vectors each, is again one of them, but where two weights are close.
+    # The mean over devices is again one of the vectors, unless two weights are close.
     other, others = vq(outputs, key=jax.random.key(1))[1]["statistics"]["candidates"]
     blend = np.asarray((vectors + other) / (weights + others)[:, None])
     assert np.mean(np.abs(blend[:, None] - z_e.reshape(12, 2)).max(-1).min(-1) < 1e-2) > 0.75
@@ -475,7 +475,7 @@ def two_phase_loss(model):
 
 @functools.cache
 def two_phases():
-    """A run of 2 S steps; from S on the prior alone, by an optimizer that is split as the module says."""
+    """A run of 2 S steps, from S on of the prior alone, with an optimizer that is split."""
     model = make(prior=TableCodes())
     loss_fn = two_phase_loss(model)
 

@@ -49,7 +49,7 @@ def graded(**options):
 
 
 def parts(params):
-    """Terms of the bound, z [K B, D], and the same with each dimension permuted over the batch, as the loss draws them."""
+    """Terms of the bound, z [K B, D], and z permuted per dimension, with the loss's keys."""
     terms = MODEL.apply(params, X, jax.random.split(KEY)[0], num_samples=K)
     return (
         terms,
@@ -143,7 +143,7 @@ def test_each_dimension_is_permuted_on_its_own_over_the_batch():
 
 @pytest.mark.slow
 def test_the_optimal_critic_gives_the_total_correlation():
-    # Two equal dimensions against independent ones: log q(z) - sum log q(z_d) of a correlated Gaussian in closed form.
+    # log q(z) - sum log q(z_d) of a correlated Gaussian in closed form.
     rho, n = 0.8, 20_000
     rng = np.random.default_rng(1)
     z = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], n)

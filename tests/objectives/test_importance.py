@@ -1,4 +1,4 @@
-"""Bounds of several samples on a linear-Gaussian VAE whose log p(x) and exact posterior are known, and their gradients."""
+"""Importance-weighted bounds and gradients on a linear-Gaussian VAE with exact log p(x)."""
 
 import functools
 
@@ -47,7 +47,7 @@ MODEL = VAE(
 
 
 def parameters(shift=SHIFT, scale=SCALE):
-    """The exact posterior, its mean moved by `shift` and its standard deviation multiplied by `scale`."""
+    """The exact posterior, its mean moved by `shift`, its standard deviation times `scale`."""
     gain = VARIANCE / SIGMA**2 * W
     raw = np.log(np.expm1(scale * np.sqrt(VARIANCE) - 1e-3))  # the inverse of softplus_logvar
     mean = {"kernel": gain[:, None], "bias": np.array([shift - gain @ BIAS])}

@@ -65,7 +65,7 @@ def graded(alpha=3.0, labels=tuple(Y)):
 
 @functools.cache
 def elbos():
-    """The bound of each class for each example [C, B], one class after the other, with the noise that the loss draws."""
+    """The bound of each class for each example [C, B], with the noise of the loss."""
     key_z, _ = jax.random.split(KEY)
     eps = np.float64(jax.random.normal(key_z, (K, C * B, D))).reshape(K, C, B, D)
     values = np.zeros((C, B))

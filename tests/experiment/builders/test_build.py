@@ -226,6 +226,24 @@ def test_samples() -> None:
     assert seen == [(7, 6, 3)]
 
 
+def test_hyper_parameters_come_from_the_fields_with_their_names() -> None:
+    c = changed(objective__mmd_weight=3.0, objective__renyi_alpha=0.25).objective
+    read = builders.loss._hyper_parameters
+    assert read(OBJECTIVES["wae"], c, 7) == {
+        "mmd_weight": 3.0,
+        "kernel": "imq",
+        "scales": objectives.mmd.SCALES,
+    }
+    assert read(OBJECTIVES["renyi"], c, 7) == {"alpha": 0.25}
+    assert read(OBJECTIVES["iwae"], c, 7) == {}
+    assert read(OBJECTIVES["beta_tc"], c, 7)["num_examples"] == 7
+
+    def added(outputs, *, mmd_weight, gap):
+        """An objective that shares a field and has a keyword that is none."""
+
+    assert read(builders.loss.Entry(added), c, 7) == {"mmd_weight": 3.0}
+
+
 UNKNOWN = [
     ("model.kind", "hierarchic", "hierarchical"),
     ("model.network", "mpl", "mlp"),
