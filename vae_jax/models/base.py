@@ -9,7 +9,7 @@ from vae_jax.errors import InputError
 from vae_jax.types import Array, Outputs, Params, Scalar
 
 Capability: TypeAlias = Literal["temperature", "traversals", "flat_posterior"]
-"""What a model may or may not be able to do:
+"""Capabilities that some models lack:
 
 temperature     its prior can be sampled at a temperature
 traversals      a single dimension of z has a meaning; not for the vectors of codes

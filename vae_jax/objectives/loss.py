@@ -22,7 +22,7 @@ Arguments: TypeAlias = Callable[
 """(params, batch, key) -> positional and keyword arguments of an objective."""
 
 Forward: TypeAlias = Callable[[Model, Run], Arguments]
-"""How an objective runs the model. Raises ValueError for a model that it can't run."""
+"""The passes of an objective. Raises ValueError if the model lacks a part that they need."""
 
 
 def single_pass(model: Model, run: Run) -> Arguments:
