@@ -1,8 +1,20 @@
 """The train step: one pure function, and the ways to compile it.
 
-`train_step` is never compiled by itself. `make_train_step` jits it, `train_epoch` scans it over data that lives on the
-device and `make_train_epoch` jits that, `make_pmap_train_step` puts the step under `pmap`. All of them draw the noise of step
-t from ``fold_in(key, t)``.
+`train_step` is pure and not compiled. `make_train_step` jits it. `train_epoch` scans it over data
+on the device, and `make_train_epoch` jits that. `make_pmap_train_step` runs it under `pmap`. All of
+them derive the noise of step t from ``fold_in(key, t)``.
+
+>>> import jax, jax.numpy as jnp, optax
+>>> from vae_jax import VAE, elbo, likelihoods, make_loss_fn, nets, posteriors, priors, train
+>>> model = VAE(nets.MLP((8,)), nets.MLP((8,)), posteriors.DiagGaussianHead(2),
+...             priors.StandardNormal(2), likelihoods.Gaussian((3,)))
+>>> x, tx = jnp.zeros((4, 3)), optax.adam(1e-3)
+>>> state = train.init_state(jax.random.key(0), model, x, tx)
+>>> step = train.make_train_step(make_loss_fn(model, elbo), tx)
+>>> for _ in range(3):
+...     state, metrics = step(state, {"x": x})
+>>> int(state.step), bool(jnp.isfinite(metrics["loss"]))
+(3, True)
 """
 
 import functools
@@ -23,26 +35,26 @@ TrainStep = Callable[["TrainState", Batch], tuple["TrainState", Metrics]]
 
 @struct.dataclass
 class TrainState:
-    """Everything that a run is, apart from its data and its config."""
+    """The state of a run, without its data and config."""
 
     step: Array  # [] int32, steps taken, the skipped ones included
     params: Params
     opt_state: Any
-    ema_params: Params | None  # exponential moving average of params, None when it is off
+    ema_params: Params | None  # exponential moving average of params, None if it is off
     key: Array  # [] base key, never advanced
-    skipped: Array  # [] int32, steps left out because something in them was not finite
-    skipped_in_a_row: Array  # [] int32, those of them since the last good step
+    skipped: Array  # [] int32, steps skipped because loss or gradient was not finite
+    skipped_in_a_row: Array  # [] int32, skipped steps since the last finite one
 
     @property
     def eval_params(self) -> Params:
-        """The parameters to evaluate with: the average where there is one."""
+        """The parameters for evaluation: the moving average if available."""
         return self.params if self.ema_params is None else self.ema_params
 
 
 def init_state(
     key: Array, model: Any, x: Array, tx: optax.GradientTransformation, *, ema: bool = False
 ) -> TrainState:
-    """The state at step 0, with parameters drawn for inputs like x [B, *E]; `model.init` takes (key, x, key)."""
+    """The state at step 0 for inputs like x [B, *E]; calls ``model.init(key, x, key)``."""
     key_params, key_z, key_base = jax.random.split(key, 3)
     params = jax.jit(model.init)(key_params, x, key_z)
     return TrainState(
@@ -74,19 +86,22 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """One step of gradient descent, pure.
 
-    A step whose loss or gradient is not finite leaves parameters, optimizer and average as they were, and is counted.
+    A step with a non-finite loss or gradient changes neither parameters, optimizer nor average. It
+    is counted.
 
     Args:
-      state: before the step; its `key` and `step` decide the noise.
-      batch: "x" [B, *E] and whatever else the loss reads.
+      state: before the step; its `key` and `step` determine the noise.
+      batch: "x" [B, *E] and anything else the loss reads.
       loss_fn: (params, batch, key, step) -> (loss, metrics).
       tx: the optimizer.
       ema_decay: d in ema <- d ema + (1 - d) params; needs a state made with `ema=True`.
-      post_update: changes the parameters after the optimizer, from what the loss left in ``metrics["statistics"]``.
-      axis_name: the mapped axis to average over, under `pmap`; each device then draws noise of its own.
+      post_update: changes the parameters after the optimizer, given ``metrics["statistics"]`` of
+        the loss.
+      axis_name: under `pmap`, the mapped axis to average over; each device has separate noise.
 
     Returns:
-      The state after the step and the metrics of the loss, with `grad_norm` and the counts of skipped steps.
+      The state after the step and the metrics of the loss, with `grad_norm` and the counts of
+      skipped steps.
     """
     if (ema_decay is None) != (state.ema_params is None):
         raise ValueError(
@@ -112,9 +127,8 @@ def train_step(
         params = post_update(params, state.params, statistics, key_post, state.step)
     ema_params = state.ema_params
     if ema_decay is not None:
-        step_size = 1 - jnp.asarray(
-            ema_decay, jnp.float32
-        )  # in one precision, whether it is a number or traced
+        # The same precision for a number and a tracer.
+        step_size = 1 - jnp.asarray(ema_decay, jnp.float32)
         ema_params = optax.incremental_update(params, ema_params, step_size)
 
     new, old = (params, opt_state, ema_params), (state.params, state.opt_state, state.ema_params)
@@ -128,7 +142,7 @@ def train_step(
         skipped_in_a_row=jnp.where(finite, 0, state.skipped_in_a_row + 1),
     )
     counts = {"skipped": state.skipped, "skipped_in_a_row": state.skipped_in_a_row}
-    # The loss that was differentiated, also where a caller added to it and left the metrics as they were.
+    # The differentiated loss, even if a caller added terms to it and not to the metrics.
     return state, metrics | {"loss": loss, "grad_norm": grad_norm} | counts
 
 
@@ -140,20 +154,19 @@ def make_train_step(
     post_update: PostUpdate | None = None,
     mesh: Mesh | None = None,
 ) -> TrainStep:
-    """(state, batch) -> (state, metrics), jitted; the state is donated: use the one returned.
+    """Return the jitted step (state, batch) -> (state, metrics). It donates the state.
 
-    With a mesh the batch is split over its "data" axis, everything else is on all devices, and the numbers are those of
-    one device. B must be a multiple of the number of devices.
+    With a mesh the batch is split over its "data" axis and everything else is replicated. The
+    results are those of one device. B must be a multiple of the number of devices.
     """
     step = functools.partial(
         train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update
     )
     if mesh is None:
         return jax.jit(step, donate_argnums=0)
-    everywhere, split = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
-    return jax.jit(
-        step, donate_argnums=0, in_shardings=(everywhere, split), out_shardings=everywhere
-    )
+    replicated = NamedSharding(mesh, P())
+    in_shardings = (replicated, NamedSharding(mesh, P("data")))
+    return jax.jit(step, donate_argnums=0, in_shardings=in_shardings, out_shardings=replicated)
 
 
 def train_epoch(
@@ -168,17 +181,21 @@ def train_epoch(
     post_update: PostUpdate | None = None,
     sharding: NamedSharding | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """S = `num_steps` steps, scanned, pure; gather and binarization included. Returns the state and the metrics, each [S].
+    """Scan S = `num_steps` steps, including gather and binarization. Pure.
 
     Args:
       state, loss_fn, tx, ema_decay, post_update: as for `train_step`.
-      data: a pytree with ``take(index [B], key) -> Batch``, such as ``vae_jax.data.ArraySource(images)``.
+      data: a pytree with ``take(index [B], key) -> Batch``, such as
+        ``vae_jax.data.ArraySource(images)``.
       order: steps [S] -> indices [S, B] of the examples of each step, such as
         ``partial(vae_jax.data.order.batch_index, num_examples=N, batch_size=B, seed=0)``.
-      num_steps: S, fixed when compiling.
-      sharding: of the indices [S, B], where the batch is split over a mesh.
+      num_steps: S, static.
+      sharding: of the indices [S, B], if the batch is split over a mesh.
+
+    Returns:
+      The state and the metrics, each [S].
     """
-    # All indices at once: inside the scan their many small operations would cost as much as a small network.
+    # All indices at once: inside the scan their small operations would cost as much as a network.
     index = order(state.step + jnp.arange(num_steps))
     if sharding is not None:
         index = jax.lax.with_sharding_constraint(index, sharding)
@@ -204,10 +221,11 @@ def make_train_epoch(
     mesh: Mesh | None = None,
     batched: bool = False,
 ) -> Callable[[TrainState, Any], tuple[TrainState, Metrics]]:
-    """(state, data) -> (state, metrics [S]): `train_epoch` in one program, with arguments as there and in `make_train_step`.
+    """Return the jitted `train_epoch`, (state, data) -> (state, metrics [S]). It donates the state.
 
-    The state is donated: use the one returned. With a mesh the batch is split over its "data" axis. Data that are `batched`,
-    arrays [S, B, ...] of which `take` makes the batch of a step, are split already; any other are on all devices.
+    Arguments as in `train_epoch` and `make_train_step`. With a mesh the batch is split over its
+    "data" axis. `batched` data, arrays [S, B, ...] from which `take` makes the batch of a step, are
+    already split. Other data are replicated.
     """
     split = None if mesh is None else NamedSharding(mesh, P(None, "data"))
     sharding = None if batched else split
@@ -223,9 +241,9 @@ def make_train_epoch(
     )
     if mesh is None:
         return jax.jit(epoch, donate_argnums=0)
-    everywhere = NamedSharding(mesh, P())
-    in_shardings = (everywhere, split if batched else everywhere)
-    return jax.jit(epoch, donate_argnums=0, in_shardings=in_shardings, out_shardings=everywhere)
+    replicated = NamedSharding(mesh, P())
+    in_shardings = (replicated, split if batched else replicated)
+    return jax.jit(epoch, donate_argnums=0, in_shardings=in_shardings, out_shardings=replicated)
 
 
 def make_pmap_train_step(
@@ -236,11 +254,11 @@ def make_pmap_train_step(
     post_update: PostUpdate | None = None,
     axis_name: str = "batch",
 ) -> TrainStep:
-    """The same step under `pmap`: state replicated over the leading axis, batch ``[devices, B / devices, *E]``.
+    """Return the step under `pmap`: the state is replicated, the batch is [devices, B', *E].
 
-    Gradients and metrics are averaged over devices, so what an objective takes over the batch (free bits, optimal sigma) is
-    taken over a device's share of it. The noise differs from that of `make_train_step`, which does not
-    depend on the number of devices; prefer that one in new code.
+    Gradients and metrics are averaged over devices. So batch statistics of an objective (free bits,
+    optimal sigma) are those of a device's B' = B / devices examples. The noise differs from that of
+    `make_train_step`, which does not depend on the number of devices. Prefer that one in new code.
     """
     step = functools.partial(
         train_step,

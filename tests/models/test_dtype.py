@@ -1,4 +1,4 @@
-"""Networks that compute in bfloat16: what is rounded, what stays float32, and how near the numbers are."""
+"""Networks that compute in bfloat16: what is rounded, what stays float32, and accuracy."""
 
 import functools
 
@@ -109,9 +109,9 @@ def test_the_dense_layer_is_flax_s():
     ids=["dense", "wide_dense", "conv", "wide_conv_transpose"],
 )
 def test_layers_sum_in_float32(layer, shape, wide):
-    """bfloat16 keeps 8 bits, so a sum that it held would stand still after 256 terms of one size."""
+    """bfloat16 has 8 bits, so a sum in it would stop growing after 256 terms of equal size."""
     layer = layer.copy(dtype=jnp.bfloat16, wide=wide)
-    # All numbers are those of bfloat16, and positive: the exact layer differs by the rounding of results alone.
+    # All numbers are positive and exact in bfloat16: only the rounding of results differs.
     rng = np.random.default_rng(0)
     x = np.float32(rng.integers(64, 192, shape) / 128)
     value, params = jax.eval_shape(layer.init_with_output, KEY, x)

@@ -1,4 +1,4 @@
-"""The ladder: its line, its path against plain numpy and quadrature, its layers' rates, and what balances them."""
+"""The ladder: specification, path against numpy and quadrature, rates of layers, balancing."""
 
 import functools
 import itertools
@@ -123,7 +123,9 @@ def test_wrong_sizes_say_what_is_allowed():
         map_levels("1 4", (8, 8, 1), latents=0)
     with pytest.raises(InputError, match=r"needs images \[H, W, C\], but the data are \(6,\)"):
         map_levels("1 4", (6,))
-    with pytest.raises(InputError, match=r"latents = \(1, 2\): must be as many as widths = \(3,\)"):
+    with pytest.raises(
+        InputError, match=r"latents = \(1, 2\): must have the length of widths = \(3,\)"
+    ):
         vector_levels((1, 2), (3,))
 
 
@@ -131,7 +133,7 @@ def test_wrong_sizes_say_what_is_allowed():
 
 
 def numpy_path(params, x, choose):
-    """The vector ladder again: p and q of each layer as (mean, logvar), and the last state, for rows x [N, 6]."""
+    """The vector ladder in numpy: (mean, logvar) of p and q per layer, last state, for x [N, 6]."""
     p = params["params"]
     relu = functools.partial(np.maximum, 0)
 
@@ -334,7 +336,7 @@ def test_temperature():
         assert [
             not np.allclose(a, b, atol=1e-4) for a, b in zip(parts(MAPS, plain), z, strict=True)
         ] == expected
-    # z = mean + t std eps: at the top, where the mean does not depend on a draw, this is linear in t.
+    # z = mean + t std eps: linear in t at the top, where the mean does not depend on a draw.
     top = [parts(MAPS, draw(key, jnp.full(2, t)))[0] for t in (0.0, 0.25, 1.0)]
     np.testing.assert_allclose(top[1] - top[0], 0.25 * (top[2] - top[0]), rtol=1e-3, atol=1e-4)
     generate = jit(lambda t: MAPS.apply(params, key, num, temperature=t, method="generate"))
@@ -365,7 +367,7 @@ def test_blocks_start_near_the_identity(shape):
     for depth in (4, 100):
         block = Block(Style(depth=depth))
         added = jit(lambda block=block: block.init_with_output(jax.random.key(0), h)[0] - h)()
-        # Of a state of variance 1, relu halves the power twice: a block adds about 1 / 4 of it, divided by the depth.
+        # For a state of variance 1, relu halves the power twice: a block adds about 1 / 4 / depth.
         assert 0.1 / depth < np.mean(np.square(added)) < 0.5 / depth
 
 
@@ -488,7 +490,7 @@ def test_the_encoder_sees_the_corrupted_copy():
 
 
 def outputs_of(kl, sizes):
-    """Outputs whose layers have these KLs [L, B], each spread evenly over the layer's dimensions."""
+    """Outputs whose layers have these KLs [L, B], spread evenly over each layer's dimensions."""
     spread = [
         jnp.sqrt(2 * rates / size)[:, None] * np.ones(size, np.float32)
         for rates, size in zip(kl, sizes, strict=True)
@@ -552,5 +554,5 @@ def test_balance_in_the_elbo():
     np.testing.assert_allclose(
         freed, metrics["distortion"] + 0.7 * (rates.max() + rates.mean()), rtol=1e-5
     )
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="use only one"):
         elbo(outputs, kl_balancing=1.0, free_bits=0.1)

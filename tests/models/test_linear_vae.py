@@ -1,8 +1,8 @@
-"""The test that the ELBO is an ELBO: a linear VAE against probabilistic PCA in closed form.
+"""The ELBO of a linear VAE against probabilistic PCA in closed form.
 
-Tipping and Bishop, 1999; Lucas et al., 2019, arXiv:1911.02469: with a linear encoder and decoder the ELBO has no local maxima
-other than the global ones of the marginal likelihood, is tight there, and a dimension collapses where the eigenvalue of
-the data lies below the noise variance.
+Tipping and Bishop, 1999; Lucas et al., 2019, arXiv:1911.02469: with a linear encoder and decoder
+the ELBO has no local maxima other than the global ones of the marginal likelihood and is tight
+there. A dimension collapses if the eigenvalue of the data is below the noise variance.
 """
 
 import functools
@@ -19,7 +19,7 @@ from vae_jax.evaluation import make_evaluator
 
 
 def ppca(x, latent_dim, variance=None):
-    """Optimal log-likelihood per example, principal axes [d, active] and noise variance; the variance given or optimal."""
+    """Optimal log-likelihood per example, principal axes [d, active] and noise variance."""
     values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
     values, vectors = values[::-1], vectors[:, ::-1]
     variance = values[latent_dim:].mean() if variance is None else variance
@@ -71,7 +71,7 @@ def check(x, latent_dim, params, terms, variance=None):
 
 
 def synthetic():
-    """2,000 points: five directions in 12 dimensions with variances 9, 6, 4, 2.5, 1.5 above a noise of 1."""
+    """2,000 points in 12 dimensions; five variances of 9, 6, 4, 2.5, 1.5 above a noise of 1."""
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(rng.normal(size=(12, 12)))[0]
     scales = np.sqrt([10, 7, 5, 3.5, 2.5] + [1.0] * 7)

@@ -1,4 +1,4 @@
-"""Every network with every posterior and every likelihood: shapes, finite terms, gradients; and the networks by name."""
+"""Every network, posterior and likelihood: shapes, finite terms, gradients."""
 
 import functools
 import itertools
@@ -49,7 +49,7 @@ PLACES = [
     for event in EVENTS
     if network != "conv" or len(event) == 3
 ]
-# All pairs but those of event and likelihood: each place meets each posterior, and the likelihoods take turns.
+# All pairs but those of event and likelihood; the likelihoods take turns.
 TABLE = [
     (network, event, posterior, list(LIKELIHOODS)[(3 * i + j) % 7])
     for i, (network, event) in enumerate(PLACES)

@@ -1,4 +1,4 @@
-"""Discrete codes: quantizers, the VQ-VAE, its losses, its codebook, and the prior that is fitted afterwards."""
+"""Discrete codes: quantizers, the VQ-VAE, its losses, codebook and the prior of codes."""
 
 import functools
 import itertools
@@ -196,7 +196,7 @@ def test_candidates_are_outputs_of_the_encoder():
     distances = np.abs(rows[:, None] - z_e.reshape(12, 2)).max(-1)
     assert distances.min(-1).max() < 1e-6
     assert set(distances.argmin(-1)) > set(range(6))  # of different examples and places
-    # The mean over devices, weights and vectors each, is again one of them, but where two weights are close.
+    # The mean over devices is again one of the vectors, unless two weights are close.
     other, others = vq(outputs, key=jax.random.key(1))[1]["statistics"]["candidates"]
     blend = np.asarray((vectors + other) / (weights + others)[:, None])
     assert np.mean(np.abs(blend[:, None] - z_e.reshape(12, 2)).max(-1).min(-1) < 1e-2) > 0.75
@@ -291,7 +291,7 @@ def test_a_frozen_codebook_stays():
 
 def test_updates_that_cannot_be_are_refused():
     update = objectives.vq_post_update()
-    with pytest.raises(ValueError, match="give it one, or revive_below=None"):
+    with pytest.raises(ValueError, match="pass it one, or revive_below=None"):
         update(
             initial(True),
             initial(True),
@@ -307,7 +307,7 @@ def test_updates_that_cannot_be_are_refused():
 
 def test_weight_decay_leaves_an_averaged_codebook():
     model, params = make(), initial(True)
-    loss_fn = objectives.make_vq_loss_fn(model)
+    loss_fn = objectives.make_loss_fn(model, objectives.vq, needs_key=True)
     tx = optax.adamw(0.1, weight_decay=0.5)
     state = train.init_state(KEY, model, X, tx)
     state = state.replace(params=params)
@@ -464,11 +464,18 @@ class TableCodes(nn.Module):
         )
 
 
+def two_phase_loss(model):
+    make_loss_fn = functools.partial(objectives.make_loss_fn, model, needs_key=True)
+    first = make_loss_fn(objectives.vq)
+    second = make_loss_fn(objectives.fit_prior_loss, forward=objectives.prior_pass)
+    return objectives.switch_losses(first, second, S)
+
+
 @functools.cache
 def two_phases():
-    """A run of 2 S steps; from S on the prior alone, by an optimizer that is split as the module says."""
+    """A run of 2 S steps, from S on of the prior alone, with an optimizer that is split."""
     model = make(prior=TableCodes())
-    loss_fn = objectives.make_vq_loss_fn(model, prior_from=S)
+    loss_fn = two_phase_loss(model)
 
     def scale(of_prior):
         return optax.scale_by_schedule(lambda t: jnp.where((t >= S) == of_prior, 1.0, 0.0))
@@ -537,7 +544,7 @@ def is_program(value):
 
 
 def test_the_second_phase_pays_for_no_gradient_of_the_model():
-    loss_fn = objectives.make_vq_loss_fn(make(), prior_from=S)
+    loss_fn = two_phase_loss(make())
     gradient = jax.grad(lambda params, step: loss_fn(params, {"x": X}, KEY, step)[0])
     program = jax.make_jaxpr(gradient)(initial(True), 0).jaxpr
     forward, backward = (

@@ -12,7 +12,7 @@ from vae_jax.distributions import Deterministic, DiagGaussian
 from vae_jax.likelihoods import Gaussian
 from vae_jax.models import VAE
 from vae_jax.nets import MLP, Critic
-from vae_jax.objectives import elbo, factor, make_factor_loss_fn, make_loss_fn
+from vae_jax.objectives import critic_pass, elbo, factor, make_loss_fn
 from vae_jax.objectives.factor import permute_dimensions
 from vae_jax.objectives.loss import objective_key
 from vae_jax.posteriors import DiagGaussianHead
@@ -36,14 +36,20 @@ MODEL = VAE(
 PARAMS = jit(MODEL.init)(jax.random.key(0), X, jax.random.key(1))
 
 
+def make_factor_loss_fn(model=MODEL, **options):
+    return make_loss_fn(
+        model, factor, num_samples=K, forward=critic_pass, needs_key=True, **options
+    )
+
+
 @functools.cache
 def graded(**options):
-    loss_fn = make_factor_loss_fn(MODEL, num_samples=K, **options)
+    loss_fn = make_factor_loss_fn(**options)
     return jit(jax.value_and_grad(loss_fn, has_aux=True))(PARAMS, {"x": X}, KEY, jnp.array(3))
 
 
 def parts(params):
-    """Terms of the bound, z [K B, D], and the same with each dimension permuted over the batch, as the loss draws them."""
+    """Terms of the bound, z [K B, D], and z permuted per dimension, with the loss's keys."""
     terms = MODEL.apply(params, X, jax.random.split(KEY)[0], num_samples=K)
     return (
         terms,
@@ -137,7 +143,7 @@ def test_each_dimension_is_permuted_on_its_own_over_the_batch():
 
 @pytest.mark.slow
 def test_the_optimal_critic_gives_the_total_correlation():
-    # Two equal dimensions against independent ones: log q(z) - sum log q(z_d) of a correlated Gaussian in closed form.
+    # log q(z) - sum log q(z_d) of a correlated Gaussian in closed form.
     rho, n = 0.8, 20_000
     rng = np.random.default_rng(1)
     z = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], n)
@@ -172,15 +178,13 @@ def test_a_critic_that_cannot_tell_has_loss_log_2_and_sees_no_total_correlation(
 
 def test_traced_and_scheduled_weights():
     def loss(weight):
-        return make_factor_loss_fn(MODEL, num_samples=K, tc_weight=weight)(
-            PARAMS, {"x": X}, KEY, 3
-        )[0]
+        return make_factor_loss_fn(tc_weight=weight)(PARAMS, {"x": X}, KEY, 3)[0]
 
     losses = jit(jax.vmap(loss))(jnp.array([0.0, 6.0]))
     np.testing.assert_allclose(
         losses, [graded(tc_weight=0.0)[0][0], graded(tc_weight=6.0)[0][0]], rtol=1e-5
     )
-    scheduled = make_factor_loss_fn(MODEL, num_samples=K, tc_weight=linear(0.0, 12.0, 6))
+    scheduled = make_factor_loss_fn(tc_weight=linear(0.0, 12.0, 6))
     np.testing.assert_allclose(
         jit(scheduled)(PARAMS, {"x": X}, KEY, jnp.array(3))[0], losses[1], rtol=1e-5
     )

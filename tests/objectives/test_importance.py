@@ -1,4 +1,4 @@
-"""Bounds of several samples on a linear-Gaussian VAE whose log p(x) and exact posterior are known, and their gradients."""
+"""Importance-weighted bounds and gradients on a linear-Gaussian VAE with exact log p(x)."""
 
 import functools
 
@@ -11,7 +11,7 @@ from scipy import special, stats
 from vae_jax import schedules
 from vae_jax.distributions import DiagGaussian, OneHotCategorical, Quantized
 from vae_jax.likelihoods import Gaussian
-from vae_jax.models import VAE
+from vae_jax.models import VAE, Hierarchical, vector_levels
 from vae_jax.nets import MLP
 from vae_jax.objectives import (
     ciwae,
@@ -19,11 +19,11 @@ from vae_jax.objectives import (
     elbo,
     iwae,
     make_loss_fn,
-    make_two_player_loss_fn,
     miwae,
     piwae,
     renyi,
     stl,
+    two_player_pass,
 )
 from vae_jax.objectives.importance import power_mean
 from vae_jax.posteriors import DeterministicHead, DiagGaussianHead, softplus_logvar
@@ -47,7 +47,7 @@ MODEL = VAE(
 
 
 def parameters(shift=SHIFT, scale=SCALE):
-    """The exact posterior, its mean moved by `shift` and its standard deviation multiplied by `scale`."""
+    """The exact posterior, its mean moved by `shift`, its standard deviation times `scale`."""
     gain = VARIANCE / SIGMA**2 * W
     raw = np.log(np.expm1(scale * np.sqrt(VARIANCE) - 1e-3))  # the inverse of softplus_logvar
     mean = {"kernel": gain[:, None], "bias": np.array([shift - gain @ BIAS])}
@@ -260,6 +260,7 @@ def test_the_best_sample_weighs_most():
 
 
 KEYS = jax.random.split(jax.random.key(7), 3000)
+make_two_player_loss_fn = functools.partial(make_loss_fn, forward=two_player_pass)
 
 
 @functools.cache
@@ -427,10 +428,10 @@ def test_discrete_posteriors_are_refused():
         posterior=Quantized(codes, codes, codes, jnp.zeros((3, 1), jnp.int32), num_codes=2)
     )
     categorical = outputs().replace(posterior=OneHotCategorical(codes, num_classes=1))
-    with pytest.raises(ValueError, match="codes aren't drawn; take `vq`"):
+    with pytest.raises(ValueError, match="codes aren't random; use `vq`"):
         iwae(quantized)
     for objective in (stl, lambda terms: dreg(terms, terms)):
-        with pytest.raises(ValueError, match="draws of a categorical posterior are not smooth"):
+        with pytest.raises(ValueError, match="samples of a categorical posterior are not smooth"):
             objective(categorical)
     iwae(categorical)
 
@@ -438,8 +439,9 @@ def test_discrete_posteriors_are_refused():
 def test_models_whose_players_share_parameters_are_refused():
     with pytest.raises(ValueError, match="belongs to both players"):
         make_two_player_loss_fn(MODEL.clone(prior=VampPrior((3,))), dreg)
-    with pytest.raises(ValueError, match="MLP has no module `posterior`"):
-        make_two_player_loss_fn(MLP(()), dreg)
+    hierarchical = Hierarchical(vector_levels((1,), (2,)), MODEL.likelihood)
+    with pytest.raises(ValueError, match="Hierarchical has no module `posterior`"):
+        make_two_player_loss_fn(hierarchical, dreg)
 
 
 @pytest.mark.parametrize("groups", [0, 4, 7])

@@ -212,7 +212,7 @@ def test_a_prior_given_a_condition_is_drawn_from_once_for_each_example():
     centers = jnp.float32(100.0 * np.arange(B)[:, None] + np.zeros(D))
     prior = DiagGaussian(centers, jnp.full((B, D), -14.0))
     terms = made(prior=prior).replace(z=jnp.broadcast_to(centers, (K, B, D)))
-    # Each z lies on the draw of its own example, far from all others: only those K B pairs count, in E k(a, b).
+    # Each z equals the draw of its example, far from all others: only those K B pairs count.
     _, metrics = info(terms, key=KEY)
     np.testing.assert_allclose(metrics["mmd"], -2 / B, rtol=1e-4)
 

@@ -1,4 +1,4 @@
-"""Objectives on terms made by hand against plain numpy, and the bound of a linear-Gaussian VAE against log p(x)."""
+"""Objectives against plain numpy, and the bound of a linear-Gaussian VAE against log p(x)."""
 
 import functools
 
@@ -178,7 +178,7 @@ def linear_vae(likelihood=None):
 
 
 def linear_params(shift=0.0, scale=1.0):
-    """The exact posterior, its mean moved by `shift` and its standard deviation multiplied by `scale`."""
+    """The exact posterior, its mean moved by `shift`, its standard deviation times `scale`."""
     gain = VARIANCE / SIGMA**2 * W
     raw = np.log(np.expm1(scale * np.sqrt(VARIANCE) - 1e-3))  # the inverse of softplus_logvar
     mean = {"kernel": gain[:, None], "bias": np.array([shift - gain @ BIAS])}
@@ -298,6 +298,8 @@ def test_the_encoder_sees_the_corrupted_and_the_likelihood_scores_the_clean():
 
 def test_the_corruption_and_the_code_have_keys_of_their_own():
     class Keys:
+        conditioning = None
+
         @staticmethod
         def apply(params, x, key, *, num_samples, inputs):
             return key, inputs

@@ -11,7 +11,7 @@ from vae_jax.distributions import Deterministic
 from vae_jax.likelihoods import Gaussian
 from vae_jax.models import VAE
 from vae_jax.nets import MLP, Classifier, OneHot, Vector
-from vae_jax.objectives import elbo, make_loss_fn, make_semi_supervised_loss_fn, semi_supervised
+from vae_jax.objectives import all_classes_pass, elbo, make_loss_fn, semi_supervised
 from vae_jax.posteriors import DiagGaussianHead
 from vae_jax.priors import StandardNormal
 
@@ -51,6 +51,11 @@ def initial():
 PARAMS = initial()
 
 
+make_semi_supervised_loss_fn = functools.partial(
+    make_loss_fn, objective=semi_supervised, forward=all_classes_pass
+)
+
+
 @functools.cache
 def graded(alpha=3.0, labels=tuple(Y)):
     loss_fn = make_semi_supervised_loss_fn(MODEL, num_samples=K, alpha=alpha)
@@ -60,7 +65,7 @@ def graded(alpha=3.0, labels=tuple(Y)):
 
 @functools.cache
 def elbos():
-    """The bound of each class for each example [C, B], one class after the other, with the noise that the loss draws."""
+    """The bound of each class for each example [C, B], with the noise of the loss."""
     key_z, _ = jax.random.split(KEY)
     eps = np.float64(jax.random.normal(key_z, (K, C * B, D))).reshape(K, C, B, D)
     values = np.zeros((C, B))

@@ -1,4 +1,4 @@
-"""beta-TCVAE: the estimators of q(z) by enumeration and in plain numpy, and the rate that its three parts sum to."""
+"""beta-TCVAE: estimators of q(z) by enumeration and in numpy, and the sum of the rate's parts."""
 
 import functools
 import itertools
@@ -147,7 +147,7 @@ def test_a_batch_of_all_data_gives_the_aggregate_posterior_itself():
 
 @pytest.mark.slow
 def test_the_total_correlation_is_zero_where_dimensions_are_independent_and_not_elsewhere():
-    # All pairs of two codes, with z at the codes: the dimensions are independent; without two of the pairs they are equal.
+    # z at all pairs of two codes: independent dimensions; without two of the pairs: equal ones.
     def tc(codes):
         codes = jnp.float32(codes)
         q = DiagGaussian(codes, jnp.full(codes.shape, -8.0))

@@ -21,7 +21,7 @@ model = VQVAE(
     likelihoods.Gaussian((6,)),
     priors.UniformCodes((2, 2), M),
 )
-loss_fn, tx = objectives.make_vq_loss_fn(model), optax.sgd(1e-2)
+loss_fn, tx = objectives.make_loss_fn(model, objectives.vq, needs_key=True), optax.sgd(1e-2)
 average = functools.partial(objectives.vq_post_update, decay=0.7)
 
 

@@ -1,14 +1,20 @@
-"""What all models share: how y becomes a condition."""
+"""Shared by all models: conditions, temperatures, capabilities."""
 
-from typing import Any
+import functools
+import typing
 
 import chex
-from jax.numpy import broadcast_shapes
+import jax
+from flax import linen as nn
+from jax.numpy import broadcast_shapes, broadcast_to
 
-from vae_jax.types import Array
+from vae_jax.distributions import Distribution
+from vae_jax.errors import check_choice
+from vae_jax.models.base import Capability, UnsupportedError
+from vae_jax.types import Array, Scalar
 
 
-def condition(model: Any, y: Array | None, lead: tuple[int, ...]) -> Array | None:
+def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array | None:
     """The condition c [..., C] of y for a model with `conditioning`, None for one without.
 
     The shape of the y's, [...], must broadcast to `lead`.
@@ -19,7 +25,7 @@ def condition(model: Any, y: Array | None, lead: tuple[int, ...]) -> Array | Non
     if model.conditioning is None:
         if y is not None:
             raise ValueError(
-                "y was given to a model without conditioning, which would ignore it; leave y out"
+                "y was given to a model without conditioning, which would ignore it; omit y"
             )
         return None
     if y is None:
@@ -29,3 +35,52 @@ def condition(model: Any, y: Array | None, lead: tuple[int, ...]) -> Array | Non
     c = model.conditioning(y)
     chex.assert_equal(broadcast_shapes(c.shape[:-1], lead), tuple(lead))
     return c
+
+
+def condition_rows(c: Array | None, lead: tuple[int, ...]) -> Array | None:
+    """The condition c [..., C] of each row of a flattened z: [N, C], N the product of lead."""
+    return None if c is None else broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+
+
+def at_temperature(p: Distribution, temperature: Scalar | None) -> Distribution:
+    """The prior at a temperature; unchanged for None.
+
+    Raises:
+      UnsupportedError: the distribution has no temperature.
+    """
+    if temperature is None:
+        return p
+    try:
+        return p.with_temperature(temperature)
+    except TypeError as error:
+        raise UnsupportedError(
+            f"temperature = {temperature}: {error}; omit it, or use another prior"
+        ) from error
+
+
+def sample_prior(p: Distribution, key: Array, num_samples: int) -> Array:
+    """Draws [num_samples, *event] of a prior over [*event] or [num_samples, *event]."""
+    return p.sample(key, (num_samples,) if p.batch_shape == () else ())
+
+
+def supports(
+    model: nn.Module, capability: Capability, missing: tuple[Capability, ...] = ()
+) -> bool:
+    """True if a model has a capability: not a missing one, and a temperature if its prior does."""
+    check_choice("capability", capability, typing.get_args(Capability))
+    if capability in missing:
+        return False
+    return capability != "temperature" or _has_temperature(model)
+
+
+def _has_temperature(model: nn.Module) -> bool:
+    """Trace `generate` at a temperature, without parameters."""
+    generate = functools.partial(
+        model.init_with_output, num_samples=1, temperature=1.0, method="generate"
+    )
+    key = jax.random.key(0)
+    try:
+        jax.eval_shape(generate, key, key)
+    except UnsupportedError:
+        return False
+    return True

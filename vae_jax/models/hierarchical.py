@@ -1,4 +1,4 @@
-"""The hierarchical variational autoencoder: stochastic layers one below the other, inferred from the top down."""
+"""The hierarchical VAE: a ladder of stochastic layers, inferred from the top down."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
@@ -12,6 +12,7 @@ from flax import linen as nn
 from vae_jax.distributions import DiagGaussian, Distribution, kl_divergence
 from vae_jax.errors import InputError
 from vae_jax.models import common
+from vae_jax.models.base import Capability
 from vae_jax.models.ladder_levels import Level
 from vae_jax.models.ladder_path import BottomUp, Choose, Descent, TopDown
 from vae_jax.nets.residual import Style
@@ -19,21 +20,23 @@ from vae_jax.types import Array, Outputs, Scalar
 
 
 class Evidence(NamedTuple):
-    """What a pass of the encoder gives."""
+    """The result of one pass of the encoder."""
 
     features: tuple[Array, ...]  # of each level, the top first
     c: Array | None  # [B, C]
 
 
 class Hierarchical(nn.Module):
-    """p(x, z) = p(x | z) prod_l p(z_l | z_<l) with q(z | x) = prod_l q(z_l | z_<l, x), layers l from the top down.
+    """p(x, z) = p(x | z) prod_l p(z_l | z_<l) with q(z | x) = prod_l q(z_l | z_<l, x), top down.
 
-    Prior and posterior share the path from the top: a state takes in one z after the other, each prior is read from it, and
-    each posterior from it and from features of x at the same level, so that inference corrects what is expected (ladder
-    VAE, Sonderby et al., 2016, arXiv:1602.02282). In residual form it carries many layers (Child, 2021, arXiv:2011.10650).
+    Prior and posterior share the path from the top. A state takes in one z_l after the other, and
+    each prior is a function of the state. Each posterior is a function of the state and of features
+    of x at the same level, so that inference corrects the prior (ladder VAE, Sonderby et al., 2016,
+    arXiv:1602.02282). In residual form it carries many layers (Child, 2021, arXiv:2011.10650).
 
-    All layers stand side by side in the one axis D, the top first. Each layer's Gaussians are those given the draws above it:
-    `Outputs.kl` is the mean over the draws of the sum of their closed-form KLs. y goes into everything, p(z | y) included.
+    All layers stand side by side in the one axis D, the top first. Each layer's Gaussians depend on
+    the draws above it: `Outputs.kl` is the mean over the draws of the sum of their closed-form KLs.
+    y conditions everything, p(z | y) included.
     """
 
     levels: tuple[Level, ...]  # from the top down, see `vector_levels` and `map_levels`
@@ -41,9 +44,11 @@ class Hierarchical(nn.Module):
     blocks: int = 1  # residual blocks after each stochastic layer
     activation: Callable[[Array], Array] = nn.relu
     dtype: Any = None  # of compute and features, see `vae_jax.nets`
-    remat: bool = False  # whether residual blocks are computed again in the backward pass: less memory, more time
+    remat: bool = False  # recompute residual blocks in the backward pass: less memory, more time
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
+    posterior: ClassVar[None] = None  # inference and prior share parameters
+    prior: ClassVar[None] = None
     critic: ClassVar[None] = None
     condition_prior: ClassVar[bool] = True
 
@@ -58,15 +63,15 @@ class Hierarchical(nn.Module):
         self.bottom_up, self.top_down = BottomUp(self.levels, style), TopDown(self.levels, style)
 
     def encode(self, x: Array, *, y: Array | None = None) -> DiagGaussian:
-        """Each layer's posterior given the posterior means of those above it, for x [B, *E]; over [B, D]."""
+        """Each layer's posterior given the posterior means above it, for x [B, *E]; over [B, D]."""
         features, c = self.infer(x, y=y)
         path = self.top_down(x.shape[0], c, lambda number, p, q: q.mean, features)
         return _side_by_side(path.posteriors, x.shape[:1])
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
-        """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of the y of each z is a tail of lead."""
+        """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
         lead = z.shape[:-1]
-        return self.likelihood(self._given(z, common.condition(self, y, lead)).h, lead)
+        return self.likelihood(self._follow(z, common.condition(self, y, lead)).h, lead)
 
     def generate(
         self,
@@ -76,12 +81,12 @@ class Hierarchical(nn.Module):
         y: Array | None = None,
         temperature: Scalar | Array | None = None,
     ) -> Distribution:
-        """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E]: take its mean, or sample it.
+        """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E].
 
-        `y` [num_samples] or [num_samples, C] is given where the model is conditional; `temperature` narrows the prior of
-        each layer: one number, or one for each layer from the top down.
+        `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
+        narrows the prior of each layer: one number, or one per layer from the top down.
         """
-        return self.likelihood(self._drawn(key, num_samples, y, temperature).h, (num_samples,))
+        return self.likelihood(self._sample(key, num_samples, y, temperature).h, (num_samples,))
 
     def sample_prior(
         self,
@@ -92,7 +97,7 @@ class Hierarchical(nn.Module):
         temperature: Scalar | Array | None = None,
     ) -> Array:
         """Draws z [num_samples, D] of the prior; arguments as for `generate`."""
-        return jnp.concatenate(self._drawn(key, num_samples, y, temperature).z, axis=-1)
+        return jnp.concatenate(self._sample(key, num_samples, y, temperature).z, axis=-1)
 
     def __call__(
         self,
@@ -105,34 +110,34 @@ class Hierarchical(nn.Module):
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
-        `inputs` [B, *E] is what the encoder sees instead of x: a corrupted copy, in a denoising model.
+        `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
         if self.is_initializing() and self.classifier is not None:
             self.classify(x)
-        return self.outputs(
-            self.infer(x if inputs is None else inputs, y=y), x, key, num_samples=num_samples
-        )
+        evidence = self.infer(x if inputs is None else inputs, y=y)
+        return self.outputs(evidence, x, key, num_samples=num_samples)
 
     def infer(self, x: Array, *, y: Array | None = None) -> Evidence:
-        """What one pass of the encoder gives for x [B, *E], from which any number of draws can be made."""
+        """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         chex.assert_shape(x, (None, *self.likelihood.event_shape))
         chex.assert_type(x, float)
         c = common.condition(self, y, x.shape[:1])
         return Evidence(self.bottom_up(x, c), c)
 
     def outputs(self, inferred: Evidence, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
-        """The terms of the bound at K = `num_samples` draws of z for each x [B, *E], from what was inferred."""
-        lead, keys = (num_samples, x.shape[0]), jax.random.split(key, len(self.layers))
+        """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
+        lead = (num_samples, x.shape[0])
+        keys = jax.random.split(key, len(self.layers))
 
         def draw(number: int, p: DiagGaussian, q: DiagGaussian) -> Array:
-            return q.sample(keys[number], () if number else (num_samples,)).reshape(
-                -1, self.layers[number]
-            )
+            z = q.sample(keys[number], () if number else (num_samples,))
+            return z.reshape(-1, self.layers[number])
 
         path = self.top_down(x.shape[0], inferred.c, draw, inferred.features)
-        q, p = _side_by_side(path.posteriors, lead), _side_by_side(path.priors, lead)
+        q = _side_by_side(path.posteriors, lead)
+        p = _side_by_side(path.priors, lead)
         z = jnp.concatenate(path.z, axis=-1).reshape(*lead, -1)
         return Outputs(
             log_px_z=self.likelihood(path.h, lead).log_prob(x),
@@ -147,54 +152,63 @@ class Hierarchical(nn.Module):
 
     def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
-        lead, path = z.shape[:-1], self._given(z, common.condition(self, y, x.shape[:1]))
-        return _side_by_side(path.priors, lead).log_prob(z), self.likelihood(path.h, lead).log_prob(
-            x
-        )
+        lead = z.shape[:-1]
+        path = self._follow(z, common.condition(self, y, x.shape[:1]))
+        log_pz = _side_by_side(path.priors, lead).log_prob(z)
+        return log_pz, self.likelihood(path.h, lead).log_prob(x)
 
     def classify(self, x: Array) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
         return self.classifier(x)
 
-    def _given(self, z: Array, c: Array | None) -> Descent:
+    def _follow(self, z: Array, c: Array | None) -> Descent:
         """The path with these z [*lead, D], for c [..., C] that broadcasts to lead."""
         chex.assert_axis_dimension(z, -1, sum(self.layers))
-        if c is not None:
-            c = jnp.broadcast_to(c, (*z.shape[:-1], c.shape[-1])).reshape(-1, c.shape[-1])
+        c = common.condition_rows(c, z.shape[:-1])
         z = z.reshape(-1, z.shape[-1])
         parts = jnp.split(z, np.cumsum(self.layers)[:-1], axis=-1)
         return self.top_down(z.shape[0], c, lambda number, p, q: parts[number])
 
-    def _drawn(
+    def _sample(
         self, key: Array, num: int, y: Array | None, temperature: Scalar | Array | None
     ) -> Descent:
-        """The path with z's from the prior of each layer."""
-        return self.top_down(
-            num, common.condition(self, y, (num,)), self._prior_draws(key, temperature)
-        )
+        """The path with each z from the prior of its layer."""
+        c = common.condition(self, y, (num,))
+        return self.top_down(num, c, self._prior_sampler(key, temperature))
 
-    def _prior_draws(self, key: Array, temperature: Scalar | Array | None) -> Choose:
+    def _prior_sampler(self, key: Array, temperature: Scalar | Array | None) -> Choose:
         keys = jax.random.split(key, len(self.layers))
-        each = None if temperature is None else jnp.asarray(temperature, jnp.float32)
-        if each is not None and each.shape not in ((), keys.shape):
-            raise InputError(
-                f"temperature has shape {each.shape}: must be one number, or one for each of the {len(keys)} layers"
-            )
-        each = None if each is None else jnp.broadcast_to(each, keys.shape)
+        temperatures: Any = None
+        if temperature is not None:
+            temperatures = jnp.asarray(temperature, jnp.float32)
+            if temperatures.shape not in ((), keys.shape):
+                raise InputError(
+                    f"temperature has shape {temperatures.shape}: must be one number, or one for "
+                    f"each of the {len(keys)} layers"
+                )
+            temperatures = jnp.broadcast_to(temperatures, keys.shape)
 
         def draw(number: int, p: DiagGaussian, q: DiagGaussian | None) -> Array:
-            return (p if each is None else p.with_temperature(each[number])).sample(keys[number])
+            if temperatures is not None:
+                p = p.with_temperature(temperatures[number])
+            return p.sample(keys[number])
 
         return draw
 
+    @nn.nowrap
+    def supports(self, capability: Capability) -> bool:
+        """True if the model has the capability, see `vae_jax.models.base`."""
+        return common.supports(self, capability, missing=("flat_posterior",))
+
 
 def _side_by_side(parts: list[DiagGaussian], lead: tuple[int, ...]) -> DiagGaussian:
-    """Gaussians over [N_l, D_l] as one over [*lead, D]; N_l is the product of lead, or of lead[1:] where draws share one."""
+    """Gaussians over [N_l, D_l] as one over [*lead, D].
 
-    def whole(arrays: list[Array]) -> Array:
+    N_l is the product of lead, or of lead[1:] if all draws share one.
+    """
+
+    def join(arrays: list[Array]) -> Array:
         arrays = [a.reshape(-1, *lead[1:], a.shape[-1]) for a in arrays]
         return jnp.concatenate([jnp.broadcast_to(a, (*lead, a.shape[-1])) for a in arrays], axis=-1)
 
-    return DiagGaussian(
-        whole([part.mean for part in parts]), whole([part.logvar for part in parts])
-    )
+    return DiagGaussian(join([part.mean for part in parts]), join([part.logvar for part in parts]))

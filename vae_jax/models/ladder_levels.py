@@ -1,4 +1,4 @@
-"""What a ladder looks like: its levels from the top down, said in a line such as "1x1 4x2 8x2"."""
+"""Levels of a ladder from the top down, specified as a string such as "1x1 4x2 8x2"."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ SYNTAX = "resolution x number of stochastic layers, from the top down, as '1x1 4
 
 
 class Level(NamedTuple):
-    """A place in the ladder and its stochastic layers; one with none is only passed through."""
+    """One level of the ladder and its stochastic layers, if any."""
 
     grid: Grid  # height and width of its map, None for a vector
     width: int  # features of the state
@@ -28,13 +28,14 @@ class Level(NamedTuple):
 
 
 def vector_levels(latents: Sequence[int], widths: Sequence[int]) -> tuple[Level, ...]:
-    """Levels of vectors, one layer each: sizes of z and widths of the state from the top down.
+    """Levels of vectors, one layer each, from sizes of z and widths of the state, top down.
 
     ``vector_levels((10, 20), (64, 128))`` has a z of 10 dimensions above one of 20.
     """
     if not latents or len(latents) != len(widths):
         raise InputError(
-            f"latents = {format_value(tuple(latents))}: must be as many as widths = {format_value(tuple(widths))}, at least one"
+            f"latents = {format_value(tuple(latents))}: must have the length of widths = "
+            f"{format_value(tuple(widths))}, at least one"
         )
     for name, sizes in (("latents", latents), ("widths", widths)):
         for size in sizes:
@@ -49,24 +50,28 @@ def map_levels(
     latents: int | Sequence[int] = 4,
     widths: int | Sequence[int] = 64,
 ) -> tuple[Level, ...]:
-    """Levels for images [H, W, C] from a line such as "1x1 4x2 8x2": resolution x number of stochastic layers, top down.
+    """Levels for images [H, W, C] from a string such as "1x1 4x2 8x2", from the top down.
 
-    A resolution is the longer side of a map, and one of those that halving, rounding up, makes of the image's: 28, 14, 7, 4,
-    2, 1. At 1 the state is a vector. `x number` may be left out for one layer; 0 layers are passed through, which says by what
-    maps a large step goes. Unless the last one is that of the image, the ladder ends at half of it.
+    Each entry is resolution x number of stochastic layers. A resolution is the longer side of a
+    map, one of those that repeated halving of the image, rounding up, yields: 28, 14, 7, 4, 2, 1.
+    At 1 the state is a vector. `x number` defaults to one layer. A level with 0 layers is an
+    intermediate map in a large step. The ladder ends at half the image's resolution, or at all of
+    it if the last entry says so.
 
     Args:
-      stack: the line; entries are separated by spaces, commas or both.
+      stack: the specification; entries are separated by spaces, commas or both.
       event_shape: of the images.
-      latents: channels of each z, one number or one for each entry.
-      widths: features of the state, likewise; after the last entry they stay.
+      latents: channels of each z, one number or one per entry.
+      widths: features of the state, likewise; constant after the last entry.
 
     Raises:
-      InputError: a line that is none, a resolution that the image doesn't have, or entries that don't go up.
+      InputError: a malformed specification, a resolution that the image doesn't have, or
+        resolutions that don't grow.
     """
     if len(event_shape) != 3:
         raise InputError(
-            f"a ladder of maps needs images [H, W, C], but the data are {tuple(event_shape)}; take vector_levels"
+            f"a ladder of maps needs images [H, W, C], but the data are {tuple(event_shape)}; use "
+            "vector_levels"
         )
     size = tuple(event_shape[:2])
     grids = {
@@ -77,16 +82,15 @@ def map_levels(
     resolutions = [resolution for resolution, _ in entries]
     if any(above >= below for above, below in itertools.pairwise(resolutions)):
         raise InputError(
-            f"stack = {format_value(stack)}: resolutions must grow from the top down, each named once: {SYNTAX}"
+            f"stack = {format_value(stack)}: resolutions must grow from the top down, each named "
+            f"once: {SYNTAX}"
         )
     if entries[0][1] == 0:
         raise InputError(
             f"stack = {format_value(stack)}: the first entry, the top, must have a stochastic layer"
         )
-    latents, widths = (
-        _each(name, values, len(entries))
-        for name, values in (("latents", latents), ("widths", widths))
-    )
+    latents = _each("latents", latents, len(entries))
+    widths = _each("widths", widths, len(entries))
     levels = [
         Level(None if resolution == 1 else grids[resolution], width, latent, layers)
         for (resolution, layers), latent, width in zip(entries, latents, widths, strict=True)
@@ -107,7 +111,8 @@ def _entry(stack: str, text: str, grids: dict[int, tuple[int, int]]) -> tuple[in
     if resolution not in grids:
         size = "x".join(map(str, grids[max(grids)]))
         raise InputError(
-            f"stack = {format_value(stack)}: no map of resolution {resolution}; an image of {size} has {', '.join(map(str, grids))}"
+            f"stack = {format_value(stack)}: no map of resolution {resolution}; an image of {size} "
+            f"has {', '.join(map(str, grids))}"
         )
     return resolution, layers
 
@@ -116,7 +121,8 @@ def _each(name: str, values: int | Sequence[int], number: int) -> tuple[int, ...
     values = (values,) * number if isinstance(values, int) else tuple(values)
     if len(values) != number:
         raise InputError(
-            f"{name} = {format_value(values)}: must be one number, or one for each of the {number} entries of the stack"
+            f"{name} = {format_value(values)}: must be one number, or one for each of the {number} "
+            "entries of the stack"
         )
     for value in values:
         check_range(name, value, 1)

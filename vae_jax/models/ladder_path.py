@@ -1,4 +1,4 @@
-"""The two ways through a ladder: features of x from the bottom up, and the one path of prior and posterior from the top."""
+"""The two passes of a ladder: features of x bottom-up, prior and posterior top-down."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -15,11 +15,14 @@ from vae_jax.posteriors import bounded_logvar
 from vae_jax.types import Array
 
 Choose: TypeAlias = Callable[[int, DiagGaussian, DiagGaussian | None], Array]
-"""(number of the layer, p(z_l | z_<l), q(z_l | z_<l, x) or None without x) -> z_l [M, D_l], M a multiple of their rows."""
+"""(number of the layer, p(z_l | z_<l), q(z_l | z_<l, x) or None without x) -> z_l [M, D_l].
+
+M is a multiple of the rows of the distributions.
+"""
 
 
 class Descent(NamedTuple):
-    """A pass down the ladder with N rows; entries of lists are its layers, the top first."""
+    """A top-down pass with N rows; lists have one entry per layer, the top first."""
 
     h: Array  # [M, ...] the last state, activated
     z: list[Array]  # [M, D_l]
@@ -28,20 +31,20 @@ class Descent(NamedTuple):
 
 
 def tile_rows(a: Array, rows: int) -> Array:
-    """Rows [N, ...] repeated one after the other, [rows, ...]."""
+    """Repeat rows [N, ...] to [rows, ...]."""
     copies = rows // a.shape[0]
     return a if copies == 1 else jnp.broadcast_to(a, (copies, *a.shape)).reshape(rows, *a.shape[1:])
 
 
 class BottomUp(nn.Module):
-    """Features of x at each level, the top first, from a deterministic residual network; they are not activated."""
+    """Features of x at each level, the top first, from a residual network, before activation."""
 
     levels: tuple[Level, ...]
     style: Style
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None) -> tuple[Array, ...]:
-        """X [N, *E], and where there is a condition c [N, C] -> h [N, *grid, width] of each level."""
+        """X [N, *E] and c [N, C], if conditional -> h [N, *grid, width] of each level."""
         [h] = nn.dtypes.promote_dtype(x, dtype=self.style.dtype)
         features = []
         for level in reversed(self.levels):
@@ -59,27 +62,26 @@ class Rung(nn.Module):
     style: Style
 
     def setup(self) -> None:
-        (_, width, latent, _), dtype = self.level, self.style.dtype
-        zeros, small = nn.initializers.zeros_init(), small_init(self.style.depth)
-        self.from_state, self.from_features = Dense(width, dtype=dtype), Dense(width, dtype=dtype)
-        self.prior_head = Dense(
-            2 * latent, dtype=dtype, wide=True, kernel_init=zeros
-        )  # a standard Gaussian at first
+        width, latent, dtype = self.level.width, self.level.latent, self.style.dtype
+        zeros = nn.initializers.zeros_init()  # a standard Gaussian prior at initialization
+        small = small_init(self.style.depth)
+        self.from_state = Dense(width, dtype=dtype)
+        self.from_features = Dense(width, dtype=dtype)
+        self.prior_head = Dense(2 * latent, dtype=dtype, wide=True, kernel_init=zeros)
         self.posterior_head = Dense(2 * latent, dtype=dtype, wide=True)
-        self.from_z, self.refine = Dense(width, dtype=dtype, kernel_init=small), Blocks(self.style)
+        self.from_z = Dense(width, dtype=dtype, kernel_init=small)
+        self.refine = Blocks(self.style)
 
     def prior(self, h: Array) -> DiagGaussian:
         """p(z_l | z_<l) over [N, D_l], from the state h [N, *grid, width]."""
         return _gaussian(self.prior_head(self.style.activation(h)))
 
     def posterior(self, h: Array, features: Array) -> DiagGaussian:
-        """q(z_l | z_<l, x) over [N, D_l], from the state and the features of x, whose rows may be repeated in those of h."""
-        seen = tile_rows(self.from_features(self.style.activation(features)), h.shape[0])
-        return _gaussian(
-            self.posterior_head(
-                self.style.activation(self.from_state(self.style.activation(h)) + seen)
-            )
-        )
+        """q(z_l | z_<l, x) over [N, D_l], from h and features of x, repeated to the rows of h."""
+        activation = self.style.activation
+        evidence = tile_rows(self.from_features(activation(features)), h.shape[0])
+        state = self.from_state(activation(h))
+        return _gaussian(self.posterior_head(activation(state + evidence)))
 
     def below(self, h: Array, z: Array) -> Array:
         """The state after z [M, D_l], [M, *grid, width]."""
@@ -93,7 +95,7 @@ def _gaussian(raw: Array) -> DiagGaussian:
 
 
 class TopDown(nn.Module):
-    """The path that prior and posterior share: a state that starts as a parameter, and takes in one z after the other."""
+    """The shared path of prior and posterior: a learned initial state takes in one z per layer."""
 
     levels: tuple[Level, ...]
     style: Style
@@ -110,7 +112,7 @@ class TopDown(nn.Module):
     def __call__(
         self, rows: int, c: Array | None, choose: Choose, features: tuple[Array, ...] | None = None
     ) -> Descent:
-        """Goes down with `rows` N states, for c [N, C] where there is a condition, and z's as `choose` gives them."""
+        """Pass down `rows` N states, with c [N, C] if conditional, and each z from `choose`."""
         path = Descent(jnp.zeros(()), [], [], [])
         [h] = nn.dtypes.promote_dtype(self.start, dtype=self.style.dtype)
         h, rungs = jnp.broadcast_to(h, (rows, *h.shape)), iter(self.rungs)

@@ -5,41 +5,55 @@ import functools
 from typing import Any
 
 import jax
-from flax import linen as nn
 
 from vae_jax.distributions import Distribution
 from vae_jax.interpolation import Kind, interpolate
-from vae_jax.models.vqvae import VQVAE
+from vae_jax.models.base import Capability, Model
 from vae_jax.types import Array, Params, Scalar
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedModel:
-    """A model with its parameters, trained here or loaded; every method is compiled at its first call for a shape."""
+    """A model with its parameters, trained here or loaded.
 
-    model: nn.Module
+    Every method is compiled at its first call for a shape.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
+    >>> from vae_jax.models.trained import TrainedModel
+    >>> module = VAE(nets.MLP((8,)), nets.MLP((8,)), posteriors.DiagGaussianHead(2),
+    ...              priors.StandardNormal(2), likelihoods.Bernoulli((3,)))
+    >>> x, key = jnp.zeros((4, 3)), jax.random.key(0)
+    >>> model = TrainedModel(module, module.init(key, x, key))
+    >>> model.reconstruct(x).shape, model.sample(key, 6, temperature=0.7).shape
+    ((4, 3), (6, 3))
+    >>> model.supports("traversals")
+    True
+    """
+
+    model: Model
     params: Params = dataclasses.field(repr=False)
-    config: Any = None  # of the run that it comes from, and its step there
-    step: int | None = None
+    config: Any = None  # of the run that it comes from
+    step: int | None = None  # of that run
 
     @functools.cached_property
     def _apply(self) -> Any:
         try:
-            return _compiled(self.model)
-        except TypeError:  # no hash: there is a list among the fields
-            return _compiled.__wrapped__(self.model)
+            return _compile(self.model)
+        except TypeError:  # not hashable: a field holds a list
+            return _compile.__wrapped__(self.model)
 
     @property
     def is_conditional(self) -> bool:
-        """Whether `y` is to be given."""
+        """True if the methods need `y`."""
         return self.model.conditioning is not None
 
-    def supports(self, name: str) -> bool:
-        """True if the model supports "temperature" or "traversals"."""
-        return not (name == "traversals" and isinstance(self.model, VQVAE))
+    def supports(self, capability: Capability) -> bool:
+        """True if the model has the capability: "temperature", "traversals" or "flat_posterior"."""
+        return self.model.supports(capability)
 
     def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
-        """q(z | x) for x [B, *E]: a distribution over [B, D]. `y` [B] or [B, C], where the model is conditional."""
+        """q(z | x) for x [B, *E], over [B, D]. `y` [B] or [B, C] is for a conditional model."""
         return self._apply(self.params, x, y=y, method="encode")
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
@@ -47,11 +61,11 @@ class TrainedModel:
         return self._apply(self.params, z, y=y, method="decode")
 
     def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
-        """The mean of p(x | z) at the center of the posterior, [B, *E]; a draw, where there is no mean at hand."""
+        """The mean of p(x | z) at the posterior center, [B, *E]; a draw if it has no mean."""
         return self.picture(self.encode(x, y=y).center, y=y)
 
     def picture(self, z: Array, *, y: Array | None = None) -> Array:
-        """What to show of p(x | z) for z [..., D]: its mean, [..., *E], or a draw where there is no mean at hand."""
+        """An image of p(x | z) for z [..., D]: its mean, [..., *E], or a draw if it has no mean."""
         return _picture(self.decode(z, y=y))
 
     def sample(
@@ -62,9 +76,10 @@ class TrainedModel:
         y: Array | None = None,
         temperature: Scalar | None = None,
     ) -> Array:
-        """The means of p(x | z) at draws of z from the prior, [num_samples, *E], or draws of x where there is no mean.
+        """Means of p(x | z) at draws of z from the prior, [num_samples, *E]; draws if without mean.
 
-        `y` [num_samples] or [num_samples, C] where the model is conditional; `temperature` below 1 narrows the prior.
+        `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
+        narrows the prior; raises UnsupportedError if the prior has none.
         """
         key_z, key_x = jax.random.split(key)
         options = {"num_samples": num_samples, "y": y, "temperature": temperature}
@@ -79,7 +94,7 @@ class TrainedModel:
         kind: Kind = "linear",
         y: Array | None = None,
     ) -> Array:
-        """Decoded means [num_points, B, *E] along paths between the posterior centers of two batches [B, *E]."""
+        """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E]."""
         codes = interpolate(
             self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
         )
@@ -87,15 +102,13 @@ class TrainedModel:
 
 
 def _picture(p: Distribution, key: Array | None = None) -> Array:
-    """What to show of p(x | z)."""
     return p.mean if p.has_mean else _draw(p, jax.random.key(0) if key is None else key)
 
 
 _draw = jax.jit(lambda p, key: p.sample(key))
 
 
-@functools.lru_cache(
-    maxsize=8
-)  # equal models, as those of the trials of a sweep, are compiled once
-def _compiled(model: nn.Module) -> Any:
+@functools.lru_cache(maxsize=8)
+def _compile(model: Model) -> Any:
+    """Compile once for equal models, such as those of the trials of a sweep."""
     return jax.jit(model.apply, static_argnames=("method", "num_samples"))

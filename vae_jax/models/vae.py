@@ -1,18 +1,18 @@
-"""The variational autoencoder: encoder, posterior, prior, decoder and likelihood, composed."""
+"""The variational autoencoder: encoder, posterior, prior, decoder and likelihood."""
 
 from typing import NamedTuple
 
 import chex
-import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
 from vae_jax.models import common
+from vae_jax.models.base import Capability
 from vae_jax.types import Array, Outputs, Scalar
 
 
 class Inferred(NamedTuple):
-    """What a pass of the encoder gives."""
+    """The result of one pass of the encoder."""
 
     posterior: Distribution  # q(z | x), over [B, D]
     prior: Distribution  # p(z), over [D] or [B, D]
@@ -20,10 +20,24 @@ class Inferred(NamedTuple):
 
 
 class VAE(nn.Module):
-    """p(x, z) = p(z) p(x | z) with the amortized posterior q(z | x) (Kingma and Welling, 2014, arXiv:1312.6114).
+    """p(x, z) = p(z) p(x | z) with the amortized posterior q(z | x).
 
-    With a deterministic posterior it is an autoencoder; with `conditioning` everything is given y: p(x, z | y) and q(z | x, y)
-    (Sohn et al., 2015, NeurIPS). `critic` and `classifier` are networks that some objectives train beside the model.
+    Kingma and Welling, 2014, arXiv:1312.6114. With a deterministic posterior it is an autoencoder.
+    With `conditioning` everything depends on y: p(x, z | y) and q(z | x, y) (Sohn et al., 2015,
+    NeurIPS). `critic` and `classifier` are networks that some objectives train beside the model.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
+    >>> model = VAE(encoder=nets.MLP((8,)), decoder=nets.MLP((8,)),
+    ...             posterior=posteriors.DiagGaussianHead(2), prior=priors.StandardNormal(2),
+    ...             likelihood=likelihoods.Gaussian((3,)))
+    >>> x, key = jnp.zeros((4, 3)), jax.random.key(0)
+    >>> params = model.init(key, x, key)
+    >>> outputs = model.apply(params, x, key, num_samples=5)
+    >>> outputs.log_px_z.shape, outputs.kl.shape, outputs.z.shape
+    ((5, 4), (4,), (5, 4, 2))
+    >>> model.apply(params, key, 6, method="generate").mean.shape
+    (6, 3)
     """
 
     encoder: nn.Module  # x [B, *E] -> h
@@ -32,7 +46,7 @@ class VAE(nn.Module):
     prior: nn.Module  # () -> p(z)
     likelihood: nn.Module  # h -> p(x | z)
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
-    condition_prior: bool = False  # whether the prior is given c too
+    condition_prior: bool = False  # True if the prior depends on c too
     critic: nn.Module | None = None  # z [N, D] -> h, for FactorVAE
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
 
@@ -49,18 +63,13 @@ class VAE(nn.Module):
         return self.prior(c if self.condition_prior else None, encode=self._posterior)
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
-        """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of the y of each z is a tail of lead."""
-        lead = z.shape[:-1]
-        return self._decode(z, common.condition(self, y, lead))
+        """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
+        return self._decode(z, common.condition(self, y, z.shape[:-1]))
 
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead = z.shape[:-1]
-        c = (
-            None
-            if c is None
-            else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
-        )
-        return self.likelihood(self.decoder(z.reshape(-1, z.shape[-1]), c), lead)
+        rows = common.condition_rows(c, lead)
+        return self.likelihood(self.decoder(z.reshape(-1, z.shape[-1]), rows), lead)
 
     def generate(
         self,
@@ -70,9 +79,10 @@ class VAE(nn.Module):
         y: Array | None = None,
         temperature: Scalar | None = None,
     ) -> Distribution:
-        """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E]: take its mean, or sample it.
+        """p(x | z) at `num_samples` draws of z from the prior, over [num_samples, *E].
 
-        `y` [num_samples] or [num_samples, C] is given where the model is conditional; `temperature` narrows the prior.
+        `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
+        narrows the prior; raises UnsupportedError if the prior has none.
         """
         z = self.sample_prior(key, num_samples, y=y, temperature=temperature)
         return self.decode(z, y=y)
@@ -88,7 +98,7 @@ class VAE(nn.Module):
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
-        `inputs` [B, *E] is what the encoder sees instead of x: a corrupted copy, in a denoising model.
+        `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
@@ -100,12 +110,12 @@ class VAE(nn.Module):
         return outputs
 
     def infer(self, x: Array, *, y: Array | None = None) -> Inferred:
-        """What one pass of the encoder gives for x [B, *E], from which any number of draws can be made."""
+        """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         c = common.condition(self, y, x.shape[:1])
         return Inferred(self._posterior(x, c), self._prior(c), c)
 
     def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
-        """The terms of the bound at K = `num_samples` draws of z for each x [B, *E], from what was inferred."""
+        """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
         q, p, c = inferred
         z, log_qz_x = q.sample_and_log_prob(key, (num_samples,))
         return Outputs(
@@ -129,8 +139,7 @@ class VAE(nn.Module):
     ) -> Array:
         """Draws z [num_samples, D] of the prior; arguments as for `generate`."""
         p = self._prior(common.condition(self, y, (num_samples,)))
-        p = p if temperature is None else p.with_temperature(temperature)
-        return p.sample(key, (num_samples,) if p.batch_shape == () else ())
+        return common.sample_prior(common.at_temperature(p, temperature), key, num_samples)
 
     def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
@@ -138,7 +147,7 @@ class VAE(nn.Module):
         return self._prior(c).log_prob(z), self._decode(z, c).log_prob(x)
 
     def criticise(self, z: Array) -> Array:
-        """The critic's logits [N, 2] for z [N, D]: drawn from the aggregate posterior, or from the product of its marginals."""
+        """The critic's logits [N, 2] for z [N, D]: from q(z), or the product of its marginals."""
         return self.critic(z)
 
     def classify(self, x: Array) -> Array:
@@ -146,8 +155,13 @@ class VAE(nn.Module):
         return self.classifier(x)
 
     def _touch_auxiliary(self, x: Array, z: Array) -> None:
-        """Makes the parameters of the networks that no bound needs."""
+        """Create the parameters of the networks that no bound needs."""
         if self.critic is not None:
             self.criticise(z)
         if self.classifier is not None:
             self.classify(x)
+
+    @nn.nowrap
+    def supports(self, capability: Capability) -> bool:
+        """True if the model has the capability, see `vae_jax.models.base`."""
+        return common.supports(self, capability)

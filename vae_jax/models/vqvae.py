@@ -1,6 +1,7 @@
 """The VQ-VAE: an encoder to a grid of discrete codes, and a decoder from their vectors."""
 
 import math
+from typing import ClassVar
 
 import chex
 import jax.numpy as jnp
@@ -9,19 +10,21 @@ from flax import linen as nn
 from vae_jax.distributions import Distribution, EmbeddedCodes, Quantized, kl_divergence
 from vae_jax.errors import InputError
 from vae_jax.models import common
+from vae_jax.models.base import Capability
 from vae_jax.types import Array, Outputs, Scalar
 
 
 class VQVAE(nn.Module):
-    """p(codes) p(x | codes) with a posterior of one grid of codes (van den Oord et al., 2017, arXiv:1711.00937).
+    """p(codes) p(x | codes) with one grid of codes per x.
 
-    q(codes | x) = 1 at the codes that the encoder chooses, so the rate is -log p(codes) exactly, P log M under a uniform
-    prior, and
+    van den Oord et al., 2017, arXiv:1711.00937. q(codes | x) = 1 at the codes that the encoder
+    selects. So the rate is -log p(codes) exactly, P log M under a uniform prior, and the usual
+    bound holds:
 
         ELBO = log p(x | codes) + log p(codes) <= log sum_codes p(codes) p(x | codes) = log p(x)
 
-    is a bound like any other. Codes and z name the same thing: z [D] are the vectors of the codes side by side, D = P d, and
-    `decode` takes any z. The grid is the prior's, and so is the order of its places in z.
+    z [D] is the vectors of the codes side by side, D = P d, and `decode` accepts any z. The prior
+    defines the grid and the order of its places in z.
     """
 
     encoder: nn.Module  # x [B, *E] -> h [B, *grid, F] or [B, F]
@@ -30,10 +33,13 @@ class VQVAE(nn.Module):
     likelihood: nn.Module  # h -> p(x | z)
     prior: nn.Module  # () or c -> p(codes), over integers [*grid]
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
-    condition_prior: bool = False  # whether the prior is given c too
+    condition_prior: bool = False  # True if the prior depends on c too
+    posterior: ClassVar[None] = None
+    critic: ClassVar[None] = None
+    classifier: ClassVar[None] = None
 
     def encode(self, x: Array, *, y: Array | None = None) -> Quantized:
-        """q(z | x) for x [B, *E], floats in the range of the data: `codes` [B, *grid], and their vectors [B, D]."""
+        """q(z | x) for x [B, *E], floats in the range of the data; over [B, D]."""
         return self._posterior(x, common.condition(self, y, x.shape[:1]))
 
     def embed(self, codes: Array) -> Array:
@@ -43,7 +49,7 @@ class VQVAE(nn.Module):
         return self.quantizer.codebook()[codes].reshape(*lead, -1)
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
-        """p(x | z) for any vectors z [*lead, D], over [*lead, *E]; the shape of the y of each z is a tail of lead."""
+        """p(x | z) for any z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
         return self._decode(z, common.condition(self, y, z.shape[:-1]))
 
     def generate(
@@ -54,11 +60,10 @@ class VQVAE(nn.Module):
         y: Array | None = None,
         temperature: Scalar | None = None,
     ) -> Distribution:
-        """p(x | z) at `num_samples` draws of codes from the prior, over [num_samples, *E]: take its mean, or sample it."""
+        """p(x | z) at `num_samples` draws of codes from the prior, over [num_samples, *E]."""
         c = common.condition(self, y, (num_samples,))
-        p = self._prior(c)
-        p = p if temperature is None else p.with_temperature(temperature)
-        return self._decode(p.sample(key, (num_samples,) if p.batch_shape == () else ()), c)
+        p = common.at_temperature(self._prior(c), temperature)
+        return self._decode(common.sample_prior(p, key, num_samples), c)
 
     def __call__(
         self,
@@ -69,9 +74,9 @@ class VQVAE(nn.Module):
         num_samples: int = 1,
         inputs: Array | None = None,
     ) -> Outputs:
-        """The terms of the bound for x [B, *E]. Nothing is drawn: K = `num_samples` draws are the same, and computed once.
+        """The terms of the bound for x [B, *E], equal for all K = `num_samples` draws.
 
-        `inputs` [B, *E] is what the encoder sees instead of x: a corrupted copy, in a denoising model.
+        `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
@@ -93,7 +98,8 @@ class VQVAE(nn.Module):
     def _prior(self, c: Array | None) -> EmbeddedCodes:
         if self.prior.num_codes != self.quantizer.num_codes:
             raise InputError(
-                f"num_codes = {self.prior.num_codes} of the prior: must be the quantizer's, {self.quantizer.num_codes}"
+                f"num_codes = {self.prior.num_codes} of the prior: must be the quantizer's, "
+                f"{self.quantizer.num_codes}"
             )
         return EmbeddedCodes(
             self.prior(c if self.condition_prior else None), self.quantizer.codebook()
@@ -102,9 +108,11 @@ class VQVAE(nn.Module):
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead, grid = z.shape[:-1], tuple(self.prior.grid)
         chex.assert_axis_dimension(z, -1, math.prod(grid) * self.quantizer.code_dim)
-        c = (
-            None
-            if c is None
-            else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
-        )
-        return self.likelihood(self.decoder(z.reshape(-1, *grid, self.quantizer.code_dim), c), lead)
+        rows = common.condition_rows(c, lead)
+        z = z.reshape(-1, *grid, self.quantizer.code_dim)
+        return self.likelihood(self.decoder(z, rows), lead)
+
+    @nn.nowrap
+    def supports(self, capability: Capability) -> bool:
+        """True if the model has the capability, see `vae_jax.models.base`."""
+        return common.supports(self, capability, missing=("traversals",))

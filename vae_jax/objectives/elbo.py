@@ -1,4 +1,4 @@
-"""The evidence lower bound and its weighted relatives: VAE, beta-VAE, capacity, free bits."""
+"""The evidence lower bound and its variants: VAE, beta-VAE, capacity, free bits."""
 
 import jax.numpy as jnp
 
@@ -9,9 +9,9 @@ from vae_jax.types import Array, Metrics, Outputs, Scalar
 
 
 def free_bits_rate(outputs: Outputs, free_bits: Scalar) -> Array:
-    """sum_d max(free_bits, mean_B KL_d), [], in nats: no gradient from a dimension below its allowance.
+    """sum_d max(free_bits, mean_B KL_d), [], nats: no gradient below the allowance.
 
-    Kingma et al., 2016, arXiv:1606.04934, appendix C.8, with every dimension a group of its own.
+    Kingma et al., 2016, arXiv:1606.04934, appendix C.8, with every dimension its own group.
     """
     if not has_kl_terms(outputs.posterior, outputs.prior):
         raise ValueError(
@@ -30,38 +30,52 @@ def elbo(
     kl_balancing: Scalar | None = None,
     layer_free_bits: Scalar | None = None,
 ) -> tuple[Array, Metrics]:
-    """The negative ELBO, with the rate weighted by beta, freed of some bits, or held at a capacity.
+    """The negative ELBO, with beta, free bits, a capacity, or balanced layers.
 
-        loss = D + beta R            D = -E_q[log p(x | z)],  R = KL(q(z | x) || p(z)), nats per example
+        loss = D + beta R            D = -E_q[log p(x | z)],  R = KL(q(z | x) || p(z)), nats
         loss = D + beta |R - C|      with `capacity` C, where beta is the gamma of the paper
 
-    and R replaced by sum_d max(free_bits, mean_B R_d) with `free_bits`, by the same sum over layers with `layer_free_bits`,
-    and by `balanced_rate` with `kl_balancing`. beta = 1 is the VAE.
+    `free_bits` replaces R by sum_d max(free_bits, mean_B R_d), `layer_free_bits` by the same sum
+    over layers, and `kl_balancing` by `balanced_rate`. beta = 1 is the VAE.
 
-    Kingma and Welling, 2014, arXiv:1312.6114; Higgins et al., 2017 (beta-VAE); Burgess et al., 2018, arXiv:1804.03599
-    (capacity); Kingma et al., 2016, arXiv:1606.04934 (free bits).
+    Kingma and Welling, 2014, arXiv:1312.6114; Higgins et al., 2017 (beta-VAE); Burgess et al.,
+    2018, arXiv:1804.03599 (capacity); Kingma et al., 2016, arXiv:1606.04934 (free bits).
+
+    >>> import jax, jax.numpy as jnp
+    >>> from vae_jax import VAE, elbo, likelihoods, nets, posteriors, priors
+    >>> model = VAE(nets.MLP((8,)), nets.MLP((8,)), posteriors.DiagGaussianHead(2),
+    ...             priors.StandardNormal(2), likelihoods.Gaussian((3,)))
+    >>> x, key = jnp.zeros((4, 3)), jax.random.key(0)
+    >>> outputs = model.apply(model.init(key, x, key), x, key)
+    >>> loss, metrics = elbo(outputs, beta=4.0)
+    >>> list(metrics)
+    ['loss', 'elbo', 'distortion', 'rate', 'beta']
+    >>> bool(jnp.allclose(loss, metrics["distortion"] + 4 * metrics["rate"]))
+    True
 
     Args:
       outputs: the terms of one pass, [K, B].
       beta: weight of the rate; above 1 for disentanglement, below 1 for sharper reconstructions.
-      free_bits: nats per latent dimension that cost nothing; needs a closed-form KL (ValueError otherwise).
-      capacity: the rate, in nats, that the model is pushed towards.
-      kl_balancing: from 0 to 1, how far the stochastic layers of a hierarchy are held in balance.
+      free_bits: nats per latent dimension that cost nothing; needs a closed-form KL.
+      capacity: the target rate, in nats.
+      kl_balancing: from 0 to 1, strength of the balance between the layers of a hierarchy.
       layer_free_bits: nats per stochastic layer that cost nothing.
 
     Returns:
-      loss [] and the metrics `loss, elbo, distortion, rate, beta` (and `capacity`); `elbo` is the plain beta = 1 bound.
+      loss [] and the metrics `loss, elbo, distortion, rate, beta` (and `capacity`); `elbo` is the
+      plain beta = 1 bound.
 
     Raises:
-      ValueError: a deterministic posterior; free bits without a closed-form KL; two ways to replace R at once.
+      ValueError: a deterministic posterior; free bits without a closed-form KL; more than one
+        replacement of R.
     """
     if isinstance(outputs.posterior, Deterministic):
         raise ValueError(
-            "a deterministic posterior has an infinite rate, and so no ELBO; take `reconstruction`"
+            "a deterministic posterior has an infinite rate, and so no ELBO; use `reconstruction`"
         )
     if sum(option is not None for option in (free_bits, kl_balancing, layer_free_bits)) > 1:
         raise ValueError(
-            "free_bits, layer_free_bits and kl_balancing each replace the rate: give one of them"
+            "free_bits, layer_free_bits and kl_balancing each replace the rate: use only one"
         )
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     if free_bits is not None:

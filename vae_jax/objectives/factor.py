@@ -1,50 +1,49 @@
-"""FactorVAE: the total correlation by a critic that is trained beside the model."""
+"""FactorVAE: the total correlation, estimated by a critic that is trained beside the model."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
-from flax import linen as nn
 
-from vae_jax.corruptions import Corruption
-from vae_jax.objectives.loss import at_step, objective_key, one_pass
+from vae_jax.models.base import Model
+from vae_jax.objectives.loss import Arguments, Run
 from vae_jax.objectives.requirements import check_density, check_flat
 from vae_jax.objectives.terms import bound_metrics, per_example_terms
-from vae_jax.types import Array, Batch, LossFn, Metrics, Outputs, Params, Scalar, Schedule
+from vae_jax.types import Array, Batch, Metrics, Outputs, Params, Scalar
 
-Critic = Callable[
-    [Array], Array
-]  # z [N, D] -> logits [N, 2]: drawn from q(z), or from the product of its marginals
+Critic: TypeAlias = Callable[[Array], Array]
+"""z [N, D] -> logits [N, 2]: z is from q(z), or from the product of its marginals."""
 
 
 def permute_dimensions(key: Array, z: Array) -> Array:
-    """Each dimension of z [..., B, D] shuffled over the batch on its own: draws from the product of the marginals."""
+    """Shuffle each dimension of z [..., B, D] over the batch: draws of the product of marginals."""
     return jax.random.permutation(key, z, axis=-2, independent=True)
 
 
 def factor(
     outputs: Outputs, *, critic: Critic, frozen_critic: Critic, key: Array, tc_weight: Scalar = 6.0
 ) -> tuple[Array, Metrics]:
-    """The negative ELBO plus the total correlation, with the loss of the critic that estimates it, as one scalar.
+    """The negative ELBO plus total correlation plus the critic's loss, as one scalar.
 
         loss = D + R + gamma TC + C
-        TC = E_q(z)[D_0(z) - D_1(z)]                                               with the critic D held constant
-        C  = -E[log softmax(D(z))_0] / 2 - E[log softmax(D(z'))_1] / 2             with z and z' held constant
+        TC = E_q(z)[D_0(z) - D_1(z)]                                        the critic D is frozen
+        C  = -E[log softmax(D(z))_0] / 2 - E[log softmax(D(z'))_1] / 2      z and z' are constant
 
-    where z' are the z with each dimension permuted over the batch. The model has the gradient of the first three terms
-    only, the critic that of the last only; gamma = 0 is the ELBO. Kim and Mnih, 2018, arXiv:1802.05983; the paper takes
-    z' from a second batch.
+    where z' are the z with each dimension permuted over the batch. The first three terms train the
+    model only, the last one the critic only. gamma = 0 is the ELBO. Kim and Mnih, 2018,
+    arXiv:1802.05983; the paper uses z' from a second batch.
 
     Args:
       outputs: the terms of one pass, [K, B].
       critic: z [N, D] -> logits [N, 2].
-      frozen_critic: the same with its parameters held constant.
+      frozen_critic: the same with constant parameters.
       key: of the permutations.
       tc_weight: gamma.
 
     Returns:
-      loss [] and the metrics `loss, elbo, distortion, rate, tc, critic_loss, critic_accuracy`; `loss` includes the critic's,
-      which is log 2 for one that can't tell.
+      loss [] and the metrics `loss, elbo, distortion, rate, tc, critic_loss, critic_accuracy`;
+      `loss` includes the critic's, which is log 2 at chance level.
 
     Raises:
       ValueError: a deterministic posterior, or that of a hierarchical model.
@@ -54,11 +53,9 @@ def factor(
     rows = outputs.z.reshape(-1, outputs.z.shape[-1])
     logits = frozen_critic(rows)
     tc = (logits[:, 0] - logits[:, 1]).mean()
-    held = jax.lax.stop_gradient(outputs.z)
-    permuted = permute_dimensions(key, held).reshape(rows.shape)
-    critic_loss, critic_accuracy = _discrimination(
-        critic(held.reshape(rows.shape)), critic(permuted)
-    )
+    z = jax.lax.stop_gradient(outputs.z)
+    permuted = permute_dimensions(key, z).reshape(rows.shape)
+    critic_loss, critic_accuracy = _discrimination(critic(z.reshape(rows.shape)), critic(permuted))
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     loss = distortion + rate + tc_weight * tc + critic_loss
     metrics = {"tc": tc, "critic_loss": critic_loss, "critic_accuracy": critic_accuracy}
@@ -66,44 +63,32 @@ def factor(
 
 
 def _discrimination(joint: Array, product: Array) -> tuple[Array, Array]:
-    """Cross-entropy and accuracy of the logits [N, 2] of draws from q(z) and from the product of its marginals."""
+    """Cross-entropy and accuracy of logits [N, 2] of draws from q(z) and from its marginals."""
     loss = -(jax.nn.log_softmax(joint)[:, 0].mean() + jax.nn.log_softmax(product)[:, 1].mean()) / 2
-    right = jnp.concatenate([joint[:, 0] > joint[:, 1], product[:, 1] > product[:, 0]])
-    return loss, right.mean()
+    correct = jnp.concatenate([joint[:, 0] > joint[:, 1], product[:, 1] > product[:, 0]])
+    return loss, correct.mean()
 
 
-def make_factor_loss_fn(
-    model: nn.Module,
-    *,
-    num_samples: int = 1,
-    corruption: Corruption | None = None,
-    **hyper_parameters: Scalar | Schedule,
-) -> LossFn:
-    """(params, batch, key, step) -> (loss, metrics) of `factor` for a model with a `critic`.
+def critic_pass(model: Model, run: Run) -> Arguments:
+    """One pass and the critic, twice: trainable and frozen.
 
-    Arguments as in `make_loss_fn`. The paper gives each player an optimizer of its own, as `optax.partition` does.
+    The paper gives each player its own optimizer, as `optax.partition` does.
 
     Raises:
       ValueError: a model without a critic.
     """
-    if getattr(model, "critic", None) is None:
+    if model.critic is None:
         raise ValueError(
-            "factor needs a model with a critic, z [N, D] -> logits [N, 2], as `nets.Critic`; this one has none"
+            "factor needs a model with a critic, z [N, D] -> logits [N, 2], such as `nets.Critic`; "
+            "this one has none"
         )
 
-    def loss_fn(params: Params, batch: Batch, key: Array, step: Array) -> tuple[Array, Metrics]:
-        def critic_with(params: Params) -> Critic:
-            return lambda z: model.apply(params, z, method="criticise")
+    def critic_with(params: Params) -> Critic:
+        return lambda z: model.apply(params, z, method="criticise")
 
-        outputs = one_pass(
-            model, params, batch, key, num_samples=num_samples, corruption=corruption
-        )
-        return factor(
-            outputs,
-            critic=critic_with(params),
-            frozen_critic=critic_with(jax.lax.stop_gradient(params)),
-            key=objective_key(key),
-            **at_step(hyper_parameters, step),
-        )
+    def arguments(params: Params, batch: Batch, key: Array) -> tuple[tuple[Outputs, ...], dict]:
+        frozen = jax.lax.stop_gradient(params)
+        critics = {"critic": critic_with(params), "frozen_critic": critic_with(frozen)}
+        return (run(params, batch, key),), critics
 
-    return loss_fn
+    return arguments

@@ -1,7 +1,7 @@
-"""Bounds from several weighted samples, and estimators of their gradients: IWAE, STL, DReG, MIWAE, PIWAE, CIWAE, Rényi.
+"""Importance-weighted bounds and gradients: IWAE, STL, DReG, MIWAE, PIWAE, CIWAE, Rényi.
 
-All are functions of the K weights w_k = p(x | z_k) p(z_k) / q(z_k | x) of each example. With K = 1 every bound is the ELBO,
-with the rate by Monte Carlo instead of in closed form.
+All are functions of the K weights w_k = p(x | z_k) p(z_k) / q(z_k | x) of each example. With K = 1
+every bound is the ELBO, with the rate by Monte Carlo instead of in closed form.
 """
 
 import jax
@@ -24,14 +24,16 @@ def log_mean_exp(values: Array, axis: int = 0) -> Array:
 
 
 def iwae(outputs: Outputs) -> tuple[Array, Metrics]:
-    """The importance-weighted bound on log p(x), which grows with K (Burda et al., 2016, arXiv:1509.00519).
+    """The importance-weighted bound on log p(x) (Burda et al., 2016, arXiv:1509.00519).
 
         loss = -mean_B log (1/K) sum_k w_k
 
-    Its gradient is that of log w_k weighted by w_k / sum_j w_j: the best sample weighs most.
+    It grows with K. Its gradient is that of log w_k weighted by w_k / sum_j w_j: the best sample
+    weighs most.
 
     Returns:
-      loss [] and the metrics `loss, elbo, distortion, rate, bound`; `bound` is the one maximized, in nats per example.
+      loss [] and the metrics `loss, elbo, distortion, rate, bound`; `bound` is maximized, in nats
+      per example.
 
     Raises:
       ValueError: a deterministic posterior.
@@ -41,78 +43,80 @@ def iwae(outputs: Outputs) -> tuple[Array, Metrics]:
 
 
 def stl(outputs: Outputs) -> tuple[Array, Metrics]:
-    """The value of `iwae` with the gradient that sticks the landing (Roeder et al., 2017, arXiv:1703.09194).
+    """`iwae` with the sticking-the-landing gradient (Roeder et al., 2017, arXiv:1703.09194).
 
-    log q(z | x) is differentiated through z alone; its gradient at a fixed z, the score, has mean zero for K = 1 and is
-    left out. Where q is the exact posterior the encoder's gradient is zero for every draw. For K > 1 what is left out
-    has a mean, and the encoder's gradient a bias; `dreg` has none (Tucker et al., 2019, arXiv:1810.04152, section 4).
+    log q(z | x) is differentiated through z alone, without its gradient at a fixed z, the score. If
+    q is the exact posterior, the encoder's gradient is zero for every draw. The score has mean zero
+    for K = 1 only: for K > 1 the encoder's gradient is biased, unlike that of `dreg` (Tucker et
+    al., 2019, arXiv:1810.04152, section 4).
 
     Raises:
-      ValueError: a deterministic or discrete posterior, or one that depends on the draws, where holding it would cut the
-        path too.
+      ValueError: a deterministic or discrete posterior, or one that depends on the draws, because
+        freezing it would cut the path too.
     """
     return _with_metrics(-log_mean_exp(_path_log_weights("stl", outputs)).mean(), outputs)
 
 
 def dreg(inference: Outputs, generative: Outputs) -> tuple[Array, Metrics]:
-    """The value of `iwae` with the doubly reparameterised gradient of the encoder (Tucker et al., 2019, arXiv:1810.04152).
+    """`iwae` with the doubly reparameterized gradient (Tucker et al., 2019, arXiv:1810.04152).
 
         encoder    sum_k v_k^2 (d log w_k / d z_k) (d z_k / d phi)        v_k = w_k / sum_j w_j
         the rest   sum_k v_k d log w_k / d theta, as in IWAE
 
-    Unbiased, with a signal-to-noise ratio that grows with K instead of falling. The two are outputs of one pass with the
-    same key, of which `make_two_player_loss_fn` makes both.
+    Unbiased, with a signal-to-noise ratio that grows with K instead of falling. `two_player_pass`
+    computes both outputs, with the same key.
 
     Args:
-      inference: computed with the parameters of the model other than encoder and posterior held constant.
-      generative: computed with those of encoder and posterior held constant.
+      inference: outputs with everything but encoder and posterior frozen.
+      generative: outputs with encoder and posterior frozen.
 
     Raises:
-      ValueError: a deterministic or discrete posterior, or one that depends on the draws. A prior made of the encoder, as the
-        VampPrior, gives it gradients that belong to neither sum; that can't be seen here, and isn't allowed.
+      ValueError: a deterministic or discrete posterior, or one that depends on the draws. A prior
+        that contains the encoder, as the VampPrior does, gives it gradients that belong to neither
+        sum. It isn't allowed, which `two_player_pass` checks.
     """
     log_w = _path_log_weights("dreg", inference)
     squared = jnp.square(jax.lax.stop_gradient(jax.nn.softmax(log_w, axis=0)))
-    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(
-        -(squared * log_w).sum(0).mean()
-    )
+    surrogate = -(squared * log_w).sum(0).mean()
+    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(surrogate)
     return _with_metrics(loss, generative)
 
 
 def miwae(outputs: Outputs, *, groups: int) -> tuple[Array, Metrics]:
-    """The mean of M = `groups` importance-weighted bounds of K / M samples each (Rainforth et al., 2018, arXiv:1802.04537).
+    """The mean of M = `groups` importance-weighted bounds of K / M samples each.
 
-    M = 1 is IWAE, M = K the ELBO.
+    M = 1 is IWAE, M = K the ELBO (Rainforth et al., 2018, arXiv:1802.04537).
 
     Raises:
-      ValueError: a deterministic posterior; a number of samples that `groups` doesn't divide.
+      ValueError: a deterministic posterior; K is not a multiple of `groups`.
     """
     check_density("miwae", outputs)
     return _with_metrics(-_grouped_bound(outputs, groups), outputs)
 
 
 def piwae(inference: Outputs, generative: Outputs, *, groups: int) -> tuple[Array, Metrics]:
-    """IWAE's gradient for the generative model, MIWAE's for encoder and posterior (Rainforth et al., 2018, arXiv:1802.04537).
+    """IWAE's gradient for the generative model, MIWAE's for encoder and posterior.
 
-    The value is that of IWAE with all K samples; M = 1 is IWAE. `inference` and `generative` are as in `dreg`, and a prior
-    made of the encoder isn't allowed here either.
+    The value is that of IWAE with all K samples; M = 1 is IWAE. Rainforth et al., 2018,
+    arXiv:1802.04537. `inference` and `generative` are as in `dreg`, and a prior that contains the
+    encoder isn't allowed here either.
 
     Raises:
-      ValueError: a deterministic posterior; that of a hierarchical model, which shares parameters with its prior; a number of
-        samples that `groups` doesn't divide.
+      ValueError: a deterministic posterior; that of a hierarchical model, which shares parameters
+        with its prior; K is not a multiple of `groups`.
     """
     check_density("piwae", inference)
     check_flat("piwae", inference)
-    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(
-        -_grouped_bound(inference, groups)
-    )
+    surrogate = -_grouped_bound(inference, groups)
+    loss = -log_mean_exp(log_weights(generative)).mean() + _gradient_only(surrogate)
     return _with_metrics(loss, generative)
 
 
 def ciwae(outputs: Outputs, *, elbo_weight: Scalar) -> tuple[Array, Metrics]:
-    """A combination of ELBO and IWAE, b ELBO + (1 - b) IWAE (Rainforth et al., 2018, arXiv:1802.04537).
+    """The combination b ELBO + (1 - b) IWAE (Rainforth et al., 2018, arXiv:1802.04537).
 
-    b = `elbo_weight`, the beta of the paper; the ELBO is the mean of log w over the same K samples. b = 0 is IWAE.
+    b = `elbo_weight` is the beta of the paper. The ELBO is the mean of log w over the same K
+    samples. b = 0 is IWAE.
 
     Raises:
       ValueError: a deterministic posterior.
@@ -128,7 +132,7 @@ def renyi(outputs: Outputs, *, alpha: Scalar) -> tuple[Array, Metrics]:
 
         loss = -mean_B log((1/K) sum_k w_k^(1 - alpha)) / (1 - alpha)
 
-    alpha = 1 is the ELBO, as the limit that it is, alpha = 0 is IWAE, alpha < 0 may lie above log p(x).
+    alpha -> 1 recovers the ELBO, alpha = 0 is IWAE, alpha < 0 may exceed log p(x).
 
     Raises:
       ValueError: a deterministic posterior.
@@ -138,11 +142,12 @@ def renyi(outputs: Outputs, *, alpha: Scalar) -> tuple[Array, Metrics]:
 
 
 def power_mean(log_w: Array, power: Scalar) -> Array:
-    """Log of the power mean over the first axis, log(mean w^t) / t, [K, B] -> [B]; the mean of log w at t = 0."""
+    """Log of the power mean, log(mean_K w^t) / t, [K, B] -> [B]; the mean of log w at t = 0."""
     power = jnp.asarray(power, log_w.dtype)
     is_zero = jnp.abs(power) < 1e-12
     t = jnp.where(is_zero, 1.0, power)
-    # All exponents are <= 0 relative to the largest; with small ones expm1 keeps what would cancel in log(mean exp) / t.
+    # All exponents are <= 0 relative to the largest. For small ones log(mean exp) / t would cancel,
+    # and expm1 is accurate.
     largest = jax.lax.stop_gradient(jnp.where(t > 0, log_w.max(0), log_w.min(0)))
     exponents = t * (log_w - largest)
     near = jnp.log1p(jnp.expm1(exponents).mean(0))
@@ -153,14 +158,14 @@ def power_mean(log_w: Array, power: Scalar) -> Array:
 
 
 def _path_log_weights(objective: str, outputs: Outputs) -> Array:
-    """Log w with q(z | x) held constant but for its argument, [K, B]."""
+    """Log w with q(z | x) frozen except for its argument, [K, B]."""
     check_path(objective, outputs)
     log_qz_x = jax.lax.stop_gradient(outputs.posterior).log_prob(outputs.z)
     return outputs.log_px_z + outputs.log_pz - log_qz_x
 
 
 def _grouped_bound(outputs: Outputs, groups: int) -> Array:
-    """The mean over B and over groups of the bound of each group, []."""
+    """The mean bound over B and groups, []."""
     log_w = log_weights(outputs)
     num_samples, batch_size = log_w.shape
     if groups < 1 or num_samples % groups:

@@ -1,4 +1,4 @@
-"""InfoVAE and the Wasserstein autoencoder: the aggregate posterior matched to the prior by maximum mean discrepancy."""
+"""InfoVAE and Wasserstein autoencoder: MMD, the maximum mean discrepancy of q(z) and p(z)."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,7 @@ from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
 
 KERNELS = ("rbf", "imq")
-SCALES = (
-    0.1,
-    0.2,
-    0.5,
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-)  # of the sum of kernels in the experiments of Tolstikhin et al.
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernels that Tolstikhin et al. sum
 
 
 def kernel_matrix(
@@ -35,8 +27,8 @@ def kernel_matrix(
         rbf  exp(-|a - b|^2 / (s C))
         imq  s C / (s C + |a - b|^2)          C = 2 D bandwidth^2
 
-    C is the mean squared distance of two draws of N(0, bandwidth^2 I): with the standard deviation of the prior as
-    bandwidth, kernels see typical distances in any number of dimensions.
+    C is the mean squared distance of two draws of N(0, bandwidth^2 I). With the standard deviation
+    of the prior as bandwidth, kernels match typical distances in any number of dimensions.
     """
     check_choice("kernel", kernel, KERNELS)
     squared = jnp.square(a[:, None] - b[None]).sum(-1)
@@ -54,34 +46,36 @@ def squared_mmd(
     bandwidth: Scalar = 1.0,
     scales: Sequence[float] = (1.0,),
 ) -> Array:
-    """The unbiased estimate of the squared maximum mean discrepancy of two samples [N, D] and [M, D], [].
+    """The unbiased estimate of the squared MMD of two samples [N, D] and [M, D], [].
 
         mean_{i != j} k(a_i, a_j) + mean_{i != j} k(b_i, b_j) - 2 mean_{i, j} k(a_i, b_j)
 
-    Gretton et al., 2012, JMLR 13, lemma 6. Its mean is zero where both come from one distribution, so it may be below zero.
+    Gretton et al., 2012, JMLR 13, lemma 6. Its mean is zero for two samples of one distribution, so
+    it may be negative.
 
     Raises:
       ValueError: a sample of one, which has no pairs; an unknown kernel.
     """
     if min(len(a), len(b)) < 2:
         raise ValueError(
-            f"the unbiased MMD of {len(a)} and {len(b)} points: must be at least 2 of each, a batch of 2 or more"
+            f"the unbiased MMD of {len(a)} and {len(b)} points: must be at least 2 of each, a "
+            "batch of 2 or more"
         )
     options = {"kernel": kernel, "bandwidth": bandwidth, "scales": scales}
 
     def within(x: Array) -> Array:
         off_diagonal = ~jnp.eye(len(x), dtype=bool)
-        return jnp.where(off_diagonal, kernel_matrix(x, x, **options), 0).sum() / (
-            len(x) * (len(x) - 1)
-        )
+        total = jnp.where(off_diagonal, kernel_matrix(x, x, **options), 0).sum()
+        return total / (len(x) * (len(x) - 1))
 
     return within(a) + within(b) - 2 * kernel_matrix(a, b, **options).mean()
 
 
 def prior_mmd(outputs: Outputs, key: Array, **options: Scalar | str | Sequence[float]) -> Array:
-    """Squared MMD of the batch's z and as many draws of the prior, []; the mean of that of each of the K draws.
+    """Squared MMD of the batch's z and an equal number of prior draws, [], averaged over K.
 
-    A prior given a condition is drawn from once for each example. One whose draws are differentiable learns from it.
+    A conditional prior is sampled once per example. A prior with differentiable samples learns from
+    this term.
     """
     num_samples, batch_size, _ = outputs.z.shape
     shape = (num_samples,) if outputs.prior.batch_shape else (num_samples, batch_size)
@@ -103,23 +97,25 @@ def info(
 
         loss = D + (1 - alpha) R + w MMD^2(q(z), p(z))
 
-    w = `mmd_weight` is alpha + lambda - 1 of the paper. alpha = 0 and w = 0 is the ELBO; alpha = 1, where nothing but the MMD
-    holds the posterior, the MMD-VAE.
+    w = `mmd_weight` is alpha + lambda - 1 of the paper. alpha = 0 and w = 0 is the ELBO. alpha = 1
+    is the MMD-VAE, in which the MMD alone regularizes the posterior.
 
     Args:
       outputs: the terms of one pass, [K, B].
       key: of the draws of the prior.
-      info_alpha: alpha, how much of the rate is left out; more codes tell more of x.
+      info_alpha: alpha, the fraction of the rate that is omitted; more makes z more informative.
       mmd_weight: w.
       kernel: "rbf" or "imq", see `kernel_matrix`.
       bandwidth: standard deviation of the prior, which sets the width of the kernel.
-      scales: of the kernels that are summed, times that width.
+      scales: of the summed kernels, times that width.
 
     Returns:
-      loss [] and the metrics `loss, elbo, distortion, rate, mmd`; `mmd` is the squared one, unbiased and unweighted.
+      loss [] and the metrics `loss, elbo, distortion, rate, mmd`; `mmd` is squared, unbiased and
+      unweighted.
 
     Raises:
-      ValueError: a deterministic posterior, that of a hierarchical model, a batch of one, or an unknown kernel.
+      ValueError: a deterministic posterior, that of a hierarchical model, a batch of one, or an
+        unknown kernel.
     """
     check_density("info", outputs)
     check_flat("info", outputs)
@@ -138,12 +134,13 @@ def wae(
     bandwidth: Scalar = 1.0,
     scales: Sequence[float] = SCALES,
 ) -> tuple[Array, Metrics]:
-    """The Wasserstein autoencoder with MMD (Tolstikhin et al., 2018, arXiv:1711.01558), for deterministic posteriors too.
+    """The Wasserstein autoencoder with MMD (Tolstikhin et al., 2018, arXiv:1711.01558).
 
         loss = D + w MMD^2(q(z), p(z))
 
-    D is the negative log-likelihood: the squared error of the paper over 2 sigma^2, and a constant, with a Gaussian. w = 0 is
-    `reconstruction`. With a deterministic posterior rate and ELBO are infinite. Arguments and metrics as in `info`.
+    D is the negative log-likelihood. With a Gaussian it is the squared error of the paper over
+    2 sigma^2, plus a constant. w = 0 is `reconstruction`. The posterior may be deterministic; then
+    rate and ELBO are infinite. Arguments and metrics as in `info`.
 
     Raises:
       ValueError: the posterior of a hierarchical model, a batch of one, or an unknown kernel.

@@ -1,4 +1,4 @@
-"""What all objectives share: the two terms of the bound and the metrics every training log carries."""
+"""Shared by all objectives: the two terms of the bound, and the metrics of every training log."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,8 @@ from vae_jax.types import Array, Metrics, Outputs
 def per_example_terms(outputs: Outputs) -> tuple[Array, Array]:
     """Distortion -E_q[log p(x | z)] and rate KL(q(z | x) || p(z)), each [B], in nats.
 
-    K is averaged over; the rate is in closed form where there is one, else the mean of log q(z | x) - log p(z).
+    Averages over K. The rate is in closed form if available, else the mean of
+    log q(z | x) - log p(z).
     """
     distortion = -outputs.log_px_z.mean(0)
     rate = outputs.kl if outputs.kl is not None else (outputs.log_qz_x - outputs.log_pz).mean(0)
@@ -18,7 +19,7 @@ def per_example_terms(outputs: Outputs) -> tuple[Array, Array]:
 
 
 def bound_metrics(loss: Array, outputs: Outputs) -> Metrics:
-    """`loss`, and the plain beta = 1 bound with its parts, whatever the objective was."""
+    """`loss`, and the plain beta = 1 bound with its parts, for any objective."""
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     return {
         "loss": jnp.asarray(loss),
@@ -29,15 +30,16 @@ def bound_metrics(loss: Array, outputs: Outputs) -> Metrics:
 
 
 def dimension_rates(outputs: Outputs) -> Array:
-    """KL(q(z_d | x) || p(z_d)) in closed form, [B, D'], nats; D' = D, but for a categorical variable, which counts as one.
+    """KL(q(z_d | x) || p(z_d)) in closed form, [B, D'], nats.
 
-    Averaged over K where posterior and prior depend on the draws. TypeError where there is no closed form of each.
+    D' = D, except that a categorical variable counts as one. Averaged over K if posterior and prior
+    depend on the draws. Raises TypeError if the KL of each dimension has no closed form.
     """
     terms = kl_terms(outputs.posterior, outputs.prior)
     return terms.mean(0) if terms.ndim == 3 else terms
 
 
 def layer_rates(outputs: Outputs) -> Array:
-    """KL of each stochastic layer, [L, B], nats: `dimension_rates` summed over the layer's part of D."""
+    """KL of each stochastic layer, [L, B], nats: `dimension_rates` summed over its part of D."""
     edges = np.cumsum(outputs.layers)[:-1]
     return jnp.stack([part.sum(-1) for part in jnp.split(dimension_rates(outputs), edges, axis=-1)])

@@ -15,6 +15,7 @@ from vae_jax.config.validation import check
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.builders.choices import TABLES, check_names
+from vae_jax.experiment.builders.loss import OBJECTIVES
 from vae_jax.experiment.builders.optimizer import LEARNING_RATES, OPTIMIZERS
 from vae_jax.experiment.validation import validate
 
@@ -217,12 +218,31 @@ def test_samples() -> None:
         return own(outputs, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builders.loss.objectives, "elbo", elbo)
+        entry = OBJECTIVES["elbo"]._replace(objective=elbo)
+        patch.setitem(OBJECTIVES, "elbo", entry)
         loss_fn = builders.build_loss(config, model, 1_000)
         jax.eval_shape(
             lambda step: loss_fn(model.init(KEY, x, KEY), {"x": x}, KEY, step), jnp.int32(0)
         )
     assert seen == [(7, 6, 3)]
+
+
+def test_hyper_parameters_come_from_the_fields_with_their_names() -> None:
+    c = changed(objective__mmd_weight=3.0, objective__renyi_alpha=0.25).objective
+    read = builders.loss._hyper_parameters
+    assert read(OBJECTIVES["wae"], c, 7) == {
+        "mmd_weight": 3.0,
+        "kernel": "imq",
+        "scales": objectives.mmd.SCALES,
+    }
+    assert read(OBJECTIVES["renyi"], c, 7) == {"alpha": 0.25}
+    assert read(OBJECTIVES["iwae"], c, 7) == {}
+    assert read(OBJECTIVES["beta_tc"], c, 7)["num_examples"] == 7
+
+    def added(outputs, *, mmd_weight, gap):
+        """An objective that shares a field and has a keyword that is none."""
+
+    assert read(builders.loss.Entry(added), c, 7) == {"mmd_weight": 3.0}
 
 
 UNKNOWN = [

@@ -1,4 +1,6 @@
-"""From a config to its model."""
+"""Build the model from a config."""
+
+from collections.abc import Sequence
 
 from flax import linen as nn
 
@@ -8,21 +10,20 @@ from vae_jax.errors import InputError
 from vae_jax.experiment.builders import parts
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import Shape
-from vae_jax.models import VAE, VQVAE, Hierarchical
+from vae_jax.models import VAE, VQVAE, Hierarchical, Model
 from vae_jax.models.ladder_levels import Level, map_levels, vector_levels
 from vae_jax.nets.conv import halve_resolution
 from vae_jax.posteriors.quantizers import FiniteScalarQuantizer, VectorQuantizer
 
 
-def build_model(config: Config, event_shape: Shape) -> nn.Module:
-    """The model for events of that shape."""
+def build_model(config: Config, event_shape: Shape) -> Model:
+    """The model for events of a shape."""
     return pick(KINDS, "model.kind", config.model.kind)(config, event_shape)
 
 
 def _vae(config: Config, event_shape: Shape) -> VAE:
-    c, objective = config.model, config.objective
+    c = config.model
     encoder, decoder = parts.networks(c, event_shape)
-    critic = nets.Critic(tuple(objective.critic_hidden)) if objective.name == "factor" else None
     return VAE(
         encoder=encoder,
         decoder=decoder,
@@ -31,7 +32,7 @@ def _vae(config: Config, event_shape: Shape) -> VAE:
         likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
         conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
         condition_prior=c.condition_prior,
-        critic=critic,
+        critic=_critic(config),
         classifier=_classifier(config, event_shape),
     )
 
@@ -77,6 +78,12 @@ def _hierarchical(config: Config, event_shape: Shape) -> Hierarchical:
     )
 
 
+def _critic(config: Config) -> nn.Module | None:
+    if config.objective.name != "factor":
+        return None
+    return nets.Critic(tuple(config.objective.critic_hidden))
+
+
 def _classifier(config: Config, event_shape: Shape) -> nn.Module | None:
     if config.objective.name != "m2":
         return None
@@ -89,18 +96,22 @@ def _levels(config: Config, event_shape: Shape) -> tuple[Level, ...]:
         if config.model.network == "mlp":
             return vector_levels(h.latents, h.widths)
         _check_images(config.model.network, event_shape)
-        latents, widths = (
-            values[0] if len(values) == 1 else tuple(values) for values in (h.latents, h.widths)
-        )
+        latents = _one_or_each(h.latents)
+        widths = _one_or_each(h.widths)
         return map_levels(h.stack, event_shape, latents=latents, widths=widths)
     except InputError as error:
         raise InputError(f"config.hierarchy.{error}") from error
 
 
+def _one_or_each(values: Sequence[int]) -> int | tuple[int, ...]:
+    return values[0] if len(values) == 1 else tuple(values)
+
+
 def _check_images(network: str, event_shape: Shape) -> None:
     if len(event_shape) != 3:
         raise InputError(
-            f"config.model.network = {network!r}: needs images [H, W, C], but the data are {event_shape}"
+            f"config.model.network = {network!r}: needs images [H, W, C], but the data are "
+            f"{event_shape}"
         )
 
 

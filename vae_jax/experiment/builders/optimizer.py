@@ -1,4 +1,4 @@
-"""From a config to its optimizer."""
+"""Build the optimizer from a config."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,45 +21,41 @@ LEARNING_RATES: dict[str, Callable[[float, int], Schedule]] = {
 
 
 def build_optimizer(config: Config) -> optax.GradientTransformation:
-    """Clipping, then the optimizer under its learning-rate schedule; players of an objective have one each."""
+    """Clipping, then the optimizer with its schedule; one each for two players or two phases."""
     if config.objective.name == "factor":
-        critic = optax.adam(
-            config.optimizer.critic_rate, b1=0.5, b2=0.9
-        )  # Locatello et al., 2019, arXiv:1811.12359
-        return optax.partition(
-            {"critic": critic, "rest": _optimizer(config, config.train.num_steps)},
-            _labels("critic"),
-        )
-    if config.codes.prior_steps:
-        rest, prior = (
-            _optimizer(config, num_steps)
-            for num_steps in (prior_from(config), config.codes.prior_steps)
-        )
-        return optax.partition({"prior": at_rest(prior), "rest": at_rest(rest)}, _labels("prior"))
+        # b1 and b2 as in Locatello et al., 2019, arXiv:1811.12359
+        critic = optax.adam(config.optimizer.critic_rate, b1=0.5, b2=0.9)
+        rest = _optimizer(config, config.train.num_steps)
+        return optax.partition({"critic": critic, "rest": rest}, _labels("critic"))
+    start = prior_from(config)
+    if start is not None:
+        prior = skip_zero_gradients(_optimizer(config, config.codes.prior_steps))
+        rest = skip_zero_gradients(_optimizer(config, start))
+        return optax.partition({"prior": prior, "rest": rest}, _labels("prior"))
     return _optimizer(config, config.train.num_steps)
 
 
 def prior_from(config: Config) -> int | None:
-    """The first of the steps that fit the prior of codes, and nothing else; None where no steps do."""
+    """The first step that fits the prior of codes alone, or None if no step does."""
     return config.train.num_steps - config.codes.prior_steps if config.codes.prior_steps else None
 
 
-def at_rest(tx: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The optimizer, but at a gradient that is zero throughout it rests: no momentum, no decay, no step of its schedule."""
+def skip_zero_gradients(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Skip the update if the gradient is all zeros: no momentum, decay or step of the schedule."""
 
     def update(gradient: Any, state: Any, params: Params | None = None) -> tuple[Any, Any]:
-        moved = optax.tree.norm(gradient) > 0
+        is_active = optax.tree.norm(gradient) > 0
         updates, new_state = tx.update(gradient, state, params)
         return (
-            jax.tree.map(lambda u: jnp.where(moved, u, 0), updates),
-            jax.tree.map(lambda new, old: jnp.where(moved, new, old), new_state, state),
+            jax.tree.map(lambda u: jnp.where(is_active, u, 0), updates),
+            jax.tree.map(lambda new, old: jnp.where(is_active, new, old), new_state, state),
         )
 
     return optax.GradientTransformation(tx.init, update)
 
 
 def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
-    """The optimizer of so many steps."""
+    """The optimizer for `num_steps` steps."""
     c = config.optimizer
     make_rate = pick(LEARNING_RATES, "optimizer.schedule", c.schedule)
     rate = make_rate(c.learning_rate, num_steps - c.warmup_steps)
@@ -68,15 +64,14 @@ def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
     if not is_on(c.clip_norm):
-        return optax.chain(
-            optax.identity(), tx
-        )  # a state of the same structure: of the trials of a sweep, some may clip
+        # The same structure of the state as with clipping: some trials of a sweep may clip.
+        return optax.chain(optax.identity(), tx)
     max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)
     return optax.chain(optax.clip_by_global_norm(max_norm), tx)
 
 
 def _labels(module: str) -> Callable[[Params], Any]:
-    """Params to a tree of labels: that name for the parameters of the module, "rest" for all others."""
+    """Params -> labels: the name of the module for its parameters, "rest" for all others."""
 
     def labels(params: Params) -> Any:
         def label(path: tuple[Any, ...], _: Any) -> str:

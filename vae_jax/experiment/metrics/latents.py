@@ -77,7 +77,8 @@ def decomposition(context: Context, key: Array) -> Numbers:
     numbers["num_units"] = terms.code.shape[1]
     if terms.kl is not None:
         numbers |= _each("kl_per_unit", terms.kl)
-        layers = getattr(context.model, "layers", (terms.kl.shape[1],))
+        is_flat = context.model.supports("flat_posterior")
+        layers = (terms.kl.shape[1],) if is_flat else context.model.layers
         parts = np.split(terms.kl, np.cumsum(layers)[:-1], axis=1)
         numbers |= _each("kl_per_layer", np.stack([part.sum(1) for part in parts], axis=1))
     estimator = (
@@ -98,7 +99,7 @@ def decomposition(context: Context, key: Array) -> Numbers:
 def _rate_estimator(context: Context) -> str:
     num = context.config.evaluation.num_samples
     draws = "1 draw" if num == 1 else f"{num} draws"
-    if not hasattr(context.model, "encoder"):
+    if not context.model.supports("flat_posterior"):
         return f"each layer in closed form given the layers above it, by {draws} for each example"
     inferred = _inferred(context)
     if has_closed_form_kl(inferred.posterior, inferred.prior):
@@ -115,7 +116,7 @@ def _inferred(context: Context) -> Any:
 
 def _aggregate(context: Context, key: Array, num_draws: int) -> Numbers:
     """Numbers of q(z); none unless it is a mixture of Gaussians over [N, D] with one prior."""
-    if not hasattr(context.model, "encoder"):
+    if not context.model.supports("flat_posterior"):
         return {}  # a hierarchy: lower layers depend on draws of the upper ones
     inferred = _inferred(context)
     if not isinstance(inferred.posterior, DiagGaussian) or inferred.prior.batch_shape != ():
