@@ -23,7 +23,7 @@ def test_a_failing_write_leaves_the_file_as_it_was(tmp_path, monkeypatch):
 
 
 def wrap(cause):
-    """An error as a library raises it: of its own type, with the real one as its context."""
+    """Return a library's error of another type, with the real one as its context."""
     try:
         try:
             raise cause

@@ -42,7 +42,7 @@ ENDS: dict[str, collections.Counter] = collections.defaultdict(collections.Count
 
 
 def throw(kind: str, strategy: st.SearchStrategy, num_inputs: int, end_of) -> None:
-    """That many inputs, the same ones each time, to `end_of`, which says how each ended."""
+    """Pass `num_inputs` reproducible inputs to `end_of`, which returns how each ended."""
 
     def one(given_input) -> None:
         ENDS[kind][end_of(given_input)] += 1
@@ -111,7 +111,7 @@ def fresh_flags(argv: list[str]):
         yield
     finally:
         sys.argv = argv_before
-        for name in set(flags.FLAGS) - names:  # of the fields of a config
+        for name in set(flags.FLAGS) - names:  # those of the config fields
             delattr(flags.FLAGS, name)
         flags.FLAGS.unparse_flags()
         for name in names:
@@ -439,7 +439,7 @@ CONFIG_FILES = {
     "returns the class": "import vae_jax.config\n\n"
     "def get_config():\n    return vae_jax.config.Config\n",
     "exits": "import sys\n\ndef get_config():\n    sys.exit(3)\n",
-    "exits in words": "def get_config():\n    raise SystemExit('no')\n",
+    "exits with a text": "def get_config():\n    raise SystemExit('no')\n",
     "recurses": "def get_config():\n    return get_config()\n",
     "is no text": "\udc80\udcff",
     "cannot be imported": "import no_such_module\n",
@@ -611,7 +611,7 @@ VALUES = [0, 1, 255, 256, -1, 0.5, float("nan"), float("inf"), -float("inf"), 1e
 
 
 class Marker:
-    """What a pickle that does harm would do: make a folder."""
+    """Makes a folder when unpickled, as a harmful pickle would."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path

@@ -1,5 +1,6 @@
 """The command line: bad input ends in a one-line message, and nothing is touched."""
 
+import asyncio
 import concurrent.futures
 import dataclasses
 import json
@@ -7,6 +8,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -179,7 +181,7 @@ def restored_flags():
     names = set(flags.FLAGS)
     sys.modules.pop("config_config", None)  # the name under which every config file is imported
     yield
-    for name in set(flags.FLAGS) - names:  # of the fields of a config
+    for name in set(flags.FLAGS) - names:  # those of the config fields
         delattr(flags.FLAGS, name)
     flags.FLAGS.unparse_flags()
 
@@ -392,6 +394,23 @@ def test_a_trial_is_one_workdir_and_others_are_split_at_commas(tmp_path, monkeyp
         [os.fspath(trial)],
         [f"{tmp_path}/a", f"{tmp_path}/b", tmp_path / "comparison.html"],
     ]
+
+
+def test_only_callbacks_to_a_closed_event_loop_are_ignored(monkeypatch) -> None:
+    calls = []
+    monkeypatch.setattr(sys, "__unraisablehook__", calls.append)
+    event_loop = asyncio.new_event_loop()
+    event_loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed") as callback:
+        event_loop.call_soon_threadsafe(print)
+    # A thread in C++ calls it directly, not from a frame of this test.
+    traceback = callback.value.__traceback__.tb_next
+    cli._report_unraisable(types.SimpleNamespace(exc_traceback=traceback))
+    assert calls == []
+    for traceback in (callback.value.__traceback__, None):
+        unraisable = types.SimpleNamespace(exc_traceback=traceback)
+        cli._report_unraisable(unraisable)
+        assert calls.pop() is unraisable
 
 
 # The check fails if a backend was made, since there is none of that name.

@@ -95,7 +95,7 @@ def together(action: Callable[[], T]) -> T:
     result, failure, message = None, None, ""
     try:
         result = action()
-    except Exception as error:  # of any type: the other processes must not wait forever
+    except Exception as error:  # whatever its type, the others must not wait forever
         failure = error
         message = str(error) or type(error).__name__
     messages = _gather(message)
