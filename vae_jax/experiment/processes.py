@@ -64,8 +64,9 @@ def start(
 
 
 def _initialize(*options: str | int) -> None:
-    # JAX's own preemption service would take SIGTERM away from `Interruption`.
-    jax.config.update("jax_enable_preemption_service", False)
+    if hasattr(jax.config, "jax_enable_preemption_service"):  # not before jax 0.8
+        # The service would take SIGTERM away from `Interruption`.
+        jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(*options)
     except (RuntimeError, ValueError) as error:
