@@ -9,6 +9,9 @@ import pytest
 
 from vae_jax import parallel
 
+# To set up the fixture; in the default suite tests/models/test_vq.py uses eight devices.
+takes_a_minute = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def eight_devices():
@@ -25,48 +28,42 @@ def eight_devices():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
+@takes_a_minute
 def test_eight_devices_take_the_steps_of_one(eight_devices):
     assert eight_devices["devices"] == eight_devices["batch_is_split"] == 8
     assert eight_devices["moved"] > 0.1
     assert eight_devices["step"] < 1e-4
 
 
-@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
+@takes_a_minute
 def test_eight_devices_run_the_epoch_of_one(eight_devices):
     assert eight_devices["epoch"] < 1e-4
     assert eight_devices["epoch_losses"] < 1e-4
 
 
-@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
+@takes_a_minute
 def test_eight_devices_evaluate_every_example_once(eight_devices):
     assert eight_devices["evaluated"] == [160, 160]
     one, eight = eight_devices["evaluation"]
     assert eight == pytest.approx(one, rel=1e-5)
 
 
-@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
+@takes_a_minute
 def test_trials_on_eight_devices_are_those_of_one(eight_devices):
     assert eight_devices["trials"] < 1e-5
     assert eight_devices["trials_are_split"] == 8
-    assert eight_devices["trials_meshes"] == [
-        0,
-        3,
-        4,
-        7,
-        3,
-        8,
-    ]  # the largest number of devices that divides the trials
+    # The largest number of devices that divides the trials.
+    assert eight_devices["trials_meshes"] == [0, 3, 4, 7, 3, 8]
 
 
-@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
+@takes_a_minute
 def test_pmap_trains_and_its_replicas_stay_equal(eight_devices):
     first, last = eight_devices["pmap_losses"]
     assert last < first - 1
     assert eight_devices["pmap_replicas_differ"] == 0
 
 
-@pytest.mark.slow  # a minute to set up; tests/models/test_vq.py has eight devices in the default suite
+@takes_a_minute
 def test_pmap_without_noise_takes_the_steps_of_one_device(eight_devices):
     assert eight_devices["pmap_noise_free"] < 1e-4
 

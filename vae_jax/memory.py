@@ -29,9 +29,12 @@ def in_gigabytes(num_bytes: float) -> str:
 
 def is_out_of_memory(error: Exception) -> bool:
     """True if the host or a device ran out of memory."""
-    if isinstance(error, jax.errors.JaxRuntimeError):
+    if not isinstance(error, jax.errors.JaxRuntimeError):
+        return isinstance(error, MemoryError)
+    if hasattr(error, "error_code"):
         return error.error_code == RESOURCE_EXHAUSTED
-    return isinstance(error, MemoryError)
+    # In older versions (0.7 has no code, 0.10 has) the status is only the first word of the text.
+    return str(error).startswith("RESOURCE_EXHAUSTED:")
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
-"""The command line: what is wrong with the input is said in one line, and nothing is touched."""
+"""The command line: bad input ends in a one-line message, and nothing is touched."""
 
+import asyncio
 import concurrent.futures
 import dataclasses
 import json
@@ -7,12 +8,14 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 from absl import flags
 
 from vae_jax import config as config_lib
+from vae_jax import main  # noqa: F401  # defines the flags
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import cli, report
@@ -33,7 +36,7 @@ def python(*args: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-# Arguments, in which WORK stands for a folder of the test, and what the message must hold.
+# Arguments, in which WORK stands for a folder of the test, and what the message must contain.
 COMMANDS = {
     "help": (["--help"], []),
     "nothing": ([], ["config: missing; use --config=", "configs/vae.py"]),
@@ -83,7 +86,7 @@ def write_files(work: pathlib.Path) -> None:
 
 
 def contents(folder: pathlib.Path) -> dict[str, str]:
-    """All files by path, the ones that Python writes apart."""
+    """Return the text of all files by path, except those that Python writes."""
     paths = [path for path in folder.rglob("*") if "__pycache__" not in path.parts]
     return {
         os.fspath(path.relative_to(folder)): path.read_text() if path.is_file() else ""
@@ -93,7 +96,7 @@ def contents(folder: pathlib.Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Every command of the table, run to its end, two at a time."""
+    """Run every command of the table to its end, two at a time."""
 
     def run(name: str) -> tuple[subprocess.CompletedProcess, pathlib.Path, dict]:
         work = tmp_path_factory.mktemp("work")
@@ -174,11 +177,11 @@ def test_flags_that_are_refused_before_they_are_read(monkeypatch, arguments, par
 
 @pytest.fixture
 def restored_flags():
-    """Absl's one table of flags, as it was before."""
+    """Restore Absl's global table of flags afterwards."""
     names = set(flags.FLAGS)
     sys.modules.pop("config_config", None)  # the name under which every config file is imported
     yield
-    for name in set(flags.FLAGS) - names:  # of the fields of a config
+    for name in set(flags.FLAGS) - names:  # those of the config fields
         delattr(flags.FLAGS, name)
     flags.FLAGS.unparse_flags()
 
@@ -327,9 +330,8 @@ def test_unknown_mode(tmp_path, mode) -> None:
 def test_no_config(tmp_path, monkeypatch, mode, workdir) -> None:
     monkeypatch.chdir(ROOT)
     message = refusal(cli.run, mode, None, workdir and os.fspath(tmp_path / workdir))
-    assert message.startswith(
-        "config: missing; use --config=configs/NAME.py; available are configs/"
-    )
+    start = "config: missing; use --config=configs/NAME.py; available are configs/"
+    assert message.startswith(start)
     assert "configs/vae.py" in message
     assert not list(tmp_path.iterdir())
 
@@ -394,11 +396,29 @@ def test_a_trial_is_one_workdir_and_others_are_split_at_commas(tmp_path, monkeyp
     ]
 
 
-# The check fails when a backend was made, since there is none of that name.
+def test_only_callbacks_to_a_closed_event_loop_are_ignored(monkeypatch) -> None:
+    calls = []
+    monkeypatch.setattr(sys, "__unraisablehook__", calls.append)
+    event_loop = asyncio.new_event_loop()
+    event_loop.close()
+    with pytest.raises(RuntimeError, match="Event loop is closed") as callback:
+        event_loop.call_soon_threadsafe(print)
+    # A thread in C++ calls it directly, not from a frame of this test.
+    traceback = callback.value.__traceback__.tb_next
+    cli._report_unraisable(types.SimpleNamespace(exc_traceback=traceback))
+    assert calls == []
+    for traceback in (callback.value.__traceback__, None):
+        unraisable = types.SimpleNamespace(exc_traceback=traceback)
+        cli._report_unraisable(unraisable)
+        assert calls.pop() is unraisable
+
+
+# The check fails if a backend was made, since there is none of that name.
 IMPORT = """
 import sys
 import vae_jax
-heavy = {"tensorflow", "torch", "tensorflow_datasets", "sklearn", "matplotlib", "array_record", "PIL", "pandas"}
+heavy = {"tensorflow", "torch", "tensorflow_datasets", "sklearn", "matplotlib", "array_record"}
+heavy |= {"PIL", "pandas", "orbax", "tensorboardX", "vae_jax.config", "vae_jax.experiment"}
 heavy &= set(sys.modules)
 assert not heavy, heavy
 import jax
@@ -407,18 +427,18 @@ try:
 except RuntimeError as error:
     assert "nonexistent" in str(error), error
 else:
-    raise SystemExit("a device was there all the time")
+    raise SystemExit("a backend was already there")
 print("done")
 """
 
 
-def test_import_makes_no_backend_and_brings_in_nothing_heavy() -> None:
+def test_import_makes_no_backend_and_loads_nothing_heavy() -> None:
     process = python("-c", IMPORT, JAX_PLATFORMS="nonexistent")
     assert (process.returncode, process.stdout) == (0, "done\n"), process.stderr
 
 
 def test_every_field_can_be_given_as_a_flag() -> None:
-    """In one command: the one that is wrong comes last, after all the others were taken."""
+    """Give all in one command; the invalid one comes last, after all the others were accepted."""
     values = {"data.name": "digits", "model.hidden": "3,4", "model.channels": "5,6"}
     fields = [
         f"--config.{field}={values.get(field, value)}"

@@ -1,4 +1,7 @@
-"""The same run on one device, on eight, and on two processes of four: the same numbers, and each goes on from the others."""
+"""The same run on one device, on eight, and on two processes of four.
+
+The numbers are the same, and each resumes from the checkpoints of the others.
+"""
 
 import json
 import os
@@ -64,7 +67,7 @@ def start_two(workdir, fields=({}, {})):
 
 
 def copy_half(workdir, copy):
-    """A copy of a run as it was at step 50, with the lines that it had written until it was stopped."""
+    """Copy a run as it was at step 50, with all lines of its metrics."""
     shutil.copytree(workdir, copy)
     shutil.rmtree(copy / "checkpoints" / "100")
     return copy
@@ -72,7 +75,10 @@ def copy_half(workdir, copy):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Workdirs of finished runs, by how they were made; the two processes stream their data, the others have them in memory."""
+    """Return the parent of the workdirs of finished runs.
+
+    The two processes stream their data; the other runs have them in memory.
+    """
     root = tmp_path_factory.mktemp("processes")
     two = start_two(root / "two", (STREAMED, STREAMED))
     with pytest.MonkeyPatch.context() as patch:
@@ -140,7 +146,7 @@ def test_an_error_of_one_process_ends_all(tmp_path):
 
 
 def two_under_way(workdir):
-    """Two processes of a run that takes hours, after its first lines."""
+    """Start two processes of a run of hours and wait for its first lines."""
     long = {"train__num_steps": 10**6, "train__eval_every": 10**6}
     started, deadline = start_two(workdir, (long, long)), time.monotonic() + 200
     while not read_metrics(workdir):
@@ -177,7 +183,7 @@ def test_a_process_that_is_killed_takes_the_other_along(tmp_path):
         (("host:99999", 2, 0), r"coordinator = 'host:99999': must be an address and a port"),
     ],
 )
-def test_flags_that_cannot_be_meant(flags, message):
+def test_invalid_flags(flags, message):
     with pytest.raises(InputError, match=message):
         processes.start(*flags)
 
@@ -193,7 +199,7 @@ def test_flags_that_cannot_be_meant(flags, message):
         ({}, True, True),
     ],
 )
-def test_clusters_are_found_out(monkeypatch, environment, flag, joins):
+def test_clusters_are_detected(monkeypatch, environment, flag, joins):
     calls = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *args: calls.append(args))
     for name in ("SLURM_STEP_NUM_TASKS", "TPU_WORKER_HOSTNAMES"):
@@ -204,7 +210,7 @@ def test_clusters_are_found_out(monkeypatch, environment, flag, joins):
     assert calls == [()] * joins
 
 
-def test_a_coordinator_that_cannot_be_joined(monkeypatch):
+def test_a_coordinator_that_cannot_be_reached(monkeypatch):
     def refuses(*_):
         raise RuntimeError("DEADLINE_EXCEEDED: no answer\nmore")
 
@@ -216,7 +222,7 @@ def test_a_coordinator_that_cannot_be_joined(monkeypatch):
         processes.start("host:1", 2, 0)
 
 
-def test_alone_it_starts_nothing():
+def test_a_single_process_starts_nothing():
     processes.start()
     processes.start("localhost:1", 1, 0)
     assert processes.is_first()

@@ -1,4 +1,7 @@
-"""Run by test_parallel.py in a process with eight virtual devices: prints, as JSON, how much the ways to compile differ."""
+"""Run by test_parallel.py with eight virtual devices.
+
+Prints, as JSON, how much the ways to compile differ.
+"""
 
 import functools
 import json
@@ -60,7 +63,7 @@ def noise_free_initial():
 
 
 def distance(a, b):
-    """The largest difference of any parameter array, relative to the norm of that array."""
+    """Return the largest difference of a parameter array, relative to its norm."""
     a, b = jax.device_get((a, b))
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return max(float(np.linalg.norm(p - q) / np.linalg.norm(q)) for p, q in pairs)

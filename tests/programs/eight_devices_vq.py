@@ -1,4 +1,7 @@
-"""Run by test_vq.py in a process with eight virtual devices: prints, as JSON, how much the ways to compile differ."""
+"""Run by test_vq.py with eight virtual devices.
+
+Prints, as JSON, how much the ways to compile differ.
+"""
 
 import functools
 import json
@@ -29,11 +32,11 @@ start = train.init_state(jax.random.key(0), model, x[:1], tx)
 
 
 def initial():
-    return jax.tree.map(jnp.copy, start)  # steps take what they are given
+    return jax.tree.map(jnp.copy, start)  # steps donate their state
 
 
 def distance(a, b):
-    """The largest difference of any parameter array, relative to the norm of that array."""
+    """Return the largest difference of a parameter array, relative to its norm."""
     a, b = jax.device_get((a, b))
     pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     return max(float(np.linalg.norm(p - q) / np.linalg.norm(q)) for p, q in pairs)

@@ -1,6 +1,8 @@
-"""Run by test_processes.py, as one of several processes: trains the small run of test_loop.py in the workdir given.
+"""Run by test_processes.py as one of several processes: trains the small run of test_loop.py.
 
-python tests/programs/one_process.py WORKDIR FIELDS [PORT NUM_PROCESSES PROCESS_INDEX], where FIELDS are those that differ, as JSON.
+python tests/programs/one_process.py WORKDIR FIELDS [PORT NUM_PROCESSES PROCESS_INDEX]
+
+FIELDS are those that differ from the defaults of `small`, as JSON.
 """
 
 import json

@@ -64,8 +64,9 @@ def start(
 
 
 def _initialize(*options: str | int) -> None:
-    # JAX's own preemption service would take SIGTERM away from `Interruption`.
-    jax.config.update("jax_enable_preemption_service", False)
+    if hasattr(jax.config, "jax_enable_preemption_service"):  # not before jax 0.8
+        # The service would take SIGTERM away from `Interruption`.
+        jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(*options)
     except (RuntimeError, ValueError) as error:
@@ -95,7 +96,7 @@ def together(action: Callable[[], T]) -> T:
     result, failure, message = None, None, ""
     try:
         result = action()
-    except Exception as error:  # of any type: the other processes must not wait forever
+    except Exception as error:  # whatever its type, the others must not wait forever
         failure = error
         message = str(error) or type(error).__name__
     messages = _gather(message)

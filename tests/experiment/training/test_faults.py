@@ -1,6 +1,8 @@
-"""What goes wrong around a run: signals, a second process, full disks, folders that can't be written, steps that fail."""
+"""Faults around a run: signals, a second process, full or read-only disks, non-finite steps."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
 import pathlib
@@ -24,7 +26,6 @@ import vae_jax
 from vae_jax import visualize
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import builders, run
-from vae_jax.experiment.storage import lock
 from vae_jax.experiment.storage.lock import lock_directory
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, read_metrics
 from vae_jax.experiment.training import loop, recorder, trainers
@@ -40,7 +41,7 @@ def no_figures(monkeypatch):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A run that nothing happens to."""
+    """Return the workdir of an undisturbed run."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(visualize, "draw_all", lambda *args, **kwargs: [])
@@ -64,7 +65,7 @@ def assert_same_run(workdir, other, step=40):
 
 
 def signal_at(monkeypatch, number, count):
-    """Sends this process a signal while it writes the metrics of that call."""
+    """Send this process a signal while it writes the metrics of call `count`."""
     real, calls = recorder.Recorder.report, []
 
     def report(*args):
@@ -144,7 +145,7 @@ def test_a_signal_that_is_ignored_stays_ignored_and_other_threads_note_none():
 
 
 def poison(monkeypatch, steps):
-    """Makes the gradient of those steps (from 0) NaN, at a loss that is finite."""
+    """Make the gradient of these steps (from 0) NaN, at a finite loss."""
     real = builders.build_loss
 
     def build_loss(config, model, num_examples):
@@ -154,9 +155,8 @@ def poison(monkeypatch, steps):
             loss, metrics = loss_fn(params, batch, key, step)
             bad = jnp.isin(step, jnp.asarray(steps))
             zero_or_one = jnp.where(bad, 0.0 * jax.tree.leaves(params)[0].sum(), 1.0)
-            return loss + jnp.sqrt(
-                zero_or_one
-            ) - ~bad, metrics  # the root of 0 has an infinite slope, and inf * 0 is NaN
+            # The root of 0 has an infinite slope, and inf * 0 is NaN.
+            return loss + jnp.sqrt(zero_or_one) - ~bad, metrics
 
         return poisoned
 
@@ -221,7 +221,7 @@ def test_a_folder_for_the_checkpoints_that_cannot_be_made(tmp_path, monkeypatch)
 
 @pytest.fixture
 def disk(tmp_path):
-    """A disk of two megabytes, where mounting is allowed."""
+    """Mount a disk of two megabytes; skips the test if mounting is not permitted."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -252,7 +252,10 @@ def fill(folder):
 
 
 def test_a_full_disk(disk, whole, monkeypatch):
-    match = r"checkpoint 40 could not be written: no space left on the device; the last good checkpoint is step 20 in .*run"
+    match = (
+        r"checkpoint 40 could not be written: no space left on the device; "
+        r"the last good checkpoint is step 20 in .*run"
+    )
     with monkeypatch.context() as patch:
         before_the_second_save(patch, lambda: fill(disk))
         with pytest.raises(RunStopped, match=match):
@@ -274,9 +277,7 @@ def test_metrics_on_a_full_disk_are_an_error_and_not_a_wait(disk):
     assert len(lines) > 10
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # of TensorStore's threads
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # TensorStore
 def test_a_checkpoint_larger_than_files_may_be(whole, tmp_path, monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with monkeypatch.context() as patch:
@@ -303,10 +304,10 @@ def test_a_checkpoint_that_fails_is_one_line_on_the_screen(tmp_path):
         "--config.train.eval_every=10",
         f"--workdir={tmp_path}",
     ]
-    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); from vae_jax.main import main; main()"
-    env = os.environ | {
-        "JAX_ENABLE_COMPILATION_CACHE": "false"
-    }  # whose files would be too large as well
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))"
+    code = f"{limit}; from vae_jax.main import main; main()"
+    # The files of the compilation cache would be too large as well.
+    env = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
     process = subprocess.run(
         [sys.executable, "-c", code, *flags],
         cwd=ROOT,
@@ -342,7 +343,7 @@ def test_data_that_disappear_while_the_run_trains(tmp_path, monkeypatch):
 
 
 def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, request):
-    """With a real process, which is sent a real signal."""
+    """A real process gets a real signal."""
     config, workdir = config_of(ROOT / "configs" / "vae.py"), tmp_path / "run"
     config.model.hidden, config.train.num_steps, config.train.log_every, config.train.eval_every = (
         (16,),
@@ -365,7 +366,7 @@ def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, reques
     while process.poll() is None and not read_metrics(workdir):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    process.send_signal(signal.SIGSTOP)  # that nothing but us changes a file
+    process.send_signal(signal.SIGSTOP)  # so that only the second run could change a file
     time.sleep(0.1)
     before = {path: path.stat().st_mtime_ns for path in workdir.rglob("*")}
     with pytest.raises(
@@ -379,14 +380,14 @@ def test_a_second_process_is_refused_and_sigterm_ends_the_first(tmp_path, reques
     stdout, stderr = process.communicate(timeout=100)
     assert (process.returncode, stdout) == (143, "")
     assert "Traceback" not in stderr
-    said = re.search(
+    message = re.search(
         r"^stopped by SIGTERM: step (\d+) is saved; run the same command to resume$",
         stderr,
         re.MULTILINE,
     )
-    assert int(said[1]) % 10 == 0
-    assert 0 < int(said[1]) < 600
-    assert max(int(path.name) for path in (workdir / "checkpoints").iterdir()) == int(said[1])
+    assert int(message[1]) % 10 == 0
+    assert 0 < int(message[1]) < 600
+    assert max(int(path.name) for path in (workdir / "checkpoints").iterdir()) == int(message[1])
     assert not (workdir / "lock").exists()
     loop.train_and_evaluate(config, workdir)
     loop.train_and_evaluate(config, tmp_path / "whole")
@@ -405,17 +406,46 @@ def test_a_lock_that_a_killed_process_left_is_taken_over(tmp_path):
     assert not (tmp_path / "lock").exists()
 
 
-@pytest.mark.parametrize("way", ["refused by the file system", "not on this system"])
-def test_where_there_are_no_locks_it_goes_on(tmp_path, monkeypatch, caplog, way):
+@pytest.mark.parametrize("code", [errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_only_a_warning(tmp_path, monkeypatch, caplog, code):
     def flock(*_):
-        raise OSError(95, "Operation not supported")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(
-        *((lock.fcntl, "flock", flock) if way.startswith("refused") else (lock, "fcntl", None))
-    )
-    with lock_directory(tmp_path):
-        pass
-    assert (
-        "cannot be locked (Operation not supported): nothing keeps a second run out" in caplog.text
-    ) == way.startswith("ref")
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with lock_directory(tmp_path), lock_directory(tmp_path):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    message = f"cannot be locked ({os.strerror(code)}): nothing keeps a second run out"
+    assert caplog.text.count(message) == 2
     assert not (tmp_path / "lock").exists()
+
+
+HOLDER = """
+import os, pathlib, sys, time
+from vae_jax.experiment.storage.lock import lock_directory
+with lock_directory(pathlib.Path(sys.argv[1])):
+    if os.fork():
+        print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_ends_with_its_process_even_if_that_is_killed_and_a_child_lives(tmp_path):
+    command = [sys.executable, "-c", HOLDER, tmp_path]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline() == "locked\n"
+        with (
+            pytest.raises(
+                InputError, match=f"in use by process {process.pid} on .* since .*; wait"
+            ),
+            lock_directory(tmp_path),
+        ):
+            pass
+        process.kill()
+        process.wait()
+        assert (tmp_path / "lock").exists()
+        with lock_directory(tmp_path):
+            assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    finally:
+        process.kill()
+        process.stdout.close()

@@ -1,4 +1,4 @@
-"""The whole run, on the smallest real data: what it leaves, how it resumes, what it refuses and how it stops."""
+"""Whole runs on the smallest real data: their files, how they resume, stop and reject input."""
 
 import dataclasses
 import importlib.util
@@ -31,7 +31,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 
 def small(**changes):
-    """A run of seconds: digits, a narrow network, forty steps."""
+    """Return the config of a run of seconds: digits, a narrow network, forty steps."""
     config = Config(name="small", seed=3)
     config.data.binarization = "dynamic"
     config.model.hidden, config.model.latent_dim = (16,), 2
@@ -245,7 +245,7 @@ def test_files_of_a_run_without_its_config_are_refused_and_kept(copy, tmp_path):
     assert (other / "metrics.jsonl").read_text() == "mine"
 
 
-def test_a_checkpoint_of_another_config_is_never_gone_on_with(copy):
+def test_a_checkpoint_of_another_config_is_never_resumed(copy):
     (copy / "config.json").write_text(json.dumps(dataclasses.asdict(small(objective__beta=7.0))))
     with pytest.raises(InputError, match=r"config\.objective\.beta: 7\.0 here, 1\.0 there"):
         loop.train_and_evaluate(small(objective__beta=7.0), copy)
@@ -345,7 +345,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_good_one(tmp_path, 
     monkeypatch.setattr(Checkpoints, "save", full)
     with pytest.raises(
         RunStopped,
-        match=r"checkpoint 40 could not be written.*no space left on the device.*last good checkpoint is step 20",
+        match=r"checkpoint 40 could not be written.*no space left on the device.*"
+        r"last good checkpoint is step 20",
     ):
         loop.train_and_evaluate(small(), tmp_path / "run")
     assert vae_jax.load(tmp_path / "run").step == 20
@@ -427,7 +428,7 @@ def test_configs_run_on_their_embedded_data(name, tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_in_the_same_bits(tmp_path):
-    # Real processes and real SIGKILLs, one in training and one around a checkpoint; then bitwise equality.
+    # Real processes and real SIGKILLs: one while training, one around a checkpoint.
     flags = ["--config=configs/vae.py", "--config.model.hidden=32", "--config.train.num_steps=1200"]
     flags += ["--config.train.eval_every=200", "--config.train.log_every=50"]
 

@@ -1,6 +1,7 @@
-"""Twenty SIGKILLs at random moments, and what is left: `python -m pytest -m slow -s tests/experiment/training/test_soak.py`, five minutes.
+"""Twenty SIGKILLs at random moments, after which a run ends in the same bits.
 
-The seed of the moments is printed; VAE_JAX_SOAK_SEED takes one again.
+Five minutes of `python -m pytest -m slow -s tests/experiment/training/test_soak.py`. It prints the
+seed of the moments; VAE_JAX_SOAK_SEED repeats one.
 """
 
 import contextlib
@@ -31,9 +32,8 @@ FLAGS = [
     "--config.train.batch_size=64",
     "--config.train.log_every=20",
 ]
-FLAGS += [
-    "--config.model.activation=tanh"
-]  # at a kink of relu, rounding that differs in the last bit soon differs in the second
+# At a kink of relu, a difference in the last bit soon becomes one in the second digit.
+FLAGS += ["--config.model.activation=tanh"]
 FLAGS += [f"--config.train.num_steps={STEPS}", f"--config.train.eval_every={EVERY}"]
 STARTUP = 8.0  # seconds
 START = {"step": 0, "split": "train"}
@@ -56,7 +56,7 @@ def finish(process):
 
 
 def last_line(workdir):
-    """Of the metrics so far, read from the end: asked for a thousand times a second."""
+    """Return the last line of the metrics, read from the end, a thousand times a second."""
     with contextlib.suppress(OSError), open(workdir / "metrics.jsonl", "rb") as file:
         file.seek(max(0, os.stat(file.fileno()).st_size - 8192))
         whole = file.read().split(b"\n")[:-1]
@@ -69,7 +69,7 @@ def numbers(line):
 
 
 def in_write(workdir):
-    """Whether a checkpoint is being written: its validation is on record, its folder is temporary."""
+    """True while a checkpoint is written: after its validation, with a temporary folder."""
     line = last_line(workdir)
     return line["split"] == "valid" and any(
         (workdir / "checkpoints").glob(f"{line['step']}.orbax-checkpoint-tmp*")
@@ -77,7 +77,7 @@ def in_write(workdir):
 
 
 def kill(process, workdir, kind, target, rng):
-    """Waits for the moment and kills; returns whether it fell into the writing of a checkpoint."""
+    """Kill the process at its moment; returns True if it was writing a checkpoint."""
     started, before = time.monotonic(), last_line(workdir)
     startup = rng.uniform(0, STARTUP)
     while process.poll() is None:
@@ -97,7 +97,7 @@ def kill(process, workdir, kind, target, rng):
 
 
 def soak(workdir, kills, device_counts):
-    """A run that is killed so many times, each time with the next number of devices, and then left alone."""
+    """Kill a run `kills` times, each time with the next number of devices, then let it finish."""
     seed = int(os.environ.get("VAE_JAX_SOAK_SEED", time.time_ns() % 1_000_000))
     print(f"\nseed {seed}")
     rng, began, writes = random.Random(seed), time.monotonic(), 0
@@ -110,20 +110,17 @@ def soak(workdir, kills, device_counts):
         saved = sorted(
             int(path.name) for path in (workdir / "checkpoints").glob("*") if path.name.isdigit()
         )
-        print(
-            f"kill {number + 1}: {kind}, {devices} devices, saved {saved}{', in a write' if hit else ''}",
-            flush=True,
-        )
+        where = ", in a write" if hit else ""
+        print(f"kill {number + 1}: {kind}, {devices} devices, saved {saved}{where}", flush=True)
     finish(start(workdir, device_counts[kills % len(device_counts)]))
-    print(
-        f"{kills} kills survived, {writes} of them in the writing of a checkpoint, {time.monotonic() - began:.0f} s"
-    )
+    seconds = time.monotonic() - began
+    print(f"{kills} kills survived, {writes} of them while writing, {seconds:.0f} s")
     return writes
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """The run that nothing happens to."""
+    """Return the workdir of an undisturbed run."""
     workdir = tmp_path_factory.mktemp("soak") / "whole"
     finish(start(workdir))
     return workdir
@@ -142,11 +139,7 @@ def test_twenty_kills_change_no_bit(whole, tmp_path):
         json.loads((path / "results.json").read_text()) for path in (tmp_path / "run", whole)
     )
     assert ours.keys() == theirs.keys()
-    for name in ours.keys() - {
-        "seconds",
-        "command",
-        "training_command",
-    }:  # which name the workdir, or take their time
+    for name in ours.keys() - {"seconds", "command", "training_command"}:
         assert ours[name] == theirs[name], name
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert left == {path.name for path in whole.iterdir()}

@@ -1,4 +1,7 @@
-"""Sweeps: a trial is the run alone, whatever is swept and however trials are laid out; nothing is lost, one bad trial is one."""
+"""Sweeps: a trial equals the single run, whatever is swept and however trials are laid out.
+
+Nothing is lost, and one bad trial stops no other.
+"""
 
 import json
 import logging
@@ -33,7 +36,7 @@ def no_figures(monkeypatch):
 
 
 def largest_difference(tree, other):
-    """Of any array, relative to the norm of that array."""
+    """Return the largest difference of an array, relative to its norm."""
     pairs = zip(jax.tree.leaves(tree), jax.tree.leaves(other), strict=True)
     return max(float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-12)) for a, b in pairs)
 

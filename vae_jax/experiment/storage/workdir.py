@@ -31,7 +31,7 @@ def claim_workdir(workdir: pathlib.Path, config: Config) -> Iterator[None]:
             stack.enter_context(lock_directory(workdir))
             _check_usable(workdir, config)  # again: another run may have been here in between
             for temporary in (*workdir.glob(".config.json.*"), *workdir.glob(".metrics.jsonl.*")):
-                temporary.unlink(missing_ok=True)  # of a killed process
+                temporary.unlink(missing_ok=True)  # a killed process left it
             write_json(workdir / "config.json", dataclasses.asdict(config))
         except OSError as error:
             raise InputError(
