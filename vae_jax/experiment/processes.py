@@ -65,9 +65,9 @@ def start(
 
 
 def _initialize(*given: str | int) -> None:
-    jax.config.update(
-        "jax_enable_preemption_service", False
-    )  # it takes SIGTERM away from `Interruption`
+    if hasattr(jax.config, "jax_enable_preemption_service"):  # not before jax 0.8
+        # The service would take SIGTERM away from `Interruption`.
+        jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(*given)
     except (RuntimeError, ValueError) as error:
