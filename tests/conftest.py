@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-# Tests compile the same small programs many times; xdist workers inherit the first process's folder.
+# Tests compile the same small programs many times; xdist workers inherit the folder.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="vae_jax_tests_"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 

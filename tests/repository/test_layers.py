@@ -51,11 +51,16 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "main",
 ]
 LIBRARY = LAYERS[: LAYERS.index("config")]
-MODULES = {
-    ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip("."): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
-ROOT = ""  # the name of vae_jax/__init__.py in MODULES
+
+
+def module_name(path):
+    """The dotted name below the package, ROOT for vae_jax/__init__.py."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+ROOT = ""
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def layer(module):
@@ -65,8 +70,8 @@ def layer(module):
 
 
 def imported_modules(nodes):
-    """The modules of the package, by their names below it, that import statements at any depth load."""
-    for node in (child for node in nodes for child in ast.walk(node)):
+    """The modules of the package that import statements load, at any depth of nesting."""
+    for node in ast.walk(ast.Module(body=nodes)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -83,7 +88,7 @@ def imported_modules(nodes):
 
 
 def imports(module):
-    """What a module imports, inside functions too; `vae_jax.load` is the one exception to all rules."""
+    """Imports of a module, inside functions too; `vae_jax.load` is the only exception."""
     nodes = ast.parse(MODULES[module].read_text()).body
     if module == ROOT:
         nodes = [n for n in nodes if not (isinstance(n, ast.FunctionDef) and n.name == "load")]
@@ -123,7 +128,7 @@ def test_imports_go_downwards():
 
 def test_the_library_knows_neither_config_nor_experiment():
     for module in MODULES:
-        if module == ROOT or layer(module) is not None and layer(module) < len(LIBRARY):
+        if module == ROOT or layer(module) in range(len(LIBRARY)):
             tops = {name.split(".")[0] for name in imports(module)}
             assert not tops & {"config", "experiment", "main"}, module
 

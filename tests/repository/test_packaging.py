@@ -1,4 +1,4 @@
-"""Packaging: dependencies, pinned tools, versions of hosted notebooks, and warnings in our own lines."""
+"""Packaging: dependencies, pinned tools, versions of hosted notebooks, deprecation warnings."""
 
 import ast
 import importlib.metadata
