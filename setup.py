@@ -13,6 +13,7 @@ REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
+    "tensorboardX>=2.6.2",
     "hypothesis>=6.100",
     "nbclient>=0.10",
     "nbformat>=5.10",
@@ -30,7 +31,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["vae_jax", "vae_jax.*"]),
-    package_data={"vae_jax": ["py.typed"]},
+    package_data={"vae_jax": ["py.typed"], "vae_jax.experiment.report": ["*.csv", "templates/*"]},
     install_requires=REQUIREMENTS,
     extras_require={
         "test": TEST,
