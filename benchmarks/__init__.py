@@ -1,4 +1,4 @@
-"""Side-by-side measurements of training: this project, plain JAX, PyTorch and pythae, in one run on one machine.
+"""Training speed of this project, plain JAX, PyTorch and pythae, measured side by side.
 
 python -m benchmarks.main --help
 """

@@ -1,4 +1,4 @@
-"""The driver's end of the line protocol: each contestant a process that is started once and idles between its rounds."""
+"""The driver's end of the line protocol: one process per contestant, idle between its rounds."""
 
 import contextlib
 import json
@@ -15,14 +15,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
 class ChildFailed(Exception):
-    """A contestant that could not start, or died; the message is its reason or its last words."""
+    """A contestant that could not start or died; the message is the reason or its last line."""
 
 
 def clean_environment(scratch: pathlib.Path) -> dict[str, str]:
-    """The environment of everything that is timed.
+    """Environment variables of all timed processes.
 
-    Compilers start cold: no cache of an earlier run, of JAX or of torch.compile. On a GPU, JAX takes memory as it needs it,
-    since the contestants share the device.
+    Compilers start cold: JAX and torch.compile reuse no cache of an earlier run. On a GPU, JAX
+    allocates memory on demand, since the contestants share the device.
     """
     environment = {
         name: value
@@ -38,7 +38,7 @@ def clean_environment(scratch: pathlib.Path) -> dict[str, str]:
 
 
 class Child:
-    """A contestant's process, warm when the constructor returns; `start` is what its start cost."""
+    """A contestant's process, warm when the constructor returns; `start` has its start-up costs."""
 
     def __init__(self, kind: str, name: str, task: str, dtype: str) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="benchmark_", ignore_cleanup_errors=True)
@@ -67,20 +67,20 @@ class Child:
         if not line:
             self._process.wait()
             words = self._errors.read_text(errors="replace").strip().splitlines() or [
-                "it ended without a word"
+                "it ended without output"
             ]
             raise ChildFailed(words[-1][:300])
         return json.loads(line)
 
     def round(self, seconds: float) -> dict[str, float]:
-        """Work of about so many seconds."""
+        """Work for about `seconds`."""
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(f"{seconds}\n")
             self._process.stdin.flush()
         return self._reply()
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
@@ -105,6 +105,6 @@ class Child:
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[pathlib.Path]:
-    """A folder that is gone afterwards."""
+    """A temporary folder."""
     with tempfile.TemporaryDirectory(prefix="benchmark_", ignore_cleanup_errors=True) as folder:
         yield pathlib.Path(folder)

@@ -1,11 +1,12 @@
-"""One contestant in a process of its own, driven line by line.
+"""One contestant in its own process, driven line by line.
 
 python -m benchmarks.contestant KIND NAME TASK DTYPE
 
-Each line on stdin is a number of seconds: the contestant works for about so long and answers with a line of JSON, with
-`idle`, the share of a core that it used while it waited (threads that spin would slow the others). When stdin ends, so does
-the process. Before the first, it says how it started: ``setup_s`` (parameters, optimizer), ``compile_s`` (the
-first call less a later one), ``first_step_s`` (both and one step; imports and data apart).
+Each line on stdin is a number of seconds. The contestant works for about that long and answers
+with a line of JSON. Its `idle` is the share of a core used while waiting (spinning threads would
+slow the other contestants). The process ends with stdin. Its first line has the start-up costs:
+``setup_s`` (parameters, optimizer), ``compile_s`` (the first call minus a later one) and
+``first_step_s`` (both and one step, without imports and data).
 """
 
 import json
@@ -20,15 +21,15 @@ from typing import TextIO
 
 from benchmarks.contestants import CONTESTANTS, MATMULS, Unavailable, Workload
 
-WARM_CALLS, WARM_SECONDS = (
-    20,
-    2.0,
-)  # after the first call, as many more as fit; CUDA graphs are recorded in the next two
-SHORT = 0.1  # seconds of waiting that are too few to tell how busy it was
+WARM_CALLS = (
+    20  # limit of warm-up calls after the first one; CUDA graphs are recorded in the next two
+)
+WARM_SECONDS = 2.0  # limit of their time
+SHORT = 0.1  # seconds of waiting that are too few to measure the load
 
 
 def timed(work: Workload, calls: int) -> float:
-    """Seconds of that many calls, from the first one's start to the last one's end."""
+    """Seconds from the start of the first call to the end of the last one."""
     start = time.perf_counter()
     for _ in range(calls):
         work.call()
@@ -37,10 +38,8 @@ def timed(work: Workload, calls: int) -> float:
 
 
 def peak_memory_mb() -> float:
-    """Most resident memory of this process so far, in 10^6 bytes."""
-    status = pathlib.Path(
-        "/proc/self/status"
-    )  # ru_maxrss would count what the parent held before this process began
+    """Peak resident memory of this process so far, in 10^6 bytes."""
+    status = pathlib.Path("/proc/self/status")  # ru_maxrss would include memory of the parent
     for line in status.read_text().splitlines() if status.exists() else []:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
@@ -49,7 +48,7 @@ def peak_memory_mb() -> float:
 
 
 def start(build: Callable[[], Workload]) -> tuple[Workload, dict[str, float], float]:
-    """The warm workload, what its start cost, and the seconds of a later call."""
+    """The warm workload, its start-up costs, and the seconds of a later call."""
     begin = time.perf_counter()
     work = build()
     setup = time.perf_counter() - begin
@@ -67,7 +66,7 @@ def start(build: Callable[[], Workload]) -> tuple[Workload, dict[str, float], fl
 
 
 def serve(build: Callable[[], Workload], commands: TextIO, replies: TextIO) -> None:
-    """Starts the workload and answers commands until they end."""
+    """Start the workload and answer commands until they end."""
 
     def reply(**values: float | str) -> None:
         print(json.dumps(values), file=replies, flush=True)
@@ -93,7 +92,7 @@ def serve(build: Callable[[], Workload], commands: TextIO, replies: TextIO) -> N
 
 
 def main(kind: str, name: str, task: str, dtype: str) -> None:
-    """Serves that contestant; what libraries print goes to stderr, the replies alone to stdout."""
+    """Serve a contestant: replies on stdout, anything libraries print on stderr."""
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     try:

@@ -1,7 +1,7 @@
-"""How many floating-point operations a training step must do, counted from the shapes of its layers.
+"""Floating-point operations of a training step, counted from the shapes of its layers.
 
-Only matrix products and convolutions count, two operations for a multiplication with its addition. Activations, losses and
-the optimizer are left out: next to the products they are a few per cent.
+Only matrix products and convolutions count, with two operations per multiply-add. Activations,
+losses and the optimizer would add a few per cent.
 """
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ def dense(inputs: int, outputs: int) -> int:
 def conv(size: int, cin: int, cout: int, *, kernel: int = 4, stride: int = 2) -> int:
     """Multiply-adds of a "SAME" convolution or transposed convolution, per example.
 
-    Taps that fall on the padding are not counted, as in XLA's own cost analysis.
+    Taps on the padding are not counted, as in XLA's cost analysis.
 
     Args:
-      size: pixels a side of the large image: the input, or the output of a transposed convolution.
+      size: side of the large image in pixels: the input, or the output of a transposed convolution.
       cin: channels of the input.
       cout: channels of the output.
-      kernel: taps a side.
-      stride: pixels of the large image for one of the small one.
+      kernel: taps per side.
+      stride: pixels of the large image per pixel of the small one.
     """
     low = max(kernel - stride, 0) // 2
     pairs = sum(
@@ -32,14 +32,14 @@ def conv(size: int, cin: int, cout: int, *, kernel: int = 4, stride: int = 2) ->
 
 
 def forward(layers: Sequence[int]) -> int:
-    """Operations of the forward pass, per example: two for each multiply-add of each layer."""
+    """Operations of the forward pass, per example: two per multiply-add."""
     return 2 * sum(layers)
 
 
 def training(layers: Sequence[int]) -> int:
     """Operations of a training step, per example.
 
-    The backward pass does the work of each layer twice more, for the gradient in its weights and the one in its input; the
-    input of the first layer is the data, of which no gradient is taken.
+    The backward pass repeats the work of each layer twice, for the gradients of its weights and of
+    its input. The first layer has no gradient of its input, the data.
     """
     return 2 * (3 * sum(layers) - layers[0])

@@ -1,13 +1,13 @@
-"""Synthetic uint8 images in memory: nobody downloads or renders, and all contestants read the same bytes.
+"""Synthetic uint8 images in memory, the same for all contestants, without downloads.
 
-What the pixels show does not change the speed of a step; their number, type and rough sparsity do.
+The speed of a step depends on their number, type and rough sparsity, not on their content.
 """
 
 import numpy as np
 
 
 def digits(num: int, seed: int = 0) -> np.ndarray:
-    """Gray blobs, uint8 [num, 28, 28, 1], as dark on the whole as MNIST (an eighth of full intensity)."""
+    """Gray blobs, uint8 [num, 28, 28, 1], with the mean of MNIST, an eighth of full intensity."""
     return (255 * np.exp(-_distances(num, 28, seed, radius=(3.5, 8.0)))).astype(np.uint8)
 
 
@@ -17,7 +17,7 @@ def sprites(num: int, seed: int = 0) -> np.ndarray:
 
 
 def colors(num: int, seed: int = 0) -> np.ndarray:
-    """Blobs of each color, uint8 [num, 32, 32, 3]."""
+    """Blobs in each color channel, uint8 [num, 32, 32, 3]."""
     planes = [
         np.exp(-_distances(num, 32, seed + channel, radius=(4.0, 12.0))) for channel in range(3)
     ]
@@ -25,7 +25,7 @@ def colors(num: int, seed: int = 0) -> np.ndarray:
 
 
 def _distances(num: int, size: int, seed: int, radius: tuple[float, float]) -> np.ndarray:
-    """Squared distances float32 [num, size, size, 1] from a random center, in units of two random radii (pixels)."""
+    """Squared distances [num, size, size, 1] from random centers, in units of random radii."""
     rng = np.random.default_rng(seed)
     axis = np.arange(size, dtype=np.float32)
     center = rng.uniform(0.3 * size, 0.7 * size, (2, num, 1)).astype(np.float32)

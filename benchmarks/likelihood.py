@@ -1,12 +1,12 @@
-"""The importance-weighted likelihood of 784-400-20, beside pythae's `get_nll` on the same network, one after the other.
+"""The importance-weighted likelihood of 784-400-20, compared with pythae's `get_nll`.
 
 python -m benchmarks.likelihood --rounds=3
 
-Each side estimates log p(x) of `--images` images with `--samples` draws each, in a process of its own, with random weights:
-the arithmetic is that of trained ones. What is printed is the time of one draw of one image, and that times the 10,000 images
-x 5,000 samples of a paper: reckoned, not measured, where fewer were run. pythae runs the encoder again for each batch of draws
-and each image alone; it is given the fastest of some batch sizes, and fewer images, since it is slow. Compilation is not
-counted, and shown apart as the first call.
+Each side estimates log p(x) of `--images` images with `--samples` draws each, in its own process
+and with random weights, which cost the same as trained ones. The output is the time per draw and
+image, and an extrapolation to the 10,000 images x 5,000 samples of a paper. pythae runs the encoder
+for each image and each batch of draws. It gets the fastest of several batch sizes, and fewer images
+because it is slow. Compilation is excluded and shown separately, as the first call.
 """
 
 import argparse
@@ -42,9 +42,9 @@ def ours(images: int, samples: int) -> dict[str, float]:
     seconds = []
     for key in range(2):
         start = time.perf_counter()
-        found = estimate(params, ArraySource(x), jax.random.key(key))
+        result = estimate(params, ArraySource(x), jax.random.key(key))
         seconds.append(time.perf_counter() - start)
-    return {"seconds": seconds[1], "first": seconds[0], "log_px": float(found.log_px.mean())}
+    return {"seconds": seconds[1], "first": seconds[0], "log_px": float(result.log_px.mean())}
 
 
 def pythae(images: int, samples: int) -> dict[str, float]:
@@ -78,7 +78,7 @@ SIDES = {"ours": ours, "pythae": pythae}
 
 
 def main() -> None:
-    """Runs the two sides in turn, each in its own process, the order reversed in every other round."""
+    """Run both sides in turn, each in its own process; odd rounds reverse the order."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -86,9 +86,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--pythae_images", type=int, default=20)
     parser.add_argument("--samples", type=int, default=5_000)
-    parser.add_argument(
-        "--side", choices=SIDES, help="runs this side here; what the processes are started with"
-    )
+    parser.add_argument("--side", choices=SIDES, help="run this side in this process (internal)")
     args = parser.parse_args()
     images = {"ours": args.images, "pythae": args.pythae_images}
     if args.side:
@@ -105,17 +103,20 @@ def main() -> None:
                 f"--samples={args.samples}",
             ]
             command += [f"--images={args.images}", f"--pythae_images={args.pythae_images}"]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            draw = found["seconds"] / (images[side] * args.samples)
+            process = subprocess.run(command, check=True, capture_output=True, text=True)
+            result = json.loads(process.stdout.splitlines()[-1])
+            draw = result["seconds"] / (images[side] * args.samples)
             least[side] = min(draw, least.get(side, draw))
             print(
-                f"round {number}  {side:7s} {images[side]:6d} images  {1e6 * draw:7.2f} us a draw  {found}",
+                f"round {number}  {side:7s} {images[side]:6d} images  {1e6 * draw:7.2f} us/draw",
+                result,
+                sep="  ",
                 flush=True,
             )
     for side, draw in least.items():
         print(
-            f"{side:7s} {1e6 * draw:7.2f} us a draw; 10,000 images x 5,000 samples: {draw * WHOLE / 60:.1f} minutes (reckoned)"
+            f"{side:7s} {1e6 * draw:7.2f} us/draw; extrapolated to 10,000 images x 5,000 samples: "
+            f"{draw * WHOLE / 60:.1f} minutes"
         )
     print(f"ratio {least['pythae'] / least['ours']:.1f}, of the fastest rounds")
 

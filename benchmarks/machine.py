@@ -1,4 +1,4 @@
-"""What the numbers were taken on."""
+"""Hardware and versions behind the numbers."""
 
 import contextlib
 import importlib.metadata
@@ -12,7 +12,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch", "pythae")
 
 
 def cpu_name() -> str:
-    """The processor's name, as far as the system tells."""
+    """The processor's name, if the system reports one."""
     info = pathlib.Path("/proc/cpuinfo")
     for line in info.read_text().splitlines() if info.exists() else []:
         if line.startswith("model name"):
@@ -21,7 +21,7 @@ def cpu_name() -> str:
 
 
 def gpu_name() -> str:
-    """The names of the GPUs by nvidia-smi, empty where there is none."""
+    """The names of the GPUs from nvidia-smi; empty if there are none."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         return ", ".join(
@@ -33,16 +33,16 @@ def gpu_name() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that are installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed packages."""
+    result = {"python": platform.python_version()}
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            result[name] = importlib.metadata.version(name)
+    return result
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores that this process may use, GPU, load (processes that were running already), versions."""
+    """Processor, available cores, GPU, load (of other processes), and versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cpu": cpu_name(),
@@ -54,7 +54,7 @@ def describe() -> dict[str, Any]:
 
 
 def sentence(machine: dict[str, Any]) -> str:
-    """The same in one line."""
+    """The description in one line."""
     hardware = f"{machine['cpu']}, {machine['cores']} cores" + (
         f", {machine['gpu']}" if machine["gpu"] else ""
     )

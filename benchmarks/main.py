@@ -1,12 +1,13 @@
-"""Measures training speed side by side, in one run on one machine; see `benchmarks.tasks` for what is measured.
+"""Measure training speed side by side, in one run on one machine. Tasks: `benchmarks.tasks`.
 
-python -m benchmarks.main                                   # training steps: minutes, compilation included
+python -m benchmarks.main                                   # training steps; takes minutes
 python -m benchmarks.main --tasks=mlp128 --rounds=3 --seconds=1
-python -m benchmarks.main --parts=process                   # whole runs, from the command to its end
+python -m benchmarks.main --parts=process                   # whole runs, from start to exit
 python -m benchmarks.main --parts=peak,train,process,sweep --out=benchmarks.json
 
-Every contestant has a process of its own, started once. In each round each of them works for about `seconds` while the
-others idle; the order is reversed from round to round, and what is reported is the median.
+Each contestant has its own process, started once. In each round, one contestant after the other
+works for about `seconds` while the remaining ones idle. Every other round reverses the order. The
+table has medians over rounds.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from absl import app, flags
 
 from benchmarks import machine, process, report, rounds
 from benchmarks.children import Child, ChildFailed
-from benchmarks.contestants import CONTESTANTS, INSTALL, MATMULS, Contestant
+from benchmarks.contestants import CONTESTANTS, MATMULS, Contestant, skip_reason
 from benchmarks.tasks import TASKS
 
 PARTS = ("peak", "train", "process", "sweep")
@@ -29,41 +30,37 @@ SIZES, GPU_SIZES = (1024, 2048), (4096, 8192)  # of the matrices of the matmul p
 _PARTS = flags.DEFINE_list(
     "parts",
     ["peak", "train"],
-    f"What to measure, of {PARTS}; `process` and `sweep` are whole runs.",
+    f"Parts to measure, from {PARTS}; `process` and `sweep` are whole runs.",
 )
-_TASKS = flags.DEFINE_list("tasks", list(TASKS), "Which models.")
-_CONTESTANTS = flags.DEFINE_list("contestants", list(CONTESTANTS), "Who competes.")
+_TASKS = flags.DEFINE_list("tasks", list(TASKS), "Tasks to measure.")
+_CONTESTANTS = flags.DEFINE_list("contestants", list(CONTESTANTS), "Contestants.")
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Rounds of each task.", lower_bound=1)
 _SECONDS = flags.DEFINE_float(
-    "seconds", 3.0, "Length of a contestant's part of a round.", lower_bound=0.0
+    "seconds", 3.0, "Length of a contestant's turn in a round.", lower_bound=0.0
 )
 _REPEATS = flags.DEFINE_integer("repeats", 3, "Repeats of each whole run.", lower_bound=1)
 _STEPS = flags.DEFINE_integer("steps", 2_000, "Training steps of each whole run.", lower_bound=1)
 _DTYPE = flags.DEFINE_enum(
-    "dtype", "float32", ["float32", "bfloat16"], "Of the networks' arithmetic."
+    "dtype", "float32", ["float32", "bfloat16"], "Type of the networks' arithmetic."
 )
-_OUT = flags.DEFINE_string("out", "", "Where the numbers go as JSON.")
+_OUT = flags.DEFINE_string("out", "", "JSON file for the numbers.")
 
 
 def compete(
     kind: str, who: dict[str, Contestant], task: str, dtype: str, seconds: float, num: int
 ) -> dict[str, Any]:
-    """Rounds between those contestants on one task; contestant -> numbers. Who can't start is left out with a line."""
+    """{contestant: numbers} of the rounds on one task, without contestants that can't start."""
     with contextlib.ExitStack() as stack:
         children = {}
         for name, contestant in who.items():
             if missing := contestant.missing():
-                say(
-                    f"{task}: {contestant.title} is left out, {' and '.join(missing)} not installed; {INSTALL}"
-                )
+                say(f"{task}: skipped {contestant.title}, {skip_reason(missing)}")
                 continue
             try:
                 children[name] = child = stack.enter_context(Child(kind, name, task, dtype))
-                say(
-                    f"{task}: {contestant.title} is warm, {child.start['compile_s']:.1f} s of compilation"
-                )
+                say(f"{task}: {contestant.title} compiled in {child.start['compile_s']:.1f} s")
             except ChildFailed as reason:
-                say(f"{task}: {contestant.title} is left out, {reason}")
+                say(f"{task}: skipped {contestant.title}, {reason}")
         runners = {
             name: functools.partial(child.round, seconds) for name, child in children.items()
         }
@@ -77,7 +74,7 @@ def compete(
 def measure_peak(
     sizes: Sequence[int], dtype: str, seconds: float, num: int
 ) -> dict[str, dict[str, Any]]:
-    """Library -> its rate at its best size, in operations per second."""
+    """{library: its rate at its best size, in operations per second}."""
     peaks: dict[str, dict[str, Any]] = {}
     for size in sizes:
         for name, result in compete("matmul", MATMULS, str(size), dtype, seconds, num).items():
@@ -87,7 +84,7 @@ def measure_peak(
 
 
 def measure_training(peak: float | None) -> dict[str, dict[str, Any]]:
-    """Task -> contestant -> numbers, for the tasks and contestants of the flags."""
+    """{task: {contestant: numbers}} for the tasks and contestants of the flags."""
     who = {name: CONTESTANTS[name] for name in _CONTESTANTS.value}
     results = {}
     for name in _TASKS.value:
@@ -95,32 +92,29 @@ def measure_training(peak: float | None) -> dict[str, dict[str, Any]]:
         results[name] = report.with_ratios(numbers, TASKS[name].training_flops, peak)
         for contestant, r in numbers.items():
             if r["idle"] > 0.05:
-                say(
-                    f"{name}: {CONTESTANTS[contestant].title} used {r['idle']:.0%} of a core while others were timed"
-                )
+                title = CONTESTANTS[contestant].title
+                say(f"{name}: {title} used {r['idle']:.0%} of a core while others were timed")
     return results
 
 
 def say(line: str) -> None:
-    """Progress, on stderr: stdout is for the tables."""
+    """Report progress on stderr; stdout is for the tables."""
     print(line, file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Measures the parts asked for, prints the tables, writes the JSON."""
+    """Measure the selected parts, print the tables and write the JSON file."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected argument {argv[1]!r}")
     for flag, known in ((_PARTS, PARTS), (_TASKS, TASKS), (_CONTESTANTS, CONTESTANTS)):
         if unknown := [value for value in flag.value if value not in known]:
             raise app.UsageError(
-                f"--{flag.name}: there is no {unknown[0]!r}, only {', '.join(known)}"
+                f"--{flag.name}: unknown {unknown[0]!r}; use one of {', '.join(known)}"
             )
     parts, results = _PARTS.value, {"machine": machine.describe(), "dtype": _DTYPE.value}
     print(machine.sentence(results["machine"]), "\n", sep="", flush=True)
     if results["machine"]["load"] > 0.5:
-        say(
-            "others are at work on this machine: numbers mean little, and PyTorch's, whose threads wait for each other, least"
-        )
+        say("warning: the machine is under load; the numbers, PyTorch's above all, are unreliable")
     if "peak" in parts:
         sizes = SIZES + GPU_SIZES if results["machine"]["gpu"] else SIZES
         results["peak"] = measure_peak(
@@ -145,9 +139,8 @@ def main(argv: Sequence[str]) -> None:
             report.table(report.PROCESS_HEADER, report.process_rows(results["process"])), flush=True
         )
     if _OUT.value:
-        from vae_jax.experiment.storage.metric_writer import (
-            write_json,  # brings in JAX, which the driver can do without while others are timed
-        )
+        # Imports JAX, which the driver must not do while contestants are timed.
+        from vae_jax.files import write_json
 
         write_json(pathlib.Path(_OUT.value), results)
 

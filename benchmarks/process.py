@@ -1,7 +1,7 @@
-"""Whole processes, from the command to its end: imports, compilation, training, evaluation, checkpoints, figures.
+"""Whole processes: imports, compilation, training, evaluation, checkpoints and figures.
 
-A job is a table of variants that end with the same thing done; a variant is one command, or several that run one after the
-other. Compilers start cold.
+A job is a table of variants with the same outcome. A variant is one command, or several in
+sequence. Compilers start cold.
 """
 
 import dataclasses
@@ -15,23 +15,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.children import ROOT, ChildFailed, clean_environment, scratch_folder
-from benchmarks.contestants import CONTESTANTS, INSTALL, PYTORCH
+from benchmarks.contestants import CONTESTANTS, PYTORCH, skip_reason
 from benchmarks.rounds import alternating
 
 Commands = list[list[str]]
 NUM_SEEDS, NUM_TRAIN = 8, 100_000
-BETA_VAE = {
+BETA_VAE = {  # as in our config
     "batch_size": 64,
     "learning_rate": 5e-4,
     "beta": 4.0,
     "log_every": 50,
     "eval_every": 400,
-}  # as in our config
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Variants by name; `commands(data, workdir, steps)` says what each runs, and `prepare` makes the data, untimed."""
+    """Variants by name: `commands(data, workdir, steps)`; `prepare` makes the data, untimed."""
 
     commands: Callable[[pathlib.Path, pathlib.Path, int], Mapping[str, Commands]]
     prepare: Callable[[pathlib.Path], None] | None = None
@@ -49,7 +49,7 @@ def _ours(config: str, steps: int, workdir: pathlib.Path, *flags: str) -> list[s
 
 
 def _beta_vae(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
-    """The beta-VAE on sprites: ours renders them as it goes, PyTorch reads them from a file."""
+    """The beta-VAE on sprites: ours renders them on the fly, PyTorch reads them from a file."""
     variants = {"vae_jax": [_ours("beta_vae", steps, workdir / "vae_jax")]}
     for name in PYTORCH:
         if CONTESTANTS[name].missing():
@@ -78,7 +78,7 @@ def _sweep(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, C
 
 
 def render_sprites(path: pathlib.Path) -> None:
-    """Writes the file of sprites that PyTorch reads."""
+    """Write the file of sprites for PyTorch."""
     subprocess.run(
         [sys.executable, "-m", "benchmarks.sprites_file", str(path), str(NUM_TRAIN)],
         cwd=ROOT,
@@ -93,10 +93,10 @@ JOBS = {
 
 
 def run_timed(commands: Sequence[Sequence[str]], scratch: pathlib.Path) -> dict[str, float]:
-    """Wall-clock seconds of the commands one after the other, and the most memory that one of them held.
+    """Wall-clock seconds of the commands in sequence, and the peak memory over them.
 
     Raises:
-      ChildFailed: a command did not end well.
+      ChildFailed: if a command fails.
     """
     memory, start = 0.0, time.perf_counter()
     for command in commands:
@@ -122,13 +122,14 @@ def run_timed(commands: Sequence[Sequence[str]], scratch: pathlib.Path) -> dict[
 def measure_job(
     name: str, steps: int, repeats: int, say: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
-    """Medians of each variant of a job, order alternated; every repeat has an empty workdir. One that fails is left out."""
+    """Medians of each variant of a job, without runs that failed.
+
+    The order alternates, and every run has an empty workdir.
+    """
     job, times = JOBS[name], {}
     for rival in job.rivals:
         if missing := CONTESTANTS[rival].missing():
-            say(
-                f"{name}: {CONTESTANTS[rival].title} is left out, {' and '.join(missing)} not installed; {INSTALL}"
-            )
+            say(f"{name}: skipped {CONTESTANTS[rival].title}, {skip_reason(missing)}")
     with scratch_folder() as data:
         if job.prepare:
             job.prepare(data / "data.npz")
@@ -140,7 +141,7 @@ def measure_job(
                     try:
                         result = run_timed(commands, scratch)
                     except ChildFailed as reason:
-                        say(f"process {name}, {variant}: a run is left out, {reason}")
+                        say(f"process {name}, {variant}: skipped a run, {reason}")
                         continue
                     say(f"process {name}, {variant}: {result['seconds']:.1f} s")
                     times.setdefault(variant, []).append(result)

@@ -1,4 +1,4 @@
-"""Results as GitHub's markdown tables."""
+"""Results as GitHub markdown tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,20 +20,20 @@ PROCESS_HEADER = ("job", "variant", "seconds", "each run", "peak MB")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 2) -> str:
-    """A markdown table; after the first columns all are aligned to the right."""
+    """A markdown table; columns after the text columns are aligned to the right."""
     marks = ["---"] * text_columns + ["---:"] * (len(header) - text_columns)
     return "\n".join("| " + " | ".join(row) + " |" for row in (header, marks, *rows))
 
 
 def reference(results: dict[str, dict[str, Any]]) -> float | None:
-    """Images per second of the better of PyTorch's two, None where neither ran."""
+    """Images per second of the faster PyTorch variant; None if neither ran."""
     return max((results[name]["rate"] for name in PYTORCH if name in results), default=None)
 
 
 def with_ratios(
     results: dict[str, dict[str, Any]], flops: int, peak: float | None
 ) -> dict[str, dict[str, Any]]:
-    """The results of one task, each with `to_pytorch`, and `share_of_peak` of a peak in operations per second."""
+    """Add `to_pytorch` and `share_of_peak` to one task's results; peak in operations per second."""
     best = reference(results)
     return {
         name: r
@@ -47,7 +47,7 @@ def with_ratios(
 
 
 def train_rows(results: dict[str, dict[str, dict[str, Any]]]) -> list[list[str]]:
-    """Rows of the table of training speeds: task -> contestant -> numbers."""
+    """Rows of the table of training speeds: {task: {contestant: numbers}}."""
     return [
         [
             TASKS[task].title,
@@ -73,7 +73,7 @@ def peak_sentence(peaks: dict[str, dict[str, Any]], dtype: str) -> str:
 
 
 def process_rows(results: dict[str, dict[str, dict[str, Any]]]) -> list[list[str]]:
-    """Rows of the table of whole processes: job -> variant -> numbers."""
+    """Rows of the table of whole processes: {job: {variant: numbers}}."""
     return [
         [
             job,

@@ -1,14 +1,14 @@
-"""Rounds of timed work, order alternated, and their medians. Knows nothing of processes."""
+"""Rounds of timed work in alternating order, and their medians."""
 
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-Round = Mapping[str, float]  # "units" done in "seconds", and whatever else the contestant tells
+Round = Mapping[str, float]  # "units" done in "seconds", and further numbers
 
 
 def alternating(names: Iterable[str], rounds: int) -> Iterator[list[str]]:
-    """The order of each round: forwards and backwards in turn, so a machine that drifts favours nobody."""
+    """The order of each round, forwards and backwards in turn, so that drift favors nobody."""
     names = list(names)
     for number in range(rounds):
         yield names[:: -1 if number % 2 else 1]
@@ -24,7 +24,7 @@ def measure(runners: Mapping[str, Callable[[], Round]], rounds: int) -> dict[str
 
 
 def summary(rounds: list[Round]) -> dict[str, Any]:
-    """The median rate in units per second, every rate, and the largest of everything else."""
+    """The median rate in units per second, every rate, and the maximum of every other number."""
     rates = [r["units"] / r["seconds"] for r in rounds]
     rest = {
         key: max(r[key] for r in rounds) for key in rounds[0] if key not in ("units", "seconds")

@@ -1,4 +1,4 @@
-"""Renders sprites into an .npz of uint8 images, the same ones that the project's own run reads.
+"""Render sprites into an .npz of uint8 images, the same ones as in the project's own run.
 
 python -m benchmarks.sprites_file PATH NUM_TRAIN
 """
@@ -15,10 +15,8 @@ CHUNK = 2_000  # images rendered at a time
 
 def render(source: Source, num: int) -> np.ndarray:
     """The first images of a source, uint8 [num, 64, 64, 1], 0 and 255."""
-    take, key = (
-        jax.jit(lambda index: (255 * source.take(index, key)["x"]).astype("uint8")),
-        jax.random.key(0),
-    )
+    key = jax.random.key(0)
+    take = jax.jit(lambda index: (255 * source.take(index, key)["x"]).astype("uint8"))
     starts = range(0, num, CHUNK)
     return np.concatenate(
         [np.asarray(take(np.arange(start, min(start + CHUNK, num)))) for start in starts]
@@ -26,7 +24,7 @@ def render(source: Source, num: int) -> np.ndarray:
 
 
 def main(path: str, num_train: str) -> None:
-    """Writes train, valid and test images; validation and test whole."""
+    """Write `num_train` training images and all validation and test images."""
     dataset = load("sprites")
     splits = {
         "valid": dataset.valid.num_examples,

@@ -1,7 +1,7 @@
-"""What is measured: one row for each model and batch size. A later model is a row here, and its networks by name.
+"""The tasks: one row per model and batch size.
 
-`network` names the networks of `torch_models.NETWORKS` and of `contestants.bare.NETWORKS` (where a name is missing, that
-contestant is left out); ours is built from its config, as the loop builds it.
+`network` is a name in `torch_models.NETWORKS` and `contestants.bare.NETWORKS`; a contestant without
+that name is skipped. Ours is built from its config, as in the training loop.
 """
 
 import dataclasses
@@ -22,17 +22,15 @@ class Task:
     title: str  # in the table
     batch_size: int
     network: str
-    config: tuple[
-        str, str
-    ]  # file in configs/ without its ending, and the argument of its get_config
+    config: tuple[str, str]  # stem of the file in configs/, and the argument of its get_config
     images: Callable[[int], np.ndarray]  # number -> uint8 [number, H, W, C]
     num_images: int
-    dynamic: bool  # x ~ Bernoulli(images / 255), anew at each reading; otherwise x = images / 255
+    dynamic: bool  # x ~ Bernoulli(images / 255) at each reading; otherwise x = images / 255
     beta: float
     learning_rate: float
-    layers: tuple[int, ...]  # multiply-adds per example of each layer, the first one first
+    layers: tuple[int, ...]  # multiply-adds per example of each layer, in order
     bare_steps: int = 100  # steps in one call of the hand-written scan
-    settings: tuple[tuple[str, Any], ...] = ()  # what of the config is otherwise: path and value
+    settings: tuple[tuple[str, Any], ...] = ()  # changes of the config: path and value
 
     @property
     def training_flops(self) -> int:
@@ -40,7 +38,7 @@ class Task:
         return flops.training(self.layers)
 
     def make_config(self) -> Any:
-        """The project's own config, for this batch size and so many steps that no schedule comes to its end."""
+        """The project's config with this batch size, and too many steps for a schedule to end."""
         name, argument = self.config
         config = importlib.import_module(f"configs.{name}").get_config(argument)
         config.train.batch_size, config.train.num_steps = self.batch_size, 10_000_000
@@ -66,13 +64,8 @@ BURGESS_LAYERS = (
     ),
     *(flops.conv(8, 64, 64), flops.conv(16, 64, 32), flops.conv(32, 32, 32), flops.conv(64, 32, 1)),
 )
-LADDER_LINEAR = (
-    (32, 32),
-    (32, 32),
-    (32, 2 * 4),
-    (32, 2 * 4),
-    (4, 32),
-)  # of a stochastic layer, besides its block
+# The 1x1 convolutions of a stochastic layer, besides its block.
+LADDER_LINEAR = ((32, 32), (32, 32), (32, 2 * 4), (32, 2 * 4), (4, 32))
 LADDER_LAYERS = (
     *(flops.conv(28, 1, 32), flops.conv(14, 32, 32)),  # down to 14 and 7 pixels a side
     *(
@@ -125,7 +118,7 @@ _BLOCKS = 2 * (
     flops.conv(8, 128, 32, kernel=3, stride=1),
     flops.conv(8, 32, 128, kernel=1, stride=1),
 )
-VQ_LAYERS = (  # without the look-up of codes, a product that has no backward pass: a hundredth of the whole
+VQ_LAYERS = (  # without the code lookup, a product with no backward pass and 1 % of the work
     *(
         flops.conv(32, 3, 64),
         flops.conv(16, 64, 128),
@@ -148,10 +141,10 @@ VQVAE = Task(
     images=images.colors,
     num_images=20_000,
     dynamic=False,
-    beta=0.25,  # of the commitment
+    beta=0.25,  # weight of the commitment loss
     learning_rate=3e-4,
     layers=VQ_LAYERS,
-    settings=(  # the published one: its widths, a codebook by averages, nothing revived, no prior fitted
+    settings=(  # published widths; a codebook of moving averages, no revival, no prior training
         *(
             ("model.channels", (32, 128)),
             ("model.likelihood", "gaussian"),

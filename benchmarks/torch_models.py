@@ -1,4 +1,4 @@
-"""The same models in PyTorch, as its users write them: an encoder and a decoder for each network, and the VAE of the two."""
+"""The same models in idiomatic PyTorch: encoder and decoder of each network, and their VAE."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def _up(cin: int, cout: int) -> list[nn.Module]:
 
 
 def mlp(pixels: int = 784, hidden: int = 400, latent_dim: int = 20) -> tuple[nn.Module, nn.Module]:
-    """Encoder to mean and log-variance side by side [N, 2 D], and decoder to logits, of images [N, 1, 28, 28]."""
+    """MLPs for images [N, 1, 28, 28]: encoder to mean, log-variance [N, 2 D], decoder to logits."""
     encoder = nn.Sequential(
         nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent_dim)
     )
@@ -32,7 +32,10 @@ def mlp(pixels: int = 784, hidden: int = 400, latent_dim: int = 20) -> tuple[nn.
 
 
 def burgess(latent_dim: int = 10) -> tuple[nn.Module, nn.Module]:
-    """The same two for the 64x64 convolutions of Burgess et al., 2018, arXiv:1804.03599, at the widths of Locatello et al."""
+    """Convolutions for 64x64 images (Burgess et al., 2018, arXiv:1804.03599).
+
+    The widths are those of Locatello et al.
+    """
     encoder = nn.Sequential(
         *(*_down(1, 32), *_down(32, 32), *_down(32, 64), *_down(64, 64)),
         *(nn.Flatten(), nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 2 * latent_dim)),
@@ -73,7 +76,7 @@ class Bottleneck(nn.Module):
 
 
 def vqvae(features: int = 128, inner: int = 32, code_dim: int = 64) -> tuple[nn.Module, nn.Module]:
-    """Encoder to vectors [N, d, 8, 8] and decoder to means, of images [N, 3, 32, 32] (van den Oord et al., 2017)."""
+    """Networks for images [N, 3, 32, 32] with vectors [N, d, 8, 8] (van den Oord et al., 2017)."""
     half = features // 2
     encoder = nn.Sequential(
         *(*_down(3, half), *_down(half, features), nn.Conv2d(features, features, 3, padding=1)),
@@ -97,9 +100,9 @@ def vqvae(features: int = 128, inner: int = 32, code_dim: int = 64) -> tuple[nn.
 
 
 class VQVAE(nn.Module):
-    """Encoder, nearest code, decoder; the loss is distortion + beta |z_e - e|^2, summed over dimensions, mean over the batch.
+    """VQ-VAE with the loss distortion + beta |z_e - e|^2, in sums over dimensions, mean over batch.
 
-    The codebook is a moving average of the z_e that chose each code, which is taken in the forward pass.
+    Each code is a moving average of the z_e assigned to it, updated in the forward pass.
     """
 
     def __init__(
@@ -138,16 +141,16 @@ class VQVAE(nn.Module):
 
     @torch.no_grad()
     def average(self, vectors: Tensor, codes: Tensor, epsilon: float = 1e-5) -> None:
-        """Moves the codebook by the vectors [N, d] and the codes [N] that they chose."""
-        chosen = F.one_hot(codes, len(self.counts)).float()
-        self.counts.lerp_(chosen.mean(0), 1 - self.decay)
-        self.sums.lerp_(chosen.T @ vectors / len(codes), 1 - self.decay)
+        """Update the codebook with vectors [N, d] and the codes [N] assigned to them."""
+        one_hot = F.one_hot(codes, len(self.counts)).float()
+        self.counts.lerp_(one_hot.mean(0), 1 - self.decay)
+        self.sums.lerp_(one_hot.T @ vectors / len(codes), 1 - self.decay)
         smoothed = (self.counts + epsilon * self.counts.mean()) / (1 + epsilon)
         self.codebook.copy_(self.sums / smoothed[:, None])
 
 
 class VAE(nn.Module):
-    """Encoder, reparameterised draw, decoder; the loss is distortion + beta rate in nats per example."""
+    """A VAE with the loss distortion + beta rate, in nats per example."""
 
     def __init__(self, network: str, beta: float) -> None:
         super().__init__()
@@ -169,19 +172,19 @@ class VAE(nn.Module):
 
 
 class Residual(nn.Module):
-    """h + f(h), channels kept: a 3x3 and a 1x1 convolution."""
+    """h + f(h) with a 3x3 and a 1x1 convolution and the same number of channels."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.inner, self.out = nn.Conv2d(width, width, 3, padding=1), nn.Conv2d(width, width, 1)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Of h [N, C, H, W]."""
+        """The same shape, h [N, C, H, W]."""
         return h + self.out(F.relu(self.inner(F.relu(h))))
 
 
 class Rung(nn.Module):
-    """A stochastic layer of a ladder: its draw, the state below it [N, C, H, W], and its KL [], summed over the batch."""
+    """A stochastic layer of a ladder: returns the next state [N, C, H, W] and the summed KL []."""
 
     def __init__(self, width: int, latent: int) -> None:
         super().__init__()
@@ -193,7 +196,7 @@ class Rung(nn.Module):
         self.from_z, self.refine = nn.Conv2d(latent, width, 1), Residual(width)
 
     def forward(self, h: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """From the state above and the features of x, both [N, C, H, W]."""
+        """The state above and the features of x are both [N, C, H, W]."""
         active = F.relu(h)
         p_mean, p_logvar = self.prior(active).float().chunk(2, dim=1)
         hidden = F.relu(self.from_state(active) + self.from_features(F.relu(features)))
@@ -211,7 +214,7 @@ class Rung(nn.Module):
 
 
 class Ladder(nn.Module):
-    """Two stochastic layers, on maps of 7 and of 14 pixels a side, of images [N, 1, 28, 28]."""
+    """Two stochastic layers on 7x7 and 14x14 maps, for images [N, 1, 28, 28]."""
 
     def __init__(self, beta: float, width: int = 32, latent: int = 4) -> None:
         super().__init__()
@@ -238,10 +241,8 @@ class Ladder(nn.Module):
         return (distortion + self.beta * (kl_top + kl_bottom)) / x.shape[0]
 
 
-MODELS: dict[str, Callable[[float], nn.Module]] = {
-    "ladder": Ladder,
-    "vqvae": VQVAE,
-}  # those that are no VAE of two networks
+# Models that are not a VAE of two networks.
+MODELS: dict[str, Callable[[float], nn.Module]] = {"ladder": Ladder, "vqvae": VQVAE}
 
 
 def make(network: str, beta: float) -> nn.Module:

@@ -1,7 +1,7 @@
-"""The job of configs/beta_vae.py as a good PyTorch user does it: train, validate, checkpoint, test, draw.
+"""The job of configs/beta_vae.py in idiomatic PyTorch: train, validate, checkpoint, test, plot.
 
-`benchmarks.process` calls it with the settings of that config. As many images are evaluated as often as there: validation
-every `eval_every` steps, and validation and test of the best checkpoint at the end.
+`benchmarks.process` runs it with the settings of that config. Evaluation has the same size and
+frequency: validation every `eval_every` steps, and validation and test of the best checkpoint.
 """
 
 import argparse
@@ -32,8 +32,8 @@ def evaluate(model: VAE, images: Tensor, batch_size: int = 256) -> dict[str, flo
 
 
 @torch.inference_mode()
-def draw(model: VAE, images: Tensor, path: pathlib.Path) -> None:
-    """A grid of eight images above their reconstructions, as a PNG."""
+def plot(model: VAE, images: Tensor, path: pathlib.Path) -> None:
+    """Save a grid of eight images above their reconstructions as a PNG."""
     x = _read(images, torch.arange(8, device=images.device))
     pairs = torch.stack([x, torch.sigmoid(model.terms(x)[2])])[:, :, 0].cpu().numpy()
     figure, axes = plt.subplots(2, 8, figsize=(8, 2))
@@ -54,10 +54,11 @@ def load(path: str, split: str, where: torch.device) -> Tensor:
 
 
 def train(model: VAE, arguments: argparse.Namespace, where: torch.device) -> None:
-    """Trains, and leaves the newest and the best checkpoint in the workdir, and the losses in a file of JSON lines."""
+    """Train; writes latest and best checkpoints, and losses as JSON lines, into the workdir."""
     images, valid = (load(arguments.data, split, where) for split in ("train", "valid"))
     step = torch_train.make_step(
-        *(model, images),
+        model,
+        images,
         dynamic=False,
         learning_rate=arguments.learning_rate,
         compiled=arguments.compile,
@@ -82,7 +83,7 @@ def train(model: VAE, arguments: argparse.Namespace, where: torch.device) -> Non
 
 
 def main() -> None:
-    """Trains, evaluates the best checkpoint on validation and test, and draws it."""
+    """Train, evaluate the best checkpoint on validation and test, and plot its reconstructions."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True)
     parser.add_argument("--workdir", required=True, type=pathlib.Path)
@@ -101,7 +102,7 @@ def main() -> None:
     held_out = {split: load(arguments.data, split, where) for split in ("valid", "test")}
     results = {split: evaluate(model, images) for split, images in held_out.items()}
     (arguments.workdir / "results.json").write_text(json.dumps(results, indent=2))
-    draw(model, held_out["test"], arguments.workdir / "reconstructions.png")
+    plot(model, held_out["test"], arguments.workdir / "reconstructions.png")
     print(f"test ELBO {results['test']['elbo']:.2f} nats")
 
 

@@ -1,4 +1,4 @@
-"""A PyTorch training step as a good user of it writes one; the benchmark of steps and the script of a whole run share it."""
+"""An idiomatic PyTorch training step, for the benchmark of steps and for that of whole runs."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from benchmarks.torch_models import CHANNELS_LAST
 
 
 def device() -> torch.device:
-    """The GPU where there is one; sets what its users set there (TF32, as JAX does, and the search for algorithms)."""
+    """The GPU if there is one, with the usual settings: TF32, as in JAX, and cuDNN benchmarking."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high")
@@ -26,7 +26,7 @@ def make_model(network: str, beta: float, where: torch.device) -> nn.Module:
 
 
 def read(images: Tensor, index: Tensor, *, dynamic: bool, layout: torch.memory_format) -> Tensor:
-    """The examples at index, x [B, C, H, W] float32 in [0, 1], binarized anew where `dynamic`.
+    """The examples at index, x [B, C, H, W] float32 in [0, 1], binarized if `dynamic`.
 
     The comparison with uniform numbers is three times as fast on the CPU as `torch.bernoulli`.
     """
@@ -35,7 +35,7 @@ def read(images: Tensor, index: Tensor, *, dynamic: bool, layout: torch.memory_f
 
 
 def batches(num: int, batch_size: int, where: torch.device) -> Iterator[Tensor]:
-    """Indices [B] without end, permutation after permutation; the last stretch of each is dropped."""
+    """Endless indices [B] from permutations, each without its incomplete last batch."""
     while True:
         yield from torch.randperm(num, device=where)[: num - num % batch_size].split(batch_size)
 
@@ -51,8 +51,8 @@ def make_step(
 ) -> Callable[[Tensor], Tensor]:
     """Index [B] -> loss []: one step of fused Adam.
 
-    With `compiled`, forward pass and loss are one function under torch.compile, and its backward pass with it; on a GPU in
-    the mode that records CUDA graphs, which small networks gain most from.
+    If `compiled`, forward pass and loss are one function under torch.compile, together with its
+    backward pass. On a GPU, it records CUDA graphs, which speeds up small networks most.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     where, layout = images.device, next((p for p in model.parameters() if p.ndim == 4), None)

@@ -1,4 +1,4 @@
-"""Where real data may be, and a cache of compiled programs that all tests share."""
+"""Real data sets, and a cache of compiled programs for all tests."""
 
 import os
 import pathlib
@@ -6,17 +6,17 @@ import tempfile
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
-
-# Tests compile the same small programs again and again; under xdist the workers inherit the folder of the first process.
+# Tests compile the same small programs many times; xdist workers inherit the folder.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="vae_jax_tests_"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 
 @pytest.fixture(scope="session")
 def real_data() -> pathlib.Path:
-    """The folder of real data sets: $VAE_JAX_DATA, or ../shared/data beside the repository; tests that need it skip without."""
-    path = pathlib.Path(os.environ.get("VAE_JAX_DATA", ROOT.parent / "shared" / "data"))
-    if not path.is_dir():
-        pytest.skip("real data are not here; set VAE_JAX_DATA")
-    return path
+    """The folder of real data sets, $VAE_JAX_DATA; skips the test if there is none."""
+    path = os.environ.get("VAE_JAX_DATA")
+    if not path:
+        pytest.skip("needs real data: set VAE_JAX_DATA to their folder")
+    if not pathlib.Path(path).is_dir():
+        pytest.fail(f"VAE_JAX_DATA = {path!r}: no such folder")
+    return pathlib.Path(path)

@@ -1,7 +1,8 @@
-"""Who competes: for each name its module, what must be installed for it, and how the table calls it.
+"""The contestants by name: their modules, required packages, and titles in the table.
 
-A module has ``prepare(task, dtype, variant) -> build``. Imports and data are done when `prepare` returns; ``build()`` is timed
-and returns a `Workload`. `Unavailable` says why a contestant can't take a task.
+A module has ``prepare(task, dtype, variant) -> build``. Imports and data are complete when
+`prepare` returns. ``build()`` is timed and returns a `Workload`. `Unavailable` says why a
+contestant does not support a task.
 """
 
 import dataclasses
@@ -14,23 +15,23 @@ INSTALL = "pip install -r benchmarks/requirements.txt"
 
 
 class Unavailable(Exception):
-    """A contestant that does not have this task; the message says why."""
+    """A contestant does not support a task; the message says why."""
 
 
 class Workload(Protocol):
-    """Work that is called over and over, warm or not."""
+    """Work that is called repeatedly."""
 
     units_per_call: float  # images, or floating-point operations
-    info: dict[str, Any]  # what the report says about it: device, number of parameters
+    info: dict[str, Any]  # for the report: device, number of parameters
 
     def call(self) -> None:
-        """Starts one unit of work; it may still be under way when this returns."""
+        """Start one unit of work; may return before it is complete."""
 
     def wait(self) -> None:
-        """Returns when all that was started is done."""
+        """Wait until all work is complete."""
 
     def device_peak(self) -> int:
-        """Most bytes held on an accelerator so far, 0 on the CPU."""
+        """Peak bytes on an accelerator so far, 0 on the CPU."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +44,19 @@ class Contestant:
     needs: tuple[str, ...] = ()  # packages besides the project's own
 
     def missing(self) -> list[str]:
-        """The needed packages that are not installed."""
+        """Required packages that are not installed."""
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
     def prepare(self, task: str, dtype: str) -> Callable[[], Workload]:
-        """Imports what the contestant needs and makes its data; what it returns builds the rest."""
+        """Import the contestant and make its data; returns a function that builds its workload."""
         return importlib.import_module(f"benchmarks.contestants.{self.module}").prepare(
             task, dtype, self.variant
         )
+
+
+def skip_reason(missing: list[str]) -> str:
+    """Explain which packages are missing, and how to install them."""
+    return f"{' and '.join(missing)} not installed; use {INSTALL}"
 
 
 CONTESTANTS = {
@@ -61,7 +67,7 @@ CONTESTANTS = {
     "torch_compile": Contestant("PyTorch, torch.compile", "torch_step", "compile", ("torch",)),
     "pythae": Contestant("pythae", "pythae_step", needs=("torch", "pythae")),
 }
-PYTORCH = ("torch_eager", "torch_compile")  # the better of these is what ratios are taken to
+PYTORCH = ("torch_eager", "torch_compile")  # ratios are relative to the faster one
 MATMULS = {
     "xla": Contestant("XLA", "matmul", "xla"),
     "torch": Contestant("PyTorch", "matmul", "torch", ("torch",)),

@@ -1,7 +1,7 @@
-"""The plain thing: a dictionary of arrays, Adam by hand, `lax.scan`; no Flax, no Optax, no metrics, no guards.
+"""Plain JAX: a dictionary of arrays, Adam by hand, `lax.scan`; no Flax, Optax, metrics or checks.
 
-What a good JAX user writes for one model and no other. The convolutions are XLA's own, which are slow inside a loop on the
-CPU; the variant "step" has none: each call is one step.
+This is what a good JAX user writes for one model. The convolutions are XLA's, which are slow inside
+a loop on the CPU. The variant "step" has no loop: each call is one step.
 """
 
 import functools
@@ -22,15 +22,13 @@ LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
 class Network(NamedTuple):
-    """Shapes of the kernels by name, input axes first, and the two halves as functions of the parameters."""
+    """Shapes of the kernels by name, input axes first, and encoder and decoder as functions."""
 
     shapes: dict[str, tuple[int, ...]]
-    encode: Callable[
-        [Params, jax.Array], tuple[jax.Array, jax.Array]
-    ]  # x [B, H, W, C] -> mean, logvar [B, D]
-    decode: Callable[
-        [Params, jax.Array], jax.Array
-    ]  # z [B, D] -> logits, in any shape of the size of x
+    # x [B, H, W, C] -> mean, logvar [B, D]
+    encode: Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]]
+    # z [B, D] -> logits, in any shape of the size of x
+    decode: Callable[[Params, jax.Array], jax.Array]
 
 
 def dense(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
@@ -125,7 +123,10 @@ def init(network: Network, seed: int = 0) -> Params:
 def loss(
     network: Network, beta: float, params: Params, x: jax.Array, noise: jax.Array
 ) -> jax.Array:
-    """Distortion + beta rate, nats per example, for the Bernoulli likelihood of x [B, H, W, C]; noise is standard normal."""
+    """Distortion + beta rate in nats per example, for a Bernoulli likelihood of x [B, H, W, C].
+
+    The noise is standard normal.
+    """
     mean, logvar = network.encode(params, x)
     logits = network.decode(params, mean + jnp.exp(0.5 * logvar) * noise).reshape(x.shape)
     distortion = (jax.nn.softplus(logits) - logits * x).sum()
@@ -147,7 +148,7 @@ def adam(
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
 def epoch(task: Task, state: Any, images: jax.Array, index: jax.Array) -> tuple[Any, jax.Array]:
-    """Steps on the examples at index [S, B]: gather, binarization, gradient, Adam; returns the losses [S], [] for one step."""
+    """Steps on the examples at index [S, B]; returns state and losses, [S], or [] if S = 1."""
     network = NETWORKS[task.network]
 
     def step(state: Any, index: jax.Array) -> tuple[Any, jax.Array]:
@@ -167,7 +168,7 @@ def epoch(task: Task, state: Any, images: jax.Array, index: jax.Array) -> tuple[
 
 
 def batches(num: int, steps: int, batch_size: int) -> Iterator[np.ndarray]:
-    """Indices [S, B] without end, permutation after permutation."""
+    """Endless indices [S, B]: permutations one after the other."""
     rng, rest = np.random.default_rng(0), np.zeros(0, np.int32)
     while True:
         while len(rest) < steps * batch_size:

@@ -1,4 +1,4 @@
-"""Square matrix products: the speed that the machine has at most, as one library reaches it. The task is the size."""
+"""Square matrix products: the peak speed of the machine with one library. The task is the size."""
 
 import functools
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-CHAIN = 4  # products in one call, each of the result before it
+CHAIN = 4  # products per call, each of the previous result
 
 
 class Matmul:
-    """``x <- x w``, `CHAIN` times a call; w is orthogonal, so x stays as it is in size."""
+    """``x <- x w``, `CHAIN` times per call; w is orthogonal, so that x keeps its norm."""
 
     def __init__(
         self, size: int, run: Callable[[Any], Any], x: Any, ready: Callable[[Any], Any], device: str
@@ -24,11 +24,11 @@ class Matmul:
         self._x = self._run(self._x)
 
     def wait(self) -> None:
-        """Until x is there."""
+        """Wait for x."""
         self._ready(self._x)
 
     def device_peak(self) -> int:
-        """Not asked for."""
+        """Not measured."""
         return 0
 
 

@@ -1,4 +1,4 @@
-"""The project's own training, as `vae_jax.experiment.training.loop` runs it: a config, its parts, and compiled calls of `log_every` steps."""
+"""The project's training, as in its loop: a config, its parts, compiled calls of several steps."""
 
 import functools
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from benchmarks.contestants import Unavailable
 from benchmarks.contestants.memory import jax_peak
 from benchmarks.tasks import TASKS
 from vae_jax import parallel, train
@@ -17,7 +16,7 @@ from vae_jax.experiment import builders
 
 
 class Ours:
-    """The metrics of a call are read when the next one is under way, as in the loop."""
+    """Steps as in the loop: the metrics of a call are read while the next one runs."""
 
     def __init__(self, config: Config, source: ArraySource) -> None:
         c, mesh = config.train, parallel.data_mesh()
@@ -55,7 +54,7 @@ class Ours:
         self._pending = metrics
 
     def wait(self) -> None:
-        """Reads the metrics of the last call."""
+        """Read the metrics of the last call."""
         if self._pending is not None:
             loss = jax.device_get(self._pending)["loss"]
             self._pending = None
@@ -63,19 +62,16 @@ class Ours:
                 raise FloatingPointError("the loss is not finite")
 
     def device_peak(self) -> int:
-        """Most bytes on the accelerator so far."""
+        """Peak bytes on the accelerator so far."""
         return jax_peak()
 
 
 def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], Ours]:
-    """Ours on that task; Unavailable where its config has no such dtype."""
+    """Ours on a task."""
     del variant
     task = TASKS[task_name]
     config = task.make_config()
-    if hasattr(config.model, "dtype"):
-        config.model.dtype = dtype
-    elif dtype != "float32":
-        raise Unavailable(f"config.model.dtype does not exist, so no {dtype}")
+    config.model.dtype = dtype
     source = ArraySource(
         jax.device_put(task.images(task.num_images)), scale=1 / 255, dynamic=task.dynamic
     )

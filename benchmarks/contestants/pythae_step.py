@@ -1,8 +1,9 @@
-"""pythae: its BetaVAE with the same networks, and a step as its `BaseTrainer.train_step` takes it.
+"""pythae: its BetaVAE with the same networks, and the step of its `BaseTrainer.train_step`.
 
-As there: a `DataLoader` over a `BaseDataset` of float32 images (collated one by one in the main process, its default), the
-model's own forward pass and loss, a plain `torch.optim.Adam`, and the loss read after every step. The trainer's progress bar
-and callbacks are left out. It cannot binarize anew at each reading; where the task does, the images are binarized once.
+As in the trainer: a `DataLoader` over a `BaseDataset` of float32 images (collated one by one in
+the main process, its default), the model's forward pass and loss, `torch.optim.Adam`, and a loss
+that is read after every step. The trainer's progress bar and callbacks are omitted. Images are
+binarized once, since pythae cannot binarize them at each reading.
 """
 
 import functools
@@ -25,7 +26,7 @@ logging.getLogger("pythae").setLevel(logging.WARNING)
 
 
 class Encoder(BaseEncoder):
-    """pythae's interface around an encoder of ours."""
+    """pythae's interface around one of our encoders."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class Encoder(BaseEncoder):
 
 
 class Decoder(BaseDecoder):
-    """pythae's interface around a decoder; its loss wants probabilities."""
+    """pythae's interface around a decoder; its loss expects probabilities."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -50,7 +51,7 @@ class Decoder(BaseDecoder):
 
 
 class PythaeSteps:
-    """One step a call."""
+    """One step per call."""
 
     def __init__(self, task: Task, dataset: BaseDataset, where: torch.device) -> None:
         torch.manual_seed(0)
@@ -84,7 +85,7 @@ class PythaeSteps:
             yield from self._loader
 
     def call(self) -> None:
-        """One step, and its loss."""
+        """Run one step and read its loss."""
         inputs = {name: value.to(self._where) for name, value in next(self._batches).items()}
         output = self._model(inputs)
         self._optimizer.zero_grad()
@@ -93,21 +94,21 @@ class PythaeSteps:
         self._loss = output.loss.item()
 
     def wait(self) -> None:
-        """Nothing: each step reads its loss."""
+        """Do nothing: each step reads its loss."""
 
     def device_peak(self) -> int:
-        """Most bytes on the GPU so far."""
+        """Peak bytes on the GPU so far."""
         return torch.cuda.max_memory_allocated() if self._where.type == "cuda" else 0
 
 
 def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], PythaeSteps]:
-    """The same in pythae, in float32: its trainer turns mixed precision off for this loss."""
+    """A task in pythae, in float32: its trainer disables mixed precision for this loss."""
     del variant
     if dtype != "float32":
         raise Unavailable(f"its trainer has no {dtype} for the loss 'bce'")
     task = TASKS[task_name]
     if task.network not in NETWORKS:
-        raise Unavailable(f"its own {task.network} has other terms, and is not built here")
+        raise Unavailable(f"its {task.network} has other terms and is not built here")
     data = torch.from_numpy(task.images(task.num_images)).permute(0, 3, 1, 2).float() / 255
     data = torch.bernoulli(data) if task.dynamic else data
     where = torch.device("cuda" if torch.cuda.is_available() else "cpu")

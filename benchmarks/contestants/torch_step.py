@@ -8,17 +8,18 @@ import torch
 from benchmarks import torch_train
 from benchmarks.tasks import TASKS, Task
 
-LOG_EVERY = 100  # steps between readings of the loss, as often as ours is read
+LOG_EVERY = 100  # steps between readings of the loss, as in ours
 
 
 class TorchSteps:
-    """One step a call; the loss is read every `LOG_EVERY` steps."""
+    """One step per call; the loss is read every `LOG_EVERY` steps."""
 
     def __init__(self, task: Task, images: torch.Tensor, *, compiled: bool, autocast: bool) -> None:
         torch.manual_seed(0)
         model = torch_train.make_model(task.network, task.beta, images.device)
         self._step = torch_train.make_step(
-            *(model, images),
+            model,
+            images,
             dynamic=task.dynamic,
             learning_rate=task.learning_rate,
             compiled=compiled,
@@ -35,24 +36,24 @@ class TorchSteps:
         }
 
     def call(self) -> None:
-        """One step."""
+        """Run one step."""
         self._loss = self._step(next(self._batches))
         self._count += 1
         if self._count % LOG_EVERY == 0:
             self.wait()
 
     def wait(self) -> None:
-        """Reads the last loss."""
+        """Read the last loss."""
         if not torch.isfinite(self._loss).item():
             raise FloatingPointError("the loss is not finite")
 
     def device_peak(self) -> int:
-        """Most bytes on the GPU so far."""
+        """Peak bytes on the GPU so far."""
         return torch.cuda.max_memory_allocated() if self._cuda else 0
 
 
 def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], TorchSteps]:
-    """PyTorch on that task; bfloat16 is autocast."""
+    """PyTorch on a task; bfloat16 is autocast."""
     task = TASKS[task_name]
     images = (
         torch.from_numpy(task.images(task.num_images))

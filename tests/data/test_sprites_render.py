@@ -1,8 +1,5 @@
 """The dSprites renderer: geometry, and agreement with the genuine images if available."""
 
-import os
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,12 +13,10 @@ LARGE = 5  # the class of scale 1.0
 render = jax.jit(sprites.render)
 
 
-def genuine_grid() -> dict[str, np.ndarray]:
-    """The factorial sub-grid of the published images; skips the test where it is absent."""
-    root = Path(
-        os.environ.get("VAE_JAX_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data"
-    )
-    path = root / "raw" / "dsprites_subset" / "dsprites_grid.npz"
+@pytest.fixture(scope="module")
+def grid(real_data) -> dict[str, np.ndarray]:
+    """The factorial sub-grid of the published images; skips the test if it is absent."""
+    path = real_data / "raw" / "dsprites_subset" / "dsprites_grid.npz"
     if not path.is_file():
         pytest.skip(f"no genuine images at {path}")
     return dict(np.load(path))
@@ -47,8 +42,7 @@ def center_of_mass(images: np.ndarray) -> np.ndarray:
     return moments / images.sum((1, 2))[:, None]
 
 
-def test_agrees_with_the_genuine_images() -> None:
-    grid = genuine_grid()
+def test_agrees_with_the_genuine_images(grid) -> None:
     classes, genuine = grid["original_classes"].astype(np.int32), grid["images"].astype(bool)
     iou = []
     for start in range(0, len(classes), BATCH):
@@ -62,8 +56,7 @@ def test_agrees_with_the_genuine_images() -> None:
         assert of_shape.min() >= minimum, (shape, of_shape.min())
 
 
-def test_index_is_the_row_of_the_published_set() -> None:
-    grid = genuine_grid()
+def test_index_is_the_row_of_the_published_set(grid) -> None:
     index = sprites.classes_to_index(grid["original_classes"])
     np.testing.assert_array_equal(index, grid["original_indices"])
 

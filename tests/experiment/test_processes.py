@@ -33,8 +33,9 @@ def start(workdir, num_devices, *several, fields=None):
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={num_devices}",
         "JAX_PLATFORMS": "cpu",
     }
+    helpers = SCRIPT.parents[1] / "experiment" / "training"
     env["PYTHONPATH"] = os.pathsep.join(
-        [str(SCRIPT.parents[2]), str(SCRIPT.parent), env.get("PYTHONPATH", "")]
+        [str(SCRIPT.parents[2]), str(helpers), env.get("PYTHONPATH", "")]
     )
     command = [
         sys.executable,

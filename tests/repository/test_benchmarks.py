@@ -29,7 +29,7 @@ def num_parameters_of_ours(task):
 
 
 def test_operations_by_hand():
-    # 2 outputs of 4 taps at stride 2 over 4 pixels, of which one of each lies on the padding: 6 pairs a side.
+    # 2 outputs of 4 taps at stride 2 over 4 pixels, one of each on the padding: 6 pairs per side.
     assert flops.conv(4, 3, 5) == 6 * 6 * 3 * 5
     assert flops.conv(5, 1, 1, kernel=1, stride=1) == 25
     assert flops.forward((7, 11)) == 2 * 18
@@ -40,10 +40,7 @@ def test_operations_by_hand():
 
 @pytest.mark.parametrize("task", NETWORK_TASKS, ids=lambda task: task.name)
 def test_operations_agree_with_xla(task):
-    network, batch = (
-        bare.NETWORKS[task.network],
-        64,
-    )  # enough to outweigh the optimizer, which is not there
+    network, batch = bare.NETWORKS[task.network], 64
     params = jax.eval_shape(functools.partial(bare.init, network))
     x = jax.ShapeDtypeStruct((batch, *task.images(1).shape[1:]), jnp.float32)
     noise = jax.ShapeDtypeStruct((batch, network.shapes["posterior"][-1] // 2), jnp.float32)

@@ -15,7 +15,7 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_runs_in_two_minutes(name, tmp_path):
-    """`python -m pytest -m slow tests/repository/test_configs.py`, on a machine with nothing else to do."""
+    """Needs an otherwise idle machine."""
     shorter = ["--config.train.num_steps=100", "--config.objective.beta_steps=50"]
     if name in ("vq_vae", "fsq_vae"):
         shorter = ["--config.train.num_steps=100", "--config.codes.prior_steps=50"]

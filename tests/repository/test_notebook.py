@@ -18,7 +18,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = pathlib.Path(__file__).parents[2]
 NOTEBOOK = ROOT / "colab" / "vae_in_jax.ipynb"
-FIGURES = {
+FIGURES = {  # cells with a figure
     "data",
     "curve",
     "reconstruct",
@@ -26,7 +26,7 @@ FIGURES = {
     "interpolate",
     "beta-plane",
     "beta-samples",
-}  # cells that draw one
+}
 SMALL = {
     "num_steps": 60,
     "steps_per_call": 30,
@@ -59,13 +59,11 @@ def notebook():
 
 @pytest.fixture
 def kernel(tmp_path, monkeypatch):
-    """The name of a kernel that runs in this interpreter, with the repository importable and nobody's IPython profile."""
+    """A kernel in this interpreter that can import the repository, without an IPython profile."""
     write_kernel_spec(tmp_path / "kernels" / "this-python")
     monkeypatch.setenv("JUPYTER_PATH", os.fspath(tmp_path))
     monkeypatch.setenv("IPYTHONDIR", os.fspath(tmp_path / "ipython"))
-    monkeypatch.setenv(
-        "JAX_DISABLE_MOST_OPTIMIZATIONS", "1"
-    )  # most of the time goes into compiling
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compilation dominates
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join(filter(None, [os.fspath(ROOT), os.environ.get("PYTHONPATH")]))
     )
@@ -119,20 +117,17 @@ def test_the_notebook_runs(notebook, kernel, tmp_path):
     assert got["step"] == SMALL["num_steps"] == len(got["losses"])
     by_step = [float(loss) for loss in re.findall(r"loss (\S+)", text(cells["step"]))]
     assert len(by_step) == 3
-    assert by_step == pytest.approx(
-        got["losses"][:3], abs=1e-3
-    )  # the plain loop and the compiled one
+    # The plain loop and the compiled one agree.
+    assert by_step == pytest.approx(got["losses"][:3], abs=1e-3)
 
     test = got["test"]
     assert len(got["valid"]) == 2
-    assert (
-        -math.log(2) * 64 < test["elbo"] < got["iwae"] < 0
-    )  # learned something; the tighter bound is tighter
+    # The model has learned, and the tighter bound is tighter.
+    assert -math.log(2) * 64 < test["elbo"] < got["iwae"] < 0
     assert test["elbo"] == pytest.approx(-test["distortion"] - test["rate"], abs=1e-3)
     one, four = got["betas"]
-    assert one["elbo"] == pytest.approx(
-        test["elbo"], abs=0.05
-    )  # under vmap the run of beta = 1 is the run above
+    # Under vmap, the run with beta = 1 is the run above.
+    assert one["elbo"] == pytest.approx(test["elbo"], abs=0.05)
     assert four["rate"] < one["rate"]
     assert four["distortion"] > one["distortion"]
 
@@ -142,9 +137,8 @@ def test_the_stored_notebook_is_fit_to_be_read(notebook):
     assert NOTEBOOK.stat().st_size < 700_000
     assert notebook.metadata.kernelspec.name == "python3"
     cells = code_cells(notebook)
-    assert [cell.execution_count for cell in cells.values()] == list(
-        range(1, len(cells) + 1)
-    )  # one run, in order
+    counts = [cell.execution_count for cell in cells.values()]
+    assert counts == list(range(1, len(cells) + 1))  # one run, in order
     outputs = [output for cell in cells.values() for output in cell.outputs]
     assert not [
         output

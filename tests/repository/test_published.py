@@ -1,4 +1,4 @@
-"""Training runs against the numbers that they should reach: minutes each, run with `python -m pytest -m slow`."""
+"""Training runs reach published numbers; minutes each."""
 
 import importlib.util
 import pathlib

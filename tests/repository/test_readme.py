@@ -1,4 +1,4 @@
-"""What the README shows is run as it is written."""
+"""README and CONTRIBUTING: the example runs as it is written, and every file they name exists."""
 
 import pathlib
 import re
@@ -6,8 +6,10 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+ROOT = pathlib.Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
 
 
 def python_blocks():
@@ -24,11 +26,10 @@ def test_the_snippet_for_importers_runs():
     assert names["metrics"]["elbo"] > -784 * np.log(2)  # better than a fair coin for each pixel
 
 
-def test_every_file_it_names_is_there():
-    root = pathlib.Path(__file__).parents[2]
-    named = set(re.findall(r"`((?:configs/|vae_jax/|colab/)?[\w/]+\.(?:py|ipynb|md))`", README))
-    assert len(named) > 8
-    missing = [
-        n for n in named if not any((root / f / n).exists() for f in ("", "vae_jax", "configs"))
-    ]
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_file_it_names_is_there(document):
+    paths = set(re.findall(r"`([\w/]+\.(?:py|ipynb|md|txt))`", (ROOT / document).read_text()))
+    assert len(paths) > 8
+    folders = [ROOT, ROOT / "vae_jax", ROOT / "configs"]
+    missing = [path for path in paths if not any((folder / path).exists() for folder in folders)]
     assert not missing
