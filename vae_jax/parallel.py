@@ -47,7 +47,7 @@ def _replicate_leaf(sharding: NamedSharding, x: Any) -> jax.Array:
     return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
 
 
-def own_rows(num_rows: int, mesh: Mesh | None) -> slice:
+def local_rows(num_rows: int, mesh: Mesh | None) -> slice:
     """Return the neighboring rows of a batch, split over the mesh, that this process holds."""
     if mesh is None:
         return slice(0, num_rows)

@@ -36,7 +36,7 @@ def cosine(start: Scalar, num_steps: Scalar) -> Schedule:
     return lambda step: start * 0.5 * (1 + jnp.cos(jnp.pi * _fraction(step, num_steps)))
 
 
-def warmed_up(schedule: Schedule, peak: Scalar, num_steps: Scalar) -> Schedule:
+def warmup(schedule: Schedule, peak: Scalar, num_steps: Scalar) -> Schedule:
     """Linear from 0 to `peak` over `num_steps`, then `schedule` from its own step 0."""
     return optax.join_schedules([linear(0.0, peak, num_steps), schedule], [num_steps])
 

@@ -164,7 +164,7 @@ def test_a_process_reads_its_rows_of_each_batch(folder):
     whole = streaming._read(source, 6, 5, slice(0, 6), np.array([2, 4]))
     share = streaming._read(source, 6, 5, slice(2, 4), np.array([2, 4]))
     chex.assert_trees_all_equal(share, jax.tree.map(lambda x: x[:, 2:4], whole))
-    assert parallel.own_rows(6, None) == slice(0, 6)
+    assert parallel.local_rows(6, None) == slice(0, 6)
 
 
 @pytest.mark.parametrize(

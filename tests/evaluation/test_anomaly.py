@@ -28,7 +28,7 @@ def draws(n=80, m=50, seed=0, shift=1.0, step=0.0):
     return (np.round(s / step) * step for s in (normal, anomalous)) if step else (normal, anomalous)
 
 
-def labelled(normal, anomalous):
+def labeled(normal, anomalous):
     return np.r_[np.zeros(len(normal)), np.ones(len(anomalous))], np.r_[normal, anomalous]
 
 
@@ -38,7 +38,7 @@ def test_auroc_is_the_share_of_pairs_and_scikit_learns(step):
     pairs = np.mean([(a > b) + 0.5 * (a == b) for a in anomalous for b in normal])
     value = auroc(normal, anomalous).value
     assert value == pytest.approx(pairs, rel=1e-12)
-    assert value == pytest.approx(metrics.roc_auc_score(*labelled(normal, anomalous)), rel=1e-12)
+    assert value == pytest.approx(metrics.roc_auc_score(*labeled(normal, anomalous)), rel=1e-12)
     assert auroc(anomalous, normal).value == pytest.approx(1 - value, rel=1e-12)
 
 

@@ -977,7 +977,7 @@ def finished_run(tmp_path_factory):
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        patch.setattr(evaluate.visualize, "draw_all", lambda *_, **__: [])
+        patch.setattr(evaluate.visualize, "plot_all", lambda *_, **__: [])
         assert enter(*TINY, f"--workdir={work / 'run'}") == "ran"
         yield work / "run"
 

@@ -83,7 +83,7 @@ def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("processes")
     two = start_two(root / "two", (STREAMED, STREAMED))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(visualize, "draw_all", lambda *args, **kwargs: [])
+        patch.setattr(visualize, "plot_all", lambda *args, **kwargs: [])
         loop.train_and_evaluate(small(**CONFIG), root / "one")
         assert finish(*two) == [0, 0], log_of(root / "two").read_text()
         again = [

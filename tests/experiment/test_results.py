@@ -103,7 +103,7 @@ def test_after_training_the_model_is_not_rebuilt_and_sigma_fitted_once(tmp_path,
 
 
 def test_a_trial_without_a_readable_checkpoint_leaves_the_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate.visualize, "draw_all", lambda *_, **__: [])
+    monkeypatch.setattr(evaluate.visualize, "plot_all", lambda *_, **__: [])
     config = small(sweep=Sweep(seed=(0, 1)))
     runs = make_runs(config, tmp_path)
     for run in runs:

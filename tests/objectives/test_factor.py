@@ -61,7 +61,7 @@ def parts(params):
 def model_loss(params):
     """The model's own loss, with a critic that it can't change."""
     terms, z, _ = parts(params)
-    logits = MODEL.apply(PARAMS, z, method="criticise")
+    logits = MODEL.apply(PARAMS, z, method="criticize")
     return elbo(terms)[0] + 6 * (logits[:, 0] - logits[:, 1]).mean()
 
 
@@ -69,7 +69,7 @@ def critic_loss(params):
     """The critic's own loss, on draws that it can't change."""
     _, z, permuted = parts(PARAMS)
     labels = jnp.repeat(jnp.arange(2), len(z))
-    logits = MODEL.apply(params, jnp.concatenate([z, permuted]), method="criticise")
+    logits = MODEL.apply(params, jnp.concatenate([z, permuted]), method="criticize")
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 

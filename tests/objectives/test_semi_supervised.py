@@ -110,7 +110,7 @@ def test_the_loss_by_enumeration(labels, alpha):
         metrics["elbo"], -(metrics["distortion"] + metrics["rate"]), rtol=1e-5
     )
     known = np.array([y >= 0 for y in labels])
-    assert metrics["labelled"] == pytest.approx(known.mean())
+    assert metrics["labeled"] == pytest.approx(known.mean())
     right = log_q().argmax(1)[known] == np.array(labels)[known]
     np.testing.assert_allclose(
         metrics["accuracy"], right.mean() if known.any() else np.nan, rtol=1e-6

@@ -25,7 +25,7 @@ if __name__ == "__main__":
         port, num_processes, process_index = several
         processes.start(f"localhost:{port}", int(num_processes), int(process_index))
     drawn = pathlib.Path(workdir + ".drawn")
-    visualize.draw_all = lambda *args, **kwargs: drawn.open("a").write("once\n")
+    visualize.plot_all = lambda *args, **kwargs: drawn.open("a").write("once\n")
     try:
         loop.train_and_evaluate(small(**CONFIG | json.loads(fields)), workdir)
     except (InputError, RunStopped) as error:

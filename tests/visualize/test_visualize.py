@@ -122,7 +122,7 @@ def test_figures_that_a_model_supports(tmp_path, supported, names):
     kl = rng.random((4, 4))
     terms = types.SimpleNamespace(code=rng.normal(size=(4, 4)), kl=kl, rate=kl.sum(1), y=None)
     model = FakeModel(supported)
-    paths = visualize.draw_all(model, dataset, terms, [], tmp_path / "figures")
+    paths = visualize.plot_all(model, dataset, terms, [], tmp_path / "figures")
     always = {"reconstructions", "interpolations", "samples", "latent_map"}
     assert {path.stem for path in paths} == always | names
     assert {path.stem for path in (tmp_path / "figures").iterdir()} == always | names

@@ -89,7 +89,7 @@ class Evaluation:
         1_000,
         at_least=2,
         used_by=metric("augmentation"),
-        doc="maximum number of labelled examples that a classifier is trained on",
+        doc="maximum number of labeled examples that a classifier is trained on",
     )
     augmentation_updates: int = field(
         2_000,

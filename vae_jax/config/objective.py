@@ -173,7 +173,7 @@ class Objective:
         at_least=0,
         used_by=objective("m2"),
         sweep=True,
-        doc="weight of the cross-entropy of each labelled example",
+        doc="weight of the cross-entropy of each labeled example",
     )
     codebook_weight: float = field(
         1.0,

@@ -176,7 +176,7 @@ def _sizes(dataset: Dataset) -> dict[str, int]:
 
 def _plot(context: metrics.Context) -> None:
     logger.info("plotting")
-    visualize.draw_all(
+    visualize.plot_all(
         context.trained_model,
         context.dataset,
         context.terms,

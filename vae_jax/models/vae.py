@@ -146,7 +146,7 @@ class VAE(nn.Module):
         c = common.condition(self, y, x.shape[:1])
         return self._prior(c).log_prob(z), self._decode(z, c).log_prob(x)
 
-    def criticise(self, z: Array) -> Array:
+    def criticize(self, z: Array) -> Array:
         """The critic's logits [N, 2] for z [N, D]: from q(z), or the product of its marginals."""
         return self.critic(z)
 
@@ -157,7 +157,7 @@ class VAE(nn.Module):
     def _touch_auxiliary(self, x: Array, z: Array) -> None:
         """Create the parameters of the networks that no bound needs."""
         if self.critic is not None:
-            self.criticise(z)
+            self.criticize(z)
         if self.classifier is not None:
             self.classify(x)
 

@@ -84,7 +84,7 @@ def critic_pass(model: Model, run: Run) -> Arguments:
         )
 
     def critic_with(params: Params) -> Critic:
-        return lambda z: model.apply(params, z, method="criticise")
+        return lambda z: model.apply(params, z, method="criticize")
 
     def arguments(params: Params, batch: Batch, key: Array) -> tuple[tuple[Outputs, ...], dict]:
         frozen = jax.lax.stop_gradient(params)

@@ -31,7 +31,7 @@ def semi_supervised(
 
     Returns:
       loss [] and the metrics `loss, elbo, distortion, rate, label_rate, classification` (the
-      classifier's loss on known y, without alpha), `labelled` (their share) and `accuracy` on them,
+      classifier's loss on known y, without alpha), `labeled` (their share) and `accuracy` on them,
       NaN for a batch without any.
 
     Raises:
@@ -44,20 +44,18 @@ def semi_supervised(
             f"outputs of {outputs.log_px_z.shape[1]} rows and y of shape {y.shape}: must be "
             f"{num_classes} classes times {batch_size} examples, and [{batch_size}]"
         )
-    labelled = y >= 0
+    labeled = y >= 0
     log_q = jax.nn.log_softmax(logits)
     classes = jnp.where(
-        labelled[:, None], jax.nn.one_hot(y, num_classes), jnp.exp(log_q)
+        labeled[:, None], jax.nn.one_hot(y, num_classes), jnp.exp(log_q)
     )  # pi [B, C]
     distortion, rate = (
         (classes.T * term.reshape(num_classes, batch_size)).sum(0).mean()
         for term in per_example_terms(outputs)
     )
-    negative_entropy = jnp.where(labelled, 0, (jnp.exp(log_q) * log_q).sum(-1))
+    negative_entropy = jnp.where(labeled, 0, (jnp.exp(log_q) * log_q).sum(-1))
     label_rate = (jnp.log(float(num_classes)) + negative_entropy).mean()
-    classification = -jnp.where(
-        labelled, (jax.nn.one_hot(y, num_classes) * log_q).sum(-1), 0
-    ).mean()
+    classification = -jnp.where(labeled, (jax.nn.one_hot(y, num_classes) * log_q).sum(-1), 0).mean()
     bound = -(distortion + rate + label_rate)
     loss = -bound + alpha * classification
     metrics = {
@@ -67,11 +65,11 @@ def semi_supervised(
         "rate": rate + label_rate,
         "label_rate": label_rate,
     }
-    correct = (labelled & (logits.argmax(-1) == y)).sum()
-    accuracy = jnp.where(labelled.any(), correct / jnp.maximum(labelled.sum(), 1), jnp.nan)
+    correct = (labeled & (logits.argmax(-1) == y)).sum()
+    accuracy = jnp.where(labeled.any(), correct / jnp.maximum(labeled.sum(), 1), jnp.nan)
     return loss, metrics | {
         "classification": classification,
-        "labelled": labelled.mean(),
+        "labeled": labeled.mean(),
         "accuracy": accuracy,
     }
 

@@ -1,6 +1,6 @@
-"""Figures of a trained model: functions return matplotlib figures, `draw_all` writes PNG files."""
+"""Figures of a trained model: functions return matplotlib figures, `plot_all` writes PNG files."""
 
-from vae_jax.visualize.all_figures import draw_all
+from vae_jax.visualize.all_figures import plot_all
 from vae_jax.visualize.charts import (
     CURVES,
     bars,
@@ -21,7 +21,6 @@ __all__ = [
     "CURVES",
     "DPI",
     "bars",
-    "draw_all",
     "histogram",
     "image_rows",
     "interpolations",
@@ -30,6 +29,7 @@ __all__ = [
     "learning_curves",
     "match_factors",
     "overlaid_curves",
+    "plot_all",
     "principal_plane",
     "rate_distortion",
     "reconstructions",

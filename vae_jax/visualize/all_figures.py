@@ -20,7 +20,7 @@ LOW_TEMPERATURE = 0.7
 NUM_EXAMPLES = 16
 
 
-def draw_all(
+def plot_all(
     model: TrainedModel,
     dataset: Dataset,
     terms: Terms,

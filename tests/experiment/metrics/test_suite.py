@@ -18,7 +18,7 @@ from vae_jax.evaluation.anomaly import auroc
 from vae_jax.evaluation.disentanglement import udr
 from vae_jax.experiment import evaluate, evaluator, metrics, results
 from vae_jax.experiment.builders import build_data
-from vae_jax.experiment.metrics.context import choose_examples, part_of, whole
+from vae_jax.experiment.metrics.context import as_batch, choose_examples, subset
 from vae_jax.experiment.metrics.samples import _labeled_images
 from vae_jax.experiment.run import make_run, make_runs
 from vae_jax.experiment.training import loop
@@ -195,13 +195,13 @@ def test_a_part_of_a_source_is_that_of_the_examples_chosen():
     digits = build_data(Config()).test
     stretch = SpriteSource(start=1000, num_examples=50)
     for source in (digits, stretch):
-        parts = whole(part_of(source, 7), jax.random.key(0))
+        parts = as_batch(subset(source, 7), jax.random.key(0))
         np.testing.assert_array_equal(
             parts["x"], source.take(jnp.asarray(choose_examples(source, 7)), jax.random.key(0))["x"]
         )
 
 
-def test_features_learn_from_labelled_examples_alone(tmp_path):
+def test_features_learn_from_labeled_examples_alone(tmp_path):
     m2 = {"objective__name": "m2", "model__conditioning": "label", "data__num_labels": 50}
     context = make_context(small("quality", **m2), tmp_path)
     images, labels = _labeled_images(context.dataset.train)
@@ -318,7 +318,7 @@ def test_the_classifier_of_a_semi_supervised_model(tmp_path):
     )
     gain = result["augmentation"]
     # Those with a label.
-    assert gain["num_real"] == gain["num_generated"] == gain["num_labelled_for_generator"] == 50
+    assert gain["num_real"] == gain["num_generated"] == gain["num_labeled_for_generator"] == 50
     assert "trained with the labels of 50 of " in gain["estimator"]
     assert 0 < gain["without"] < 1
     assert gain["gain"] == pytest.approx(gain["augmented"] - gain["without"])

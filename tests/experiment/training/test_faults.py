@@ -36,7 +36,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
-    monkeypatch.setattr(visualize, "draw_all", lambda *args, **kwargs: [])
+    monkeypatch.setattr(visualize, "plot_all", lambda *args, **kwargs: [])
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def whole(tmp_path_factory):
     """Return the workdir of an undisturbed run."""
     workdir = tmp_path_factory.mktemp("runs") / "whole"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(visualize, "draw_all", lambda *args, **kwargs: [])
+        patch.setattr(visualize, "plot_all", lambda *args, **kwargs: [])
         loop.train_and_evaluate(small(), workdir)
     return workdir
 

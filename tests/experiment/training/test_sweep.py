@@ -32,7 +32,7 @@ def swept(tmp_path_factory):
 
 @pytest.fixture
 def no_figures(monkeypatch):
-    monkeypatch.setattr(visualize, "draw_all", lambda *args, **kwargs: [])
+    monkeypatch.setattr(visualize, "plot_all", lambda *args, **kwargs: [])
 
 
 def largest_difference(tree, other):

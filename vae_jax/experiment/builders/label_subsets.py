@@ -29,7 +29,7 @@ def _select(dataset: Dataset, split: str, label: int, *, keep: bool) -> ArraySou
     source = getattr(dataset, split)
     if not isinstance(source, ArraySource) or source.labels is None or source.labels.ndim != 1:
         raise InputError(
-            f"config.data.leave_out = {label}: needs labelled images in memory, one class each"
+            f"config.data.leave_out = {label}: needs labeled images in memory, one class each"
         )
     is_class = np.asarray(source.labels) == label
     indices = np.flatnonzero(is_class == keep)
@@ -50,8 +50,7 @@ def keep_labels(dataset: Dataset, num_labels: int) -> Dataset:
     train = dataset.train
     if not isinstance(train, ArraySource) or train.labels is None or train.labels.ndim != 1:
         raise InputError(
-            f"config.data.num_labels = {num_labels}: needs labelled images in memory, one class "
-            "each"
+            f"config.data.num_labels = {num_labels}: needs labeled images in memory, one class each"
         )
     if num_labels > train.num_examples:
         raise InputError(

@@ -60,7 +60,7 @@ def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
     make_rate = pick(LEARNING_RATES, "optimizer.schedule", c.schedule)
     rate = make_rate(c.learning_rate, num_steps - c.warmup_steps)
     if is_on(c.warmup_steps):
-        rate = schedules.warmed_up(rate, c.learning_rate, c.warmup_steps)
+        rate = schedules.warmup(rate, c.learning_rate, c.warmup_steps)
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
     if not is_on(c.clip_norm):

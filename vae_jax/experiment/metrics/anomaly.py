@@ -15,7 +15,7 @@ from vae_jax.evaluation import anomaly as measures
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.experiment import processes
 from vae_jax.experiment.builders import build_anomalies
-from vae_jax.experiment.metrics.context import Context, Numbers, name_estimate, part_of, whole
+from vae_jax.experiment.metrics.context import Context, Numbers, as_batch, name_estimate, subset
 from vae_jax.experiment.metrics.likelihood import importance
 from vae_jax.files import write_atomically
 from vae_jax.objectives.loss import given_y
@@ -36,7 +36,7 @@ def anomaly(context: Context, key: Array) -> Numbers:
     sources = {"normal": dataset.test, "anomalous": anomalous, "valid": dataset.valid}
     keys = jax.random.split(key, len(sources))
     scores = {
-        kind: _scores(context, part_of(source, c.anomaly_examples), key)
+        kind: _scores(context, subset(source, c.anomaly_examples), key)
         for (kind, source), key in zip(sources.items(), keys, strict=True)
     }
     if processes.is_first():
@@ -107,7 +107,7 @@ def _scores(context: Context, source: Source, key: Array) -> dict[str, np.ndarra
     log_px = None
     if not is_deterministic and c.model.kind != "vq":
         log_px = importance(context, source, key_weights).log_px
-    x = np.asarray(whole(source, key_x)["x"])
+    x = np.asarray(as_batch(source, key_x)["x"])
     is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
     table = measures.scores(
         terms["log_px_z"].T,

@@ -12,9 +12,9 @@ from vae_jax.evaluation.coding import bits_back_decode, bits_back_encode
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
+    as_batch,
     choose_examples,
-    part_of,
-    whole,
+    subset,
     with_stderr,
 )
 from vae_jax.types import Array
@@ -26,7 +26,7 @@ MAX_BATCH = 100  # examples coded side by side
 def compression(context: Context, key: Array) -> Numbers:
     """Encode some test examples, decode them again and compare."""
     c, dataset = context.config.evaluation, context.dataset
-    batch = whole(part_of(dataset.test, c.compression_examples), key)
+    batch = as_batch(subset(dataset.test, c.compression_examples), key)
     levels = getattr(context.model.likelihood, "levels", 0) or 2
     x = np.asarray(jnp.round(batch["x"] * (levels - 1)).astype(jnp.int32))
     batch_size = min(MAX_BATCH, len(x), MAX_TABLE_ENTRIES // (dataset.num_dims * levels))

@@ -91,7 +91,7 @@ def choose_examples(source: Source | HostSource, limit: int) -> np.ndarray:
     return np.linspace(0, source.num_examples - 1, size).astype(np.int32)
 
 
-def part_of(source: Source | HostSource, limit: int) -> Source:
+def subset(source: Source | HostSource, limit: int) -> Source:
     """A source of the examples that `choose_examples` returns."""
     index = choose_examples(source, limit)
     if isinstance(source, SpriteSource):
@@ -104,7 +104,7 @@ def part_of(source: Source | HostSource, limit: int) -> Source:
     return dataclasses.replace(source, images=source.images[index], labels=labels)
 
 
-def whole(source: Source, key: Array) -> Batch:
+def as_batch(source: Source, key: Array) -> Batch:
     """All examples of a small source, as one batch."""
     return source.take(jnp.arange(source.num_examples), key)
 
@@ -124,6 +124,6 @@ def name_estimate(name: str, estimate: Estimate) -> dict[str, float]:
     return {name: estimate.value, f"{name}_stderr": estimate.stderr}
 
 
-def example_of(dataset: Dataset) -> Batch:
+def first_example(dataset: Dataset) -> Batch:
     """The first test example, as a batch of one."""
     return dataset.test.take(jnp.arange(1), jax.random.key(0))

@@ -9,7 +9,7 @@ from vae_jax.data import sprites
 from vae_jax.evaluation.common import accuracy_estimate
 from vae_jax.evaluation.representation import clustering, knn_accuracy, linear_probe, ridge_probe
 from vae_jax.evaluation.scan import over_batches
-from vae_jax.experiment.metrics.context import Context, Numbers, name_estimate, part_of
+from vae_jax.experiment.metrics.context import Context, Numbers, name_estimate, subset
 from vae_jax.types import Array, Batch, Params
 
 
@@ -64,7 +64,7 @@ def _population(context: Context, key: Array) -> tuple[np.ndarray, np.ndarray | 
     sources = [dataset.train, dataset.valid, dataset.test]
     if sum(source.num_examples for source in sources) > limit:
         sources = sources[:1]
-    parts = [context.codes(part_of(source, limit), key) for source in sources]
+    parts = [context.codes(subset(source, limit), key) for source in sources]
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return arrays["code"], arrays.get("logvar"), arrays["y"]
 
@@ -80,7 +80,7 @@ def representation(context: Context, key: Array) -> Numbers:
     """Probes and clusters of the codes, fitted on training examples, measured on the test set."""
     c = context.config.evaluation
     train, test = (
-        context.codes(part_of(source, c.population), key)
+        context.codes(subset(source, c.population), key)
         for source in (context.dataset.train, context.dataset.test)
     )
     arrays = train["code"], train["y"], test["code"], test["y"]

@@ -10,7 +10,7 @@ from vae_jax.evaluation.codes import code_usage
 from vae_jax.evaluation.collapse import COLLAPSED, NEGLIGIBLE, PARTLY, Verdict, verdict
 from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.terms import ACTIVE, Terms
-from vae_jax.experiment.metrics.context import Context, Numbers, example_of, with_stderr
+from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
 from vae_jax.types import Array
 
 
@@ -109,7 +109,7 @@ def _rate_estimator(context: Context) -> str:
 
 def _inferred(context: Context) -> Any:
     """Posterior and prior of the first test example, for a model of one layer."""
-    example = example_of(context.dataset)
+    example = first_example(context.dataset)
     condition = {"y": example["y"]} if context.is_conditional else {}
     return context.model.apply(context.params, example["x"], **condition, method="infer")
 

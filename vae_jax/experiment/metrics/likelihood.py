@@ -16,9 +16,9 @@ from vae_jax.evaluation.likelihood import Likelihoods, log_likelihood, make_like
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
+    as_batch,
     condition,
-    part_of,
-    whole,
+    subset,
     with_stderr,
 )
 from vae_jax.types import Array, Batch
@@ -56,7 +56,7 @@ def annealing(context: Context, key: Array) -> Numbers:
     """Log p(x) of some test examples by annealing; of simulated ones, bounded from both sides."""
     c = context.config.evaluation
     keys = jax.random.split(key, 6)
-    batch = whole(part_of(context.dataset.test, c.annealed_examples), keys[0])
+    batch = as_batch(subset(context.dataset.test, c.annealed_examples), keys[0])
     x, y = batch["x"], condition(context.model, batch)
     options = {"num_chains": c.annealed_chains, "num_temperatures": c.annealed_temperatures}
     run = functools.partial(run_ais, context.model, context.params, y=y, **options)
@@ -96,7 +96,7 @@ def gap(context: Context, key: Array) -> Numbers:
     """The inference gap of some test examples, split into approximation and amortization gap."""
     c = context.config.evaluation
     key_batch, key_weights, key_gap = jax.random.split(key, 3)
-    batch = whole(part_of(context.dataset.test, c.gap_examples), key_batch)
+    batch = as_batch(subset(context.dataset.test, c.gap_examples), key_batch)
     log_px = _importance_bound(context, batch, key_weights)
     numbers = inference_gap(
         context.model,

@@ -12,7 +12,7 @@ from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.features import load_features
 from vae_jax.experiment.builders import build_anomalies
 from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS
-from vae_jax.experiment.metrics.context import example_of, part_of, whole
+from vae_jax.experiment.metrics.context import as_batch, first_example, subset
 from vae_jax.experiment.metrics.registry import METRICS
 from vae_jax.experiment.metrics.udr import UDR
 
@@ -45,8 +45,8 @@ def _needs_data(
 
 def _labels(dataset: Dataset) -> np.ndarray | None:
     """The label of the first test example, [1] or [1, C], if training examples have labels too."""
-    batch = example_of(dataset)
-    train_batch = whole(part_of(dataset.train, 1), jax.random.key(0))
+    batch = first_example(dataset)
+    train_batch = as_batch(subset(dataset.train, 1), jax.random.key(0))
     return np.asarray(batch["y"]) if "y" in batch and "y" in train_batch else None
 
 

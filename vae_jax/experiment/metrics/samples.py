@@ -17,9 +17,9 @@ from vae_jax.experiment import processes
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
+    as_batch,
     name_estimate,
-    part_of,
-    whole,
+    subset,
     with_stderr,
 )
 from vae_jax.objectives.loss import given_y
@@ -66,11 +66,11 @@ def quality(context: Context, key: Array) -> Numbers:
     """Feature distances of samples to as many test images; those of training images as a floor."""
     c, keys = context.config.evaluation, jax.random.split(key, 4)
     features = _features(context)
-    test = part_of(context.dataset.test, c.num_generated)
+    test = subset(context.dataset.test, c.num_generated)
     n = test.num_examples
-    batch = whole(test, keys[0])
+    batch = as_batch(test, keys[0])
     real = np.asarray(batch["x"])
-    image_sets = {"train": np.asarray(whole(part_of(context.dataset.train, n), keys[1])["x"])}
+    image_sets = {"train": np.asarray(as_batch(subset(context.dataset.train, n), keys[1])["x"])}
     y = batch["y"] if context.is_conditional else None
     if y is not None:
         y = y[jax.random.permutation(keys[3], n)]
@@ -119,7 +119,7 @@ def _features(context: Context) -> ConvFeatures:
     train = context.dataset.train
     limit = MAX_SPRITES if isinstance(train, SpriteSource) else train.num_examples
     features = train_features(
-        *_labeled_images(part_of(train, limit)),
+        *_labeled_images(subset(train, limit)),
         data=_features_name(context),
         seed=c.seed,
         num_steps=c.feature_steps,
@@ -131,7 +131,7 @@ def _features(context: Context) -> ConvFeatures:
 
 def _labeled_images(source: Source) -> tuple[np.ndarray, np.ndarray]:
     """Images as the model sees them, and labels, of the examples that have a label."""
-    batch = whole(source, jax.random.key(0))
+    batch = as_batch(source, jax.random.key(0))
     x, y = np.asarray(batch["x"]), np.asarray(batch["y"])
     is_labeled = (y.reshape(len(y), -1) >= 0).all(axis=1)
     return (x, y) if is_labeled.all() else (x[is_labeled], y[is_labeled])
@@ -149,7 +149,7 @@ def augmentation(context: Context, key: Array) -> Numbers:
     """Accuracy of a classifier of few labeled examples, with and without generated ones added."""
     c, keys = context.config.evaluation, jax.random.split(key, 3)
     train_size = context.dataset.train.num_examples
-    train = whole(part_of(context.dataset.train, train_size), keys[0])
+    train = as_batch(subset(context.dataset.train, train_size), keys[0])
     index = np.flatnonzero(np.asarray(train["y"]) >= 0)
     num_labeled = len(index)
     size = min(num_labeled, c.augmentation_examples)
@@ -159,7 +159,7 @@ def augmentation(context: Context, key: Array) -> Numbers:
     y = classes[np.arange(len(real_y)) % len(classes)].astype(np.int32)
     images = generate_examples(context, len(y), keys[1], jnp.asarray(y))
     kind = "draws" if context.dataset.preparation["binary"] or "means" not in images else "means"
-    test = whole(context.dataset.test, keys[2])
+    test = as_batch(context.dataset.test, keys[2])
     gain = augmentation_gain(
         real_x,
         real_y,
@@ -177,7 +177,7 @@ def augmentation(context: Context, key: Array) -> Numbers:
         "examples: if it saw more labels than the classifier, part of the gain is due to them",
         "num_real": len(real_y),
         "num_generated": len(y),
-        "num_labelled_for_generator": num_labeled,
+        "num_labeled_for_generator": num_labeled,
         "num_examples": len(test["y"]),
     }
     for name, estimate in gain._asdict().items():

@@ -112,7 +112,7 @@ class StreamingTrainer(SingleRunTrainer):
             [part for call in calls for part in streaming.parts(call, self._max_steps)],
             batch_size=batch_size,
             seed=run.config.seed,
-            rows=parallel.own_rows(batch_size, run.mesh),
+            rows=parallel.local_rows(batch_size, run.mesh),
             place=functools.partial(parallel.split_batches, mesh=run.mesh),
             workers=run.config.data.workers,
         )
