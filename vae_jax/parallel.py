@@ -52,7 +52,7 @@ def local_rows(num_rows: int, mesh: Mesh | None) -> slice:
     if mesh is None:
         return slice(0, num_rows)
     shares = NamedSharding(mesh, P("data")).addressable_devices_indices_map((num_rows,)).values()
-    edges = [share[0].indices(num_rows)[:2] for share in shares]
+    edges = [share[0].indices(num_rows)[:2] for share in shares if share is not None]
     return slice(min(start for start, _ in edges), max(stop for _, stop in edges))
 
 

@@ -17,6 +17,7 @@ them derive the noise of step t from ``fold_in(key, t)``.
 (3, True)
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -110,7 +111,8 @@ def train_step(
     _, key = step_keys(state)
     if axis_name is not None:
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-    key, key_post = jax.random.split(key) if post_update is not None else (key, None)
+    if post_update is not None:
+        key, key_post = jax.random.split(key)
     (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(
         state.params, batch, key, state.step
     )
@@ -133,7 +135,8 @@ def train_step(
 
     new, old = (params, opt_state, ema_params), (state.params, state.opt_state, state.ema_params)
     params, opt_state, ema_params = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
-    state = state.replace(
+    state = dataclasses.replace(
+        state,
         step=state.step + 1,
         params=params,
         opt_state=opt_state,

@@ -5,11 +5,12 @@ Axes: K samples of z per example, B batch, *E event (pixels), D latent dimension
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 import jax
 from flax import struct
 
+T = TypeVar("T")
 Array: TypeAlias = jax.Array
 Scalar: TypeAlias = float | jax.Array
 Params: TypeAlias = Any  # the tree that `model.init` returns
@@ -28,7 +29,8 @@ def static(default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"static": True})
 
 
-def pytree_dataclass(cls: type) -> type:
+@dataclass_transform(frozen_default=True)
+def pytree_dataclass(cls: type[T]) -> type[T]:
     """Make a class of fields a frozen dataclass and a pytree."""
     return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from vae_jax.data import order
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
-from vae_jax.data.rows import HostRows, Rows
+from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import ArraySource, Dataset
 from vae_jax.data.streaming import HostSource
 from vae_jax.data.values import Values, survey
@@ -60,7 +60,9 @@ def from_arrays(
         for split in SPLITS
         if split != "valid" or "valid_images" in arrays
     }
-    labels = {split: _labels(arrays, split, images, name) for split, images in splits.items()}
+    labels: dict[str, Any] = {
+        split: _labels(arrays, split, images, name) for split, images in splits.items()
+    }
     preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
         preparation["validation"] = _cut_validation(splits, labels, valid_fraction)
@@ -83,7 +85,7 @@ def from_arrays(
             )
         value_range = (0.0, 1.0)
         preparation |= {"binary": True, "levels": 2}
-    sources = {}
+    sources: dict[str, Any] = {}
     for number, split in enumerate(SPLITS):
         dynamic = binarization == "dynamic" and split == "train"
         images, image_scale = splits[split], scale
@@ -148,7 +150,7 @@ def _images(
     return HostRows(images, convert) if lazy and 0 not in images.shape else convert(images)
 
 
-def _rows(array: Any, lazy: bool) -> np.ndarray | Rows:
+def _rows(array: Any, lazy: bool) -> Any:
     return array if lazy and hasattr(array, "dtype") else np.asarray(array)
 
 
@@ -244,7 +246,7 @@ def _convert_labels(labels: np.ndarray) -> np.ndarray:
     return labels.astype(np.int32 if np.issubdtype(labels.dtype, np.integer) else np.float32)
 
 
-def _cut_validation(splits: dict[str, np.ndarray], labels: dict[str, Any], fraction: float) -> str:
+def _cut_validation(splits: dict[str, Any], labels: dict[str, Any], fraction: float) -> str:
     """Move a fraction of train to valid, by the fixed shuffle; return the rule as text."""
     check_range("valid_fraction", fraction, 0.0, 0.9, open_low=True)
     n = len(splits["train"])

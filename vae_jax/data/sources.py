@@ -14,9 +14,17 @@ from vae_jax.types import Array, Batch
 class Source(Protocol):
     """A pytree of arrays on the device, possibly without any."""
 
-    num_examples: int
-    shape: tuple[int, ...]  # *E
-    value_range: tuple[float, float]
+    @property
+    def num_examples(self) -> int:
+        """N."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The event, *E."""
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest value."""
 
     def take(self, index: Array, key: Array) -> Batch:
         """The examples at index [B]: "x" [B, *E] float32, "index", and "y" if there are labels.
@@ -35,8 +43,8 @@ def static(**kwargs: Any) -> Any:
 class ArraySource:
     """Examples in an array, stored in their own dtype and converted batch by batch."""
 
-    images: Array  # [N, *E], uint8 or float32
-    labels: Array | None = None  # [N] or [N, C]
+    images: Any  # array [N, *E], uint8 or float32
+    labels: Any = None  # array [N] or [N, C]; None if there are no labels
     scale: float = static(default=1.0)  # x = scale * images
     dynamic: bool = static(default=False)  # x ~ Bernoulli(scale * images), anew at each reading
     value_range: tuple[float, float] = static(default=(0.0, 1.0))

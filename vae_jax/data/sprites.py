@@ -7,8 +7,10 @@ pixel (column, row) = 15.5 + 32 (x, y) / 31. Rows grow downwards; a pixel is 1 i
 inside the outline.
 """
 
+import functools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import chex
 import jax
@@ -103,7 +105,8 @@ def classes_to_index(classes: jax.Array) -> jax.Array:
     chex.assert_type(classes, int)
     _check_classes(classes)
     columns = jnp.moveaxis(jnp.asarray(classes).astype(jnp.int32), -1, 0)
-    return sum(stride * column for stride, column in zip(_STRIDES, columns, strict=True))
+    parts = [stride * column for stride, column in zip(_STRIDES, columns, strict=True)]
+    return functools.reduce(jnp.add, parts)
 
 
 def _offsets(position: jax.Array) -> jax.Array:
@@ -129,7 +132,7 @@ def _in_heart(u: jax.Array, v: jax.Array) -> jax.Array:
     return _horner([_horner(row, v) for row in _HEART], u) <= 0.0
 
 
-def _horner(coefficients: Sequence[float | jax.Array], x: jax.Array) -> jax.Array:
+def _horner(coefficients: Sequence[Any], x: jax.Array) -> jax.Array:
     """sum_i coefficients[i] x^i; the lowest power comes first."""
     total = coefficients[-1]
     for coefficient in coefficients[-2::-1]:
@@ -140,12 +143,12 @@ def _horner(coefficients: Sequence[float | jax.Array], x: jax.Array) -> jax.Arra
 def _check_classes(classes: jax.Array) -> None:
     if isinstance(classes, jax.core.Tracer):
         return
-    classes = np.asarray(classes)  # one transfer for the five factors
-    for k, (name, size) in enumerate(zip(FACTOR_NAMES, FACTOR_SIZES, strict=True)):
-        _check_range(name, classes[:, k], size)
+    columns = np.asarray(classes).T  # one transfer for the five factors
+    for name, column, size in zip(FACTOR_NAMES, columns, FACTOR_SIZES, strict=True):
+        _check_range(name, column, size)
 
 
-def _check_range(name: str, values: jax.Array, size: int) -> None:
+def _check_range(name: str, values: Any, size: int) -> None:
     """Raises InputError for a value outside 0..size - 1; traced arrays pass."""
     if isinstance(values, jax.core.Tracer):
         return

@@ -15,7 +15,7 @@ import multiprocessing.connection
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -149,7 +149,7 @@ def stream(
         gc.collect()
 
 
-def _with_plain_errors(blocks: Iterator[Block]) -> Iterator[Block]:
+def _with_plain_errors(blocks: Iterator[Block]) -> Generator[Block, None, None]:
     """The same blocks, with errors that don't reference the pipeline and its shared memory."""
     try:
         yield from blocks
@@ -213,5 +213,7 @@ def _init_worker(number: int, count: int) -> None:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "only workers call this"
+    multiprocessing.connection.wait([parent.sentinel])
     os._exit(1)

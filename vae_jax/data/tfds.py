@@ -47,7 +47,7 @@ def read_arrays(
         raise InputError(
             f"name = {name!r}: can't be streamed, it has no split for test; it has {sorted(splits)}"
         )
-    arrays = (
+    arrays: dict[str, Any] = (
         _records(builder, data_dir) if streaming else _read(builder, "train", "train", data_dir)
     )
     if test_split is None:

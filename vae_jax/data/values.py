@@ -68,8 +68,11 @@ def _chunks(images: np.ndarray | HostRows) -> Iterator[np.ndarray]:
         images = dataclasses.replace(images, positions=None)
     step = max(1, READ_BYTES // images[np.zeros(1, np.int64)].nbytes)
     for start in range(0, len(images), step):
-        rows = slice(start, min(start + step, len(images)))
-        yield images[rows if isinstance(images, np.ndarray) else np.arange(rows.start, rows.stop)]
+        stop = min(start + step, len(images))
+        if isinstance(images, HostRows):
+            yield images[np.arange(start, stop)]
+        else:
+            yield images[start:stop]
 
 
 def _survey(x: np.ndarray, levels: Iterable[int]) -> Values:

@@ -1,7 +1,7 @@
 """The interface of distributions: frozen dataclasses and pytrees over ``[*batch, *event]``."""
 
 import dataclasses
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import chex
 import jax.numpy as jnp
@@ -27,8 +27,16 @@ class Distribution:
     the event. Without a cheap mean, `mean` raises TypeError and `has_mean` is False.
     """
 
-    event_ndims: int
     has_mean: ClassVar[bool] = True
+
+    if TYPE_CHECKING:  # fields or properties of the subclasses, which are dataclasses
+        __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+        @property
+        def event_ndims(self) -> int: ...
+
+        @property
+        def mean(self) -> Array: ...
 
     @property
     def _span(self) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from jax.scipy.special import gammaln
 
 from vae_jax.distributions.base import Distribution
 from vae_jax.distributions.grid import to_index
-from vae_jax.types import Array, pytree_dataclass, static
+from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 STIRLING_FROM = 8.0  # from here on, four terms of the series reach float32 accuracy
@@ -88,7 +88,7 @@ class NegativeBinomial(Distribution):
         return prior + likelihood + _rest(r, k)
 
 
-def _rest(a: Array, k: Array) -> Array:
+def _rest(a: Array, k: Scalar) -> Array:
     """The small remainder of log(Gamma(a + k) / (Gamma(a) k!)).
 
     It excludes the large terms a log((a + k) / a) and k log((a + k) / (k + 1)).
@@ -97,7 +97,7 @@ def _rest(a: Array, k: Array) -> Array:
     return logs + _stirling_error(a + k) - _stirling_error(a) - _stirling_error(k + 1.0)
 
 
-def _stirling_error(y: Array) -> Array:
+def _stirling_error(y: Scalar) -> Array:
     """Return log Gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2)."""
     y, small = jnp.asarray(y, jnp.float32), jnp.asarray(y) < STIRLING_FROM
     s = jnp.where(small, y, 1.0)

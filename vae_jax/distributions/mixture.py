@@ -90,7 +90,7 @@ def squared_distances(z: Array, means: Array, precisions: Array) -> Array:
     gradient.
     """
 
-    def add(total: Array, dimension: tuple[Array, Array, Array]) -> tuple[Array, None]:
+    def add(total: Array, dimension: tuple[Array, ...]) -> tuple[Array, None]:
         z, mean, precision = dimension
         return total + jnp.square(z[..., None] - mean) * precision, None
 

@@ -15,6 +15,7 @@ arXiv:1511.02543; Wu et al., 2017, arXiv:1611.04273).
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -170,14 +171,16 @@ def _run(
 
 
 def _move(
-    density: object, key: Array, z: Array, t: Array, size: Array, *, num_leapfrog: int
+    density: Callable[..., Array], key: Array, z: Array, t: Array, size: Array, *, num_leapfrog: int
 ) -> tuple[Array, Array]:
     log_density = functools.partial(density, t)
     step_size = jnp.broadcast_to(size, z.shape[:2])
     return transition(key, z, log_density, step_size, num_leapfrog=num_leapfrog)
 
 
-def _tune_step_sizes(move: object, key: Array, z: Array, ladder: Array) -> Array:
+def _tune_step_sizes(
+    move: Callable[..., tuple[Array, Array]], key: Array, z: Array, ladder: Array
+) -> Array:
     """Step sizes [T, B] for the target acceptance rate, from chains that adapt along the ladder."""
 
     def rung(

@@ -171,7 +171,7 @@ def _png_length(images: np.ndarray) -> Callable[[np.ndarray], int]:
     from PIL import Image
 
     if images.ndim == 4 and images.shape[-1] == 1:
-        squeeze = (..., 0)
+        squeeze: tuple[Any, ...] = (..., 0)
     elif images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3):
         squeeze = (...,)
     else:

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import DiagGaussian
+from vae_jax.distributions import DiagGaussian, Distribution
 from vae_jax.evaluation.common import Estimate, mean_estimate
 from vae_jax.types import Array
 
@@ -50,7 +50,7 @@ class Decomposition:
 
 
 def decompose(
-    posterior: DiagGaussian, prior: object, key: Array, *, num_samples: int = 2_000
+    posterior: DiagGaussian, prior: Distribution, key: Array, *, num_samples: int = 2_000
 ) -> Decomposition:
     """Decompose the rate of a Gaussian posterior over [N, D], with S = `num_samples` draws of q(z).
 

@@ -240,7 +240,7 @@ def _scale(images: Array | np.ndarray) -> float:
     return 1 / 255 if images.dtype == np.uint8 else 1.0
 
 
-def _flat(params: Params) -> dict[str, np.ndarray]:
+def _flat(params: Params) -> dict[str, Any]:
     return {
         key: np.asarray(value) for key, value in traverse_util.flatten_dict(params, sep="/").items()
     }

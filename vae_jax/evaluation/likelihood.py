@@ -85,7 +85,7 @@ def running_log_mean(
         ), None
 
     zeros = jnp.zeros(num_examples)
-    start = (jnp.full(num_examples, -jnp.inf), zeros, zeros, zeros)
+    start: tuple[Array, ...] = (jnp.full(num_examples, -jnp.inf), zeros, zeros, zeros)
     (top, total, squares, logs), _ = jax.lax.scan(body, start, jnp.arange(-(-num_samples // chunk)))
     log_mean = top + jnp.log(total) - math.log(num_samples)
     return log_mean, jnp.square(total) / squares, logs / num_samples

@@ -1,5 +1,7 @@
 """The fixed sigma with which a model of optimal sigma is evaluated."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,10 +38,11 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
         return params
     size = min(train.num_examples, MAX_EXAMPLES)
     index = jnp.linspace(0, train.num_examples - 1, size).astype(jnp.int32)
+    source: Any = train
     if isinstance(train, HostSource):
-        train = train.at(np.asarray(index))
+        source = train.at(np.asarray(index))
         index = jnp.arange(size)
-    variance = jax.jit(_residual_variance, static_argnums=0)(model, params, train, index, key)
+    variance = jax.jit(_residual_variance, static_argnums=0)(model, params, source, index, key)
     low, high = (jnp.exp(jnp.float32(bound)) for bound in LOGVAR_RANGE)
     variance = jnp.clip(variance, 1.01 * low, 0.99 * high)
     logvar = inverse_soft_clip(jnp.log(variance), *LOGVAR_RANGE)

@@ -1,5 +1,6 @@
 """Affine flows with shift and scale from a network: coupling layers and autoregressive maps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -130,6 +131,6 @@ def _parameters(
     return [module.param(f"flow_{number}", init) for number in range(num_flows)]
 
 
-def _alternate(flows: list[Flow]) -> Chain:
+def _alternate(flows: Sequence[Flow]) -> Chain:
     parts = [part for flow in flows for part in (flow, Reversal())]
     return Chain(tuple(parts[:-1]))

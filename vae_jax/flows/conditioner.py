@@ -62,4 +62,4 @@ class Conditioner(nn.Module):
         # degree 0 see only the context.
         hidden = np.arange(self.width) * inputs // self.width
         degrees = [np.arange(inputs) + 1, *[hidden] * self.depth, np.tile(np.arange(inputs), 2)]
-        return [np.float32(a[:, None] <= b) for a, b in itertools.pairwise(degrees)]
+        return [np.asarray(a[:, None] <= b, np.float32) for a, b in itertools.pairwise(degrees)]

@@ -29,7 +29,7 @@ class Autoregressive(GridLikelihood):
     outputs. Raises InputError for events that are not images.
     """
 
-    levels: int = 2
+    levels: int = 2  # type: ignore[misc]
     features: int = 32
     layers: int = 4
     kernel: int = 3

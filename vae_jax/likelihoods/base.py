@@ -36,7 +36,7 @@ class GridLikelihood(Likelihood):
     Values in between are scored as the nearest.
     """
 
-    levels: int = 256
+    levels: int = 256  # type: ignore[misc]
     support: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -44,6 +44,6 @@ class GridLikelihood(Likelihood):
         super().__post_init__()
 
     @property
-    def binary(self) -> bool:
+    def binary(self) -> bool:  # type: ignore[override]
         """True if only the two ends of the support have mass."""
         return self.levels == 2

@@ -87,8 +87,8 @@ def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
     for number, column in enumerate(parsed):
         if column.kind == "gaussian":
             continue
-        highest = {"bernoulli": 1, "categorical": column.categories - 1, "counts": np.inf}
-        highest = highest[column.kind]
+        ends = {"bernoulli": 1, "categorical": column.categories - 1, "counts": np.inf}
+        highest = ends[column.kind]
         values = x[:, number]
         if not ((values >= 0) & (values <= highest) & (values == np.round(values))).all():
             end = "on" if column.kind == "counts" else f"to {highest}"

@@ -101,7 +101,7 @@ def map_levels(
     return tuple(levels)
 
 
-def _entry(stack: str, text: str, grids: dict[int, tuple[int, int]]) -> tuple[int, int]:
+def _entry(stack: str, text: str, grids: dict[int, tuple[int, ...]]) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text)
     if match is None:
         raise InputError(

@@ -46,7 +46,7 @@ class BottomUp(nn.Module):
     def __call__(self, x: Array, c: Array | None) -> tuple[Array, ...]:
         """X [N, *E] and c [N, C], if conditional -> h [N, *grid, width] of each level."""
         [h] = nn.dtypes.promote_dtype(x, dtype=self.style.dtype)
-        features = []
+        features: list[Array] = []
         for level in reversed(self.levels):
             h = self.style.activation(h) if features else h
             h = Shift()(Down(level.grid, level.width, self.style)(h), c)
@@ -124,6 +124,7 @@ class TopDown(nn.Module):
                 p, q = rung.prior(h), None if features is None else rung.posterior(h, features[i])
                 z = choose(len(path.z), p, q)
                 h = rung.below(h, z)
-                for entries, entry in zip(path[1:], (z, p, q), strict=True):
-                    entries.append(entry)
+                path.z.append(z)
+                path.priors.append(p)
+                path.posteriors.append(q)
         return path._replace(h=self.style.activation(h))

@@ -39,7 +39,7 @@ class TrainedModel:
     @functools.cached_property
     def _apply(self) -> Any:
         try:
-            return _compile(self.model)
+            return _compile(self.model)  # type: ignore[arg-type]
         except TypeError:  # not hashable: a field holds a list
             return _compile.__wrapped__(self.model)
 

@@ -17,7 +17,7 @@ from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 
-def halve_resolution(size: tuple[int, int], times: int) -> tuple[int, int]:
+def halve_resolution(size: tuple[int, ...], times: int) -> tuple[int, ...]:
     """Height and width after `times` halvings, rounding up."""
     for _ in range(times):
         size = (-(-size[0] // 2), -(-size[1] // 2))
@@ -25,7 +25,7 @@ def halve_resolution(size: tuple[int, int], times: int) -> tuple[int, int]:
 
 
 def double_resolution(
-    h: Array, features: int, size: tuple[int, int], *, wide: bool = False, name: str | None = None
+    h: Array, features: int, size: tuple[int, ...], *, wide: bool = False, name: str | None = None
 ) -> Array:
     """A 4x4 stride-2 transposed convolution in the dtype of h, cropped to `size`.
 

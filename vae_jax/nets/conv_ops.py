@@ -24,7 +24,7 @@ available.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import chex
 import jax
@@ -34,7 +34,7 @@ from jax import lax
 from vae_jax.errors import InputError, check_choice, check_range
 from vae_jax.types import Array
 
-Pair = tuple[int, int]  # rows, columns
+Pair: TypeAlias = tuple[int, ...]  # rows, columns
 
 
 class Geometry(NamedTuple):
@@ -57,7 +57,7 @@ class Geometry(NamedTuple):
             (p - 1) * self.stride + k for p, k in zip(self.small, self.kernel, strict=True)
         )
 
-    def padding(self, total: Pair) -> list[Pair]:
+    def padding(self, total: Pair) -> list[tuple[int, int]]:
         """Zeros before and after x to reach a total size; negative numbers crop."""
         low = (max(span - size, 0) // 2 for span, size in zip(self.span, self.large, strict=True))
         return [(lo, end - lo - size) for lo, end, size in zip(low, total, self.large, strict=True)]
@@ -94,13 +94,13 @@ def geometry_of(
     return Geometry(stride, taps, size, small)
 
 
-def _pad(x: Array, padding: list[Pair], axis: int = 1) -> Array:
+def _pad(x: Array, padding: list[tuple[int, int]], axis: int = 1) -> Array:
     """Pad rows and columns, axes `axis` and `axis` + 1, with zeros; negative numbers crop."""
     sides = [(0, 0)] * axis + padding + [(0, 0)] * (x.ndim - axis - 2)
     return lax.pad(x, jnp.zeros((), x.dtype), [(lo, hi, 0) for lo, hi in sides])
 
 
-def _convolve(x: Array, kernel: Array, stride: int, padding: list[Pair]) -> Array:
+def _convolve(x: Array, kernel: Array, stride: int, padding: list[tuple[int, int]]) -> Array:
     return lax.conv_general_dilated(
         x, kernel, (stride,) * 2, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -164,7 +164,7 @@ def _overlap_add(y: Array, kernel: Array) -> Array:
         for i in range(a)
         for j in range(b)
     ]
-    return sum(shifted).astype(y.dtype)
+    return sum(shifted).astype(y.dtype)  # type: ignore[union-attr]
 
 
 def _cell_spread(g: Geometry, y: Array, kernel: Array) -> Array:
@@ -179,7 +179,9 @@ def _cell_spread(g: Geometry, y: Array, kernel: Array) -> Array:
     return _pixels(g, full_conv(y, kernel))
 
 
-def _window_products(moving: Array, padding: list[Pair], still: Array, places: list[Pair]) -> Array:
+def _window_products(
+    moving: Array, padding: list[tuple[int, int]], still: Array, places: list[tuple[int, int]]
+) -> Array:
     """Products ``[place, C, D]`` of windows of `moving`, padded, with `still`.
 
     `moving` is ``[N, H, W, C]`` and `still` ``[N, P, Q, D]``; `places` are the corners of the
@@ -193,7 +195,7 @@ def _window_products(moving: Array, padding: list[Pair], still: Array, places: l
     moving = _pad(moving.transpose(3, 0, 1, 2), padding, axis=2)
     still = still.reshape(n * p * q, d)
 
-    def products(places: list[Pair]) -> Array:
+    def products(places: list[tuple[int, int]]) -> Array:
         windows = jnp.stack([moving[:, :, i : i + p, j : j + q] for i, j in places])
         windows = windows.reshape(len(places) * c, n * p * q)
         return _product("mt,td->md", windows, still).reshape(-1, c, d)

@@ -27,7 +27,8 @@ class _Layer(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         size = self.kernel_size
-        size = (size, size) if isinstance(size, int) else tuple(size)
+        if isinstance(size, int):
+            size = (size, size)
         kernel = self.param("kernel", self.kernel_init, (*size, x.shape[-1], self.features))
         bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)

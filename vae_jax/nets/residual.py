@@ -18,7 +18,7 @@ from vae_jax.nets.convolution import Conv
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
-Grid: TypeAlias = tuple[int, int] | None  # height and width, None for a vector
+Grid: TypeAlias = tuple[int, ...] | None  # height and width, None for a vector
 
 
 def small_init(depth: int) -> Callable[..., Array]:
@@ -29,7 +29,7 @@ def small_init(depth: int) -> Callable[..., Array]:
     return nn.initializers.variance_scaling(1 / depth, "fan_in", "truncated_normal")
 
 
-def halvings(large: tuple[int, int], small: tuple[int, int]) -> int:
+def halvings(large: tuple[int, ...], small: tuple[int, ...]) -> int:
     """The number of halvings, rounding up, from a large size to a small one.
 
     Raises InputError if there is none.
@@ -125,16 +125,16 @@ class Up(nn.Module):
             size = math.prod(place) * self.features
             h = Dense(size, dtype=dtype)(activation(h))
             return h.reshape(h.shape[0], *place, self.features)
-        times = halvings(self.grid, h.shape[1:3])
+        times = halvings(place, h.shape[1:3])
         if h.shape[-1] != self.features:
             h = Dense(self.features, dtype=dtype)(activation(h))
         for i in reversed(range(times)):
-            h = repeat_pixels(h, halve_resolution(self.grid, i))
+            h = repeat_pixels(h, halve_resolution(place, i))
         offset = self.param("place", nn.initializers.normal(0.1), (*place, self.features))
         return h + offset.astype(h.dtype)
 
 
-def repeat_pixels(h: Array, size: tuple[int, int]) -> Array:
+def repeat_pixels(h: Array, size: tuple[int, ...]) -> Array:
     """Repeat each pixel of h [N, h, w, F] 2x2 and crop to `size`."""
     n, rows, columns, features = h.shape
     h = jnp.broadcast_to(h[:, :, None, :, None], (n, rows, 2, columns, 2, features))

@@ -114,7 +114,7 @@ def objective_key(key: Array) -> Array:
     return jax.random.split(key, 3)[2]
 
 
-def given_y(model: Model, batch: Batch) -> dict[str, Array]:
+def given_y(model: Model, batch: Batch) -> dict[str, Any]:
     """The keyword argument y of a conditional model; empty for an unconditional one."""
     return {} if model.conditioning is None else {"y": batch["y"]}
 

@@ -1,6 +1,8 @@
 """InfoVAE and Wasserstein autoencoder: MMD, the maximum mean discrepancy of q(z) and p(z)."""
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +36,10 @@ def kernel_matrix(
     squared = jnp.square(a[:, None] - b[None]).sum(-1)
     width = 2 * a.shape[-1] * jnp.square(jnp.asarray(bandwidth, squared.dtype))
     if kernel == "rbf":
-        return sum(jnp.exp(-squared / (scale * width)) for scale in scales)
-    return sum(scale * width / (scale * width + squared) for scale in scales)
+        values = [jnp.exp(-squared / (scale * width)) for scale in scales]
+    else:
+        values = [scale * width / (scale * width + squared) for scale in scales]
+    return functools.reduce(jnp.add, values)
 
 
 def squared_mmd(
@@ -61,7 +65,7 @@ def squared_mmd(
             f"the unbiased MMD of {len(a)} and {len(b)} points: must be at least 2 of each, a "
             "batch of 2 or more"
         )
-    options = {"kernel": kernel, "bandwidth": bandwidth, "scales": scales}
+    options: dict[str, Any] = {"kernel": kernel, "bandwidth": bandwidth, "scales": scales}
 
     def within(x: Array) -> Array:
         off_diagonal = ~jnp.eye(len(x), dtype=bool)
@@ -71,7 +75,7 @@ def squared_mmd(
     return within(a) + within(b) - 2 * kernel_matrix(a, b, **options).mean()
 
 
-def prior_mmd(outputs: Outputs, key: Array, **options: Scalar | str | Sequence[float]) -> Array:
+def prior_mmd(outputs: Outputs, key: Array, **options: Any) -> Array:
     """Squared MMD of the batch's z and an equal number of prior draws, [], averaged over K.
 
     A conditional prior is sampled once per example. A prior with differentiable samples learns from

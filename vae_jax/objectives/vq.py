@@ -8,6 +8,7 @@ on. `vq_post_update` freezes the codebook with ``frozen_from=S``.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -235,7 +236,7 @@ def _metrics(loss: Array, outputs: Outputs, q: Quantized, key: Array | None) -> 
     }
 
 
-def _statistics(q: Quantized, key: Array | None) -> Metrics:
+def _statistics(q: Quantized, key: Array | None) -> dict[str, Any]:
     """Means that move the codebook; `pmap` averages them over devices without changing them.
 
     counts [M], shares of all codes; sums [M, d], of their z_e; candidates, M encoder outputs times
@@ -245,7 +246,7 @@ def _statistics(q: Quantized, key: Array | None) -> Metrics:
     vectors, codes = q.z_e.reshape(q.codes.size, -1), q.codes.reshape(-1)
     one_hot = jax.nn.one_hot(codes, q.num_codes)
     sums = jnp.matmul(one_hot.T, vectors, precision=jax.lax.Precision.HIGHEST) / len(codes)
-    statistics = {"counts": one_hot.mean(0), "sums": sums}
+    statistics: dict[str, Any] = {"counts": one_hot.mean(0), "sums": sums}
     if key is not None:
         key_index, key_weight = jax.random.split(key)
         index = jax.random.randint(key_index, (q.num_codes,), 0, len(codes))

@@ -137,7 +137,7 @@ class FiniteScalarQuantizer(nn.Module):
         """The vectors [M, d] of all codes."""
         return jnp.asarray(self.vectors_of(np.arange(self.num_codes)))
 
-    def vectors_of(self, codes: Array) -> Array:
+    def vectors_of(self, codes: Array | np.ndarray) -> Array:
         """Codes [...] -> vectors [..., d]."""
         levels, basis = self._base()
         return ((codes[..., None] // basis) % levels - levels // 2) / np.float32(levels // 2)
@@ -160,7 +160,7 @@ class FiniteScalarQuantizer(nn.Module):
         levels = np.asarray(self.levels)
         reach = (levels - 1) * (1 - FSQ_MARGIN) / 2
         offset = np.where(levels % 2 == 0, 0.5, 0.0)
-        reach, offset, shift = np.float32([reach, offset, np.tan(offset / reach)])
+        reach, offset, shift = np.asarray([reach, offset, np.tan(offset / reach)], np.float32)
         return jnp.tanh(z + shift) * reach - offset
 
     def _base(self) -> tuple[np.ndarray, np.ndarray]:

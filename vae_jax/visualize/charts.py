@@ -134,7 +134,8 @@ def histogram(
     figure = Figure(figsize=CHART_SIZE, layout="constrained")
     axes = figure.add_subplot()
     pooled = np.concatenate([np.asarray(values, np.float64) for values in groups.values()])
-    edges = np.linspace(*np.quantile(pooled, [0.001, 0.999]), NUM_BINS + 1)
+    low, high = np.quantile(pooled, [0.001, 0.999])
+    edges = np.linspace(low, high, NUM_BINS + 1)
     if edges[0] == edges[-1]:
         edges = edges[0] + np.linspace(-0.5, 0.5, NUM_BINS + 1)
     for (name, values), color in zip(groups.items(), (BLUE, RED, GRAY), strict=False):

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vae_jax.evaluation import Terms
+from vae_jax.interpolation import Kind
 from vae_jax.models.trained import TrainedModel
 from vae_jax.priors import StandardNormal
 from vae_jax.types import Array
@@ -71,7 +72,7 @@ def interpolations(
     start = x[:num_pairs]
     end = x[num_pairs : 2 * num_pairs]
     y = None if y is None else y[:num_pairs]
-    kinds = ("linear", "spherical")
+    kinds: tuple[Kind, ...] = ("linear", "spherical")
     paths = {kind: model.interpolate(start, end, num_points, kind=kind, y=y) for kind in kinds}
     rows = {
         f"{pair + 1} {kind}": path[:, pair]
@@ -97,8 +98,9 @@ def traversals(
     """
     codes = terms.code
     spread = codes.std(0)
-    has_kl = terms.kl is not None and bool(np.isfinite(terms.kl).all())
-    weight = terms.kl.mean(0) if has_kl else spread
+    kl = terms.kl
+    has_kl = kl is not None and bool(np.isfinite(kl).all())
+    weight = spread if kl is None or not has_kl else kl.mean(0)
     scale = np.ones_like(spread) if has_kl else spread
     offsets = jnp.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points)
     order = np.argsort(-weight)[:MAX_ROWS]

@@ -26,9 +26,8 @@ def rate_distortion(points: Sequence[tuple[Mapping[str, Any], Mapping[str, float
     for setting, pairs in trials.items():
         values = dict(setting)
         beta = values.pop("beta", 0.0)
-        pairs = np.asarray(pairs)
-        spread = pairs.std(0, ddof=1) if len(pairs) > 1 else np.zeros(2)
-        lines.setdefault(_label(values), []).append((beta, pairs.mean(0), spread))
+        spread = np.std(pairs, axis=0, ddof=1) if len(pairs) > 1 else np.zeros(2)
+        lines.setdefault(_label(values), []).append((beta, np.mean(pairs, axis=0), spread))
     figure = Figure(figsize=(5.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     has_beta = any("beta" in values for values, _ in points)

@@ -104,7 +104,7 @@ def _sum_of_densities(z: Array, own: Array, mean: Array, logvar: Array) -> Array
     logvar = jnp.pad(logvar, padding, constant_values=jnp.inf)  # zero density
     blocks = [values.reshape(len(values), -1, _BLOCK).swapaxes(0, 1) for values in (mean, logvar)]
 
-    def add(total: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
+    def add(total: Array, block: list[Array]) -> tuple[Array, None]:
         mean, logvar = (values[:, None, :] for values in block)
         scaled = (z[:, :, None] - mean) * jnp.exp(-0.5 * logvar)
         density = jnp.exp(-0.5 * (jnp.square(scaled) + logvar) - own[:, :, None])
