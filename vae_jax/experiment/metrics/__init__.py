@@ -8,12 +8,4 @@ from vae_jax.experiment.metrics.context import Context, Numbers
 from vae_jax.experiment.metrics.registry import METRICS, describe, measure
 from vae_jax.experiment.metrics.udr import UDR, agreement
 
-__all__ = [
-    "METRICS",
-    "UDR",
-    "Context",
-    "Numbers",
-    "agreement",
-    "describe",
-    "measure",
-]
+__all__ = ["METRICS", "UDR", "Context", "Numbers", "agreement", "describe", "measure"]
