@@ -30,7 +30,7 @@ def load(
       step: of the checkpoint; by default the best on validation.
 
     Raises:
-      InputError: the run, the trial or the checkpoint is missing, or it is damaged.
+      InputError: there is no run, no such trial, no checkpoint at that step, or a damaged one.
     """
     with Checkpoints(run_workdir(workdir, trial), for_writing=False) as checkpoints:
         step = find_step(checkpoints, step)
@@ -42,7 +42,7 @@ def load(
 
 
 def find_step(checkpoints: Checkpoints, step: int | None = None) -> int:
-    """Return `step`, by default the best on validation; raises InputError if it is missing."""
+    """Return `step`, by default the best on validation; raises InputError if there is no such."""
     steps = checkpoints.steps()
     step = checkpoints.best_step() if step is None else step
     if step in steps:

@@ -33,8 +33,8 @@ class TrainedModel:
 
     model: Model
     params: Params = dataclasses.field(repr=False)
-    config: Any = None  # config of the training run
-    step: int | None = None  # step of that run
+    config: Any = None  # of the run that it comes from
+    step: int | None = None  # of that run
 
     @functools.cached_property
     def _apply(self) -> Any:

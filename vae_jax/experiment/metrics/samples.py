@@ -77,7 +77,7 @@ def quality(context: Context, key: Array) -> Numbers:
     image_sets |= generate_examples(context, n, keys[2], y)
     return {
         "estimator": f"features {features.name} (fingerprint {features.fingerprint}) of {n} test "
-        f"images and of {n} draws of p(x), means of p(x | z) at the same z if any, and, for "
+        "images and of as many draws of p(x), means of p(x | z) at the same z if any, and, for "
         "comparison, training images; kernel over 10 blocks with the standard error over blocks; "
         "the remaining numbers have no standard error and the same bias at equal numbers of "
         "images; 5 neighbors",
