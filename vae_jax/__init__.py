@@ -31,7 +31,13 @@ __version__ = "0.1.0"
 def load(
     workdir: str | os.PathLike, *, trial: int | str | None = None, step: int | None = None
 ) -> TrainedModel:
-    """Load a trained model from its run directory; see `vae_jax.experiment.load.load`."""
+    """Load a trained model from its run directory; see `vae_jax.experiment.load.load`.
+
+    For a run with the workdir "runs/vae"::
+
+        model = vae_jax.load("runs/vae")
+        images = model.sample(jax.random.key(0), 16)
+    """
     from vae_jax.experiment.load import load as load_run  # needs the config, Orbax and the builders
 
     return load_run(workdir, trial=trial, step=step)

@@ -1,4 +1,10 @@
-"""Meshes and placement: batches, or trials of a sweep, over devices."""
+"""Meshes and placement: batches, or trials of a sweep, over devices.
+
+>>> from vae_jax import parallel
+>>> mesh = parallel.data_mesh()  # of all devices, None for one
+>>> parallel.local_rows(128, mesh)  # the rows of a batch for this process
+slice(0, 128, None)
+"""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -57,7 +63,7 @@ def local_rows(num_rows: int, mesh: Mesh | None) -> slice:
 
 
 def split_batches(tree: Any, mesh: Mesh | None) -> Any:
-    """Split batches [S, B, ...] over the mesh, from the `own_rows` of each in this process."""
+    """Split batches [S, B, ...] over the mesh, from the `local_rows` of each in this process."""
     if mesh is None:
         return jax.device_put(tree, jax.local_devices()[0])
     sharding = NamedSharding(mesh, P(None, "data"))

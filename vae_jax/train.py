@@ -17,7 +17,6 @@ them derive the noise of step t from ``fold_in(key, t)``.
 (3, True)
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -135,8 +134,7 @@ def train_step(
 
     new, old = (params, opt_state, ema_params), (state.params, state.opt_state, state.ema_params)
     params, opt_state, ema_params = jax.tree.map(lambda n, o: jnp.where(finite, n, o), new, old)
-    state = dataclasses.replace(
-        state,
+    state = state.replace(  # type: ignore[attr-defined]
         step=state.step + 1,
         params=params,
         opt_state=opt_state,

@@ -41,7 +41,7 @@ def test_traversals_say_what_they_go_over(model, has_kl, text):
     terms = types.SimpleNamespace(
         code=rng.normal(size=(9, 2)), kl=rng.random((9, 2)) if has_kl else None, y=None
     )
-    figure = visualize.traversals(types.SimpleNamespace(model=model, picture=lambda z, y: z), terms)
+    figure = visualize.traversals(types.SimpleNamespace(model=model, image=lambda z, y: z), terms)
     assert re.search(text, " ".join(figure.axes[0].get_title().split()))
 
 
@@ -95,7 +95,7 @@ class FakeModel:
     def reconstruct(self, x, *, y=None):
         return x
 
-    def picture(self, z, *, y=None):
+    def image(self, z, *, y=None):
         return z.reshape(-1, 2, 2, 1)
 
     def interpolate(self, start, end, num_points, *, kind, y=None):

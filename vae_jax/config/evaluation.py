@@ -26,7 +26,7 @@ class Evaluation:
         32,
         at_least=2,
         used_by=metric("annealed"),
-        doc="test examples of annealed importance sampling, and as many simulated ones",
+        doc="annealed importance sampling: number of test, and of simulated, examples",
     )
     annealed_chains: int = field(
         8, at_least=1, used_by=metric("annealed"), doc="chains per example"

@@ -35,7 +35,7 @@ class Autoregressive(Distribution):
     event: tuple[int, ...] = static()  # (H, W) or (H, W, C)
     levels: int = static(2)
     integers: bool = static(False)
-    temperature: Scalar = 1.0  # of each factor
+    temperature: Scalar = 1.0  # for each factor
     has_mean: ClassVar[bool] = False
 
     @property

@@ -84,7 +84,7 @@ class Distribution:
     def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
         """A sample and its log-density.
 
-        Flows override it: the density of their own samples is cheaper than that of other values.
+        Flows override it: the density of a sample just drawn is cheaper than that of any value.
         """
         value = self.sample(key, shape)
         return value, self.log_prob(value)

@@ -21,7 +21,7 @@ class OneHotCategorical(Distribution):
 
     logits: Array  # [*batch, N * M]
     num_classes: int = static()  # M
-    temperature: Scalar = 1.0  # of the gradient; broadcasts to [*batch, N, M]
+    temperature: Scalar = 1.0  # for the gradient; broadcasts to [*batch, N, M]
     event_ndims = 1
 
     @property

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from vae_jax.types import Array
 
-LOGVAR_RANGE = (-14.0, 8.0)  # of learned scales: standard deviations from 9e-4 to 55
+LOGVAR_RANGE = (-14.0, 8.0)  # learned scales: standard deviations from 9e-4 to 55
 
 
 def soft_clip(x: Array, low: float, high: float) -> Array:

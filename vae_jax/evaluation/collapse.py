@@ -50,9 +50,7 @@ def verdict(
     """
     if not np.isfinite(terms.distortion).all():
         return Verdict(
-            "diverged",
-            "some terms are not finite.",
-            "Lower the learning rate, or clip gradients.",
+            "diverged", "some terms are not finite.", "Lower the learning rate, or clip gradients."
         )
     variances = np.var(terms.code, axis=0, dtype=np.float64)
     if not np.isfinite(terms.rate).all():
@@ -74,9 +72,7 @@ def verdict(
     name = "collapsed" if share < COLLAPSED else "partly collapsed"
     if name == "partly collapsed" and not expressive_decoder:
         return Verdict(
-            name,
-            evidence,
-            "The data may need no more: compare the ELBO with fewer latents.",
+            name, evidence, "The data may need no more: compare the ELBO with fewer latents."
         )
     remedy = _remedy(
         expressive_decoder=expressive_decoder, fixed_sigma=fixed_sigma, warm_up=warm_up

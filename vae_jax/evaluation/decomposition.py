@@ -32,7 +32,7 @@ class Decomposition:
     rate: Estimate
     mutual_information: Estimate  # between x and z, at most log N
     aggregate_kl: Estimate  # KL(q(z) || p(z))
-    total_correlation: Estimate  # of q(z), for any prior
+    total_correlation: Estimate  # depends on q(z) alone
     dimension_kl: np.ndarray | None  # [D] KL(q(z_d) || p(z_d)); None unless the prior factorizes
     num_examples: int
     num_samples: int

@@ -110,7 +110,7 @@ def precision_recall_density_coverage(
 ) -> Neighbors:
     """Overlap of the sets x [N, F] and y [M, F], by balls of k nearest neighbors.
 
-    The closed ball B(x_i) reaches to the k-th nearest of the other points of its own set.
+    The closed ball B(x_i) reaches to the k-th nearest other point of its set.
 
         precision = share of the y_j in any B(x_i)      recall   = share of the x_i in any B(y_j)
         density   = sum_ij [y_j in B(x_i)] / (k M)      coverage = share of the B(x_i) with any y_j

@@ -53,7 +53,7 @@ class Inverse(Flow):
 
 @pytree_dataclass
 class Reversal(Flow):
-    """Reverse the order of dimensions, so that the next flow transforms the others."""
+    """Reverse the order of dimensions, so that the next flow transforms the rest."""
 
     def forward(self, z: Array) -> tuple[Array, Array]:
         return z[..., ::-1], jnp.zeros(z.shape[:-1], z.dtype)

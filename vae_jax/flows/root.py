@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from vae_jax.types import Array
 
-BISECTIONS = 24  # of a bracket of initial width 2 |c|
+BISECTIONS = 24  # the bracket begins with width 2 |c|
 NEWTON_STEPS = 3
 
 

@@ -11,9 +11,9 @@ from vae_jax.likelihoods.base import GridLikelihood
 from vae_jax.likelihoods.event import EventLayer
 from vae_jax.types import Array
 
-LOG_SCALE_RANGE = (-8.0, 3.0)  # of a logistic, in the units of x; 3e-4 is a tenth of a bin of 256
+LOG_SCALE_RANGE = (-8.0, 3.0)  # for a logistic, in the units of x; 3e-4 is a tenth of a bin of 256
 START = -2.0  # log-scale for features of zero: nearly uniform mass over the levels
-LOG_COUNT_RANGE = (-7.0, 7.0)  # of the alpha and beta of a beta-binomial
+LOG_COUNT_RANGE = (-7.0, 7.0)  # for the alpha and beta of a beta-binomial
 
 
 class DiscretizedLogistic(GridLikelihood):

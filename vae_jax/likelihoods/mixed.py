@@ -101,12 +101,12 @@ def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
 
 
 class Mixed(Likelihood):
-    """The likelihood of a table, each column of its own kind; `columns` as for `parse_columns`.
+    """The likelihood of a table, with a kind for each column; `columns` as for `parse_columns`.
 
     gaussian: predicted mean, one learned sigma per column. bernoulli: predicted logit, for 0 and 1.
     categorical:CATEGORIES: predicted logits, for codes 0 .. CATEGORIES - 1. counts: negative
     binomial with predicted mean and one learned inverse dispersion per column. Raises InputError if
-    the event does not have as many columns.
+    the event has another number of columns.
     """
 
     columns: Sequence[str] | str = ()

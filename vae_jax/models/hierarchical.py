@@ -22,7 +22,7 @@ from vae_jax.types import Array, Outputs, Scalar
 class Evidence(NamedTuple):
     """The result of one pass of the encoder."""
 
-    features: tuple[Array, ...]  # of each level, the top first
+    features: tuple[Array, ...]  # one per level, the top first
     c: Array | None  # [B, C]
 
 
@@ -43,7 +43,7 @@ class Hierarchical(nn.Module):
     likelihood: nn.Module  # h -> p(x | z)
     blocks: int = 1  # residual blocks after each stochastic layer
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # of compute and features, see `vae_jax.nets`
+    dtype: Any = None  # for compute and features, see `vae_jax.nets`
     remat: bool = False  # recompute residual blocks in the backward pass: less memory, more time
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2

@@ -18,7 +18,7 @@ class Level(NamedTuple):
 
     grid: Grid  # height and width of its map, None for a vector
     width: int  # features of the state
-    latent: int  # of z: channels of a map, or dimensions
+    latent: int  # size of z: channels of a map, or dimensions
     layers: int = 1  # stochastic layers
 
     @property

@@ -62,11 +62,11 @@ class TrainedModel:
 
     def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
         """The mean of p(x | z) at the posterior center, [B, *E]; a draw if it has no mean."""
-        return self.picture(self.encode(x, y=y).center, y=y)
+        return self.image(self.encode(x, y=y).center, y=y)
 
-    def picture(self, z: Array, *, y: Array | None = None) -> Array:
+    def image(self, z: Array, *, y: Array | None = None) -> Array:
         """An image of p(x | z) for z [..., D]: its mean, [..., *E], or a draw if it has no mean."""
-        return _picture(self.decode(z, y=y))
+        return _image(self.decode(z, y=y))
 
     def sample(
         self,
@@ -83,7 +83,7 @@ class TrainedModel:
         """
         key_z, key_x = jax.random.split(key)
         options = {"num_samples": num_samples, "y": y, "temperature": temperature}
-        return _picture(self._apply(self.params, key_z, **options, method="generate"), key_x)
+        return _image(self._apply(self.params, key_z, **options, method="generate"), key_x)
 
     def interpolate(
         self,
@@ -98,10 +98,10 @@ class TrainedModel:
         codes = interpolate(
             self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
         )
-        return self.picture(codes, y=y)
+        return self.image(codes, y=y)
 
 
-def _picture(p: Distribution, key: Array | None = None) -> Array:
+def _image(p: Distribution, key: Array | None = None) -> Array:
     return p.mean if p.has_mean else _draw(p, jax.random.key(0) if key is None else key)
 
 

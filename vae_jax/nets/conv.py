@@ -41,7 +41,7 @@ class ConvEncoder(nn.Module):
     channels: Sequence[int] = (32, 32, 64, 64)
     hidden: Sequence[int] = (256,)
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # of compute and features, see `vae_jax.nets`
+    dtype: Any = None  # for compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
@@ -68,7 +68,7 @@ class ConvDecoder(nn.Module):
     channels: Sequence[int] = (64, 64, 32, 32)
     hidden: Sequence[int] = (256,)
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # of compute and features, see `vae_jax.nets`
+    dtype: Any = None  # for compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:

@@ -18,7 +18,7 @@ class Critic(nn.Module):
     """
 
     widths: Sequence[int] = (256, 256, 256)
-    dtype: Any = None  # of compute, see `vae_jax.nets`; the logits are float32
+    dtype: Any = None  # for compute, see `vae_jax.nets`; the logits are float32
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:

@@ -46,7 +46,7 @@ class ResNetEncoder(nn.Module):
     residual_features: int = 32
     num_blocks: int = 2
     num_levels: int = 2  # n
-    dtype: Any = None  # of compute and features, see `vae_jax.nets`
+    dtype: Any = None  # for compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
@@ -72,7 +72,7 @@ class ResNetDecoder(nn.Module):
     residual_features: int = 32
     num_blocks: int = 2
     num_levels: int = 2
-    dtype: Any = None  # of compute and features, see `vae_jax.nets`
+    dtype: Any = None  # for compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:

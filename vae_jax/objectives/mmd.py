@@ -13,7 +13,7 @@ from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
 
 KERNELS = ("rbf", "imq")
-SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # of the kernels that Tolstikhin et al. sum
+SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # the kernels that Tolstikhin et al. sum
 
 
 def kernel_matrix(

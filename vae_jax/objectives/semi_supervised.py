@@ -1,4 +1,4 @@
-"""M2: a conditional VAE whose y is known for some examples and latent for the others."""
+"""M2: a conditional VAE whose y is known for some examples and latent for the rest."""
 
 import jax
 import jax.numpy as jnp

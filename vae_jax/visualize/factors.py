@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-MIN_SHARE = 0.05  # of a factor's entropy that a code must explain
+MIN_SHARE = 0.05  # share of a factor's entropy that a code must explain
 MIN_RATIO = 2.0  # to the share that it explains of any other factor
 MAX_EXAMPLES = 10_000
 

@@ -110,7 +110,7 @@ def traversals(
         center = 0.0 if has_kl else codes[:, d].mean()
         label = f"z{d}  {'KL' if has_kl else 'sd'} {weight[d]:.2f}"
         label += f"\nfollows {factor}" if factor else ""
-        rows[label] = model.picture(start.at[:, d].set(center + offsets * scale[d]), y=y)
+        rows[label] = model.image(start.at[:, d].set(center + offsets * scale[d]), y=y)
     title = "Traversals from the first test example: each latent over"
     return image_rows(rows, f"{title} {_describe_range(model, has_kl)}")
 

@@ -86,16 +86,16 @@ def _entropy(
     z = mean[index] + np.exp(0.5 * logvar[index]) * noise
     # Relative to the density of the sample's own component, so the sum neither vanishes nor
     # overflows.
-    own = -0.5 * np.square(noise) - 0.5 * logvar[index]
-    total = _sum_of_densities(*(np.float32(values.T) for values in (z, own, mean, logvar)))
+    offset = -0.5 * np.square(noise) - 0.5 * logvar[index]
+    total = _sum_of_densities(*(np.float32(values.T) for values in (z, offset, mean, logvar)))
     log_total = np.log(np.asarray(total, np.float64))
-    log_q = log_total + own.T - math.log(len(mean)) - 0.5 * math.log(2 * math.pi)
+    log_q = log_total + offset.T - math.log(len(mean)) - 0.5 * math.log(2 * math.pi)
     return -log_q.mean(axis=1)
 
 
 @jax.jit
-def _sum_of_densities(z: Array, own: Array, mean: Array, logvar: Array) -> Array:
-    """sum_n exp(-(z - mean_n)^2 / (2 var_n) - logvar_n / 2 - own), [D, S].
+def _sum_of_densities(z: Array, offset: Array, mean: Array, logvar: Array) -> Array:
+    """sum_n exp(-(z - mean_n)^2 / (2 var_n) - logvar_n / 2 - offset), [D, S].
 
     Samples are [D, S], components [D, N].
     """
@@ -107,7 +107,7 @@ def _sum_of_densities(z: Array, own: Array, mean: Array, logvar: Array) -> Array
     def add(total: Array, block: list[Array]) -> tuple[Array, None]:
         mean, logvar = (values[:, None, :] for values in block)
         scaled = (z[:, :, None] - mean) * jnp.exp(-0.5 * logvar)
-        density = jnp.exp(-0.5 * (jnp.square(scaled) + logvar) - own[:, :, None])
+        density = jnp.exp(-0.5 * (jnp.square(scaled) + logvar) - offset[:, :, None])
         return total + density.sum(axis=-1), None
 
     return jax.lax.scan(add, jnp.zeros_like(z), blocks)[0]

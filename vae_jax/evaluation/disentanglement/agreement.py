@@ -88,7 +88,8 @@ def _check_models(
     """The codes as float64, and masks [D_m] of the informative ones."""
     if len(codes) < 2 or len(kls) != len(codes):
         raise InputError(
-            f"{len(codes)} arrays of codes and {len(kls)} of KLs: must be as many, and at least two"
+            f"{len(codes)} arrays of codes and {len(kls)} of KLs: must be equal numbers, "
+            "at least two"
         )
     codes = [finite(f"codes of model {m}", z) for m, z in enumerate(codes)]
     kls = [np.asarray(kl, np.float64) for kl in kls]

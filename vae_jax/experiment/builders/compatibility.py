@@ -1,26 +1,14 @@
 """Compatibility table: combinations of parts that are rejected, and why."""
 
+import functools
+
 from vae_jax.config import Config
 from vae_jax.config.rules import Rule, all_but, always, needs
 from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS, PRIORS
 
-BOUNDS = (
-    "elbo",
-    "iwae",
-    "stl",
-    "dreg",
-    "miwae",
-    "piwae",
-    "ciwae",
-    "renyi",
-    "beta_tc",
-    "factor",
-    "dip",
-    "info",
-    "m2",
-)
 SINGLE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
 WEIGHTED = ("iwae", "stl", "dreg", "miwae", "piwae", "ciwae", "renyi", "m2")
+BOUNDS = (*WEIGHTED, "elbo", "beta_tc", "factor", "dip", "info")
 CONTINUOUS = all_but(POSTERIORS, "deterministic", "gumbel_softmax")
 CLOSED_FORM = (
     ("diag_gaussian", "standard_normal"),
@@ -28,6 +16,9 @@ CLOSED_FORM = (
     ("gumbel_softmax", "uniform"),
 )  # pairs of posterior and prior
 OTHER_RATES = ("free_bits", "layer_free_bits", "kl_balancing")
+
+_objective_needs = functools.partial(needs, "objective.name")
+_model_needs = functools.partial(needs, "model.kind")
 
 
 def _prior_ignores_y(config: Config) -> bool:
@@ -69,70 +60,56 @@ def _no_kl_per_latent(config: Config) -> str:
 
 
 RULES = (
-    needs(
-        "objective.name",
+    _objective_needs(
         BOUNDS,
         "model.posterior",
         all_but(POSTERIORS, "deterministic"),
         "a deterministic posterior has an infinite rate; use objective 'reconstruction' or 'wae'",
     ),
-    needs(
-        "objective.name",
+    _objective_needs(
         SINGLE_LAYER,
         "model.kind",
         ("vae",),
         "it needs one layer of latents whose posterior depends on x alone",
     ),
-    needs(
-        "objective.name",
+    _objective_needs(
         ("beta_tc", "dip"),
         "model.posterior",
         ("diag_gaussian",),
         "it needs the mean and variance of each latent",
     ),
-    needs(
-        "objective.name",
+    _objective_needs(
         ("stl", "dreg"),
         "model.posterior",
         CONTINUOUS,
         "it needs samples that move with the parameters of q, and one-hot ones don't",
     ),
-    needs(
-        "objective.name",
+    _objective_needs(
         ("dreg", "piwae"),
         "model.prior",
         all_but(PRIORS, "vamp"),
         "it gives encoder and prior separate gradients, and that prior is made of the encoder",
     ),
-    needs(
-        "objective.name",
+    _objective_needs(
         ("factor",),
         "model.posterior",
         CONTINUOUS,
         "it shuffles each entry of z separately, and one-hot codes would not stay one-hot",
     ),
-    needs(
-        "objective.name",
+    _objective_needs(
         WEIGHTED,
         "model.likelihood",
         all_but(LIKELIHOODS, "optimal_gaussian"),
         "it weights samples or classes, and the optimal sigma is that of all of them alike",
     ),
-    needs(
-        "objective.name",
+    _objective_needs(
         ("m2",),
         "model.kind",
         ("vae", "hierarchical"),
         "the encoder selects codes, it does not sample them",
     ),
-    needs(
-        "objective.name",
-        ("m2",),
-        "model.conditioning",
-        ("label",),
-        "it sums over the classes of y",
-    ),
-    needs("objective.name", ("vq",), "model.kind", ("vq",), "it is the loss of a codebook"),
+    _objective_needs(("m2",), "model.conditioning", ("label",), "it sums over the classes of y"),
+    _objective_needs(("vq",), "model.kind", ("vq",), "it is the loss of a codebook"),
     needs(
         "model.posterior",
         ("gumbel_softmax",),
@@ -154,50 +131,31 @@ RULES = (
         ("diag_gaussian",),
         "the components of a VampPrior are Gaussian posteriors",
     ),
-    needs(
-        "model.kind",
-        ("vq",),
-        "objective.name",
-        ("vq",),
-        "the encoder selects codes, it does not sample them",
+    _model_needs(
+        ("vq",), "objective.name", ("vq",), "the encoder selects codes, it does not sample them"
     ),
-    needs(
-        "model.kind",
+    _model_needs(
         ("vq", "hierarchical"),
         "model.posterior",
         ("diag_gaussian",),
         "the model has its own posterior",
     ),
-    needs(
-        "model.kind",
-        ("vq", "hierarchical"),
-        "model.prior",
-        ("standard_normal",),
-        "the model has its own prior",
+    _model_needs(
+        ("vq", "hierarchical"), "model.prior", ("standard_normal",), "the model has its own prior"
+    ),
+    _model_needs(
+        ("hierarchical",), "model.condition_prior", (False,), "its prior always depends on y"
     ),
     needs(
-        "model.kind",
-        ("hierarchical",),
-        "model.condition_prior",
-        (False,),
-        "its prior always depends on y",
+        "model.network", ("resnet",), "model.kind", ("vq",), "it is the network of codes on a grid"
     ),
-    needs(
-        "model.network",
-        ("resnet",),
-        "model.kind",
-        ("vq",),
-        "it is the network of codes on a grid",
-    ),
-    needs(
-        "model.kind",
+    _model_needs(
         ("vq",),
         "model.network",
         ("mlp", "resnet"),
         "its decoder reads the vectors of codes on a grid",
     ),
-    needs(
-        "model.kind",
+    _model_needs(
         ("hierarchical",),
         "model.network",
         ("mlp", "conv"),

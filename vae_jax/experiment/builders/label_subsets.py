@@ -25,7 +25,7 @@ def class_examples(dataset: Dataset, label: int) -> ArraySource:
 
 
 def _select(dataset: Dataset, split: str, label: int, *, keep: bool) -> ArraySource:
-    """Only the examples of the class if `keep`, else all the others."""
+    """Only the examples of the class if `keep`, else all but those."""
     source = getattr(dataset, split)
     if not isinstance(source, ArraySource) or source.labels is None or source.labels.ndim != 1:
         raise InputError(

@@ -1,5 +1,6 @@
 """Requirements of the metrics: combinations with model and data that are rejected, and why."""
 
+import functools
 from collections.abc import Callable, Collection
 
 import jax
@@ -20,6 +21,9 @@ PATH = "evaluation.metrics"
 DENSITIES = ("likelihood", "annealed", "gap", "decomposition", "compression")
 
 
+_metric_needs = functools.partial(needs, PATH)
+
+
 def check_metric_names(config: Config) -> None:
     """Raises InputError for the first unknown metric."""
     for name in config.evaluation.metric_names:
@@ -27,10 +31,7 @@ def check_metric_names(config: Config) -> None:
 
 
 def _needs_data(
-    metrics: Collection[str],
-    field: str,
-    is_met: Callable[[Config, Dataset], bool],
-    why: str,
+    metrics: Collection[str], field: str, is_met: Callable[[Config, Dataset], bool], why: str
 ) -> Rule:
     """Each of the metrics needs a property of the data that depends on `field`."""
     return Rule(
@@ -106,98 +107,83 @@ def _explain_features(config: Config, dataset: Dataset) -> str | None:
 
 
 RULES = (
-    needs(PATH, ("codes",), "model.kind", ("vq",), "there is no codebook"),
-    needs(
-        PATH,
+    _metric_needs(("codes",), "model.kind", ("vq",), "there is no codebook"),
+    _metric_needs(
         DENSITIES,
         "model.posterior",
         all_but(POSTERIORS, "deterministic"),
         "a deterministic posterior has no density to weight samples by, and the model no "
         "likelihood",
     ),
-    needs(
-        PATH,
+    _metric_needs(
         DENSITIES,
         "model.kind",
         ("vae", "hierarchical"),
         "the encoder selects codes, it does not sample them from a density",
     ),
-    needs(
-        PATH,
+    _metric_needs(
         ("annealed",),
         "model.posterior",
         all_but(POSTERIORS, "deterministic", "gumbel_softmax"),
         "its moves need continuous latents",
     ),
-    needs(
-        PATH, ("gap", "compression", UDR), "model.kind", ("vae",), "it needs one layer of latents"
+    _metric_needs(
+        ("gap", "compression", UDR), "model.kind", ("vae",), "it needs one layer of latents"
     ),
-    needs(
-        PATH,
+    _metric_needs(
         ("gap", "compression"),
         "model.posterior",
         ("diag_gaussian",),
         "it needs a diagonal Gaussian posterior",
     ),
-    needs(PATH, (UDR,), "model.posterior", ("diag_gaussian",), "it needs the KL of each latent"),
-    needs(
-        PATH,
+    _metric_needs((UDR,), "model.posterior", ("diag_gaussian",), "it needs the KL of each latent"),
+    _metric_needs(
         (UDR,),
         "model.prior",
         ("standard_normal", "diag_gaussian"),
         "it needs the KL of each latent",
     ),
-    needs(
-        PATH,
+    _metric_needs(
         ("compression",),
         "model.prior",
         ("standard_normal",),
         "latents are cut into bins of N(0, 1)",
     ),
-    needs(
-        PATH,
+    _metric_needs(
         ("compression", "representation", "disentanglement", "anomaly"),
         "model.conditioning",
         ("none",),
         "the model is given the label of every example",
     ),
-    needs(
-        PATH,
+    _metric_needs(
         ("compression",),
         "model.likelihood",
-        (
-            "bernoulli",
-            "discretized_logistic",
-            "logistic_mixture",
-            "categorical",
-            "beta_binomial",
-        ),
+        ("bernoulli", "discretized_logistic", "logistic_mixture", "categorical", "beta_binomial"),
         "it needs a probability mass on a few values, independent given z",
     ),
-    needs(PATH, ("augmentation",), "model.conditioning", ("label",), "it needs samples of a class"),
-    needs(
-        PATH,
+    _metric_needs(
+        ("augmentation",), "model.conditioning", ("label",), "it needs samples of a class"
+    ),
+    _metric_needs(
         ("quality", "augmentation"),
         "model.posterior",
         all_but(POSTERIORS, "deterministic"),
         "an autoencoder has nothing to sample from",
     ),
-    needs(
-        PATH,
+    _metric_needs(
         ("quality", "augmentation"),
         "model.likelihood",
         all_but(LIKELIHOODS, "mixed", "negative_binomial"),
         "its samples are no images",
     ),
-    needs(
-        PATH,
+    _metric_needs(
         ("reconstruction",),
         "model.likelihood",
         all_but(LIKELIHOODS, "autoregressive"),
         "p(x | z) has no closed-form mean",
     ),
-    needs(PATH, ("anomaly",), "data.streaming", (False,), "it compares with examples in memory"),
-    needs(PATH, ("accuracy",), "objective.name", ("m2",), "there is no classifier"),
+    _metric_needs(("anomaly",), "data.streaming", (False,), "it compares with examples in memory"),
+    _metric_needs(("accuracy",), "objective.name", ("m2",), "there is no classifier"),
 )
 DATA_RULES = (
     _needs_data(

@@ -63,7 +63,7 @@ def reconstruction(context: Context, key: Array) -> Numbers:
 
 
 def quality(context: Context, key: Array) -> Numbers:
-    """Feature distances of samples to as many test images; those of training images as a floor."""
+    """Feature distances to test images, of samples and, as a floor, of training images."""
     c, keys = context.config.evaluation, jax.random.split(key, 4)
     features = _features(context)
     test = subset(context.dataset.test, c.num_generated)

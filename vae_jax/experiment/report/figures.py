@@ -6,7 +6,7 @@ from vae_jax import visualize
 from vae_jax.experiment.report.page import Block, Maker, Section, encode, render_section
 from vae_jax.experiment.report.workdir_files import Contents
 
-MAX_BYTES = 4_800_000  # of one page; images get what numbers and charts leave
+MAX_BYTES = 4_800_000  # per page; images get what numbers and charts leave
 PAGE_DPI = 96
 OVERHEAD = 1_000  # bytes of HTML around an image
 SECTIONS = {  # section -> its title, and its figures with their captions

@@ -25,7 +25,7 @@ _NOT_IN_TABLES = (
 
 
 def format_value(value: Any, stderr: Any = None) -> str:
-    """A value, ± its standard error if known, with as many digits as the error justifies."""
+    """A value, ± its standard error if known, with the digits that the error justifies."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):

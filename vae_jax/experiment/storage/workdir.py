@@ -79,7 +79,7 @@ def run_workdir(workdir: str | os.PathLike, trial: int | str | None) -> pathlib.
     """Return the workdir of a run, or of the trial with that name or number in a sweep.
 
     Raises:
-      InputError: there is no such trial, or the workdir holds a sweep and `trial` is None.
+      InputError: the trial does not exist, or the workdir holds a sweep and `trial` is None.
     """
     if not (pathlib.Path(workdir) / "trials").is_dir():
         if trial is not None:

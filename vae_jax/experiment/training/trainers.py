@@ -140,8 +140,8 @@ class StreamingTrainer(SingleRunTrainer):
 class SweepTrainer:
     """The trials of a sweep, which differ only in scalars, as one program.
 
-    Every array has a leading axis of trials, split over as many devices as divide their number.
-    Each device runs `chunk` of its trials at a time under `vmap`, chunk after chunk, each with all
+    Every array has a leading axis of trials, split over the devices (over a number of them that
+    divides the trials). Each runs `chunk` of its trials at a time under `vmap`, each chunk with all
     steps of a call. `chunk` = 0 means one on CPU and all elsewhere.
     """
 
