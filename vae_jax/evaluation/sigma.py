@@ -29,7 +29,8 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
     """Return the parameters of `with_fixed_sigma(model)`, with the optimal sigma of `train`.
 
     sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `MAX_EXAMPLES` examples,
-    evenly spread in `train`, with one draw z ~ q(z | x) each. Parameters of any other model are
+    evenly spread in `train`, with one draw z ~ q(z | x) each. In a hierarchy each layer is drawn
+    given the draws above it. Parameters of any other model are
     returned as they are.
     """
     if not isinstance(model.likelihood, OptimalGaussian):
@@ -56,7 +57,11 @@ def _residual_variance(
         index, number = index_and_number
         batch = train.take(index[None], jax.random.fold_in(key_data, number))
         x, y = batch["x"], given_y(model, batch)
-        z = model.apply(params, x, **y, method="encode").sample(jax.random.fold_in(key_z, number))
+        key = jax.random.fold_in(key_z, number)
+        if model.supports("flat_posterior"):
+            z = model.apply(params, x, **y, method="encode").sample(key)
+        else:  # `encode` has the posteriors given the means above them, not given draws
+            z = model.apply(params, x, key, **y).z[0]
         return jnp.square(model.apply(params, z, **y, method="decode").mean - x).mean()
 
     return jax.lax.map(one_example, (index, jnp.arange(len(index))), batch_size=128).mean()
