@@ -24,7 +24,6 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "train",
     "parallel",
     "memory",
-    "progress",
     "data",
     "evaluation",
     "visualize",

@@ -23,8 +23,8 @@ from flax import linen as nn
 
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.hmc import transition
+from vae_jax.evaluation.progress import Progress, parts
 from vae_jax.evaluation.scan import full_float32
-from vae_jax.progress import Progress, parts
 from vae_jax.types import Array, Params
 
 TUNING_CHAINS = 4

@@ -20,8 +20,8 @@ from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian
 from vae_jax.evaluation.common import mean_estimate
+from vae_jax.evaluation.progress import Progress
 from vae_jax.evaluation.scan import full_float32, mean_over_draws
-from vae_jax.progress import Progress
 from vae_jax.types import Array, Params
 
 EXAMPLES = 10  # examples at a time

@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from vae_jax.data import Source
 from vae_jax.data.order import padded_batches
-from vae_jax.progress import parts, track
+from vae_jax.evaluation.progress import parts, track
 from vae_jax.types import Array, Batch, Params
 
 T = TypeVar("T")

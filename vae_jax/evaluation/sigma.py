@@ -1,5 +1,7 @@
 """The fixed sigma with which a model of optimal sigma is evaluated."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ from flax import linen as nn
 
 from vae_jax.data import HostSource, Source
 from vae_jax.distributions import LOGVAR_RANGE, inverse_soft_clip
+from vae_jax.evaluation.scan import full_float32
 from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Params
@@ -29,18 +32,22 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
     """Return the parameters of `with_fixed_sigma(model)`, with the optimal sigma of `train`.
 
     sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `MAX_EXAMPLES` examples,
-    evenly spread in `train`, with one draw z ~ q(z | x) each. In a hierarchy each layer is drawn
+    chosen at random, with one draw z ~ q(z | x) each. In a hierarchy each layer is drawn
     given the draws above it. Parameters of any other model are
     returned as they are.
     """
     if not isinstance(model.likelihood, OptimalGaussian):
         return params
     size = min(train.num_examples, MAX_EXAMPLES)
-    index = jnp.linspace(0, train.num_examples - 1, size).astype(jnp.int32)
+    # Random ones: at equal distances, examples of sorted data may all be alike.
+    order = np.arange(size)
+    if size < train.num_examples:
+        order = np.sort(np.random.default_rng(0).permutation(train.num_examples)[:size])
+    index = jnp.asarray(order, jnp.int32)
     if isinstance(train, HostSource):
         train = train.at(np.asarray(index))
         index = jnp.arange(size)
-    variance = jax.jit(_residual_variance, static_argnums=0)(model, params, train, index, key)
+    variance = _residual_variance(model, params, train, index, key)
     low, high = (jnp.exp(jnp.float32(bound)) for bound in LOGVAR_RANGE)
     variance = jnp.clip(variance, 1.01 * low, 0.99 * high)
     logvar = inverse_soft_clip(jnp.log(variance), *LOGVAR_RANGE)
@@ -48,6 +55,8 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
     return params | {"params": params["params"] | {"likelihood": likelihood}}
 
 
+@functools.partial(jax.jit, static_argnums=0)
+@full_float32
 def _residual_variance(
     model: nn.Module, params: Params, train: Source, index: Array, key: Array
 ) -> Array:
