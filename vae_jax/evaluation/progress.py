@@ -14,7 +14,7 @@ import tqdm
 logger = logging.getLogger(__name__)
 
 QUIET_SECONDS = 10.0  # nothing is shown before, and lines of the log are this far apart
-MAX_PARTS = 50  # calls into which a computation of many batches is split to show its progress
+MAX_PARTS = 100  # calls into which a computation of many batches is split to show its progress
 
 T = TypeVar("T")
 
@@ -93,6 +93,11 @@ def track(items: Sequence[T], description: str, unit: str = "batch") -> Iterator
 
 
 def parts(num_steps: int) -> list[range]:
-    """Split steps 0..num_steps - 1 into at most `MAX_PARTS` ranges, equal but for the last one."""
-    size = max(1, -(-num_steps // MAX_PARTS))
+    """Split steps 0..num_steps - 1 into at most `MAX_PARTS` ranges, equal but for the last one.
+
+    All are equal if a divisor allows it: then one compiled program serves all.
+    """
+    least = max(1, -(-num_steps // MAX_PARTS))
+    divisors = [size for size in range(least, 4 * least) if num_steps % size == 0]
+    size = divisors[0] if divisors else least
     return [range(start, min(start + size, num_steps)) for start in range(0, num_steps, size)]

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from vae_jax.data import ArraySource
 from vae_jax.distributions import Distribution
 from vae_jax.evaluation.coding import bits_back_decode, bits_back_encode
-from vae_jax.evaluation.scan import mean_over_draws, over_batches
+from vae_jax.evaluation.scan import full_float32, mean_over_draws, over_batches
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
@@ -89,13 +89,21 @@ def _bounds(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
 
 
 def _posterior(context: Context, levels: int, x: np.ndarray) -> tuple[Array, Array]:
-    q = context.trained_model.encode(jnp.asarray(x, jnp.float32) / (levels - 1))
+    images = jnp.asarray(x, jnp.float32) / (levels - 1)
+    q = _apply(context.model, context.params, images, method="encode")
     return q.mean, jnp.exp(q.logvar / 2)
 
 
 def _masses(context: Context, levels: int, z: np.ndarray) -> Array:
     """P(x = k / (levels - 1) | z) for each dimension, [B, *E, levels]."""
-    return _all_masses(context.trained_model.decode(jnp.asarray(z)), levels)
+    p = _apply(context.model, context.params, jnp.asarray(z), method="decode")
+    return _all_masses(p, levels)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="method")
+@full_float32
+def _apply(model: nn.Module, params: Params, x: Array, *, method: str) -> Distribution:
+    return model.apply(params, x, method=method)
 
 
 @functools.partial(jax.jit, static_argnums=1)
