@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 PROGRAM = pathlib.Path(__file__).parents[1] / "programs" / "peak_memory.py"
-MAX_GROWTH = 60  # MB; each of these took hundreds before
+MAX_GROWTH = 90  # MB, of compilation and labels; all at once would be hundreds more
 
 
 def peaks(*arguments):

@@ -2,7 +2,7 @@
 
 Its name contains image size, data, number of images, steps, seed, and a hash of the images, labels
 and remaining settings, and is part of every metric computed with it, such as
-`conv28-mnist-n20000-steps1500-seed0-1a2b3c`. Metrics under different feature functions are not comparable. Trainings of the
+`conv28-mnist-n10000-steps1500-seed0-1a2b3c`. Metrics under different feature functions are not comparable. Trainings of the
 same name on different hardware differ in rounding: keep the saved file and its `fingerprint` with
 the metrics.
 """
@@ -201,7 +201,7 @@ def features_name(
     reading = [getattr(source, field, None) for field in ("scale", "dynamic", "start", "shape")]
     digest = hashlib.sha256(repr((reading, batch_size, learning_rate, width)).encode())
     for array in jax.tree.leaves(source):
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).data)
     size = "x".join(str(side) for side in dict.fromkeys(source.shape[:2]))
     return (
         f"conv{size}-{data}-n{source.num_examples}-steps{num_steps}-seed{seed}-"

@@ -16,7 +16,7 @@ from vae_jax.evaluation.features import (
 from vae_jax.experiment import processes
 from vae_jax.experiment.metrics.context import Context, labels_of, random_order, select
 
-MAX_IMAGES = 20_000  # that a feature network is trained on
+MAX_IMAGES = 10_000  # that a feature network is trained on, for any size of the training set
 
 
 def split_training(train: Source | HostSource, num: int) -> tuple[np.ndarray, np.ndarray]:
