@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +10,16 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from vae_jax.data import ArraySource, SpriteSource
 from vae_jax.errors import InputError
 from vae_jax.evaluation import features as features_lib
-from vae_jax.evaluation.features import Classifier, load_features, train_features
+from vae_jax.evaluation.classifier import Classifier, classification_loss
+from vae_jax.evaluation.features import (
+    features_name,
+    load_features,
+    train_features,
+    train_features_on,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +51,7 @@ def train_tiny(tiny, **options):
 def test_it_learns_to_tell_the_digits(trained, digits):
     images, classes = digits
     assert np.mean(trained.classify(images[1200:]) == classes[1200:]) > 0.85
-    assert trained.name == "conv8-digits-seed0"
+    assert re.fullmatch("conv8-digits-n1200-steps150-seed0-[0-9a-f]{6}", trained.name)
 
 
 def test_features_are_the_rectified_layer_below_the_logits_at_unit_scale(trained, digits):
@@ -71,7 +79,7 @@ def test_a_class_of_each_factor(tiny):
     features = train_tiny(tiny, num_steps=400, num_features=64)
     assert features.classify(images).shape == (400, 2)
     assert np.mean(features.classify(images) == factors) > 0.95
-    assert features.name == "conv6x5-dots-seed0"
+    assert features.name.startswith("conv6x5-dots-n400-steps400-seed0-")
     np.testing.assert_allclose(
         features(images), features(images / np.float32(255)), rtol=1e-5, atol=1e-6
     )  # bytes are scaled
@@ -85,7 +93,7 @@ def test_the_loss_is_the_sum_of_cross_entropies():
         jnp.array([[0, 1], [2, 0], [1, 1], [1, 0], [0, 0]]),
     )
     params = model.init(jax.random.key(1), x)
-    loss, _ = features_lib._loss(model)(params, {"x": x, "y": y}, jax.random.key(2), 0)
+    loss, _ = classification_loss(model)(params, {"x": x, "y": y}, jax.random.key(2), 0)
     p = np.exp(np.asarray(model.apply(params, x), np.float64))
     first, second = (
         p[:, :3] / p[:, :3].sum(1, keepdims=True),
@@ -113,8 +121,39 @@ def test_images_are_halved_to_seven_or_below(size, grid):
 def test_the_seed_decides_all_of_it(tiny):
     first, again, other = (train_tiny(tiny, seed=seed) for seed in (0, 0, 1))
     assert first.fingerprint == again.fingerprint != other.fingerprint
-    assert other.name == "conv6x5-dots-seed1"
+    assert other.name.startswith("conv6x5-dots-n400-steps20-seed1-")
     assert dataclasses.replace(first, scale=2 * first.scale).fingerprint != first.fingerprint
+
+
+def test_the_name_holds_all_that_made_it(tiny):
+    images, factors = tiny
+    source = ArraySource(jnp.asarray(images), jnp.asarray(factors), 1 / 255)
+    other = images.copy()
+    other[3, 2, 1] ^= 1
+    variants = [
+        (source, {}),
+        (dataclasses.replace(source, images=jnp.asarray(other)), {}),
+        (dataclasses.replace(source, labels=jnp.asarray(factors[::-1])), {}),
+        (dataclasses.replace(source, scale=1.0), {}),
+        (source, {"batch_size": 64}),
+        (source, {"learning_rate": 1e-3}),
+        (source, {"width": 64}),
+        (source, {"seed": 1}),
+        (source, {"num_steps": 20}),
+        (SpriteSource(0, 400), {}),
+        (SpriteSource(400, 400), {}),
+    ]
+    names = [features_name(some, data="dots", **options) for some, options in variants]
+    assert len(set(names)) == len(variants)
+    assert names[0] == features_name(source, data="dots")
+
+
+def test_a_source_gives_the_features_of_its_arrays(tiny):
+    images, factors = tiny
+    source = ArraySource(jnp.asarray(images[..., None]), jnp.asarray(factors), 1 / 255)
+    features = train_tiny(tiny)
+    again = train_features_on(source, (6, 5), data="dots", num_steps=20, num_features=16)
+    assert (again.name, again.fingerprint) == (features.name, features.fingerprint)
 
 
 def test_it_comes_back_from_its_file(tiny, tmp_path):
@@ -167,6 +206,6 @@ def test_bad_input(tiny):
         train_features(images, factors, data="dots", num_steps=0)
     with pytest.raises(
         InputError,
-        match=r"images: has shape \(400, 5, 5, 1\); conv6x5-dots-seed0 takes \[N, 6, 5, 1\]",
+        match=r"images: has shape \(400, 5, 5, 1\); conv6x5-dots-n400-\S+ takes \[N, 6, 5, 1\]",
     ):
         train_tiny(tiny)(images[:, :5])

@@ -80,6 +80,15 @@ def test_kernel_distance_is_the_sum_over_pairs():
     assert math.isnan(kernel_distance(x, y, num_blocks=1).stderr)
 
 
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    x, y = normal(90, 3), normal(90, 3, seed=1, mean=0.5)
+    functions = (frechet_distance, kernel_distance, precision_recall_density_coverage)
+    whole = [function(x, y) for function in functions]
+    monkeypatch.setattr(quality, "BLOCK", 7)
+    for function, expected in zip(functions, whole, strict=True):
+        np.testing.assert_allclose(function(x, y), expected, rtol=1e-10)
+
+
 def test_kernel_distance_is_that_of_three_moments():
     """In 1D (xy + 1)^3 = sum_j C(3, j) x^j y^j, so MMD^2 = sum_j C(3, j) (E x^j - E y^j)^2."""
     expected = 3 * 0.5**2 + 3 * (1 - (0.25 + 2.25)) ** 2 + (0 - (0.125 + 3 * 0.5 * 2.25)) ** 2
@@ -186,6 +195,29 @@ def test_copies_lie_in_the_balls_of_what_they_copy():
         pytest.approx(1.2),
         1.0,
     )  # k neighbors and itself, over k
+
+
+@pytest.mark.parametrize("where", ["real", "generated"])
+def test_one_far_point_changes_nothing_for_the_others(where):
+    x, y = normal(60, 3), normal(60, 3, seed=1, mean=1.5, scale=0.5)
+    sets = {"real": x, "generated": y}
+    before = precision_recall_density_coverage(x, y, num_neighbors=2)
+    assert 0 < before.precision < 1
+    assert 0 < before.recall < 1
+    far = dict(sets)
+    far[where] = np.concatenate([sets[where], [[1e9, 0, 0]]])
+    expected = slow_prdc(far["real"], far["generated"], 2)
+    after = precision_recall_density_coverage(far["real"], far["generated"], num_neighbors=2)
+    np.testing.assert_allclose(after, expected, rtol=1e-12)
+    assert max(after) < 2
+
+
+def test_close_sets_far_from_the_origin_keep_their_neighbors():
+    x, y = 1e6 + 1e-3 * normal(40, 2), 1e6 + 1e-3 * normal(40, 2, seed=1, mean=2.0)
+    x[0] = -1e6
+    np.testing.assert_allclose(
+        precision_recall_density_coverage(x, y, num_neighbors=2), slow_prdc(x, y, 2), rtol=1e-12
+    )
 
 
 class Pixels:

@@ -100,6 +100,21 @@ def test_ssim_of_equal_and_of_constant_images():
     )
 
 
+def test_ssim_of_flat_regions_and_of_faint_structure_is_exact():
+    """A variance far below the square of the mean keeps its digits."""
+    rng = np.random.default_rng(0)
+    flat = np.where(np.arange(24) < 12, 0.3, 0.9)[None, :, None, None] * np.ones((1, 24, 24, 1))
+    faint = 0.9 + 0.002 * rng.normal(size=(1, 24, 24, 1))
+    x, y = (
+        np.float32(np.concatenate([flat, faint])),
+        np.float32(np.concatenate([flat + 1e-3 * rng.normal(size=flat.shape), faint + 0.001])),
+    )
+    expected = [
+        slow_ssim(np.float64(a[..., 0]), np.float64(b[..., 0])) for a, b in zip(x, y, strict=True)
+    ]
+    np.testing.assert_allclose(ssim(jnp.asarray(x), jnp.asarray(y)), expected, atol=2e-6)
+
+
 def test_ssim_falls_with_noise_and_in_more_images_than_a_batch():
     x, _ = pair(300, 12, 12, 1)
     means = [

@@ -23,16 +23,19 @@ class Evaluation:
         doc="K of each estimate of log p(x)",
     )
     annealed_examples: int = field(
-        32,
+        20,
         at_least=2,
         used_by=metric("annealed"),
         doc="annealed importance sampling: number of test, and of simulated, examples",
     )
     annealed_chains: int = field(
-        8, at_least=1, used_by=metric("annealed"), doc="chains per example"
+        4, at_least=1, used_by=metric("annealed"), doc="chains per example"
     )
     annealed_temperatures: int = field(
-        400, at_least=2, used_by=metric("annealed"), doc="intermediate distributions"
+        101,
+        at_least=2,
+        used_by=metric("annealed"),
+        doc="intermediate distributions; the bounds tighten with them",
     )
     decomposition_samples: int = field(
         2_000,

@@ -15,7 +15,6 @@ arXiv:1511.02543; Wu et al., 2017, arXiv:1611.04273).
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -24,8 +23,11 @@ from flax import linen as nn
 
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.hmc import transition
+from vae_jax.evaluation.progress import Progress, parts
+from vae_jax.evaluation.scan import full_float32
 from vae_jax.types import Array, Params
 
+TUNING_CHAINS = 4
 TARGET_ACCEPTANCE = 0.65
 
 
@@ -87,110 +89,149 @@ def run_ais(
       posterior_z: [B, D], a draw of p(z | x) for each example: the z of a simulated x.
       y: condition of the model, if any.
     """
-    static_argnames = ("num_chains", "num_temperatures", "num_leapfrog")
-    run = jax.jit(_run, static_argnums=0, static_argnames=static_argnames)
-    log_px, acceptance = run(
-        model,
-        params,
-        x,
-        key,
-        posterior_z,
-        y,
-        num_chains=num_chains,
-        num_temperatures=num_temperatures,
-        num_leapfrog=num_leapfrog,
-    )
-    return Annealed(np.asarray(log_px), float(acceptance), num_chains, num_temperatures)
+    ladder = temperatures(num_temperatures)
+    key_tune, key_start, key_chains = jax.random.split(key, 3)
+    target = _Target(params, x, y, model, num_leapfrog)
+    num_steps = num_temperatures - 1
+    ranges = parts(num_steps)
+    tuning = min(TUNING_CHAINS, num_chains)
+    with Progress(2 * num_steps, "annealing", "temperatures") as progress:
+        # Step sizes, from chains that adapt along the ladder.
+        z = _prior(model, params, x, y, key_tune, num=tuning)
+        log_size, sizes = jnp.full(len(x), math.log(0.1)), []
+        for part in ranges:
+            steps = np.asarray(part)
+            z, log_size, some = _tune(
+                target, key_tune, z, log_size, ladder[steps + 1], jnp.asarray(steps)
+            )
+            sizes.append(jax.block_until_ready(some))
+            progress.update(len(part))
+        size = jnp.concatenate(sizes)  # [T - 1, B]
+        is_forward = posterior_z is None
+        if is_forward:
+            z = _prior(model, params, x, y, key_start, num=num_chains)
+        else:
+            z = jnp.broadcast_to(posterior_z, (num_chains, *posterior_z.shape))
+        total, rates = jnp.zeros(z.shape[:2]), []
+        for part in ranges:
+            steps = np.asarray(part)
+            rungs = steps if is_forward else num_steps - 1 - steps  # between t_i and t_{i+1}
+            path = (ladder[rungs], ladder[rungs + 1], size[rungs], jnp.asarray(steps))
+            z, total, some = _anneal(target, key_chains, z, total, path, is_forward=is_forward)
+            rates.append(np.asarray(some))
+            progress.update(len(part))
+    log_mean = np.asarray(jax.nn.logsumexp(total, axis=0) - math.log(num_chains))
+    acceptance = float(np.concatenate(rates).mean())
+    log_px = log_mean if is_forward else -log_mean
+    return Annealed(log_px, acceptance, num_chains, num_temperatures)
 
 
 def simulate(
     model: nn.Module, params: Params, key: Array, num_examples: int, *, y: Array | None = None
 ) -> tuple[Array, Array]:
     """Sample examples x [B, *E] from the model, with their z [B, D]: exact draws of p(z | x)."""
+    return _simulate(model, params, key, y, num_examples=num_examples)
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="num_examples")
+@full_float32
+def _simulate(
+    model: nn.Module, params: Params, key: Array, y: Array | None, *, num_examples: int
+) -> tuple[Array, Array]:
     key_z, key_x = jax.random.split(key)
     condition = {} if y is None else {"y": y}
     z = model.apply(params, key_z, num_examples, **condition, method="sample_prior")
     return model.apply(params, z, **condition, method="decode").sample(key_x), z
 
 
-def _run(
-    model: nn.Module,
-    params: Params,
-    x: Array,
-    key: Array,
-    posterior_z: Array | None,
-    y: Array | None,
-    *,
-    num_chains: int,
-    num_temperatures: int,
-    num_leapfrog: int,
-) -> tuple[Array, Array]:
-    condition = {} if y is None else {"y": y}
-    log_joint = functools.partial(model.apply, params, x, **condition, method="log_joint")
-    ladder = temperatures(num_temperatures)
-
-    def draw(key: Array, num: int) -> Array:
-        keys = jax.random.split(key, num)
-        sample = functools.partial(
-            model.apply, params, num_samples=len(x), **condition, method="sample_prior"
-        )
-        return jax.vmap(sample)(keys)
-
-    def density(t: Array, z: Array) -> Array:
-        log_pz, log_px_z = log_joint(z)
-        return log_pz + t * log_px_z
-
-    move = functools.partial(_move, density, num_leapfrog=num_leapfrog)
-    key_tune, key_start, key_chains = jax.random.split(key, 3)
-    sizes = _tune_step_sizes(move, key_tune, draw(key_tune, 4), ladder[1:])  # [T - 1, B]
-    if posterior_z is None:
-        start, path = draw(key_start, num_chains), (ladder[:-1], ladder[1:], sizes)
-    else:
-        start = jnp.broadcast_to(posterior_z, (num_chains, *posterior_z.shape))
-        path = (ladder[1:][::-1], ladder[:-1][::-1], sizes[::-1])
-
-    def rung(
-        carry: tuple[Array, Array, Array], rung: tuple[Array, ...]
-    ) -> tuple[tuple[Array, Array, Array], Array]:
-        z, total, number = carry
-        before, after, size = rung
-        forward = posterior_z is None
-        key = jax.random.fold_in(key_chains, number)
-        if forward:  # the weight of the step, then the move
-            total = total + (after - before) * log_joint(z)[1]
-            z, rate = move(key, z, after, size)
-        else:  # the same chain in reverse
-            z, rate = move(key, z, before, size)
-            total = total + (after - before) * log_joint(z)[1]
-        return (z, total, number + 1), rate.mean()
-
-    zeros = jnp.zeros(start.shape[:2])
-    (_, total, _), rates = jax.lax.scan(rung, (start, zeros, jnp.zeros((), jnp.int32)), path)
-    log_mean = jax.nn.logsumexp(total, axis=0) - math.log(num_chains)
-    return (log_mean if posterior_z is None else -log_mean), rates.mean()
-
-
-def _move(
-    density: Callable[..., Array], key: Array, z: Array, t: Array, size: Array, *, num_leapfrog: int
-) -> tuple[Array, Array]:
-    log_density = functools.partial(density, t)
-    step_size = jnp.broadcast_to(size, z.shape[:2])
-    return transition(key, z, log_density, step_size, num_leapfrog=num_leapfrog)
-
-
-def _tune_step_sizes(
-    move: Callable[..., tuple[Array, Array]], key: Array, z: Array, ladder: Array
+@functools.partial(jax.jit, static_argnums=0, static_argnames="num")
+@full_float32
+def _prior(
+    model: nn.Module, params: Params, x: Array, y: Array | None, key: Array, *, num: int
 ) -> Array:
-    """Step sizes [T, B] for the target acceptance rate, from chains that adapt along the ladder."""
+    """Draws z [num, B, D] of the prior of each example."""
+    condition = {} if y is None else {"y": y}
+    sample = functools.partial(
+        model.apply, params, num_samples=len(x), **condition, method="sample_prior"
+    )
+    return jax.vmap(sample)(jax.random.split(key, num))
 
-    def rung(
-        carry: tuple[Array, Array, Array], t: Array
-    ) -> tuple[tuple[Array, Array, Array], Array]:
-        z, log_size, number = carry
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class _Target:
+    """The densities p(z) p(x | z)^t of some examples, and the moves that leave them invariant."""
+
+    params: Params
+    x: Array
+    y: Array | None
+    model: nn.Module = dataclasses.field(metadata={"static": True})
+    num_leapfrog: int = dataclasses.field(metadata={"static": True})
+
+    def log_joint(self, z: Array) -> tuple[Array, Array]:
+        condition = {} if self.y is None else {"y": self.y}
+        return self.model.apply(self.params, self.x, z, **condition, method="log_joint")
+
+    def move(self, key: Array, z: Array, t: Array, size: Array) -> tuple[Array, Array]:
+        def log_density(z: Array) -> Array:
+            log_pz, log_px_z = self.log_joint(z)
+            return log_pz + t * log_px_z
+
+        step_size = jnp.broadcast_to(size, z.shape[:2])
+        return transition(key, z, log_density, step_size, num_leapfrog=self.num_leapfrog)
+
+
+@functools.partial(jax.jit, static_argnames="is_forward")
+@full_float32
+def _anneal(
+    target: _Target,
+    key: Array,
+    z: Array,
+    total: Array,
+    path: tuple[Array, Array, Array, Array],
+    *,
+    is_forward: bool,
+) -> tuple[Array, Array, Array]:
+    """Chains z [K, B, D] and sums of log weights [K, B] after some steps; acceptance rates."""
+
+    def step(
+        carry: tuple[Array, Array], step: tuple[Array, ...]
+    ) -> tuple[tuple[Array, Array], Array]:
+        z, total = carry
+        low, high, size, number = step
+        key_move = jax.random.fold_in(key, number)
+        if is_forward:  # the weight of the step, then the move
+            total = total + (high - low) * target.log_joint(z)[1]
+            z, rate = target.move(key_move, z, high, size)
+        else:  # the same chain in reverse
+            z, rate = target.move(key_move, z, high, size)
+            total = total + (low - high) * target.log_joint(z)[1]
+        return (z, total), rate.mean()
+
+    (z, total), rates = jax.lax.scan(step, (z, total), path)
+    return z, total, rates
+
+
+@jax.jit
+@full_float32
+def _tune(
+    target: _Target, key: Array, z: Array, log_size: Array, ladder: Array, numbers: Array
+) -> tuple[Array, Array, Array]:
+    """Chains and log step sizes after some temperatures, and step sizes [T, B] at each of them.
+
+    The step sizes approach the target acceptance rate.
+    """
+
+    def step(
+        carry: tuple[Array, Array], step: tuple[Array, Array]
+    ) -> tuple[tuple[Array, Array], Array]:
+        z, log_size = carry
+        t, number = step
         for repeat in range(2):
-            z, rate = move(jax.random.fold_in(key, 2 * number + repeat), z, t, jnp.exp(log_size))
+            key_move = jax.random.fold_in(key, 2 * number + repeat)
+            z, rate = target.move(key_move, z, t, jnp.exp(log_size))
             log_size = jnp.clip(log_size + 0.2 * (rate.mean(0) - TARGET_ACCEPTANCE), -9.0, 1.0)
-        return (z, log_size, number + 1), jnp.exp(log_size)
+        return (z, log_size), jnp.exp(log_size)
 
-    start = (z, jnp.full(z.shape[1], math.log(0.1)), jnp.zeros((), jnp.int32))
-    return jax.lax.scan(rung, start, ladder)[1]
+    (z, log_size), sizes = jax.lax.scan(step, (z, log_size), (ladder, numbers))
+    return z, log_size, sizes

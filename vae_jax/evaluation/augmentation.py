@@ -14,6 +14,7 @@ from vae_jax.errors import InputError, check_range
 from vae_jax.evaluation.common import Estimate, check_same, labels, matrix, mean_estimate
 
 HIDDEN = 128
+BLOCK = 4096  # test examples classified at once
 
 
 class Gain(NamedTuple):
@@ -92,9 +93,12 @@ def augmentation_gain(
         check_same(f"the dimensions of {name}_x", x[name].shape[1], "real_x", x["real"].shape[1])
     both = np.concatenate([x["real"], x["generated"]]), np.concatenate([y["real"], y["generated"]])
 
+    num_blocks = -(-len(x["test"]) // BLOCK)
+
     def accuracy(x_train: np.ndarray, y_train: np.ndarray, seed: int) -> float:
         model = train_classifier(x_train, y_train, seed=seed, num_updates=num_updates)
-        return float(np.mean(model.predict(x["test"]) == y["test"]))
+        predicted = [model.predict(some) for some in np.array_split(x["test"], num_blocks)]
+        return float(np.mean(np.concatenate(predicted) == y["test"]))
 
     without = np.array([accuracy(x["real"], y["real"], seed) for seed in seeds])
     augmented = np.array([accuracy(*both, seed) for seed in seeds])

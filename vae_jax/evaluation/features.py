@@ -1,7 +1,8 @@
 """A self-trained feature function: the penultimate layer of a small convolutional classifier.
 
-Its name contains image size, data and seed, and is part of every metric computed with it:
-`conv28-mnist-seed0`. Metrics under different feature functions are not comparable. Trainings of the
+Its name contains image size, data, number of images, steps, seed, and a hash of the images, labels
+and remaining settings, and is part of every metric computed with it, such as
+`conv28-mnist-n10000-steps1500-seed0-1a2b3c`. Metrics under different feature functions are not comparable. Trainings of the
 same name on different hardware differ in rounding: keep the saved file and its `fingerprint` with
 the metrics.
 """
@@ -14,49 +15,30 @@ import json
 import os
 import pathlib
 import re
-from typing import Any
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 from flax import traverse_util
 
 from vae_jax import train
-from vae_jax.data import ArraySource, order
+from vae_jax.data import ArraySource, Source, order
 from vae_jax.errors import InputError, check_range, format_value
+from vae_jax.evaluation.classifier import (
+    Classifier,
+    as_images,
+    classification_loss,
+    label_columns,
+)
+from vae_jax.evaluation.progress import parts, track
+from vae_jax.evaluation.scan import full_float32
 from vae_jax.files import write_atomically
-from vae_jax.nets import ConvEncoder, Dense
-from vae_jax.types import Array, Batch, Metrics, Params
+from vae_jax.types import Array, Params
 
-WIDTHS = (32, 64, 64, 64, 64)
-MAX_GRID = 7  # the convolutions halve an image to at most this size
 NUM_SCALED = 4096  # maximum number of examples for the scale of the features
 BATCH = 256  # images whose features are computed at once
-
-
-class Classifier(nn.Module):
-    """Convolutions down to 7x7 or below, a hidden layer, and concatenated logits of all labels."""
-
-    num_classes: tuple[int, ...]  # for each column of the labels
-    shape: tuple[int, int, int]  # [H, W, C] of an image
-    num_features: int = 128
-
-    def setup(self) -> None:
-        levels = 0
-        while levels < len(WIDTHS) and max(self.shape[:2]) > MAX_GRID * 2**levels:
-            levels += 1
-        self.features = ConvEncoder(channels=WIDTHS[:levels], hidden=(self.num_features,))
-        self.head = Dense(sum(self.num_classes))
-
-    def __call__(self, x: Array, key: Array | None = None) -> Array:
-        """X [N, H, W, C] -> logits [N, sum(num_classes)]; deterministic."""
-        return self.head(self.features(x))
-
-    def penultimate(self, x: Array) -> Array:
-        """X [N, H, W, C] -> features [N, F], after the ReLU."""
-        return self.features(x)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,7 +110,7 @@ def train_features(
     learning_rate: float = 2e-3,
     num_features: int = 128,
 ) -> ConvFeatures:
-    """Train a classifier and return its penultimate layer, named `conv<H>-<data>-seed<seed>`.
+    """Train a classifier and return its penultimate layer, named by `features_name`.
 
     It minimizes the cross-entropy, summed over the columns of the labels, with Adam and a cosine
     schedule, in one compiled scan. 1,500 steps on MNIST take about half a minute on two cores.
@@ -141,29 +123,97 @@ def train_features(
       labels: classes [N], or [N, columns] for several factors, whole numbers from 0.
       data: the name of the data, of letters, digits, `.`, `_` and `-`.
     """
+    images = as_images("images", images)
+    labels = label_columns(labels, len(images))
+    source = ArraySource(jnp.asarray(images), jnp.asarray(labels), _scale(images))
+    return train_features_on(
+        source,
+        tuple(int(n) for n in labels.max(axis=0) + 1),
+        data=data,
+        seed=seed,
+        num_steps=num_steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        num_features=num_features,
+    )
+
+
+def train_features_on(
+    source: Source,
+    num_classes: tuple[int, ...],
+    *,
+    data: str,
+    seed: int = 0,
+    num_steps: int = 1500,
+    batch_size: int = 128,
+    learning_rate: float = 2e-3,
+    num_features: int = 128,
+) -> ConvFeatures:
+    """As `train_features`, for a source of images [H, W, C] whose labels are below `num_classes`.
+
+    Images are converted batch by batch.
+    """
     check_range("num_steps", num_steps, 1)
     check_range("batch_size", batch_size, 1)
     check_range("num_features", num_features, 1)
     check_range("learning_rate", learning_rate, 0, open_low=True)
     if not re.fullmatch(r"[\w.-]+", data):
         raise InputError(f"data = {format_value(data)}: must be letters, digits, '.', '_' and '-'")
-    images = as_images("images", images)
-    labels = _columns(labels, len(images))
-    shape, num_classes = images.shape[1:], tuple(int(n) for n in labels.max(axis=0) + 1)
-    model = Classifier(num_classes, shape, num_features)
+    settings = {"batch_size": batch_size, "learning_rate": learning_rate, "width": num_features}
+    model = Classifier(num_classes, source.shape, num_features)
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
-    source = ArraySource(jnp.asarray(images), jnp.asarray(labels), _scale(images))
-    state = train.init_state(jax.random.key(seed), model, jnp.zeros((1, *shape)), tx)
+    state = train.init_state(jax.random.key(seed), model, jnp.zeros((1, *source.shape)), tx)
     batches = functools.partial(
-        order.batch_index, num_examples=len(images), batch_size=batch_size, seed=seed
+        order.batch_index, num_examples=source.num_examples, batch_size=batch_size, seed=seed
     )
-    epoch = train.make_train_epoch(_loss(model), tx, order=batches, num_steps=num_steps)
-    state, _ = epoch(state, source)
-    size = "x".join(str(side) for side in dict.fromkeys(shape[:2]))
-    features = ConvFeatures(f"conv{size}-{data}-seed{seed}", model, jax.device_get(state.params))
-    sample = np.linspace(0, len(images) - 1, min(len(images), NUM_SCALED)).astype(int)
-    scale = float(np.sqrt(np.mean(np.square(features(images[sample])), dtype=np.float64)))
+    source = jax.tree.map(jnp.asarray, source)
+    steps = parts(num_steps)
+    epochs = {
+        size: train.make_train_epoch(classification_loss(model), tx, order=batches, num_steps=size)
+        for size in {len(part) for part in steps}
+    }
+    for part in track(steps, "feature network", "part"):
+        state, metrics = epochs[len(part)](state, source)
+        jax.block_until_ready(metrics)
+    name = features_name(source, data=data, seed=seed, num_steps=num_steps, **settings)
+    features = ConvFeatures(name, model, jax.device_get(state.params))
+    sample = np.random.default_rng(0).permutation(source.num_examples)[:NUM_SCALED]
+    squares = [np.square(features(x), dtype=np.float64).mean(axis=1) for x in _read(source, sample)]
+    scale = float(np.sqrt(np.concatenate(squares).mean()))
     return dataclasses.replace(features, scale=scale or 1.0)
+
+
+def features_name(
+    source: Source,
+    *,
+    data: str,
+    seed: int = 0,
+    num_steps: int = 1500,
+    batch_size: int = 128,
+    learning_rate: float = 2e-3,
+    width: int = 128,
+) -> str:
+    """`conv<size>-<data>-n<images>-steps<steps>-seed<seed>-<hash>`: all that a network is made from.
+
+    The hash has six digits, of images and labels as they are stored, of how they are read, and of
+    batch size, learning rate and width.
+    """
+    reading = [getattr(source, field, None) for field in ("scale", "dynamic", "start", "shape")]
+    digest = hashlib.sha256(repr((reading, batch_size, learning_rate, width)).encode())
+    for array in jax.tree.leaves(source):
+        digest.update(np.ascontiguousarray(array).data)
+    size = "x".join(str(side) for side in dict.fromkeys(source.shape[:2]))
+    return (
+        f"conv{size}-{data}-n{source.num_examples}-steps{num_steps}-seed{seed}-"
+        f"{digest.hexdigest()[:6]}"
+    )
+
+
+def _read(source: Source, index: np.ndarray) -> Iterator[np.ndarray]:
+    """Images at index [n], as the model sees them, some at a time."""
+    for start in range(0, len(index), BATCH):
+        batch = source.take(jnp.asarray(index[start : start + BATCH]), jax.random.key(0))
+        yield np.asarray(batch["x"])
 
 
 def load_features(path: str | os.PathLike) -> ConvFeatures:
@@ -190,48 +240,8 @@ def load_features(path: str | os.PathLike) -> ConvFeatures:
     return features
 
 
-def as_images(field: str, images: Array | np.ndarray) -> np.ndarray:
-    """Images [N, H, W, C] as bytes or float32; raises InputError unless they are finite images."""
-    images = np.asarray(images)
-    images = images[..., None] if images.ndim == 3 else images
-    if images.ndim != 4 or not images.size:
-        raise InputError(f"{field}: has shape {images.shape}; must be [N, H, W] or [N, H, W, C]")
-    if images.dtype == np.uint8:
-        return images
-    if images.dtype.kind not in "bf" or not np.isfinite(images).all():
-        raise InputError(
-            f"{field}: of type {images.dtype}; must be bytes, or floats that are all finite"
-        )
-    return images.astype(np.float32)
-
-
-def _columns(labels: Array | np.ndarray, length: int) -> np.ndarray:
-    labels = np.asarray(labels)
-    columns = labels[:, None] if labels.ndim == 1 else labels
-    is_table = columns.ndim == 2 and len(columns) == length
-    if not is_table or columns.dtype.kind not in "iu" or columns.min() < 0:
-        raise InputError(
-            f"labels: of shape {labels.shape} and type {labels.dtype}; must be [{length}] or "
-            f"[{length}, columns], whole numbers from 0"
-        )
-    return columns.astype(np.int32)
-
-
-def _loss(model: Classifier) -> Any:
-    ends = np.cumsum(model.num_classes)[:-1]
-
-    def loss_fn(params: Params, batch: Batch, key: Array, step: Array) -> tuple[Array, Metrics]:
-        logits = jnp.split(model.apply(params, batch["x"]), ends, axis=-1)
-        terms = [
-            optax.softmax_cross_entropy_with_integer_labels(part, batch["y"][:, i])
-            for i, part in enumerate(logits)
-        ]
-        return sum(terms).mean(), {}
-
-    return loss_fn
-
-
 @functools.partial(jax.jit, static_argnums=(0, 1))
+@full_float32
 def _apply(model: Classifier, method: str, params: Params, x: Array) -> Array:
     return model.apply(params, x.astype(jnp.float32) * _scale(x), method=method)
 

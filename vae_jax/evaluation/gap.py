@@ -5,7 +5,12 @@
 
 with q* the best diagonal Gaussian, optimized separately for each example (Cremer, Li and Duvenaud,
 2018, arXiv:1801.03558). A richer posterior closes the first, a larger encoder the second.
+
+Examples are taken `EXAMPLES` at a time and their draws a few at a time, so memory depends on the
+number of neither.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +20,11 @@ from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian
 from vae_jax.evaluation.common import mean_estimate
+from vae_jax.evaluation.progress import Progress
+from vae_jax.evaluation.scan import full_float32, mean_over_draws
 from vae_jax.types import Array, Params
+
+EXAMPLES = 10  # examples at a time
 
 
 def optimize_posterior(
@@ -31,6 +40,27 @@ def optimize_posterior(
     y: Array | None = None,
 ) -> DiagGaussian:
     """q* [B, D] for x [B, *E], from `start` by Adam on an ELBO of `num_samples` draws."""
+    options = {"num_steps": num_steps, "num_samples": num_samples, "learning_rate": learning_rate}
+    start = DiagGaussian(start.mean, jnp.broadcast_to(start.logvar, start.mean.shape))
+    return _optimize(model, params, x, start, key, y, **options)
+
+
+@functools.partial(
+    jax.jit, static_argnums=0, static_argnames=("num_steps", "num_samples", "learning_rate")
+)
+@full_float32
+def _optimize(
+    model: nn.Module,
+    params: Params,
+    x: Array,
+    start: DiagGaussian,
+    key: Array,
+    y: Array | None,
+    *,
+    num_steps: int,
+    num_samples: int,
+    learning_rate: float,
+) -> DiagGaussian:
     condition = {} if y is None else {"y": y}
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
@@ -40,20 +70,45 @@ def optimize_posterior(
         # Each example has its own posterior: a sum, not a mean.
         return (log_q - log_pz - log_px_z).mean(0).sum()
 
-    @jax.jit
-    def optimize(q: DiagGaussian) -> DiagGaussian:
-        def step(
-            carry: tuple[DiagGaussian, optax.OptState], number: Array
-        ) -> tuple[tuple[DiagGaussian, optax.OptState], None]:
-            q, state = carry
-            gradient = jax.grad(loss)(q, jax.random.fold_in(key, number))
-            updates, state = tx.update(gradient, state)
-            return (optax.apply_updates(q, updates), state), None
+    def step(
+        carry: tuple[DiagGaussian, optax.OptState], number: Array
+    ) -> tuple[tuple[DiagGaussian, optax.OptState], None]:
+        q, state = carry
+        gradient = jax.grad(loss)(q, jax.random.fold_in(key, number))
+        updates, state = tx.update(gradient, state)
+        return (optax.apply_updates(q, updates), state), None
 
-        return jax.lax.scan(step, (q, tx.init(q)), jnp.arange(num_steps))[0][0]
+    return jax.lax.scan(step, (start, tx.init(start)), jnp.arange(num_steps))[0][0]
 
-    logvar = jnp.broadcast_to(start.logvar, start.mean.shape)
-    return optimize(DiagGaussian(start.mean, logvar))
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames="num_samples")
+@full_float32
+def _bound(
+    model: nn.Module,
+    params: Params,
+    x: Array,
+    q: DiagGaussian,
+    key: Array,
+    y: Array | None,
+    *,
+    num_samples: int,
+) -> Array:
+    """The ELBO [B] of q [B, D] for x [B, *E], by `num_samples` draws."""
+    condition = {} if y is None else {"y": y}
+
+    def some_draws(key: Array, num: int) -> Array:
+        z, log_q = q.sample_and_log_prob(key, (num,))
+        log_pz, log_px_z = model.apply(params, x, z, **condition, method="log_joint")
+        return (log_px_z + log_pz - log_q).mean(0)
+
+    return mean_over_draws(some_draws, key, num_samples=num_samples, num_rows=len(x))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+@full_float32
+def _encode(model: nn.Module, params: Params, x: Array, y: Array | None) -> DiagGaussian:
+    condition = {} if y is None else {"y": y}
+    return model.apply(params, x, **condition, method="encode")
 
 
 def inference_gap(
@@ -83,23 +138,29 @@ def inference_gap(
     Raises:
       ValueError: the posterior is not a diagonal Gaussian over [B, D].
     """
-    condition = {} if y is None else {"y": y}
-    q = model.apply(params, x, **condition, method="encode")
-    if not isinstance(q, DiagGaussian) or q.mean.ndim != 2:
-        raise ValueError(
-            f"the inference gaps need a diagonal Gaussian posterior, not {type(q).__name__}"
-        )
-    key_fit, key_bound = jax.random.split(key)
-    best = optimize_posterior(model, params, x, q, key_fit, num_steps=num_steps, y=y)
-
-    @jax.jit
-    def bound(q: DiagGaussian) -> Array:
-        z, log_q = q.sample_and_log_prob(key_bound, (num_samples,))
-        log_pz, log_px_z = model.apply(params, x, z, **condition, method="log_joint")
-        return (log_px_z + log_pz - log_q).mean(0)
-
-    amortized, optimized = np.asarray(bound(q), np.float64), np.asarray(bound(best), np.float64)
     log_px = np.asarray(log_px, np.float64)
+    amortized, optimized = np.empty(len(x)), np.empty(len(x))
+    starts = range(0, len(x), EXAMPLES)
+    with Progress(len(x), "gap", "examples") as progress:
+        for number, start in enumerate(starts):
+            # The last examples are repeated, so that one program serves all.
+            index = np.minimum(start + np.arange(min(EXAMPLES, len(x))), len(x) - 1)
+            used = slice(start, start + len(index))
+            count = len(x[used])
+            part, label = x[index], None if y is None else y[index]
+            q = _encode(model, params, part, label)
+            if not isinstance(q, DiagGaussian) or q.mean.ndim != 2:
+                raise ValueError(
+                    f"the inference gaps need a diagonal Gaussian posterior, not {type(q).__name__}"
+                )
+            key_fit, key_bound = jax.random.split(jax.random.fold_in(key, number))
+            best = optimize_posterior(model, params, part, q, key_fit, num_steps=num_steps, y=label)
+            for values, posterior in ((amortized, q), (optimized, best)):
+                bound = _bound(
+                    model, params, part, posterior, key_bound, label, num_samples=num_samples
+                )
+                values[used] = np.asarray(bound)[:count]
+            progress.update(count)
     numbers: dict[str, float] = {
         "num_examples": len(log_px),
         "num_samples": num_samples,

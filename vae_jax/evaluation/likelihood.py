@@ -127,7 +127,9 @@ def make_likelihoods(
     """
     chunk = max(1, min(num_samples, ROWS // batch_size))
     one_batch = functools.partial(log_likelihood, model, num_samples=num_samples, chunk=chunk)
-    run = over_batches(one_batch, batch_size=batch_size, mesh=mesh)
+    run = over_batches(
+        one_batch, batch_size=batch_size, mesh=mesh, description="log p(x) of importance samples"
+    )
 
     def likelihoods(params: Params, source: Source, key: Array) -> Likelihoods:
         log_px, ess, elbo = run(params, source, key)

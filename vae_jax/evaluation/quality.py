@@ -1,7 +1,7 @@
 """Sample quality, by distances between the features of real and of generated images.
 
 The caller chooses the feature function (see `vae_jax.evaluation.features`), and its name is part of
-the metric's name: `frechet[conv28-mnist-seed0]`. Only under the Inception network of the papers are
+the metric's name: `frechet[conv28-mnist-...]`. Only under the Inception network of the papers are
 these metrics called FID and KID. All arithmetic is in float64, on the host.
 """
 
@@ -44,10 +44,17 @@ def frechet_distance(real: Array | np.ndarray, generated: Array | np.ndarray) ->
     and M.
     """
     real, generated = _pair(real, generated, min_length=2)
-    moments = [
-        (rows.mean(axis=0), np.atleast_2d(np.cov(rows, rowvar=False))) for rows in (real, generated)
-    ]
-    return gaussian_frechet(*moments[0], *moments[1])
+    return gaussian_frechet(*_moments(real), *_moments(generated))
+
+
+def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [F] and unbiased covariance [F, F] of rows [N, F], by sums over blocks of rows."""
+    mean = rows.mean(axis=0)
+    products = np.zeros((rows.shape[1], rows.shape[1]))
+    for block in _slices(len(rows)):
+        centered = rows[block] - mean
+        products += centered.T @ centered
+    return mean, products / (len(rows) - 1)
 
 
 def gaussian_frechet(
@@ -96,13 +103,24 @@ def kernel_distance(
 
 def _unbiased_mmd(x: np.ndarray, y: np.ndarray) -> float:
     size = len(x)
-    within = [_cubic(rows, rows) for rows in (x, y)]
-    same = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in within)
-    return same - 2 * _cubic(x, y).mean()
+    same = 0.0
+    for rows in (x, y):
+        trace = np.sum(_cubic(np.square(rows).sum(axis=1), rows.shape[1]))
+        same += (_sum_of_kernels(rows, rows) - trace) / (size * (size - 1))
+    return same - 2 * _sum_of_kernels(x, y) / size**2
 
 
-def _cubic(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+def _sum_of_kernels(x: np.ndarray, y: np.ndarray) -> float:
+    """sum_ij k(x_i, y_j), some rows at a time."""
+    return sum(
+        float(_cubic(x[start : start + BLOCK] @ y[begin : begin + BLOCK].T, x.shape[1]).sum())
+        for start in range(0, len(x), BLOCK)
+        for begin in range(0, len(y), BLOCK)
+    )
+
+
+def _cubic(products: np.ndarray, size: int) -> np.ndarray:
+    return (products / size + 1) ** 3
 
 
 def precision_recall_density_coverage(
@@ -120,20 +138,17 @@ def precision_recall_density_coverage(
     """
     check_range("num_neighbors", num_neighbors, 1)
     real, generated = _pair(real, generated, min_length=num_neighbors + 1)
-    # Centering reduces rounding of the products; `slack` keeps copies of a point at distance 0.
-    center = real.mean(axis=0)
-    real, generated = real - center, generated - center
-    slack = 1e-13 * max(np.square(rows).sum(axis=1).max() for rows in (real, generated))
+    # The same pair has the same distance in radii and between the sets, so no slack is needed.
     real_radii, generated_radii = (
-        _squared_radii(rows, num_neighbors) + slack for rows in (real, generated)
+        _squared_radii(rows, num_neighbors) for rows in (real, generated)
     )
     balls_with_y = np.zeros(len(generated), int)  # for each y_j
     in_any_ball, has_any = (np.zeros(len(real), bool) for _ in range(2))
-    for rows, squared in _squared_distances(generated, real):
-        inside = squared <= real_radii
-        balls_with_y[rows] = inside.sum(axis=1)
-        has_any |= inside.any(axis=0)
-        in_any_ball |= (squared <= generated_radii[rows, None]).any(axis=0)
+    for rows, columns, squared in _squared_distances(generated, real):
+        inside = squared <= real_radii[columns]
+        balls_with_y[rows] += inside.sum(axis=1)
+        has_any[columns] |= inside.any(axis=0)
+        in_any_ball[columns] |= (squared <= generated_radii[rows, None]).any(axis=0)
     return Neighbors(
         precision=float(np.mean(balls_with_y > 0)),
         recall=float(in_any_ball.mean()),
@@ -150,7 +165,15 @@ def sample_quality(
     num_neighbors: int = 5,
 ) -> dict[str, float]:
     """All metrics of images real [N, *E] and generated [M, *E], named `metric[features.name]`."""
-    real, generated = (features(images) for images in (real, generated))
+    return feature_quality(
+        features(real), features(generated), features.name, num_neighbors=num_neighbors
+    )
+
+
+def feature_quality(
+    real: Array | np.ndarray, generated: Array | np.ndarray, name: str, *, num_neighbors: int = 5
+) -> dict[str, float]:
+    """All metrics of features real [N, F] and generated [M, F], named `metric[name]`."""
     kernel = kernel_distance(real, generated)
     numbers = {
         "frechet": frechet_distance(real, generated),
@@ -160,25 +183,35 @@ def sample_quality(
     numbers |= precision_recall_density_coverage(
         real, generated, num_neighbors=num_neighbors
     )._asdict()
-    return {f"{metric}[{features.name}]": value for metric, value in numbers.items()}
+    return {f"{metric}[{name}]": value for metric, value in numbers.items()}
 
 
 def _squared_radii(points: np.ndarray, k: int) -> np.ndarray:
     """Squared distance [N] of each point to its k-th nearest neighbor."""
-    radii = np.empty(len(points))
-    for rows, squared in _squared_distances(points, points):
-        squared[np.arange(len(squared)), np.arange(rows.start, rows.stop)] = math.inf  # itself
-        radii[rows] = np.partition(squared, k - 1, axis=1)[:, k - 1]
-    return radii
+    nearest = np.full((len(points), k), math.inf)
+    for rows, columns, squared in _squared_distances(points, points):
+        if rows == columns:
+            np.fill_diagonal(squared, math.inf)  # itself
+        candidates = np.concatenate([nearest[rows], squared], axis=1)
+        nearest[rows] = np.partition(candidates, k - 1, axis=1)[:, :k]
+    return nearest.max(axis=1)
 
 
-def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Slices of rows of x, with their squared distances [rows, M] to all of y."""
-    norms = np.square(y).sum(axis=1)
-    for start in range(0, len(x), BLOCK):
-        rows = slice(start, min(start + BLOCK, len(x)))
-        squared = np.square(x[rows]).sum(axis=1)[:, None] + norms - 2 * x[rows] @ y.T
-        yield rows, np.maximum(squared, 0)
+def _squared_distances(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Slices of rows of x and of y, with all squared distances between the two.
+
+    They are sums of squared differences. A difference of products, |x|^2 + |y|^2 - 2 x y, would
+    lose the distance of neighbors that are far from the origin.
+    """
+    from scipy.spatial.distance import cdist
+
+    for rows in _slices(len(x)):
+        for columns in _slices(len(y)):
+            yield rows, columns, cdist(x[rows], y[columns], "sqeuclidean")
+
+
+def _slices(length: int) -> list[slice]:
+    return [slice(start, min(start + BLOCK, length)) for start in range(0, length, BLOCK)]
 
 
 def _pair(

@@ -65,6 +65,7 @@ def window_size(height: int, width: int) -> int:
 @jax.jit
 def _ssim(x: Array, y: Array) -> Array:
     size = window_size(*x.shape[1:3])
+    window = jnp.asarray(_gaussian_window(size), jnp.float32)
     rows, columns = (_valid_filter(length, size) for length in x.shape[1:3])
 
     def blur(image: Array) -> Array:
@@ -74,19 +75,38 @@ def _ssim(x: Array, y: Array) -> Array:
     def one_image(pair: tuple[Array, Array]) -> Array:
         x, y = pair
         mean_x, mean_y = blur(x), blur(y)
-        variances = blur(x**2 + y**2) - mean_x**2 - mean_y**2
-        covariance = blur(x * y) - mean_x * mean_y
+        places = mean_x.shape
+
+        # Differences to the mean of the window. A difference of squares, E[x^2] - E[x]^2, would lose
+        # all digits of a small variance in float32.
+        def add(sums: tuple[Array, Array], offset: Array) -> tuple[tuple[Array, Array], None]:
+            row, column = offset // size, offset % size
+            dx, dy = (
+                jax.lax.dynamic_slice(image, (row, column, 0), places) - mean
+                for image, mean in ((x, mean_x), (y, mean_y))
+            )
+            weight = window[row] * window[column]
+            variances, covariance = sums
+            return (variances + weight * (dx**2 + dy**2), covariance + weight * dx * dy), None
+
+        zeros = jnp.zeros(places)
+        (variances, covariance), _ = jax.lax.scan(add, (zeros, zeros), jnp.arange(size**2))
         luminance = (2 * mean_x * mean_y + K1**2) / (mean_x**2 + mean_y**2 + K1**2)
         return (luminance * (2 * covariance + K2**2) / (variances + K2**2)).mean()
 
     return jax.lax.map(one_image, (x, y), batch_size=BATCH)
 
 
+def _gaussian_window(size: int) -> np.ndarray:
+    """Weights [size] with sum 1, in float64."""
+    weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / SIGMA) ** 2)
+    return weights / weights.sum()
+
+
 @functools.cache
 def _valid_filter(length: int, size: int) -> np.ndarray:
     """The matrix [length - size + 1, length] of Gaussian means of `size` neighbors."""
-    weights = np.exp(-0.5 * ((np.arange(size) - size // 2) / SIGMA) ** 2)
-    weights /= weights.sum()
+    weights = _gaussian_window(size)
     places = np.arange(length) - np.arange(length - size + 1)[:, None]
     inside = (places >= 0) & (places < size)
     return np.where(inside, weights[places.clip(0, size - 1)], 0).astype(np.float32)

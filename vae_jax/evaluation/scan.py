@@ -1,8 +1,8 @@
-"""Map a function of batches over all examples of a source, in one compiled program."""
+"""Map functions over all examples of a source, or over many draws, in constant memory."""
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,42 @@ from jax.sharding import PartitionSpec as P
 
 from vae_jax.data import Source
 from vae_jax.data.order import padded_batches
+from vae_jax.evaluation.progress import parts, track
 from vae_jax.types import Array, Batch, Params
+
+T = TypeVar("T")
+Tree = TypeVar("Tree")
+ROWS = 256  # z decoded at a time by a batch of several draws
+
+
+MATMUL_PRECISION = "highest"  # of evaluations: all of float32, also on accelerators
+
+
+def full_float32(function: Callable[..., T]) -> Callable[..., T]:
+    """Compute the matrix products of a function that is compiled in full float32.
+
+    By default accelerators round their factors to bfloat16 or TF32, which moves a bound by tenths
+    of nats. It is for the function inside `jax.jit`; nothing global changes.
+    """
+
+    @functools.wraps(function)
+    def precise(*args: Any, **kwargs: Any) -> T:
+        with jax.default_matmul_precision(MATMUL_PRECISION):
+            return function(*args, **kwargs)
+
+    return precise
 
 
 def over_batches(
-    one_batch: Callable[[Params, Batch, Array], Any], *, batch_size: int, mesh: Mesh | None = None
+    one_batch: Callable[[Params, Batch, Array], Any],
+    *,
+    batch_size: int,
+    mesh: Mesh | None = None,
+    description: str = "evaluation",
 ) -> Callable[[Params, Source, Array], Any]:
     """(params, source, key) -> the tree of `one_batch` over all examples: arrays [N, ...].
+
+    It is compiled once for a source, and called for at most 100 parts of the batches, with progress.
 
     Args:
       one_batch: (params, batch, key) -> a tree of arrays [B, ...]; pure.
@@ -26,6 +55,7 @@ def over_batches(
         padded, and its padding removed from the result. The noise depends on the batch size, not on
         the number of devices.
       mesh: the mesh of devices, if several.
+      description: of the computation, for its progress.
     """
     sharding = None
     if mesh is not None and batch_size % mesh.size == 0:
@@ -34,8 +64,10 @@ def over_batches(
     replicated = None if mesh is None else NamedSharding(mesh, P())
 
     @functools.partial(jax.jit, out_shardings=replicated)
-    def all_batches(params: Params, source: Source, key: Array) -> Any:
-        index, _ = padded_batches(source.num_examples, batch_size)
+    @full_float32
+    def some_batches(
+        params: Params, source: Source, key: Array, numbers: Array, index: Array
+    ) -> Any:
         if sharding is not None:
             index = jax.lax.with_sharding_constraint(index, sharding)
 
@@ -44,11 +76,59 @@ def over_batches(
             key_data, key_batch = jax.random.split(jax.random.fold_in(key, number))
             return None, one_batch(params, source.take(index, key_data), key_batch)
 
-        return jax.lax.scan(body, None, (jnp.arange(len(index)), index))[1]
+        return jax.lax.scan(body, None, (numbers, index))[1]
 
     def run(params: Params, source: Source, key: Array) -> Any:
-        mask = np.asarray(padded_batches(source.num_examples, batch_size)[1])
-        values = jax.device_get(all_batches(params, source, key))
-        return jax.tree.map(lambda leaf: leaf[mask], values)
+        params, source = jax.tree.map(_on_device, (params, source))
+        index, mask = map(np.asarray, padded_batches(source.num_examples, batch_size))
+        ranges = parts(len(index))
+        values = []
+        for part in track(ranges, description, "part"):
+            # The last part is filled up with its last batch, so that one program serves all.
+            numbers = np.minimum(part.start + np.arange(len(ranges[0])), part.stop - 1)
+            leaves = some_batches(params, source, key, numbers.astype(np.int32), index[numbers])
+            values.append(jax.device_get(leaves))
+        # What fills up the last part is beyond the end.
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(mask)][mask], *values)
 
     return run
+
+
+def _on_device(leaf: Any) -> Array:
+    """The leaf as it is, or on the device if it is on the host: one transfer for all calls."""
+    return leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf)
+
+
+def mean_over_draws(
+    some_draws: Callable[[Array, int], Tree], key: Array, *, num_samples: int, num_rows: int
+) -> Tree:
+    """The mean of a tree over `num_samples` draws, as many at a time as fit into `ROWS` rows.
+
+    Memory is the same for any number of draws. All at once have the key as it is, else each part
+    has its own.
+
+    Args:
+      some_draws: (key, K) -> a tree of means over K draws.
+      key: PRNG key.
+      num_samples: K of the result.
+      num_rows: rows that one draw of the whole batch decodes.
+    """
+    size = draws_at_once(num_samples, num_rows)
+    if size == num_samples:
+        return some_draws(key, num_samples)
+
+    def add(total: Tree, number: Array) -> tuple[Tree, None]:
+        part = some_draws(jax.random.fold_in(key, number), size)
+        return jax.tree.map(jnp.add, total, part), None
+
+    count = num_samples // size
+    shapes = jax.eval_shape(lambda key: some_draws(key, size), key)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    total, _ = jax.lax.scan(add, zeros, jnp.arange(count))
+    return jax.tree.map(lambda leaf: leaf / count, total)
+
+
+def draws_at_once(num_samples: int, num_rows: int) -> int:
+    """The largest divisor of the number of draws whose draws decode at most `ROWS` rows, or 1."""
+    limit = max(1, ROWS // num_rows)
+    return max(size for size in range(1, min(limit, num_samples) + 1) if num_samples % size == 0)

@@ -1,5 +1,6 @@
 """The fixed sigma with which a model of optimal sigma is evaluated."""
 
+import functools
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ from flax import linen as nn
 
 from vae_jax.data import HostSource, Source
 from vae_jax.distributions import LOGVAR_RANGE, inverse_soft_clip
+from vae_jax.evaluation.scan import full_float32
 from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Params
@@ -31,18 +33,23 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
     """Return the parameters of `with_fixed_sigma(model)`, with the optimal sigma of `train`.
 
     sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `MAX_EXAMPLES` examples,
-    evenly spread in `train`, with one draw z ~ q(z | x) each. Parameters of any other model are
+    chosen at random, with one draw z ~ q(z | x) each. In a hierarchy each layer is drawn
+    given the draws above it. Parameters of any other model are
     returned as they are.
     """
     if not isinstance(model.likelihood, OptimalGaussian):
         return params
     size = min(train.num_examples, MAX_EXAMPLES)
-    index = jnp.linspace(0, train.num_examples - 1, size).astype(jnp.int32)
+    # Random ones: at equal distances, examples of sorted data may all be alike.
+    order = np.arange(size)
+    if size < train.num_examples:
+        order = np.sort(np.random.default_rng(0).permutation(train.num_examples)[:size])
+    index = jnp.asarray(order, jnp.int32)
     source: Any = train
     if isinstance(train, HostSource):
         source = train.at(np.asarray(index))
         index = jnp.arange(size)
-    variance = jax.jit(_residual_variance, static_argnums=0)(model, params, source, index, key)
+    variance = _residual_variance(model, params, source, index, key)
     low, high = (jnp.exp(jnp.float32(bound)) for bound in LOGVAR_RANGE)
     variance = jnp.clip(variance, 1.01 * low, 0.99 * high)
     logvar = inverse_soft_clip(jnp.log(variance), *LOGVAR_RANGE)
@@ -50,6 +57,8 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
     return params | {"params": params["params"] | {"likelihood": likelihood}}
 
 
+@functools.partial(jax.jit, static_argnums=0)
+@full_float32
 def _residual_variance(
     model: nn.Module, params: Params, train: Source, index: Array, key: Array
 ) -> Array:
@@ -59,7 +68,11 @@ def _residual_variance(
         index, number = index_and_number
         batch = train.take(index[None], jax.random.fold_in(key_data, number))
         x, y = batch["x"], given_y(model, batch)
-        z = model.apply(params, x, **y, method="encode").sample(jax.random.fold_in(key_z, number))
+        key = jax.random.fold_in(key_z, number)
+        if model.supports("flat_posterior"):
+            z = model.apply(params, x, **y, method="encode").sample(key)
+        else:  # `encode` has the posteriors given the means above them, not given draws
+            z = model.apply(params, x, key, **y).z[0]
         return jnp.square(model.apply(params, z, **y, method="decode").mean - x).mean()
 
     return jax.lax.map(one_example, (index, jnp.arange(len(index))), batch_size=128).mean()

@@ -19,7 +19,7 @@ from vae_jax.data import Source
 from vae_jax.distributions import has_kl_terms
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.reconstruction import mse
-from vae_jax.evaluation.scan import over_batches
+from vae_jax.evaluation.scan import mean_over_draws, over_batches
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
@@ -62,7 +62,8 @@ def make_evaluator(
     Args:
       model: returns `Outputs`; `encode` and `decode` return distributions.
       batch_size: examples at a time, as for `over_batches`; the noise of z depends on it.
-      num_samples: K, draws of z for each example in distortion and rate.
+      num_samples: K, draws of z for each example in distortion and rate. They are accumulated a few
+        at a time, so memory does not depend on K.
       corruption: if given, the error from a corrupted input is measured too.
       mesh: as for `over_batches`.
     """
@@ -71,13 +72,22 @@ def make_evaluator(
         key_z, key_corruption = jax.random.split(key)
         x = batch["x"]
         y = given_y(model, batch)
-        outputs = model.apply(params, x, key_z, num_samples=num_samples, **y)
-        distortion, rate = per_example_terms(outputs)
+        inferred = model.apply(params, x, **y, method="infer") if hasattr(model, "infer") else None
+
+        def some_draws(key: Array, num: int) -> dict[str, Array]:
+            if inferred is None:
+                outputs = model.apply(params, x, key, num_samples=num, **y)
+            else:  # the encoder runs once
+                outputs = model.apply(params, inferred, x, key, num_samples=num, method="outputs")
+            distortion, rate = per_example_terms(outputs)
+            terms = {"distortion": distortion, "rate": rate}
+            if has_kl_terms(outputs.posterior, outputs.prior):
+                terms["kl"] = dimension_rates(outputs)
+            return terms
+
+        terms = mean_over_draws(some_draws, key_z, num_samples=num_samples, num_rows=len(x))
         code = model.apply(params, x, **y, method="encode").center
-        terms = {"distortion": distortion, "rate": rate, "code": code}
-        terms |= _squared_error("mse", model, params, x, y, code)
-        if has_kl_terms(outputs.posterior, outputs.prior):
-            terms["kl"] = dimension_rates(outputs)
+        terms |= {"code": code, **_squared_error("mse", model, params, x, y, code)}
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:

@@ -15,6 +15,7 @@ from vae_jax.config import Config, sweep
 from vae_jax.data import Dataset
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.evaluation import Terms
+from vae_jax.evaluation.scan import MATMUL_PRECISION
 from vae_jax.experiment import builders, metrics, processes
 from vae_jax.experiment.evaluator import (
     evaluation_params,
@@ -132,6 +133,7 @@ def evaluate_run(
             "command": command(),
             **results.training_command(step, is_training=is_training),
             "evaluation": dataclasses.asdict(c),
+            "matmul_precision": MATMUL_PRECISION,
             "data": {
                 "name": run.dataset.name,
                 **_sizes(run.dataset),

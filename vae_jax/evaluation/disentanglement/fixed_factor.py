@@ -32,8 +32,8 @@ def beta_vae_score(
         x = mean_l |z_l1 - z_l2|, [D];    score = P(classifier(x) = k) on separate points.
 
     Higgins et al., 2017, https://openreview.net/forum?id=Sy2fzU9gl. As in disentanglement_lib, with
-    scikit-learn's one-vs-rest logistic regression, the default at the time of Locatello et al.,
-    2019.
+    scikit-learn's one-vs-rest logistic regression by liblinear, the default at the time of
+    Locatello et al., 2019; it penalizes the bias too.
 
     Args:
       codes: [N, D], a population, see the module docstring.
@@ -51,7 +51,7 @@ def beta_vae_score(
     x, y = _difference_points(codes, by_value, num_train + num_eval, num_pairs, rng)
     if len(np.unique(y[:num_train])) == 1:
         return float(np.mean(y[num_train:] == y[0]))
-    classifier = OneVsRestClassifier(LogisticRegression(max_iter=1000)).fit(
+    classifier = OneVsRestClassifier(LogisticRegression(solver="liblinear", max_iter=1000)).fit(
         x[:num_train], y[:num_train]
     )
     return float(classifier.score(x[num_train:], y[num_train:]))

@@ -1,6 +1,7 @@
 """All scores of one model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from vae_jax.evaluation.disentanglement.fixed_factor import beta_vae_score, fact
 from vae_jax.evaluation.disentanglement.information import mig_locatello, modularity
 from vae_jax.evaluation.disentanglement.predictors import dci, explicitness, sap
 from vae_jax.evaluation.disentanglement.robustness import irs
+from vae_jax.evaluation.progress import track
 
 
 def all_metrics(
@@ -29,16 +31,23 @@ def all_metrics(
       which: the factors of `mig_chen`, by default all.
       seed: seed of each score; each equals the score computed alone with this seed.
     """
-    scores = {
-        "beta_vae": beta_vae_score(codes, factors, seed=seed),
-        "factor_vae": factor_vae_score(codes, factors, seed=seed),
-        "mig_locatello": mig_locatello(codes, factors, seed=seed),
-        **{f"dci_{name}": value for name, value in dci(codes, factors, seed=seed).items()},
-        "sap": sap(codes, factors, seed=seed),
-        "modularity": modularity(codes, factors, seed=seed),
-        "explicitness": explicitness(codes, factors, seed=seed),
-        "irs": irs(codes, factors, seed=seed),
+    functions: dict[str, Callable[..., Any]] = {
+        "beta_vae": beta_vae_score,
+        "factor_vae": factor_vae_score,
+        "mig_locatello": mig_locatello,
+        "dci": dci,
+        "sap": sap,
+        "modularity": modularity,
+        "explicitness": explicitness,
+        "irs": irs,
     }
     if logvar is not None:
-        scores["mig_chen"] = mig_chen(codes, logvar, factors, which=which, seed=seed)
+        functions["mig_chen"] = lambda codes, factors, seed: mig_chen(
+            codes, logvar, factors, which=which, seed=seed
+        )
+    scores: dict[str, float] = {}
+    for name in track(list(functions), "disentanglement", "scores"):
+        score = functions[name](codes, factors, seed=seed)
+        parts = {f"{name}_{part}": value for part, value in score.items()} if name == "dci" else {}
+        scores |= parts or {name: score}
     return scores

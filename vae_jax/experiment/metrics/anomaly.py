@@ -3,12 +3,16 @@
 Anomalies are other data, or a class that was left out of training.
 """
 
+import functools
 import io
 import pathlib
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
 
 from vae_jax.data import Source
 from vae_jax.evaluation import anomaly as measures
@@ -96,12 +100,7 @@ def _scores(context: Context, source: Source, key: Array) -> dict[str, np.ndarra
     c, model = context.config, context.model
     key_terms, key_weights, key_x = jax.random.split(key, 3)
 
-    def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
-        outputs = model.apply(params, batch["x"], key, num_samples=DRAWS, **given_y(model, batch))
-        distortion, rate = per_example_terms(outputs)
-        return {"log_px_z": outputs.log_px_z.T, "elbo": -(distortion + rate)}
-
-    run = over_batches(one_batch, batch_size=c.evaluation.batch_size, mesh=context.mesh)
+    run = _draw_terms(model, c.evaluation.batch_size, context.mesh)
     terms = context.run(run, source, key_terms)
     is_deterministic = not np.isfinite(context.terms.rate).any()
     log_px = None
@@ -118,3 +117,15 @@ def _scores(context: Context, source: Source, key: Array) -> dict[str, np.ndarra
         compressor="png" if is_image else "zlib",
     )
     return {"reconstruction": table["reconstruction"]} if is_deterministic else table
+
+
+@functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
+def _draw_terms(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+    """(params, source, key) -> "log_px_z" [N, K] of each draw and "elbo" [N]."""
+
+    def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
+        outputs = model.apply(params, batch["x"], key, num_samples=DRAWS, **given_y(model, batch))
+        distortion, rate = per_example_terms(outputs)
+        return {"log_px_z": outputs.log_px_z.T, "elbo": -(distortion + rate)}
+
+    return over_batches(one_batch, batch_size=batch_size, mesh=mesh, description="anomaly")

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from jax.sharding import Mesh
 
 from vae_jax import parallel
 from vae_jax.config import Config
-from vae_jax.data import Dataset, HostSource, Source, SpriteSource
+from vae_jax.data import ArraySource, Dataset, HostSource, Source, SpriteSource
 from vae_jax.distributions import DiagGaussian, Quantized
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.common import Estimate, mean_estimate
@@ -80,15 +81,24 @@ def _encoder(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
             entries["codes"] = q.codes
         return entries
 
-    return over_batches(one_batch, batch_size=batch_size, mesh=mesh)
+    return over_batches(one_batch, batch_size=batch_size, mesh=mesh, description="codes")
 
 
 def choose_examples(source: Source | HostSource, limit: int) -> np.ndarray:
-    """Choose at most `limit` examples: evenly spread ones, or the first of shuffled sprites."""
-    size = min(source.num_examples, limit)
-    if isinstance(source, SpriteSource):
+    """Choose at most `limit` examples, ascending: random ones, or the first of shuffled sprites.
+
+    The choice depends on the two sizes only. Neighbors, or examples at equal distances, would be
+    alike in data that are sorted, such as a grid of factors.
+    """
+    num_examples, size = source.num_examples, min(source.num_examples, limit)
+    if isinstance(source, SpriteSource) or size == num_examples:
         return np.arange(size, dtype=np.int32)
-    return np.linspace(0, source.num_examples - 1, size).astype(np.int32)
+    return np.sort(random_order(num_examples)[:size]).astype(np.int32)
+
+
+def random_order(num_examples: int) -> np.ndarray:
+    """A random order of the examples 0..N - 1, always the same."""
+    return np.random.default_rng(0).permutation(num_examples)
 
 
 def subset(source: Source | HostSource, limit: int) -> Source:
@@ -96,12 +106,38 @@ def subset(source: Source | HostSource, limit: int) -> Source:
     index = choose_examples(source, limit)
     if isinstance(source, SpriteSource):
         return dataclasses.replace(source, num_examples=len(index))
+    if source.num_examples <= limit and not isinstance(source, HostSource):
+        return source
+    return select(source, index)
+
+
+def select(source: ArraySource | HostSource, index: np.ndarray) -> ArraySource:
+    """A source of the examples at index [n], stored as they are in `source`."""
     if isinstance(source, HostSource):
         return source.at(index)
-    if source.num_examples <= limit:
-        return source
     labels = None if source.labels is None else source.labels[index]
     return dataclasses.replace(source, images=source.images[index], labels=labels)
+
+
+def labels_of(source: Source | HostSource) -> np.ndarray | None:
+    """All labels of a source, without its images; None for sprites and unlabeled data."""
+    if getattr(source, "labels", None) is None:
+        return None
+    if isinstance(source, HostSource):
+        return source.labels[np.arange(source.num_examples)]
+    return np.asarray(source.labels)
+
+
+def read_batches(
+    source: Source | HostSource, index: np.ndarray, key: Array, *, batch_size: int
+) -> Iterator[Batch]:
+    """Yield the examples at index [n] in batches, so that few are in memory as floats."""
+    for number, start in enumerate(range(0, len(index), batch_size)):
+        rows, key_batch = index[start : start + batch_size], jax.random.fold_in(key, number)
+        if isinstance(source, HostSource):
+            yield as_batch(source.at(rows), key_batch)
+        else:
+            yield source.take(jnp.asarray(rows), key_batch)
 
 
 def as_batch(source: Source, key: Array) -> Batch:

@@ -1,9 +1,13 @@
 """Codes against labels: disentanglement, representation, and semi-supervised accuracy."""
 
+import functools
 import math
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
 
 from vae_jax.data import sprites
 from vae_jax.evaluation.common import accuracy_estimate
@@ -114,14 +118,7 @@ def _are_classes(y: np.ndarray) -> bool:
 
 def accuracy(context: Context, key: Array) -> Numbers:
     """Test accuracy of the classifier of a semi-supervised model."""
-
-    def one_batch(params: Params, batch: Batch, key: Array) -> Array:
-        del key
-        return jnp.argmax(context.model.apply(params, batch["x"], method="classify"), axis=-1)
-
-    run = over_batches(
-        one_batch, batch_size=context.config.evaluation.batch_size, mesh=context.mesh
-    )
+    run = _classify(context.model, context.config.evaluation.batch_size, context.mesh)
     predicted = context.run(run, context.dataset.test, key)
     num_labels = context.config.data.num_labels or "all"
     return {
@@ -130,3 +127,14 @@ def accuracy(context: Context, key: Array) -> Numbers:
         "num_examples": len(predicted),
         **name_estimate("accuracy", accuracy_estimate(predicted, context.terms.y)),
     }
+
+
+@functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
+def _classify(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+    """(params, source, key) -> classes [N]."""
+
+    def one_batch(params: Params, batch: Batch, key: Array) -> Array:
+        del key
+        return jnp.argmax(model.apply(params, batch["x"], method="classify"), axis=-1)
+
+    return over_batches(one_batch, batch_size=batch_size, mesh=mesh, description="accuracy")

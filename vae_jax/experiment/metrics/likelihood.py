@@ -9,10 +9,10 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from vae_jax.data import Source
+from vae_jax.data import ArraySource, Source
 from vae_jax.evaluation.ais import Annealed, run_ais, simulate
-from vae_jax.evaluation.gap import inference_gap
-from vae_jax.evaluation.likelihood import Likelihoods, log_likelihood, make_likelihoods
+from vae_jax.evaluation.gap import EXAMPLES, inference_gap
+from vae_jax.evaluation.likelihood import Likelihoods, make_likelihoods
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
@@ -58,21 +58,49 @@ def annealing(context: Context, key: Array) -> Numbers:
     keys = jax.random.split(key, 6)
     batch = as_batch(subset(context.dataset.test, c.annealed_examples), keys[0])
     x, y = batch["x"], condition(context.model, batch)
-    options = {"num_chains": c.annealed_chains, "num_temperatures": c.annealed_temperatures}
-    run = functools.partial(run_ais, context.model, context.params, y=y, **options)
     simulated, z = simulate(context.model, context.params, keys[1], len(x), y=y)
-    below, above = run(simulated, keys[2]), run(simulated, keys[3], posterior_z=z)
+    below = _anneal(context, simulated, y, keys[2])
+    above = _anneal(context, simulated, y, keys[3], posterior_z=z)
     return {
         "estimator": f"{context.log_px} in nats by annealed importance sampling from the prior, "
         f"{c.annealed_chains} chains of {c.annealed_temperatures} temperatures for each example: "
         "a lower bound in expectation; examples simulated by the model are also bounded from "
         "above, by chains that start at their z; importance is the importance-weighted bound of "
         f"the same examples with {c.likelihood_samples} draws; standard errors over examples",
-        "test": _compare(run(x, keys[4]), _importance_bound(context, batch, keys[5])),
+        "test": _compare(
+            _anneal(context, x, y, keys[4]), _importance_bound(context, batch, keys[5])
+        ),
         "simulated": _compare(
             below, _importance_bound(context, batch | {"x": simulated}, keys[5]), above
         ),
     }
+
+
+def _anneal(
+    context: Context, x: Array, y: Array | None, key: Array, posterior_z: Array | None = None
+) -> Annealed:
+    """Annealed estimates of all examples, `EXAMPLES` at a time."""
+    c, results = context.config.evaluation, []
+    for number, start in enumerate(range(0, len(x), EXAMPLES)):
+        # The last examples are repeated, so that one program serves all.
+        index = np.minimum(start + np.arange(min(EXAMPLES, len(x))), len(x) - 1)
+        part = run_ais(
+            context.model,
+            context.params,
+            x[index],
+            jax.random.fold_in(key, number),
+            num_chains=c.annealed_chains,
+            num_temperatures=c.annealed_temperatures,
+            posterior_z=None if posterior_z is None else posterior_z[index],
+            y=None if y is None else y[index],
+        )
+        results.append(part)
+    return Annealed(
+        np.concatenate([part.log_px for part in results])[: len(x)],
+        float(np.mean([part.acceptance for part in results])),
+        c.annealed_chains,
+        c.annealed_temperatures,
+    )
 
 
 def _compare(below: Annealed, bound: np.ndarray, above: Annealed | None = None) -> Numbers:
@@ -86,10 +114,11 @@ def _compare(below: Annealed, bound: np.ndarray, above: Annealed | None = None) 
 
 
 def _importance_bound(context: Context, batch: Batch, key: Array) -> np.ndarray:
+    """The importance-weighted bound [B] of a batch, `EXAMPLES` at a time."""
+    source = ArraySource(batch["x"], condition(context.model, batch))
     num_samples = context.config.evaluation.likelihood_samples
-    run = jax.jit(log_likelihood, static_argnums=0, static_argnames=("num_samples", "chunk"))
-    options = {"num_samples": num_samples, "chunk": min(16, num_samples)}
-    return np.asarray(run(context.model, context.params, batch, key, **options)[0])
+    run = _likelihoods(context.model, num_samples, min(EXAMPLES, len(batch["x"])), context.mesh)
+    return context.run(run, source, key).log_px
 
 
 def gap(context: Context, key: Array) -> Numbers:

@@ -1,53 +1,41 @@
 """Sample quality, reconstruction and data augmentation."""
 
-import pathlib
-import re
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
 
-from vae_jax.data import Source, SpriteSource
 from vae_jax.evaluation import reconstruction as measures
 from vae_jax.evaluation.augmentation import augmentation_gain
-from vae_jax.evaluation.features import ConvFeatures, load_features, train_features
-from vae_jax.evaluation.quality import sample_quality
-from vae_jax.evaluation.scan import over_batches
-from vae_jax.experiment import processes
+from vae_jax.evaluation.progress import track
+from vae_jax.evaluation.quality import feature_quality
+from vae_jax.evaluation.scan import full_float32, over_batches
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
     as_batch,
+    choose_examples,
+    labels_of,
     name_estimate,
-    subset,
+    random_order,
+    read_batches,
     with_stderr,
 )
+from vae_jax.experiment.metrics.feature_network import find_features, split_training
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
-
-MAX_SPRITES = 20_000  # rendered at once to train features, 64x64 floats each
 
 
 def reconstruction(context: Context, key: Array) -> Numbers:
     """MSE, PSNR and, for images, SSIM of reconstructions from the center of the posterior."""
-    model, value_range = context.model, context.dataset.test.value_range
-
-    def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
-        del key
-        x, y = batch["x"], given_y(model, batch)
-        z = model.apply(params, x, **y, method="encode").center
-        decoded = model.apply(params, z, **y, method="decode").mean
-        errors = {
-            "mse": measures.mse(x, decoded),
-            "psnr": measures.psnr(x, decoded, value_range=value_range),
-        }
-        if x.ndim == 4:
-            errors["ssim"] = measures.ssim(x, decoded, value_range=value_range)
-        return errors
-
-    run = over_batches(
-        one_batch, batch_size=context.config.evaluation.batch_size, mesh=context.mesh
-    )
+    value_range = context.dataset.test.value_range
+    batch_size = context.config.evaluation.batch_size
+    run = _reconstruct(context.model, batch_size, value_range, context.mesh)
     errors = context.run(run, context.dataset.test, key)
     estimator = (
         "test examples against the mean of p(x | z) at the center of q(z | x): mean and standard "
@@ -62,28 +50,66 @@ def reconstruction(context: Context, key: Array) -> Numbers:
     return numbers
 
 
+@functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
+def _reconstruct(
+    model: nn.Module, batch_size: int, value_range: tuple[float, float], mesh: Mesh | None
+) -> Any:
+    """(params, source, key) -> errors [N] by name."""
+
+    def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
+        del key
+        x, y = batch["x"], given_y(model, batch)
+        z = model.apply(params, x, **y, method="encode").center
+        decoded = model.apply(params, z, **y, method="decode").mean
+        errors = {
+            "mse": measures.mse(x, decoded),
+            "psnr": measures.psnr(x, decoded, value_range=value_range),
+        }
+        if x.ndim == 4:
+            errors["ssim"] = measures.ssim(x, decoded, value_range=value_range)
+        return errors
+
+    return over_batches(one_batch, batch_size=batch_size, mesh=mesh, description="reconstruction")
+
+
 def quality(context: Context, key: Array) -> Numbers:
     """Feature distances to test images, of samples and, as a floor, of training images."""
     c, keys = context.config.evaluation, jax.random.split(key, 4)
-    features = _features(context)
-    test = subset(context.dataset.test, c.num_generated)
-    n = test.num_examples
-    batch = as_batch(test, keys[0])
-    real = np.asarray(batch["x"])
-    image_sets = {"train": np.asarray(as_batch(subset(context.dataset.train, n), keys[1])["x"])}
-    y = batch["y"] if context.is_conditional else None
-    if y is not None:
-        y = y[jax.random.permutation(keys[3], n)]
-    image_sets |= generate_examples(context, n, keys[2], y)
+    train, test = context.dataset.train, context.dataset.test
+    index = choose_examples(test, c.num_generated)
+    n = len(index)
+    floor, rest = split_training(train, n)
+    features = find_features(context, rest)
+    y = None
+    if context.is_conditional:
+        y = jnp.asarray(labels_of(test)[index])[jax.random.permutation(keys[3], n)]
+
+    def rows(batches: Iterable[Mapping[str, Array]], name: str) -> np.ndarray:
+        return np.concatenate([features(np.asarray(batch[name])) for batch in batches])
+
+    read = functools.partial(read_batches, batch_size=c.batch_size)
+    real = rows(read(test, index, keys[0]), "x")
+    sets = {"train": rows(read(train, floor, keys[1]), "x")}
+    parts: dict[str, list[np.ndarray]] = {}
+    for batch in _generate(context, n, keys[2], y):
+        for name, images in batch.items():
+            parts.setdefault(name, []).append(features(images))
+    sets |= {name: np.concatenate(some) for name, some in parts.items()}
+    seen = "" if c.features else ", which the feature network has not seen"
+    numbers = {
+        name: feature_quality(real, some, features.name)
+        for name, some in zip(sets, track(list(sets.values()), "quality", "sets"), strict=True)
+    }
     return {
         "estimator": f"features {features.name} (fingerprint {features.fingerprint}) of {n} test "
         "images and of as many draws of p(x), means of p(x | z) at the same z if any, and, for "
-        "comparison, training images; kernel over 10 blocks with the standard error over blocks; "
-        "the remaining numbers have no standard error and the same bias at equal numbers of "
-        "images; 5 neighbors",
+        f"comparison, {len(floor)} training images{seen}; kernel over 10 blocks with the standard "
+        "error over blocks; the remaining numbers have no standard error and the same bias at "
+        "equal numbers of images; 5 neighbors",
         "features": features.name,
         "num_examples": n,
-        **{name: sample_quality(real, images, features) for name, images in image_sets.items()},
+        "num_train": len(floor),
+        **numbers,
     }
 
 
@@ -91,70 +117,48 @@ def generate_examples(
     context: Context, num: int, key: Array, y: Array | None
 ) -> dict[str, np.ndarray]:
     """Generate `num` draws of x and, if any, the means of p(x | z) at the same z."""
-    size = min(num, context.config.evaluation.batch_size)
-    model, has_mean = context.model, context.terms.mse is not None
+    batches = list(_generate(context, num, key, y))
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
+
+def _generate(
+    context: Context, num: int, key: Array, y: Array | None
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield what `generate_examples` returns in batches."""
+    size = min(num, context.config.evaluation.batch_size)
+    one_batch = _generator(context.model, size, context.terms.mse is not None)
+    for number in track(range(-(-num // size)), "samples"):
+        index = np.arange(number * size, (number + 1) * size) % num
+        part = one_batch(
+            context.params, jax.random.fold_in(key, number), None if y is None else y[index]
+        )
+        used = num - number * size
+        yield {name: images[:used] for name, images in jax.device_get(part).items()}
+
+
+@functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
+def _generator(model: nn.Module, size: int, has_mean: bool) -> Any:
     @jax.jit
+    @full_float32
     def one_batch(params: Params, key: Array, y: Array | None) -> dict[str, Array]:
         key_z, key_x = jax.random.split(key)
         p = model.apply(params, key_z, size, y=y, method="generate")
         return {"draws": p.sample(key_x)} | ({"means": p.mean} if has_mean else {})
 
-    batches = []
-    for number in range(-(-num // size)):
-        index = np.arange(number * size, (number + 1) * size) % num
-        part = one_batch(
-            context.params, jax.random.fold_in(key, number), None if y is None else y[index]
-        )
-        batches.append(jax.device_get(part))
-    return {name: np.concatenate([batch[name] for batch in batches])[:num] for name in batches[0]}
-
-
-def _features(context: Context) -> ConvFeatures:
-    """Load the features of the config or of the workdir, or train them on the training images."""
-    c = context.config.evaluation
-    path = context.workdir / f"features-seed{c.seed}-steps{c.feature_steps}.npz"
-    if c.features or path.is_file():
-        return load_features(c.features or path)
-    train = context.dataset.train
-    limit = MAX_SPRITES if isinstance(train, SpriteSource) else train.num_examples
-    features = train_features(
-        *_labeled_images(subset(train, limit)),
-        data=_features_name(context),
-        seed=c.seed,
-        num_steps=c.feature_steps,
-    )
-    if processes.is_first():
-        features.save(path)
-    return features
-
-
-def _labeled_images(source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """Images as the model sees them, and labels, of the examples that have a label."""
-    batch = as_batch(source, jax.random.key(0))
-    x, y = np.asarray(batch["x"]), np.asarray(batch["y"])
-    is_labeled = (y.reshape(len(y), -1) >= 0).all(axis=1)
-    return (x, y) if is_labeled.all() else (x[is_labeled], y[is_labeled])
-
-
-def _features_name(context: Context) -> str:
-    data = context.config.data
-    name = pathlib.Path(data.path).stem if data.name == "npz" else data.name
-    name = re.sub(r"[^\w.-]+", "-", name)
-    name = name if data.binarization == "none" else f"{name}-{data.binarization}"
-    return f"{name}-{data.num_labels}-labels" if data.num_labels else name
+    return one_batch
 
 
 def augmentation(context: Context, key: Array) -> Numbers:
     """Accuracy of a classifier of few labeled examples, with and without generated ones added."""
     c, keys = context.config.evaluation, jax.random.split(key, 3)
-    train_size = context.dataset.train.num_examples
-    train = as_batch(subset(context.dataset.train, train_size), keys[0])
-    index = np.flatnonzero(np.asarray(train["y"]) >= 0)
-    num_labeled = len(index)
-    size = min(num_labeled, c.augmentation_examples)
-    index = index[np.linspace(0, num_labeled - 1, size).astype(int)]
-    real_x, real_y = np.asarray(train["x"])[index], np.asarray(train["y"])[index]
+    train, train_size = context.dataset.train, context.dataset.train.num_examples
+    labeled = np.flatnonzero(labels_of(train) >= 0)
+    num_labeled = len(labeled)
+    chosen = random_order(num_labeled)[: c.augmentation_examples]
+    batches = list(read_batches(train, labeled[np.sort(chosen)], keys[0], batch_size=c.batch_size))
+    real_x, real_y = (
+        np.concatenate([np.asarray(batch[name]) for batch in batches]) for name in ("x", "y")
+    )
     classes = np.unique(real_y)
     y = classes[np.arange(len(real_y)) % len(classes)].astype(np.int32)
     images = generate_examples(context, len(y), keys[1], jnp.asarray(y))
