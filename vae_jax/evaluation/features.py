@@ -12,7 +12,6 @@ import hashlib
 import io
 import json
 import os
-import pathlib
 import re
 from typing import Any
 
@@ -26,7 +25,7 @@ from flax import traverse_util
 from vae_jax import train
 from vae_jax.data import ArraySource, order
 from vae_jax.errors import InputError, check_range, format_value
-from vae_jax.files import write_atomically
+from vae_jax.files import as_path, is_local, write_atomically
 from vae_jax.nets import ConvEncoder, Dense
 from vae_jax.types import Array, Batch, Metrics, Params
 
@@ -95,7 +94,7 @@ class ConvFeatures:
         content = io.BytesIO()
         np.savez(content, about=about, **_flat(self.params))
         try:
-            write_atomically(pathlib.Path(path), content.getvalue())
+            write_atomically(as_path(path, "path"), content.getvalue())
         except OSError as error:
             raise InputError(
                 f"path = {os.fspath(path)!r}: cannot be written ({error.strerror or error})"
@@ -166,10 +165,16 @@ def train_features(
     return dataclasses.replace(features, scale=scale or 1.0)
 
 
+def _readable(path: str | os.PathLike) -> str | os.PathLike | io.BytesIO:
+    """The path, or the content of a file in a bucket."""
+    path = as_path(path, "path")
+    return path if is_local(path) else io.BytesIO(path.read_bytes())
+
+
 def load_features(path: str | os.PathLike) -> ConvFeatures:
     """Load a file written by `ConvFeatures.save`; raises InputError for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(_readable(path), allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             flat = {key: file[key] for key in file.files if key != "about"}
         model = {
