@@ -51,6 +51,8 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "experiment.training.trainers",
     "experiment.training.interruption",
     "experiment.training.loop",
+    "experiment.config_files",
+    "experiment.listing",
     "experiment.cli",
     "main",
 ]
