@@ -55,10 +55,10 @@ def _check_no_scheme(path: pathlib.Path, field: str, text: str | None = None) ->
     text = os.fspath(path) if text is None else text
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):(?=/)", text) or re.match(r"(gs|s3):", text)
     if match:
-        allowed = [f"{scheme}://" for scheme in BUCKETS]
+        hint = "" if match[1] in BUCKETS else suggest(match[1], BUCKETS)
         raise InputError(
             f"{field} = {text!r}: unknown file system {match[0]!r}; use a local path, or one that "
-            f"begins with {' or '.join(allowed)}{suggest(f'{match[1]}://', allowed)}"
+            f"begins with {' or '.join(f'{scheme}://' for scheme in BUCKETS)}{hint}"
         )
     return path
 
