@@ -60,7 +60,10 @@ def bucket(monkeypatch):
         "filesystem",
         lambda name, **options: Bucket() if name in ("gs", "gcs") else real(name, **options),
     )
-    return Bucket.store
+    cached = type(epath.backend.fsspec_backend)._get_filesystem
+    cached.cache_clear()
+    yield Bucket.store
+    cached.cache_clear()
 
 
 def objects(store, folder):
