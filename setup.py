@@ -31,7 +31,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["vae_jax", "vae_jax.*"]),
+    # configs/ is installed inside the package, where --config=NAME finds it.
+    packages=[*find_packages(include=["vae_jax", "vae_jax.*"]), "vae_jax.configs"],
+    package_dir={"vae_jax.configs": "configs"},
     package_data={"vae_jax": ["py.typed"], "vae_jax.experiment.report": ["*.csv", "templates/*"]},
     install_requires=REQUIREMENTS,
     extras_require={

@@ -1,18 +1,81 @@
-"""Atomic writes, strict JSON and full disks."""
+"""Local paths and buckets, atomic writes, strict JSON and full disks."""
 
 import errno
-import io
+import importlib.util
 import json
 import math
 import os
 import pathlib
+import re
 import shutil
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from vae_jax.errors import InputError, suggest
+
+if TYPE_CHECKING:
+    from etils import epath
+
+    Path = pathlib.Path | epath.Path
+else:
+    Path = Any  # etils is imported only for buckets
+
+BUCKETS = {"gs": ("gcsfs", "tensorflow"), "s3": ("s3fs",)}  # any of these packages
+UPLOAD_EVERY = 30.0  # seconds between two uploads of a growing file
 
 
-def write_atomically(path: pathlib.Path, content: bytes) -> None:
-    """Write all of the content under `path`, or leave the file as it was."""
+def as_path(where: str | os.PathLike, field: str = "workdir") -> Path:
+    """Return a local path, or the `etils.epath.Path` of a bucket, gs://NAME/... or s3://NAME/...
+
+    Raises:
+      InputError: an unknown scheme, or no package for this kind of bucket is installed; the message
+        begins with `field`.
+    """
+    if isinstance(where, pathlib.Path):
+        return _check_no_scheme(where, field)
+    text = os.fspath(where)
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in BUCKETS:
+        return _check_no_scheme(pathlib.Path(text), field, text)
+    if not rest.partition("/")[0]:
+        raise InputError(f"{field} = {text!r}: must name a bucket, such as {scheme}://NAME/run")
+    packages = BUCKETS[scheme]
+    if not any(importlib.util.find_spec(package) for package in packages):
+        raise InputError(
+            f"{field} = {text!r}: needs the package {packages[0]}, which is not installed; "
+            f"pip install {packages[0]}"
+        )
+    from etils import epath
+
+    return epath.Path(text)
+
+
+def _check_no_scheme(path: pathlib.Path, field: str, text: str | None = None) -> pathlib.Path:
+    text = os.fspath(path) if text is None else text
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):(?=/)", text) or re.match(r"(gs|s3):", text)
+    if match:
+        hint = "" if match[1] in BUCKETS else suggest(match[1], BUCKETS)
+        raise InputError(
+            f"{field} = {text!r}: unknown file system {match[0]!r}; use a local path, or one that "
+            f"begins with {' or '.join(f'{scheme}://' for scheme in BUCKETS)}{hint}"
+        )
+    return path
+
+
+def is_local(path: Path) -> bool:
+    """True unless the path is in a bucket."""
+    return isinstance(path, pathlib.Path)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write all of the content under `path`, or leave the file as it was.
+
+    An object in a bucket appears when its upload is complete.
+    """
+    if not is_local(path):
+        path.write_bytes(content)
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(temporary, "wb") as file:
@@ -25,16 +88,68 @@ def write_atomically(path: pathlib.Path, content: bytes) -> None:
         raise
 
 
-def append(file: io.FileIO, content: bytes) -> None:
-    """Write all of the content to an unbuffered file, or raise.
+class LocalAppender:
+    """Appends to a local file, without a buffer, which would raise again when it is closed."""
 
-    A buffer would raise again when the file is closed.
+    def __init__(self, path: pathlib.Path) -> None:
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115
+
+    def write(self, content: bytes) -> None:
+        """Write all of the content, or raise."""
+        while content:
+            content = content[self._file.write(content) :]
+
+    def flush(self) -> None:
+        """Do nothing: all content is in the file."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class BucketAppender:
+    """Appends to an object in a bucket, which can only be replaced as a whole.
+
+    The content is uploaded every `UPLOAD_EVERY` seconds, by `flush` and by `close`.
     """
-    while content:
-        content = content[file.write(content) :]
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._content = bytearray(path.read_bytes() if path.exists() else b"")
+        self._is_uploaded = True
+        self._upload_time = time.monotonic()
+
+    def write(self, content: bytes) -> None:
+        """Add the content, and upload if the last upload was long ago."""
+        self._content += content
+        self._is_uploaded = False
+        if time.monotonic() - self._upload_time > UPLOAD_EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Upload what is new."""
+        if not self._is_uploaded:
+            write_atomically(self._path, bytes(self._content))
+            self._is_uploaded = True
+            self._upload_time = time.monotonic()
+
+    def close(self) -> None:
+        """Upload what is new."""
+        self.flush()
 
 
-def write_json(path: pathlib.Path, values: Mapping[str, Any]) -> None:
+def open_appender(path: Path) -> LocalAppender | BucketAppender:
+    """Open a file to append to; it is created if it is missing."""
+    return LocalAppender(path) if is_local(path) else BucketAppender(path)
+
+
+def modification_time(path: Path) -> float:
+    """Return the time of the last change in seconds since 1970; raises OSError if missing."""
+    status = path.stat()
+    return status.st_mtime if is_local(path) else float(status.mtime or 0)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write strict JSON, indented; non-finite numbers become null."""
     text = json.dumps(finite_or_none(values), indent=2, allow_nan=False)
     write_atomically(path, f"{text}\n".encode())
@@ -49,7 +164,7 @@ def finite_or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def is_disk_full(error: BaseException, directory: pathlib.Path, num_bytes: int) -> bool:
+def is_disk_full(error: BaseException, directory: Path, num_bytes: int) -> bool:
     """True if writing `num_bytes` in the directory failed with `error` for lack of space.
 
     Python's errors carry an errno, perhaps in one of their causes. Libraries in C++ raise errors
@@ -60,4 +175,4 @@ def is_disk_full(error: BaseException, directory: pathlib.Path, num_bytes: int) 
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
         cause = cause.__cause__ or cause.__context__
-    return shutil.disk_usage(directory).free < num_bytes
+    return is_local(directory) and shutil.disk_usage(directory).free < num_bytes

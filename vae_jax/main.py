@@ -1,14 +1,20 @@
 """Train, evaluate, plot and report on a variational autoencoder.
 
-python -m vae_jax.main --config=configs/beta_vae.py
-python -m vae_jax.main --config=configs/vae.py:mnist --config.seed=1 --workdir=runs/mnist1
+python -m vae_jax.main --config=beta_vae
+python -m vae_jax.main --config=vae:mnist --config.seed=1 --workdir=runs/mnist1
 python -m vae_jax.main --workdir=runs/mnist1 --mode=eval
 python -m vae_jax.main --workdir=runs/mnist1 --mode=report
 
---workdir=runs/a,runs/b --mode=report writes one page that compares several runs. Two processes:
+--config takes the name of a config of the package, of which --list shows all, or the path of a file.
+--workdir may be a bucket, gs://NAME/run. --workdir=runs/a,runs/b --mode=report writes one page that compares several runs.
+
+Two processes train one model, or every second trial of a sweep each:
 
 python -m vae_jax.main --config=... --coordinator=10.0.0.1:1234 --num_processes=2 --process_index=0
 python -m vae_jax.main --config=... --coordinator=10.0.0.1:1234 --num_processes=2 --process_index=1
+
+python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=1/2
+python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=2/2
 """
 
 from collections.abc import Sequence
@@ -21,11 +27,13 @@ from vae_jax.experiment import cli, processes
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
     None,
-    "Path of a config file, such as configs/beta_vae.py or configs/vae.py:mnist.",
+    "Name or path of a config, such as beta_vae, vae:mnist or configs/vae.py.",
     lock_config=True,
 )
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Directory of the run; runs/<config name> by default."
+    "workdir",
+    None,
+    "Directory of the run, local or in a bucket (gs:// or s3://); runs/<config name> by default.",
 )
 _COORDINATOR = flags.DEFINE_string(
     "coordinator", None, "Address and port of the first of several processes."
@@ -33,7 +41,19 @@ _COORDINATOR = flags.DEFINE_string(
 _NUM_PROCESSES = flags.DEFINE_integer("num_processes", None, "Number of processes of the run.")
 _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Index of this process, from 0.")
 _DISTRIBUTED = flags.DEFINE_bool(
-    "distributed", False, "Detect the other processes, on a cluster that JAX supports."
+    "distributed",
+    None,
+    "Detect the other processes, on a cluster that JAX supports; --nodistributed: this process runs "
+    "alone. By default they are detected if the environment shows that there are several.",
+)
+_TRIALS = flags.DEFINE_string(
+    "trials",
+    None,
+    "K/N: train only every N-th trial of the sweep from the K-th on, such as 2/8; the other trials "
+    "are trained by other processes in the same workdir.",
+)
+_LIST = flags.DEFINE_bool(
+    "list", False, "Print configs, data sets, parts, objectives and metrics, and exit."
 )
 _MODE = flags.DEFINE_string(
     "mode",
@@ -46,13 +66,17 @@ _MODE = flags.DEFINE_string(
 def _main(argv: Sequence[str]) -> None:
     with cli.exit_with_message():
         cli.check_no_arguments(argv)
+        if _LIST.value:
+            cli.print_list()
+            return
+        cli.check_trials(_TRIALS.value, _MODE.value, [_COORDINATOR, _DISTRIBUTED])
         processes.start(
             _COORDINATOR.value,
             _NUM_PROCESSES.value,
             _PROCESS_INDEX.value,
-            distributed=_DISTRIBUTED.value,
+            distributed=False if _TRIALS.value else _DISTRIBUTED.value,
         )
-        cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value)
+        cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value, _TRIALS.value)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import types
@@ -18,7 +19,9 @@ from vae_jax import config as config_lib
 from vae_jax import main  # noqa: F401  # defines the flags
 from vae_jax.config import Config
 from vae_jax.errors import InputError
-from vae_jax.experiment import cli, report
+from vae_jax.experiment import cli, config_files, listing, report
+from vae_jax.experiment.builders import choices, loss, parts
+from vae_jax.experiment.metrics import METRICS
 
 ROOT = pathlib.Path(__file__).parents[2]
 VAE = "--config=configs/vae.py"
@@ -39,7 +42,8 @@ def python(*args: str, **environment: str) -> subprocess.CompletedProcess:
 # Arguments, in which WORK stands for a folder of the test, and what the message must contain.
 COMMANDS = {
     "help": (["--help"], []),
-    "nothing": ([], ["config: missing; use --config=", "configs/vae.py"]),
+    "nothing": ([], ["config: missing; use --config=", "vae, vamp_prior"]),
+    "no share": ([VAE, "--trials=9/8"], ["trials = '9/8'", "K/N with K from 1 to N"]),
     "misspelt field": (
         [VAE, "--config.objective.beat=1"],
         ["config.objective.beat", "did you mean 'objective.beta'?"],
@@ -144,19 +148,20 @@ def refusal(call, *args) -> str:
     [
         (
             ["--config=configs/vea.py"],
-            ["config = 'configs/vea.py'", "configs/beta_vae.py", "did you mean 'vae.py'?"],
+            ["config = 'configs/vea.py'", "beta_vae, count_vae", "did you mean 'vae'?"],
         ),
         (
             ["--config", "configs/vea.py"],
-            ["config = 'configs/vea.py'", "no such file", "did you mean 'vae.py'?"],
+            ["config = 'configs/vea.py'", "no such file", "did you mean 'vae'?"],
         ),
         (
             ["--config=configs/vea.py:mnist"],
-            ["config = 'configs/vea.py:mnist'", "no such file", "did you mean 'vae.py'?"],
+            ["config = 'configs/vea.py:mnist'", "no such file", "did you mean 'vae'?"],
         ),
-        (["-config=configs"], ["config = 'configs'", "no such file", "configs/vae.py"]),
-        (["--config="], ["config = ''", "no such file", "configs/vae.py"]),
-        (["--config"], ["config = ''", "no such file", "configs/vae.py"]),
+        (["--config=beta_vea:mnist"], ["config = 'beta_vea:mnist'", "did you mean 'beta_vae'?"]),
+        (["-config=configs"], ["config = 'configs'", "no such file", "vae, vamp_prior"]),
+        (["--config="], ["config = ''", "no such file", "vae, vamp_prior"]),
+        (["--config"], ["config = ''", "no such file", "vae, vamp_prior"]),
         (
             [VAE, "--config.modle.latent_dim=3"],
             ["config.modle.latent_dim", "did you mean 'model.latent_dim'?"],
@@ -228,9 +233,50 @@ def test_flags_that_are_refused_when_they_are_read(monkeypatch, tmp_path, argume
         assert part.replace("WORK", work) in message
 
 
-def test_config_file_where_there_is_no_folder_of_configs(monkeypatch, tmp_path) -> None:
+def test_configs_by_name_from_any_folder(monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "no folder 'configs' here" in refusal(cli.parse_flags, ["main.py", "--config=a.py"])
+    assert "available are ae, anomaly" in refusal(cli.parse_flags, ["main.py", "--config=a.py"])
+    path = str(ROOT / "configs" / "beta_vae.py")
+    for given, expected in [
+        ("beta_vae", path),
+        ("beta_vae.py", path),
+        ("beta_vae:mnist", f"{path}:mnist"),
+        (path, path),
+        (f"{path}:mnist", f"{path}:mnist"),
+    ]:
+        assert config_files.find_config(given) == expected
+        for arguments in ([f"--config={given}"], ["-config", given, "--config.seed=1"]):
+            replaced = config_files.replace_names(["main.py", *arguments])
+            assert expected in "=".join(replaced)
+            assert ("--config.seed=1" in replaced) == (len(arguments) > 1)
+    (tmp_path / "beta_vae").write_text("")  # a file goes before a name
+    assert config_files.find_config("beta_vae") == "beta_vae"
+
+
+@pytest.mark.parametrize(
+    ("mode", "flag", "parts"),
+    [
+        ("eval", None, ["trials = '1/2'", "--mode=eval", "leave it out"]),
+        ("train", "coordinator", ["trials = '1/2'", "leave out --coordinator"]),
+    ],
+)
+def test_flags_that_exclude_trials(mode, flag, parts) -> None:
+    holders = [types.SimpleNamespace(name=flag, value="host:1")] if flag else []
+    message = refusal(cli.check_trials, "1/2", mode, holders)
+    for part in parts:
+        assert part in message
+    assert cli.check_trials("2/2", "train", []) is None
+
+
+def test_list_names_everything_with_a_line_each() -> None:
+    text = listing.describe_all()
+    for name in ("beta_vae", "digits", "sylvester", "pixelcnn", "dreg", "gap", "udr"):
+        assert re.search(rf"^  {name} +\S.{{15}}", text, re.MULTILINE), name
+    tables = {**METRICS, **loss.OBJECTIVES, **config_files.packaged_configs(), **parts.PRIORS}
+    for field in choices.TABLES:
+        assert field in text
+    for name in tables:
+        assert re.search(rf"^  {name} +\S", text, re.MULTILINE), name
 
 
 BAD_FIELDS = [
@@ -330,9 +376,9 @@ def test_unknown_mode(tmp_path, mode) -> None:
 def test_no_config(tmp_path, monkeypatch, mode, workdir) -> None:
     monkeypatch.chdir(ROOT)
     message = refusal(cli.run, mode, None, workdir and os.fspath(tmp_path / workdir))
-    start = "config: missing; use --config=configs/NAME.py; available are configs/"
+    start = "config: missing; use --config=NAME; available are ae, "
     assert message.startswith(start)
-    assert "configs/vae.py" in message
+    assert "vae, vamp_prior" in message
     assert not list(tmp_path.iterdir())
 
 

@@ -3,6 +3,7 @@
 The numbers are the same, and each resumes from the checkpoints of the others.
 """
 
+import http.server
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -21,7 +23,7 @@ from test_loop import small
 import vae_jax
 from vae_jax import visualize
 from vae_jax.errors import InputError
-from vae_jax.experiment import processes
+from vae_jax.experiment import clusters, processes
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.training import loop
 
@@ -189,26 +191,140 @@ def test_invalid_flags(flags, message):
         processes.start(*flags)
 
 
+CLUSTER_VARIABLES = (
+    "SLURM_STEP_NUM_TASKS",
+    "OMPI_COMM_WORLD_SIZE",
+    "OMPI_MCA_orte_hnp_uri",
+    "PMI_SIZE",
+    "TPU_PROCESS_ADDRESSES_PATH",
+    "TPU_PROCESS_ADDRESSES",
+    "TPU_WORKER_HOSTNAMES",
+    "MEGASCALE_NUM_SLICES",
+    "JOB_COMPLETION_INDEX",
+    "KUBERNETES_SERVICE_HOST",
+    "TPU_SKIP_MDS_QUERY",
+)
+OMPI = {"OMPI_COMM_WORLD_SIZE": "2"}
+POD = {"JOB_COMPLETION_INDEX": "0", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Remove all variables of clusters, and set others."""
+    for name in CLUSTER_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+    def set_variables(variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return set_variables
+
+
 @pytest.mark.parametrize(
     ("environment", "flag", "joins"),
     [
-        ({"SLURM_STEP_NUM_TASKS": "4"}, False, True),
-        ({"SLURM_STEP_NUM_TASKS": "1"}, False, False),
-        ({"SLURM_STEP_NUM_TASKS": "many"}, False, False),
-        ({"TPU_WORKER_HOSTNAMES": "host-0,host-1"}, False, True),
-        ({"TPU_WORKER_HOSTNAMES": "localhost"}, False, False),
+        ({"TPU_PROCESS_ADDRESSES": "host-0:1,host-1:1"}, None, True),
+        ({"TPU_PROCESS_ADDRESSES": "host-0:1", "TPU_WORKER_HOSTNAMES": "a,b"}, None, False),
+        ({"MEGASCALE_NUM_SLICES": "2", "TPU_WORKER_HOSTNAMES": "host-0"}, None, True),
+        ({"MEGASCALE_NUM_SLICES": "1"}, None, False),
+        (OMPI | {"OMPI_MCA_orte_hnp_uri": "1.0;tcp://10.0.0.1:1"}, None, True),
+        ({"OMPI_COMM_WORLD_SIZE": "1"}, None, False),
+        (POD, None, True),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, None, False),  # a pod of its own
+        (POD, False, False),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, False, False),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, None, True),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, None, False),
+        ({"SLURM_STEP_NUM_TASKS": "many"}, None, False),
+        ({"TPU_WORKER_HOSTNAMES": "host-0,host-1"}, None, True),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, None, False),
         ({}, True, True),
     ],
 )
-def test_clusters_are_detected(monkeypatch, environment, flag, joins):
+def test_clusters_are_detected(monkeypatch, alone, environment, flag, joins):
     calls = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *args: calls.append(args))
-    for name in ("SLURM_STEP_NUM_TASKS", "TPU_WORKER_HOSTNAMES"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    alone(environment)
     processes.start(distributed=flag)
     assert calls == [()] * joins
+
+
+@pytest.mark.parametrize("variables", [OMPI, {"PMI_SIZE": "3"}])
+def test_mpi_is_asked_where_jax_does_not_do_so_by_itself(monkeypatch, alone, variables):
+    calls = []
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **options: calls.append(options))
+    alone(variables)
+    processes.start()
+    assert calls == [{"cluster_detection_method": "mpi4py"}]
+
+
+def test_addresses_in_a_file(alone, tmp_path):
+    path = tmp_path / "addresses"
+    alone({"TPU_PROCESS_ADDRESSES_PATH": str(path), "TPU_PROCESS_ADDRESSES": "host-0"})
+    assert "cannot be read" in clusters.detect().evidence
+    path.write_text("host-0:1,host-1:1\n")
+    assert clusters.detect().evidence == f"TPU_PROCESS_ADDRESSES_PATH={path}"
+    path.write_text("host-0:1\n")
+    assert clusters.detect() is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "evidence"),
+    [
+        ({"worker-network-endpoints": "a:b:10.0.0.1,c:d:10.0.0.2"}, "worker-network-endpoints=a:b"),
+        ({"worker-network-endpoints": "a:b:10.0.0.1"}, None),
+        (
+            {"worker-network-endpoints": "a", "tpu-env": "ZONE: 'x'\nMEGASCALE_NUM_SLICES: '2'\n"},
+            "MEGASCALE_NUM_SLICES=2",
+        ),
+        ({}, None),
+    ],
+)
+def test_a_slice_of_compute_engine(monkeypatch, alone, attributes, evidence):
+    class Server(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            known = {
+                f"/computeMetadata/v1/instance/attributes/{k}": attributes[k] for k in attributes
+            }
+            is_known = self.path in known and self.headers["Metadata-Flavor"] == "Google"
+            self.send_response(200 if is_known else 404)
+            self.end_headers()
+            self.wfile.write(known.get(self.path, "").encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("localhost", 0), Server) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        alone({"GCE_METADATA_IP": f"localhost:{server.server_port}"})
+        assert clusters.detect() is None  # not a host with TPUs, so that nothing is asked
+        monkeypatch.setattr(clusters, "_has_tpu", lambda: True)
+        cluster = clusters.detect()
+        server.shutdown()
+        thread.join()
+    assert cluster is None if evidence is None else cluster.evidence.startswith(evidence)
+
+
+@pytest.mark.parametrize("variables", [OMPI, POD, {"TPU_PROCESS_ADDRESSES": "a,b"}])
+@pytest.mark.filterwarnings("ignore:.*Kubernetes environment detected")
+def test_a_cluster_that_jax_cannot_join_stops_with_the_flags(monkeypatch, alone, variables):
+    """With JAX's own detection: no package of MPI or Kubernetes is installed, and no TPU."""
+    for package in ("mpi4py", "kubernetes"):
+        monkeypatch.setitem(sys.modules, package, None)
+    alone(variables)
+    name = next(iter(variables))
+    with pytest.raises(
+        InputError, match=rf"one of several processes \({name}=.*--coordinator, .*--nodistributed"
+    ):
+        processes.start()
+    assert not jax.distributed.is_initialized()
+
+
+def test_nodistributed_with_a_coordinator():
+    with pytest.raises(InputError, match="coordinator: does nothing with --nodistributed"):
+        processes.start("host:1", 2, 0, distributed=False)
 
 
 def test_a_coordinator_that_cannot_be_reached(monkeypatch):

@@ -26,7 +26,7 @@ def normalize(name):
 def requirements(path):
     """{name: (operator, version)} of a requirements file."""
     lines = [line for line in path.read_text().splitlines() if line and line[0] != "#"]
-    parts = [re.fullmatch(r"([\w-]+)(>=|==)([\d.]+)", line).groups() for line in lines]
+    parts = [re.fullmatch(r"([\w-]+)(?:\[\w+\])?(>=|==)([\d.]+)", line).groups() for line in lines]
     return {normalize(name): (operator, version) for name, operator, version in parts}
 
 
@@ -70,6 +70,11 @@ def test_the_hook_and_ci_use_one_ruff(setup_arguments):
 def test_types_are_shipped(setup_arguments):
     assert "py.typed" in setup_arguments["package_data"]["vae_jax"]
     assert (ROOT / "vae_jax" / "py.typed").is_file()
+
+
+def test_configs_are_shipped(setup_arguments):
+    assert "vae_jax.configs" in setup_arguments["packages"]
+    assert setup_arguments["package_dir"] == {"vae_jax.configs": "configs"}
 
 
 def test_extras_are_those_of_jax(setup_arguments):

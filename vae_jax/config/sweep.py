@@ -3,8 +3,9 @@
 import dataclasses
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +22,28 @@ _SWEPT = {
     path.split(".")[-1]: path for path, entry in leaf_fields(Config) if entry.metadata["sweep"]
 }
 PATHS = {name: _SWEPT[name] for name in _LISTS if name in _SWEPT}  # of `Sweep` -> of `Config`
+
+
+class Share(NamedTuple):
+    """The trials of one of several processes: every `count`-th one from the `index`-th on, from 1."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def parse_share(text: str) -> Share:
+    """Parse "2/8"; raises InputError for anything else than K/N with K from 1 to N."""
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
+    share = Share(*map(int, match.groups())) if match else Share(0, 0)
+    if not 1 <= share.index <= share.count:
+        raise InputError(
+            f"trials = {format_value(text)}: must be K/N with K from 1 to N, such as 2/8 for every "
+            "eighth trial from the second on"
+        )
+    return share
 
 
 def sweep_lists(config: Config) -> dict[str, tuple]:

@@ -10,13 +10,14 @@
 
 from vae_jax.data import order, sprites
 from vae_jax.data.binarization import BINARIZATIONS
-from vae_jax.data.load import EMBEDDED, load
+from vae_jax.data.load import DESCRIPTIONS, EMBEDDED, load
 from vae_jax.data.prepare import from_arrays
 from vae_jax.data.sources import ArraySource, Dataset, Source, SpriteSource
 from vae_jax.data.streaming import HostSource
 
 __all__ = [
     "BINARIZATIONS",
+    "DESCRIPTIONS",
     "EMBEDDED",
     "ArraySource",
     "Dataset",

@@ -180,3 +180,12 @@ def _npy(path: str, streaming: bool) -> np.ndarray | NpyRows:
         raise InputError(
             f"path = {path!r}: not a readable .npy of plain numbers ({reason})"
         ) from error
+
+
+DESCRIPTIONS = {
+    **{
+        name: (function.__doc__ or "").partition("\n")[0]
+        for name, function in (("sprites", _sprites), ("digits", _digits), ("npz", _npz))
+    },
+    "any other": "An image data set of tensorflow-datasets, such as mnist or fashion_mnist.",
+}

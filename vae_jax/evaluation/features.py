@@ -2,9 +2,9 @@
 
 Its name contains image size, data, number of images, steps, seed, and a hash of the images, labels
 and remaining settings, and is part of every metric computed with it, such as
-`conv28-mnist-n10000-steps1500-seed0-1a2b3c`. Metrics under different feature functions are not comparable. Trainings of the
-same name on different hardware differ in rounding: keep the saved file and its `fingerprint` with
-the metrics.
+`conv28-mnist-n10000-steps1500-seed0-1a2b3c`. Metrics under different feature functions are not
+comparable. Trainings of the same name on different hardware differ in rounding: keep the saved file
+and its `fingerprint` with the metrics.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ import hashlib
 import io
 import json
 import os
-import pathlib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ from vae_jax.evaluation.classifier import (
 )
 from vae_jax.evaluation.progress import parts, track
 from vae_jax.evaluation.scan import full_float32
-from vae_jax.files import write_atomically
+from vae_jax.files import as_path, is_local, write_atomically
 from vae_jax.types import Array, Params
 
 NUM_SCALED = 4096  # maximum number of examples for the scale of the features
@@ -77,7 +77,7 @@ class ConvFeatures:
         content = io.BytesIO()
         np.savez(content, about=about, **_flat(self.params))
         try:
-            write_atomically(pathlib.Path(path), content.getvalue())
+            write_atomically(as_path(path, "path"), content.getvalue())
         except OSError as error:
             raise InputError(
                 f"path = {os.fspath(path)!r}: cannot be written ({error.strerror or error})"
@@ -193,7 +193,7 @@ def features_name(
     learning_rate: float = 2e-3,
     width: int = 128,
 ) -> str:
-    """`conv<size>-<data>-n<images>-steps<steps>-seed<seed>-<hash>`: all that a network is made from.
+    """The settings of a network: `conv<size>-<data>-n<images>-steps<steps>-seed<seed>-<hash>`.
 
     The hash has six digits, of images and labels as they are stored, of how they are read, and of
     batch size, learning rate and width.
@@ -216,10 +216,16 @@ def _read(source: Source, index: np.ndarray) -> Iterator[np.ndarray]:
         yield np.asarray(batch["x"])
 
 
+def _readable(path: str | os.PathLike) -> str | os.PathLike | io.BytesIO:
+    """The path, or the content of a file in a bucket."""
+    path = as_path(path, "path")
+    return path if is_local(path) else io.BytesIO(path.read_bytes())
+
+
 def load_features(path: str | os.PathLike) -> ConvFeatures:
     """Load a file written by `ConvFeatures.save`; raises InputError for any other file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(_readable(path), allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             flat = {key: file[key] for key in file.files if key != "about"}
         model = {

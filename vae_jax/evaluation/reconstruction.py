@@ -77,8 +77,8 @@ def _ssim(x: Array, y: Array) -> Array:
         mean_x, mean_y = blur(x), blur(y)
         places = mean_x.shape
 
-        # Differences to the mean of the window. A difference of squares, E[x^2] - E[x]^2, would lose
-        # all digits of a small variance in float32.
+        # Differences to the mean of the window: a difference of squares, E[x^2] - E[x]^2, would
+        # lose all digits of a small variance in float32.
         def add(sums: tuple[Array, Array], offset: Array) -> tuple[tuple[Array, Array], None]:
             row, column = offset // size, offset % size
             dx, dy = (

@@ -47,7 +47,8 @@ def over_batches(
 ) -> Callable[[Params, Source, Array], Any]:
     """(params, source, key) -> the tree of `one_batch` over all examples: arrays [N, ...].
 
-    It is compiled once for a source, and called for at most 100 parts of the batches, with progress.
+    It is compiled once for a source, and called for at most 100 parts of the batches, with
+    progress.
 
     Args:
       one_batch: (params, batch, key) -> a tree of arrays [B, ...]; pure.

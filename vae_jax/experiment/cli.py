@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import os
-import pathlib
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,8 +14,10 @@ from absl import flags
 from vae_jax import config as config_lib
 from vae_jax import memory
 from vae_jax.config import Config
-from vae_jax.errors import InputError, RunStopped, check_choice, suggest, truncate
-from vae_jax.experiment import processes
+from vae_jax.config.sweep import parse_share
+from vae_jax.errors import InputError, RunStopped, check_choice, truncate
+from vae_jax.experiment import config_files, processes
+from vae_jax.files import as_path
 
 MAX_MESSAGE = 4000  # characters; anything longer repeats a long value
 MEMORY_ADVICE = (
@@ -27,20 +27,22 @@ MEMORY_ADVICE = (
 )
 
 
-def run(mode: str, config: Config | None, workdir: str | None) -> None:
+def run(mode: str, config: Config | None, workdir: str | None, trials: str | None = None) -> None:
     """Train, evaluate or report, and print the results and where the files are."""
     check_choice("mode", mode, ("train", "eval", "report"))
     if mode == "report":
         _report(config, workdir)
         return
     if config is None and (mode == "train" or workdir is None):
-        raise InputError(f"config: missing; use --config=configs/NAME.py; {_list_configs()}")
+        raise InputError(f"config: missing; use --config=NAME; {config_files.list_configs()}")
     if not isinstance(config, Config | None):
         raise InputError(
             "config: get_config() must return a vae_jax.config.Config, "
             f"but returns a {type(config).__name__}"
         )
+    share = None if trials is None else parse_share(trials)
     workdir = os.path.expanduser(workdir or f"runs/{config.name}")
+    figures = as_path(workdir) / "figures"
     # Imported late: they load Orbax and matplotlib, which --help can do without.
     from vae_jax.experiment import evaluate, results
     from vae_jax.experiment.training import loop
@@ -48,13 +50,13 @@ def run(mode: str, config: Config | None, workdir: str | None) -> None:
     _set_up_logging()
     with memory.explain_memory_errors(MEMORY_ADVICE):
         numbers = (
-            loop.train_and_evaluate(config, workdir)
+            loop.train_and_evaluate(config, workdir, share=share)
             if mode == "train"
             else evaluate.evaluate_workdir(workdir, config)
         )
     if processes.is_first():
         print(results.describe(numbers))
-        print(f"figures: {pathlib.Path(workdir) / 'figures'}")
+        print(f"figures: {figures}")
 
 
 def _report(config: Config | None, workdir: str | None) -> None:
@@ -68,12 +70,12 @@ def _report(config: Config | None, workdir: str | None) -> None:
 
     workdir = os.path.expanduser(workdir or f"runs/{config.name}")
     # The workdir of a trial has commas in its name.
-    workdirs = [workdir] if os.path.isdir(workdir) else workdir.split(",")
+    workdirs = [workdir] if as_path(workdir).is_dir() else workdir.split(",")
     if len(workdirs) == 1:
         path = report.write_report(workdirs[0])
     else:
         workdirs = [os.path.expanduser(part) for part in workdirs]
-        target = pathlib.Path(workdirs[0]).parent / "comparison.html"
+        target = as_path(workdirs[0]).parent / "comparison.html"
         path = report.write_comparison(workdirs, target)
     print(f"report: {path}")
 
@@ -94,14 +96,13 @@ def _set_up_logging() -> None:
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
     """Parse the flags; raises InputError for a bad flag, config file or field."""
-    for argument, following in itertools.zip_longest(argv[1:], argv[2:], fillvalue=""):
-        name, equals, value = argument.lstrip("-").partition("=")
-        if name == "config":
-            _check_file(value if equals else following)
-        elif name.startswith("config."):
+    argv = config_files.replace_names(argv)
+    for argument in argv[1:]:
+        name = argument.lstrip("-").partition("=")[0]
+        if name.startswith("config."):
             config_lib.check_field(name.removeprefix("config."))
     try:
-        return flags.FLAGS(list(argv))
+        return flags.FLAGS(argv)
     except flags.Error as error:
         # An error from a config file has a traceback between its first and last line.
         lines = str(error).strip().splitlines()
@@ -123,6 +124,30 @@ def parse_flags_or_exit(argv: Sequence[str]) -> list[str]:
         if any(argument.lstrip("-").startswith(("help", "?")) for argument in argv[1:]):
             sys.exit(0)  # absl exits with 1
         sys.exit(f"error: config: the file cannot be used, it ends the program with {stop.code!r}")
+
+
+def print_list() -> None:
+    """Print configs, data sets, parts, objectives and metrics, a line each."""
+    from vae_jax.experiment import listing  # loads all parts
+
+    print(listing.describe_all())
+
+
+def check_trials(trials: str | None, mode: str, others: Sequence[flags.FlagHolder]) -> None:
+    """Raises InputError if --trials is invalid, or given with flags that exclude it."""
+    if trials is None:
+        return
+    parse_share(trials)
+    if mode != "train":
+        raise InputError(
+            f"trials = {trials!r}: does nothing with --mode={mode}, which reads all trials; leave "
+            "it out"
+        )
+    for flag in others:
+        if flag.value:
+            raise InputError(
+                f"trials = {trials!r}: each process trains its own trials; leave out --{flag.name}"
+            )
 
 
 def check_no_arguments(argv: Sequence[str]) -> None:
@@ -167,15 +192,3 @@ def _report_unraisable(unraisable: Any) -> None:
 
 def _format_error(error: Exception) -> str:
     return f"error: {truncate(str(error), MAX_MESSAGE)}"
-
-
-def _check_file(value: str) -> None:
-    path = pathlib.Path(value.partition(":")[0])
-    if not path.is_file():
-        hint = suggest(path.name, [p.name for p in pathlib.Path("configs").glob("*.py")])
-        raise InputError(f"config = {value!r}: no such file; {_list_configs()}{hint}")
-
-
-def _list_configs() -> str:
-    names = sorted(path.as_posix() for path in pathlib.Path("configs").glob("*.py"))
-    return f"available are {', '.join(names)}" if names else "there is no folder 'configs' here"

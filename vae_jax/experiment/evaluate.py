@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,6 +29,7 @@ from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import read_config
+from vae_jax.files import Path, as_path
 from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.types import Params
 
@@ -48,12 +48,12 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
 
     `override` may differ from the saved config in `evaluation`, and in the location of the data.
     """
-    saved = read_config(pathlib.Path(workdir))
+    saved = read_config(as_path(workdir))
     if override is not None:
         _check_same_run(override, saved, workdir)
     config = override or saved
     runs = make_runs(config, workdir)
-    bests = [_load_best(run) for run in runs]
+    bests = [load_best(run) for run in runs]
     return evaluate_runs(runs, bests, config, workdir, is_training=False)
 
 
@@ -66,7 +66,8 @@ def _check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> 
     config_lib.check_same(config, saved, f"workdir = {os.fspath(where)!r}", free)
 
 
-def _load_best(run: Run) -> Best | InputError:
+def load_best(run: Run) -> Best | InputError:
+    """Load the best checkpoint of a run; returns the error if its checkpoints are unusable."""
     try:
         with Checkpoints(run.workdir, for_writing=False) as checkpoints:
             return restore_best(run, checkpoints)
@@ -96,7 +97,13 @@ def evaluate_runs(
 ) -> dict[str, Any]:
     """Evaluate the one run of a config, or the trials of its sweep, at their best checkpoints."""
     if sweep.sweep_lists(config):
-        return evaluate_trials(runs, bests, config, workdir, is_training=is_training)
+        trials, failed = evaluate_trials(runs, bests, is_training=is_training)
+        models = [
+            (run, best.params)
+            for run, best in zip(runs, bests, strict=True)
+            if run.workdir.name in trials
+        ]
+        return write_sweep(runs, trials, failed, models, config, as_path(workdir))
     (best,) = bests
     if isinstance(best, InputError):
         raise best
@@ -189,19 +196,9 @@ def _plot(context: metrics.Context) -> None:
 
 
 def evaluate_trials(
-    runs: Sequence[Run],
-    bests: Sequence[Best | InputError],
-    config: Config,
-    workdir: str | os.PathLike,
-    *,
-    is_training: bool = True,
-) -> dict[str, Any]:
-    """Write the results of every trial to the `results.json` of the sweep, and plot its front.
-
-    Raises:
-      RunStopped: some trials failed; the rest are evaluated and written nevertheless.
-    """
-    workdir = pathlib.Path(workdir)
+    runs: Sequence[Run], bests: Sequence[Best | InputError], *, is_training: bool = True
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """Evaluate every trial; returns the results of trials, and the reasons of those that failed."""
     trials: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
     for run, best in zip(runs, bests, strict=True):
@@ -215,6 +212,30 @@ def evaluate_trials(
         reasons = [line["stopped"] for line in read_metrics(run.workdir) if "stopped" in line]
         if reasons:
             failed[run.workdir.name] = reasons[0]
+    return trials, failed
+
+
+def write_sweep(
+    runs: Sequence[Run],
+    trials: Mapping[str, Any],
+    failed: Mapping[str, str],
+    models: Sequence[tuple[Run, Params]],
+    config: Config,
+    workdir: Path,
+) -> dict[str, Any]:
+    """Write the results of every trial to the `results.json` of the sweep, and plot its front.
+
+    Args:
+      runs: all trials of the sweep.
+      trials: results by trial.
+      failed: reasons by trial, of those that failed.
+      models: the trials that have results, and the evaluation parameters of each for UDR.
+      config: of the sweep.
+      workdir: of the sweep.
+
+    Raises:
+      RunStopped: some trials failed; the rest are written nevertheless.
+    """
     results = Results(workdir)
     numbers = {
         "name": config.name,
@@ -222,11 +243,6 @@ def evaluate_trials(
         "trials": trials,
         "failed": failed,
     }
-    models = [
-        (run, best.params)
-        for run, best in zip(runs, bests, strict=True)
-        if run.workdir.name in trials
-    ]
     if metrics.UDR in config.evaluation.metric_names:
         numbers["metrics"] = _compare_seeds(models, config)
     elif "metrics" in results.earlier and results.has_steps(trials):
@@ -256,7 +272,7 @@ def _compare_seeds(models: Sequence[tuple[Run, Params]], config: Config) -> dict
 
 
 def _plot_front(
-    runs: Sequence[Run], trials: Mapping[str, Any], config: Config, workdir: pathlib.Path
+    runs: Sequence[Run], trials: Mapping[str, Any], config: Config, workdir: Path
 ) -> None:
     """Plot test rate against distortion, one point for each trial."""
     points = [

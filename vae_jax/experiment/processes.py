@@ -15,8 +15,13 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from vae_jax.errors import InputError, RunStopped
+from vae_jax.experiment import clusters
 
 MESSAGE_BYTES = 8192
+ADVICE = (
+    "give --coordinator, --num_processes and --process_index, --trials=K/N to give each process "
+    "its own trials of a sweep, or --nodistributed to run this process alone"
+)
 T = TypeVar("T")
 
 
@@ -29,15 +34,22 @@ def start(
     num_processes: int | None = None,
     process_index: int | None = None,
     *,
-    distributed: bool = False,
+    distributed: bool | None = None,
 ) -> None:
     """Join the processes of this run before anything touches a device; no-op for a single one.
 
-    All three are detected under Slurm and on GKE TPU pods. `distributed` detects them on every
-    cluster that `jax.distributed.initialize` supports.
+    All three are detected on the clusters in `clusters`, for which JAX has to find the coordinator.
+
+    Args:
+      coordinator: address and port of the first process.
+      num_processes: the number of processes.
+      process_index: the index of this process.
+      distributed: True to join others on any cluster that `jax.distributed.initialize` supports,
+        False to detect none: this process runs alone.
 
     Raises:
-      InputError: only some are given, or they are invalid, or the coordinator cannot be reached.
+      InputError: only some are given, or they are invalid, or the coordinator cannot be reached, or
+        there are other processes, but JAX does not find them.
     """
     options = {
         "coordinator": coordinator,
@@ -46,9 +58,13 @@ def start(
     }
     missing = [name for name, value in options.items() if value is None]
     if len(missing) == len(options):
-        if distributed or _on_a_cluster():
-            _initialize()
+        cluster = clusters.detect() if distributed is None else None
+        if distributed or cluster is not None:
+            _initialize(cluster=cluster)
         return
+    if distributed is False:
+        given = next(name for name, value in options.items() if value is not None)
+        raise InputError(f"{given}: does nothing with --nodistributed; leave one of them out")
     if missing:
         others = ", ".join(name for name in options if name not in missing)
         raise InputError(f"{missing[0]}: must be given with {others}")
@@ -63,25 +79,29 @@ def start(
         _initialize(coordinator, num_processes, process_index)
 
 
-def _initialize(*options: str | int) -> None:
+def _initialize(*options: str | int, cluster: clusters.Cluster | None = None) -> None:
     if hasattr(jax.config, "jax_enable_preemption_service"):  # not before jax 0.8
         # The service would take SIGTERM away from `Interruption`.
         jax.config.update("jax_enable_preemption_service", False)
+    method = (
+        {}
+        if cluster is None or not cluster.method
+        else {"cluster_detection_method": cluster.method}
+    )
     try:
-        jax.distributed.initialize(*options)
-    except (RuntimeError, ValueError) as error:
-        problem = (
-            f"coordinator = {options[0]!r}: cannot be reached"
-            if options
-            else "distributed: JAX does not support this cluster"
-        )
-        raise InputError(f"{problem} ({str(error).strip().splitlines()[0]})") from error
-
-
-def _on_a_cluster() -> bool:
-    """True for one of several processes under Slurm or on the hosts of a TPU pod."""
-    tasks = os.environ.get("SLURM_STEP_NUM_TASKS", "")
-    return (tasks.isdigit() and int(tasks) > 1) or "," in os.environ.get("TPU_WORKER_HOSTNAMES", "")
+        jax.distributed.initialize(*options, **method)
+    except Exception as error:  # whatever the client of a cluster raises
+        if options:
+            problem = f"coordinator = {options[0]!r}: cannot be reached"
+        elif cluster is None:
+            problem = "distributed: JAX does not support this cluster"
+        else:
+            problem = (
+                f"this is one of several processes ({cluster.evidence}), but JAX cannot join them"
+            )
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        advice = "" if options else f"; {ADVICE}"
+        raise InputError(f"{problem} ({reason}){advice}") from error
 
 
 def is_first() -> bool:

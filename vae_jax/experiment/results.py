@@ -1,7 +1,6 @@
 """`results.json` of a run or a sweep."""
 
 import json
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from vae_jax.experiment import metrics, processes
 from vae_jax.experiment.storage.environment import command
-from vae_jax.files import write_json
+from vae_jax.files import Path, write_json
 
 
 class Results:
@@ -20,7 +19,7 @@ class Results:
       numbers: the content of the file as `write` leaves it.
     """
 
-    def __init__(self, workdir: pathlib.Path) -> None:
+    def __init__(self, workdir: Path) -> None:
         self._path = workdir / "results.json"
         self.earlier = _read(self._path)
         self.numbers: dict[str, Any] = {}
@@ -65,7 +64,7 @@ class Results:
             write_json(self._path, self.numbers)
 
 
-def _read(path: pathlib.Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """The content of the file, or {} if it is missing or damaged."""
     try:
         content = json.loads(path.read_text())

@@ -3,7 +3,6 @@
 import dataclasses
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 
 import jax
@@ -18,6 +17,7 @@ from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.storage.workdir import trial_workdir
 from vae_jax.experiment.validation import validate, validate_sweep
+from vae_jax.files import Path, as_path
 from vae_jax.types import LossFn, PostUpdate
 
 
@@ -26,7 +26,7 @@ class Run:
     """The objects built from a config. Nothing here is compiled yet."""
 
     config: Config
-    workdir: pathlib.Path
+    workdir: Path
     dataset: Dataset
     model: nn.Module
     loss_fn: LossFn
@@ -54,7 +54,7 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
     model = builders.build_model(config, dataset.shape)
     return Run(
         config=config,
-        workdir=pathlib.Path(workdir),
+        workdir=as_path(workdir),
         dataset=dataset,
         model=model,
         loss_fn=builders.build_loss(config, model, dataset.train.num_examples),

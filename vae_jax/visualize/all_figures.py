@@ -1,6 +1,5 @@
 """All figures of a trained model."""
 
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset, sprites
 from vae_jax.evaluation import Terms
+from vae_jax.files import Path
 from vae_jax.models.trained import TrainedModel
 from vae_jax.visualize.charts import latent_map, learning_curves
 from vae_jax.visualize.files import save
@@ -25,10 +25,10 @@ def plot_all(
     dataset: Dataset,
     terms: Terms,
     history: Sequence[Mapping[str, Any]],
-    directory: pathlib.Path,
+    directory: Path,
     *,
     corruption: Corruption | None = None,
-) -> list[pathlib.Path]:
+) -> list[Path]:
     """Write every figure that the model and its data support; return the paths.
 
     Args:

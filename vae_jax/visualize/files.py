@@ -1,14 +1,13 @@
 """Figures as files: PNG for images, and SVG for charts, which adapt to a light or dark page."""
 
 import io
-import pathlib
 import re
 from collections.abc import Iterable
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from vae_jax.files import write_atomically
+from vae_jax.files import Path, write_atomically
 
 DPI = 130
 _DARK_COLORS = {  # color of a chart -> its color on a dark page
@@ -23,7 +22,7 @@ _DARK_COLORS = {  # color of a chart -> its color on a dark page
 }
 
 
-def save(figure: Figure, path: pathlib.Path) -> pathlib.Path:
+def save(figure: Figure, path: Path) -> Path:
     """Write a PNG file atomically; return its path."""
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")

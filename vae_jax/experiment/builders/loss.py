@@ -47,6 +47,7 @@ class Entry(NamedTuple):
 def _dip(
     outputs: Outputs, *, dip_kind: int, off_diagonal_weight: Scalar, diagonal_weight: Scalar
 ) -> tuple[Array, Metrics]:
+    """DIP-VAE-I or II, by `dip_kind` (Kumar et al., 2018, arXiv:1711.00848)."""
     objective = {1: objectives.dip_i, 2: objectives.dip_ii}[dip_kind]
     return objective(
         outputs, off_diagonal_weight=off_diagonal_weight, diagonal_weight=diagonal_weight

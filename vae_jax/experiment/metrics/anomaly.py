@@ -5,7 +5,6 @@ Anomalies are other data, or a class that was left out of training.
 
 import functools
 import io
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from vae_jax.experiment import processes
 from vae_jax.experiment.builders import build_anomalies
 from vae_jax.experiment.metrics.context import Context, Numbers, as_batch, name_estimate, subset
 from vae_jax.experiment.metrics.likelihood import importance
-from vae_jax.files import write_atomically
+from vae_jax.files import Path, write_atomically
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, Params
@@ -64,7 +63,7 @@ def anomaly(context: Context, key: Array) -> Numbers:
     }
 
 
-def _save(path: pathlib.Path, scores: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+def _save(path: Path, scores: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     """Write the scores of every example, under <score>/<kind of examples>."""
     content = io.BytesIO()
     arrays = {

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from vae_jax.distributions import DiagGaussian, Quantized
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.common import Estimate, mean_estimate
 from vae_jax.evaluation.scan import over_batches
+from vae_jax.files import Path
 from vae_jax.models.trained import TrainedModel
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
@@ -32,7 +32,7 @@ class Context:
     """A trained model and everything that its metrics are computed from."""
 
     config: Config
-    workdir: pathlib.Path
+    workdir: Path
     dataset: Dataset
     model: nn.Module  # with a fixed sigma, see `vae_jax.evaluation.sigma`
     params: Params

@@ -4,21 +4,20 @@ They read `config.json`, `metrics.jsonl`, `results.json` and `figures/`, but nei
 """
 
 import os
-import pathlib
 from collections.abc import Sequence
 
 from vae_jax.errors import InputError
 from vae_jax.experiment.report.comparison import comparison_page
 from vae_jax.experiment.report.single_run import run_page
 from vae_jax.experiment.report.workdir_files import Contents, read_workdir, trial_workdirs
-from vae_jax.files import write_atomically
+from vae_jax.files import Path, as_path, write_atomically
 
 __all__ = ["write_comparison", "write_report"]
 
 NAME = "report.html"
 
 
-def write_report(workdir: str | os.PathLike) -> pathlib.Path:
+def write_report(workdir: str | os.PathLike) -> Path:
     """Write `report.html` into the workdir, for a sweep a comparison of trials; return its path.
 
     Raises:
@@ -45,9 +44,7 @@ def write_report(workdir: str | os.PathLike) -> pathlib.Path:
     return _write(path, page)
 
 
-def write_comparison(
-    workdirs: Sequence[str | os.PathLike], path: str | os.PathLike
-) -> pathlib.Path:
+def write_comparison(workdirs: Sequence[str | os.PathLike], path: str | os.PathLike) -> Path:
     """Write one page that compares several runs and the trials of sweeps, and return its path.
 
     Raises:
@@ -65,7 +62,7 @@ def write_comparison(
             runs[_unique_name(name, run, runs)] = run
     if not runs:
         raise InputError("workdirs: empty; give at least one")
-    return _write(pathlib.Path(path), comparison_page("Comparison", runs, sweeps=sweeps))
+    return _write(as_path(path), comparison_page("Comparison", runs, sweeps=sweeps))
 
 
 def _unique_name(name: str, run: Contents, others: dict[str, Contents]) -> str:
@@ -80,6 +77,6 @@ def _unique_name(name: str, run: Contents, others: dict[str, Contents]) -> str:
     return candidate
 
 
-def _write(path: pathlib.Path, text: str) -> pathlib.Path:
+def _write(path: Path, text: str) -> Path:
     write_atomically(path, text.encode(errors="replace"))
     return path

@@ -1,7 +1,6 @@
 """The sections on the origin of a run: data, config, command, versions, hardware, times."""
 
 import datetime
-import pathlib
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +12,7 @@ from vae_jax.experiment.report.meanings import label
 from vae_jax.experiment.report.page import Block, code, note, paragraph, table
 from vae_jax.experiment.report.workdir_files import Contents
 from vae_jax.experiment.storage.environment import versions
+from vae_jax.files import Path, modification_time
 
 
 def data(run: Contents) -> list[Block]:
@@ -84,13 +84,13 @@ def _times(run: Contents) -> list[tuple[str, str]]:
     return rows
 
 
-def _file_span(workdir: pathlib.Path) -> tuple[float, float] | None:
+def _file_span(workdir: Path) -> tuple[float, float] | None:
     """Times of the first event file, read from its name, and of the last metrics."""
     names = [path.name for path in (workdir / "tensorboard").glob("events.out.tfevents.*")]
     parts = [name.split(".") for name in names]
     starts = [float(part[3]) for part in parts if len(part) > 3 and part[3].isdigit()]
     try:
-        end = (workdir / "metrics.jsonl").stat().st_mtime
+        end = modification_time(workdir / "metrics.jsonl")
     except OSError:
         return None
     return (min(starts), end) if starts and min(starts) <= end else None

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import read_config
+from vae_jax.files import Path, as_path
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ PNG_END = b"IEND\xaeB`\x82"
 class Contents:
     """The readable files of a run."""
 
-    workdir: pathlib.Path
+    workdir: Path
     results: Mapping[str, Any] = dataclasses.field(repr=False)
     config: Config | None = dataclasses.field(repr=False)
     history: Sequence[Mapping[str, Any]] = dataclasses.field(repr=False)
@@ -58,12 +58,12 @@ class Contents:
             return None
         return content if content.startswith(PNG_START) and content.endswith(PNG_END) else None
 
-    def _figure_path(self, name: str) -> pathlib.Path:
+    def _figure_path(self, name: str) -> Path:
         return self.workdir / "figures" / f"{name}.png"
 
     def arrays(self, name: str) -> dict[str, np.ndarray]:
         """The arrays of an .npz file of the run, empty if it cannot be read."""
-        path = self.workdir / pathlib.Path(name).name
+        path = self.workdir / os.path.basename(name)
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
@@ -79,7 +79,7 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
 
 def read_workdir(workdir: str | os.PathLike) -> Contents:
     """The contents of a workdir. Raises InputError if it has no readable results."""
-    workdir = pathlib.Path(workdir)
+    workdir = as_path(workdir)
     results = _read_results(workdir)
     config = None
     history = []
@@ -99,12 +99,12 @@ def _is_valid(line: Mapping[str, Any]) -> bool:
     return is_flat and isinstance(line["step"], int | float)
 
 
-def _read_results(workdir: pathlib.Path) -> Mapping[str, Any]:
+def _read_results(workdir: Path) -> Mapping[str, Any]:
     where = f"workdir = {os.fspath(workdir)!r}"
     path = workdir / "results.json"
     command = f"python -m vae_jax.main --workdir={workdir} --mode=eval"
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_bytes())
     except FileNotFoundError as error:
         if not (workdir / "config.json").exists():
             raise InputError(
@@ -120,6 +120,6 @@ def _read_results(workdir: pathlib.Path) -> Mapping[str, Any]:
     return results
 
 
-def trial_workdirs(contents: Contents) -> list[pathlib.Path]:
+def trial_workdirs(contents: Contents) -> list[Path]:
     """The workdirs of the trials of a sweep, empty for a single run."""
     return [contents.workdir / "trials" / str(name) for name in contents.results_of("trials")]

@@ -6,7 +6,6 @@ import itertools
 import logging
 import math
 import os
-import pathlib
 import tempfile
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
@@ -20,6 +19,8 @@ from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import processes
+from vae_jax.experiment.storage.staging import Staging
+from vae_jax.files import Path, as_path, is_local
 from vae_jax.train import TrainState
 
 logger = logging.getLogger(__name__)
@@ -45,19 +46,24 @@ class Checkpoints:
         self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True
     ) -> None:
         """Open the directory; raises InputError if it is unusable or, for reading, missing."""
-        self.directory = pathlib.Path(workdir).absolute() / "checkpoints"
+        self.directory = as_path(workdir) / "checkpoints"
+        if is_local(self.directory):
+            self.directory = self.directory.absolute()
         if not for_writing and not self.directory.is_dir():
             raise InputError(f"workdir = {os.fspath(workdir)!r}: no checkpoints there")
         if for_writing:
             _make_writable(self.directory)
         self._keep = keep
+        self._staging = _open_staging(self.directory, for_writing=for_writing)
+        # Where Orbax reads and writes.
+        self._local = self.directory if self._staging is None else self._staging.directory
         options = ocp.CheckpointManagerOptions(
             enable_async_checkpointing=False,
             cleanup_tmp_directories=for_writing,  # a reader would disturb a run that writes one
             create=for_writing,
         )
         try:
-            self._manager = ocp.CheckpointManager(self.directory, options=options)
+            self._manager = ocp.CheckpointManager(self._local, options=options)
         except (TypeError, ValueError) as error:  # from Orbax's own record of a step
             raise InputError(
                 f"{self.directory}: damaged, the record of a step cannot be read ({error}); "
@@ -72,6 +78,8 @@ class Checkpoints:
         )
         if not self._manager.save(int(state.step), args=items, force=True):
             raise OSError(f"Orbax did not write step {int(state.step)}")
+        if self._staging is not None:
+            self._staging.upload(int(state.step))
 
     def prune(self) -> None:
         """Delete all but the newest, the best, and the last one, with or without a score."""
@@ -80,7 +88,12 @@ class Checkpoints:
         regular = [step for step in steps if scores.get(step, 0.0) is not None]
         keep = {*regular[-self._keep :], _best(scores), steps[-1]}
         for step in set(steps) - keep:
-            self._manager.delete(step)
+            self._delete(step)
+
+    def _delete(self, step: int) -> None:
+        self._manager.delete(step)
+        if self._staging is not None:
+            self._staging.delete(step)
 
     def steps(self) -> list[int]:
         """Return the steps of all checkpoints, oldest first."""
@@ -146,28 +159,47 @@ class Checkpoints:
                 processes.on_first(functools.partial(self._set_aside, newer))
                 self._manager.reload()
             else:
-                self._manager.delete(newer)
+                self._delete(newer)
 
     def _set_aside(self, step: int) -> None:
         target = self.directory / f"damaged-{step}"
         numbers = itertools.count(1)
         while target.exists():
             target = self.directory / f"damaged-{step}.{next(numbers)}"
-        (self.directory / str(step)).rename(target)
+        if self._staging is not None:
+            self._staging.rename(step, target.name)
+        (self._local / str(step)).rename(self._local / target.name)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
         self._manager.close()
+        if self._staging is not None:
+            self._staging.close()
 
 
-def _make_writable(directory: pathlib.Path) -> None:
+def _open_staging(directory: Path, *, for_writing: bool) -> Staging | None:
+    """Open the local copy of a bucket; None if Orbax works on the directory itself."""
+    if is_local(directory):
+        return None
+    if jax.process_count() == 1:
+        return Staging(directory, for_writing=for_writing)
+    if not os.fspath(directory).startswith("gs://"):
+        raise InputError(
+            f"workdir = {os.fspath(directory.parent)!r}: several processes need a directory that "
+            "all of them share, or a bucket gs://"
+        )
+    return None
+
+
+def _make_writable(directory: Path) -> None:
     """Make the directory and write to it, rather than fail at the first checkpoint."""
     try:
         directory.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
+        if is_local(directory):  # `claim_workdir` has written to a bucket
+            with tempfile.TemporaryFile(dir=directory):
+                pass
     except OSError as error:
         raise InputError(
             f"workdir = {os.fspath(directory.parent)!r}: {directory} cannot be written "

@@ -8,7 +8,6 @@ https://github.com/tensorflow/tensorboard/blob/master/tensorboard/compat/proto/e
 """
 
 import os
-import pathlib
 import socket
 import struct
 import time
@@ -16,7 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vae_jax.files import append
+from vae_jax.files import Path, open_appender
 
 VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5  # the wire types of protobuf
 
@@ -24,16 +23,20 @@ VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5  # the wire types of protobuf
 class EventFile:
     """A file of events in a directory; steps from `purge_step` of earlier files are hidden."""
 
-    def __init__(self, directory: pathlib.Path, *, purge_step: int) -> None:
+    def __init__(self, directory: Path, *, purge_step: int) -> None:
         directory.mkdir(exist_ok=True)
         name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
-        self._file = open(directory / name, "ab", buffering=0)  # noqa: SIM115
+        self._file = open_appender(directory / name)
         self._write(_field(3, b"brain.Event:2"))
         self._write(_step(purge_step) + _field(7, _key(1, VARINT) + _varint(1)))  # a new session
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         """Write one event with the scalars of a step by tag."""
         self._write(_step(step) + _field(5, b"".join(map(_summary_value, scalars.items()))))
+
+    def flush(self) -> None:
+        """Upload the events if the file is in a bucket."""
+        self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
@@ -42,7 +45,7 @@ class EventFile:
     def _write(self, fields: bytes) -> None:
         event = _key(1, DOUBLE) + struct.pack("<d", time.time()) + fields
         size = struct.pack("<Q", len(event))
-        append(self._file, size + _checksum(size) + event + _checksum(event))
+        self._file.write(size + _checksum(size) + event + _checksum(event))
 
 
 def _step(step: int) -> bytes:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import filelock
 
 from vae_jax.errors import InputError
+from vae_jax.files import Path, is_local
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +26,22 @@ NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 @contextlib.contextmanager
-def lock_directory(directory: pathlib.Path) -> Iterator[None]:
+def lock_directory(directory: Path, *, wait: float = WAIT) -> Iterator[None]:
     """Keep other runs out of a directory; only a warning if its file system has no locks.
+
+    Args:
+      directory: it exists.
+      wait: seconds until another holder is an error.
 
     Raises:
       InputError: another process, or another run in this process, holds the lock.
     """
+    if not is_local(directory):
+        _warn_not_locked(directory, "a bucket")
+        yield
+        return
     path = directory / NAME
-    lock = filelock.FileLock(path, timeout=WAIT, fallback_to_soft=False)
+    lock = filelock.FileLock(path, timeout=wait, fallback_to_soft=False)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -43,9 +52,7 @@ def lock_directory(directory: pathlib.Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
-        logger.warning(
-            "%s cannot be locked (%s): nothing keeps a second run out", directory, error.strerror
-        )
+        _warn_not_locked(directory, error.strerror)
     try:
         _sign(path)
         yield
@@ -53,6 +60,31 @@ def lock_directory(directory: pathlib.Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             path.unlink()  # while locked: a process that waits for this file finds it gone
         lock.release()
+
+
+def holder(directory: Path) -> str | None:
+    """Return a human-readable description of the process that holds the lock, None if there is none.
+
+    A directory that cannot be locked has no holder.
+    """
+    path = directory / NAME
+    if not is_local(directory) or not path.exists():
+        return None
+    lock = filelock.FileLock(path, timeout=0, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        return _describe_holder(path)
+    except OSError:
+        return None
+    lock.release()
+    return None
+
+
+def _warn_not_locked(directory: Path, reason: str | None) -> None:
+    logger.warning(
+        "%s cannot be locked (%s): nothing keeps a second run out", os.fspath(directory), reason
+    )
 
 
 def _sign(path: pathlib.Path) -> None:

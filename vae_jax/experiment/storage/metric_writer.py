@@ -2,23 +2,22 @@
 
 import json
 import logging
-import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from vae_jax.experiment.storage.event_file import EventFile
-from vae_jax.files import append, finite_or_none, write_atomically
+from vae_jax.files import Path, finite_or_none, open_appender, write_atomically
 
 logger = logging.getLogger(__name__)
 
 
-def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     """Return the lines of `metrics.jsonl`.
 
     Warns about unreadable ones, such as a last line cut short by a kill, and leaves them out.
     """
     path = workdir / "metrics.jsonl"
-    text = path.read_text(errors="replace") if path.exists() else ""
+    text = path.read_bytes().decode(errors="replace") if path.exists() else ""
     lines = []
     for number, content in enumerate(text.split("\n"), start=1):
         line = _parse_line(content)
@@ -43,22 +42,27 @@ class MetricsWriter:
     A line of `metrics.jsonl` is an object with `step`, `split` and scalars.
     """
 
-    def __init__(self, workdir: pathlib.Path, *, start_step: int = 0) -> None:
+    def __init__(self, workdir: Path, *, start_step: int = 0) -> None:
         """Continue from `start_step`; drops later lines, which a killed run wrote."""
         lines = read_metrics(workdir) if start_step else []
         content = "".join(json.dumps(line) + "\n" for line in lines if line["step"] <= start_step)
         write_atomically(workdir / "metrics.jsonl", content.encode())
-        self._file = open(workdir / "metrics.jsonl", "ab", buffering=0)  # noqa: SIM115
+        self._file = open_appender(workdir / "metrics.jsonl")
         self._events = EventFile(workdir / "tensorboard", purge_step=start_step + 1)
 
     def write(self, step: int, split: str, scalars: Mapping[str, float], **notes: str) -> None:
         """Write the scalars of a split at a step, with notes on how they were computed."""
         scalars = {name: float(value) for name, value in scalars.items()}
         line = finite_or_none({"step": step, "split": split} | notes | scalars)
-        append(self._file, (json.dumps(line, allow_nan=False) + "\n").encode())
+        self._file.write((json.dumps(line, allow_nan=False) + "\n").encode())
         self._events.write_scalars(
             step, {f"{split}/{name}": value for name, value in scalars.items()}
         )
+
+    def flush(self) -> None:
+        """Upload what was written if the workdir is in a bucket."""
+        self._file.flush()
+        self._events.flush()
 
     def close(self) -> None:
         """Close both files."""
@@ -70,6 +74,9 @@ class SilentWriter:
     """Writes nothing: the writer of all processes but the first."""
 
     def write(self, step: int, split: str, scalars: Mapping[str, float], **notes: str) -> None:
+        pass
+
+    def flush(self) -> None:
         pass
 
     def close(self) -> None:

@@ -4,43 +4,66 @@ import contextlib
 import dataclasses
 import json
 import os
-import pathlib
+import textwrap
 from collections.abc import Iterator
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.errors import InputError, check_choice
-from vae_jax.experiment.storage.lock import lock_directory
-from vae_jax.files import write_json
+from vae_jax.experiment.storage.lock import WAIT, lock_directory
+from vae_jax.files import Path, as_path, is_local, write_json
 
 RUN_FILES = ("checkpoints", "figures", "trials", "metrics.jsonl", "results.json", "tensorboard")
 
 
 @contextlib.contextmanager
-def claim_workdir(workdir: pathlib.Path, config: Config) -> Iterator[None]:
+def claim_workdir(workdir: Path, config: Config, *, wait: float = WAIT) -> Iterator[None]:
     """Make the workdir, write `config.json`, and keep other runs out while the context lasts.
+
+    Args:
+      workdir: the directory.
+      config: of the run or the sweep.
+      wait: seconds until a lock of another process is an error.
 
     Raises:
       InputError: the workdir cannot be written, is in use, or holds a run of another config or
         files of a run without its config.
     """
     with contextlib.ExitStack() as stack:
-        _check_usable(workdir, config)
         try:
+            _check_usable(workdir, config)
             workdir.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(lock_directory(workdir))
+            stack.enter_context(lock_directory(workdir, wait=wait))
             _check_usable(workdir, config)  # again: another run may have been here in between
-            for temporary in (*workdir.glob(".config.json.*"), *workdir.glob(".metrics.jsonl.*")):
-                temporary.unlink(missing_ok=True)  # a killed process left it
+            if is_local(workdir):
+                _delete_temporaries(workdir)
             write_json(workdir / "config.json", dataclasses.asdict(config))
+        except InputError:
+            raise
         except OSError as error:
             raise InputError(
                 f"{_name(workdir)}: cannot be written ({error.strerror or error})"
             ) from error
+        except Exception as error:
+            if is_local(workdir):
+                raise
+            raise _unusable_bucket(workdir, error) from error
         yield
 
 
-def _check_usable(workdir: pathlib.Path, config: Config) -> None:
+def _delete_temporaries(workdir: Path) -> None:
+    """Delete what a killed process left."""
+    for temporary in (*workdir.glob(".config.json.*"), *workdir.glob(".metrics.jsonl.*")):
+        temporary.unlink(missing_ok=True)
+
+
+def _unusable_bucket(workdir: Path, error: Exception) -> InputError:
+    """The error for any error of a bucket: no such bucket, no permission, no network."""
+    reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
+    return InputError(f"{_name(workdir)}: the bucket cannot be used ({reason})")
+
+
+def _check_usable(workdir: Path, config: Config) -> None:
     if (workdir / "config.json").exists():
         # The chunk is a matter of memory, not of numbers.
         config_lib.check_same(config, read_config(workdir), _name(workdir), ["sweep.chunk"])
@@ -57,7 +80,7 @@ def _name(workdir: str | os.PathLike) -> str:
     return f"workdir = {os.fspath(workdir)!r}"
 
 
-def read_config(workdir: pathlib.Path) -> Config:
+def read_config(workdir: Path) -> Config:
     """Return the saved config of a run; raises InputError if it cannot be read."""
     path = workdir / "config.json"
     try:
@@ -68,24 +91,28 @@ def read_config(workdir: pathlib.Path) -> Config:
         raise InputError(
             f"{_name(workdir)}: no run there, {path} cannot be read ({error})"
         ) from error
+    except Exception as error:
+        if is_local(workdir):
+            raise
+        raise _unusable_bucket(workdir, error) from error
 
 
-def trial_workdir(workdir: str | os.PathLike, name: str) -> pathlib.Path:
+def trial_workdir(workdir: str | os.PathLike, name: str) -> Path:
     """Return the workdir of a trial of a sweep."""
-    return pathlib.Path(workdir) / "trials" / name
+    return as_path(workdir) / "trials" / name
 
 
-def run_workdir(workdir: str | os.PathLike, trial: int | str | None) -> pathlib.Path:
+def run_workdir(workdir: str | os.PathLike, trial: int | str | None) -> Path:
     """Return the workdir of a run, or of the trial with that name or number in a sweep.
 
     Raises:
       InputError: the trial does not exist, or the workdir holds a sweep and `trial` is None.
     """
-    if not (pathlib.Path(workdir) / "trials").is_dir():
+    if not (as_path(workdir) / "trials").is_dir():
         if trial is not None:
             raise InputError(f"trial = {trial!r}: {_name(workdir)} holds no sweep; leave it out")
-        return pathlib.Path(workdir)
-    names = list(sweep.trial_configs(read_config(pathlib.Path(workdir))))
+        return as_path(workdir)
+    names = list(sweep.trial_configs(read_config(as_path(workdir))))
     if trial is None:
         raise InputError(
             f"trial = None: {_name(workdir)} holds a sweep; "

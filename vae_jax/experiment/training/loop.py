@@ -5,7 +5,6 @@ import functools
 import logging
 import math
 import os
-import pathlib
 import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,47 +13,79 @@ import jax
 import tqdm
 
 from vae_jax.config import Config, sweep
+from vae_jax.config.sweep import Share
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import Best, evaluate_runs, restore_best
+from vae_jax.experiment.evaluate import Best, evaluate_runs, evaluate_trials, restore_best
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.storage.checkpoint import Checkpoints, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.interruption import Interruption
 from vae_jax.experiment.training.recorder import Recorder, describe_latest
 from vae_jax.experiment.training.trainers import Trainer, make_trainer
+from vae_jax.experiment.trial_shares import claim_share, join_results, select_share
+from vae_jax.files import Path, as_path
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
 
 
-def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, Any]:
+def train_and_evaluate(
+    config: Config, workdir: str | os.PathLike, *, share: Share | None = None
+) -> dict[str, Any]:
     """Train to `config.train.num_steps`, evaluate, and return the results.
 
     Resumes from the latest checkpoint in the workdir if there is one. With a sweep, trains and
-    evaluates every trial.
+    evaluates every trial, or those of a share; the last process to finish joins the results.
 
     Raises:
       InputError: the config, the data or the workdir is unusable, or the workdir holds a run of
-        another config.
+        another config, or the share is invalid.
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
     runs = processes.together(functools.partial(make_runs, config, workdir))
+    if share is not None:
+        return _train_share(runs, config, as_path(workdir), share)
+    _check_batch(runs)
+    with contextlib.ExitStack() as stack:
+        processes.on_first(functools.partial(_claim, stack, runs, config, as_path(workdir)))
+        bests = train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
+        return evaluate_runs(runs, bests, config, workdir)
+
+
+def _train_share(
+    runs: Sequence[Run], config: Config, workdir: Path, share: Share
+) -> dict[str, Any]:
+    """Train and evaluate the trials of a share, and join the results of all if it is the last."""
+    if not sweep.sweep_lists(config):
+        raise InputError(f"trials = '{share}': needs a sweep; give a list in config.sweep")
+    selected = select_share(runs, share)
+    _check_batch(selected)
+    trials: dict[str, Any] = {}
+    try:
+        with claim_share(selected, config, workdir):
+            bests = train_to_end(selected, make_trainer(selected, chunk=config.sweep.chunk))
+            trials, failed = evaluate_trials(selected, bests)
+            if failed:
+                reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
+                raise RunStopped(f"{len(failed)} of {len(selected)} trials failed:\n{reasons}")
+    except RunStopped:
+        join_results(runs, config, workdir, trials)
+        raise
+    return join_results(runs, config, workdir, trials)
+
+
+def _check_batch(runs: Sequence[Run]) -> None:
+    config = runs[0].config
     if len(runs) == 1 and config.train.batch_size % jax.device_count():
         raise InputError(
             f"config.train.batch_size = {config.train.batch_size}: "
             f"must be a multiple of the {jax.device_count()} devices"
         )
-    with contextlib.ExitStack() as stack:
-        processes.on_first(functools.partial(_claim, stack, runs, config, pathlib.Path(workdir)))
-        bests = train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
-        return evaluate_runs(runs, bests, config, workdir)
 
 
-def _claim(
-    stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, workdir: pathlib.Path
-) -> None:
+def _claim(stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, workdir: Path) -> None:
     stack.enter_context(claim_workdir(workdir, config))
     if sweep.sweep_lists(config):
         for run in runs:

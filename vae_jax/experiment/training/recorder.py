@@ -78,6 +78,7 @@ class Recorder:
         self._write(state, None)
 
     def _write(self, state: TrainState, score: float | None) -> None:
+        self._writer.flush()  # a run resumed from this checkpoint continues after these lines
         try:
             self.checkpoints.save(
                 state, Description(self.run.config, self.run.dataset.shape, score)

@@ -1,0 +1,27 @@
+"""Run by test_trial_shares.py as one of several processes: some trials of the sweep of test_sweep.py.
+
+python tests/programs/one_share.py WORKDIR SHARE [FIELDS]
+"""
+
+import json
+import logging
+import sys
+
+from test_loop import small
+
+from vae_jax import visualize
+from vae_jax.config.sweep import parse_share
+from vae_jax.errors import InputError, RunStopped
+from vae_jax.experiment.training import loop
+
+SWEEP = {"sweep__seed": (3, 4), "sweep__beta": (1.0, 0.5)}
+
+if __name__ == "__main__":
+    workdir, share, *fields = sys.argv[1:]
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    visualize.plot_all = lambda *args, **kwargs: []
+    config = small(**SWEEP | (json.loads(fields[0]) if fields else {}))
+    try:
+        loop.train_and_evaluate(config, workdir, share=parse_share(share))
+    except (InputError, RunStopped) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,67 @@
+"""Config files by path, or by name for those that come with the package."""
+
+import ast
+import pathlib
+from collections.abc import Sequence
+
+from vae_jax.errors import InputError, suggest
+
+PACKAGE = pathlib.Path(__file__).parents[1]
+# In an installed wheel; in a checkout, an sdist or an editable install.
+FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")
+
+
+def packaged_configs() -> dict[str, pathlib.Path]:
+    """Return the config files of the package by name, such as "beta_vae"."""
+    folder = next((folder for folder in FOLDERS if folder.is_dir()), None)
+    files = [] if folder is None else sorted(folder.glob("*.py"))
+    return {path.stem: path for path in files if not path.stem.startswith("_")}
+
+
+def find_config(value: str) -> str:
+    """Return the path of a config file with its argument, for a path or a name.
+
+    Args:
+      value: "beta_vae", "beta_vae:mnist", "configs/beta_vae.py" or "mine.py:mnist".
+
+    Raises:
+      InputError: there is no such file.
+    """
+    name, colon, argument = value.partition(":")
+    if pathlib.Path(name).is_file():
+        return value
+    configs = packaged_configs()
+    path = configs.get(name.removesuffix(".py"))
+    if path is None:
+        hint = suggest(pathlib.Path(name).stem, configs)
+        raise InputError(f"config = {value!r}: no such file or name; {list_configs()}{hint}")
+    return f"{path}{colon}{argument}"
+
+
+def list_configs() -> str:
+    """Return the names as the part of a message."""
+    return f"available are {', '.join(packaged_configs())}, or the path of a file"
+
+
+def replace_names(argv: Sequence[str]) -> list[str]:
+    """Return the command line with paths for the names of configs; raises as `find_config`."""
+    result = list(argv)
+    for index, argument in enumerate(argv[1:], start=1):
+        flag, equals, value = argument.partition("=")
+        if argument == "--":
+            break
+        if not flag.startswith("-") or flag.lstrip("-") != "config":
+            continue
+        if equals:
+            result[index] = f"{flag}={find_config(value)}"
+        elif index + 1 < len(argv):
+            result[index + 1] = find_config(argv[index + 1])
+        else:
+            find_config("")
+    return result
+
+
+def first_line(path: pathlib.Path) -> str:
+    """Return the first line of the docstring of a Python file, without running it."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return text.partition("\n")[0]
