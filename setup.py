@@ -17,7 +17,7 @@ TEST = [
     "nbclient>=0.10",
     "nbformat>=5.10",
     "ipykernel>=6.29",
-    "numpyro>=0.19",  # an independent implementation of the densities
+    "numpyro>=0.22",  # an independent implementation of the densities
     "tensorboardX>=2.6.2",
 ]
 # Pinned: linters and type checkers find other things in other versions.
