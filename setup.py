@@ -13,11 +13,11 @@ REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
-    "tensorboardX>=2.6.2",
     "hypothesis>=6.100",
     "nbclient>=0.10",
     "nbformat>=5.10",
     "ipykernel>=6.29",
+    "numpyro>=0.22",  # an independent implementation of the densities
     "tensorboardX>=2.6.2",
 ]
 # Pinned: linters and type checkers find other things in other versions.

@@ -64,6 +64,30 @@ def test_a_model_of_fixed_sigma_can_be_sampled(source):
     assert p.sample(jax.random.key(5)).shape == (4, 5)
 
 
+def test_sigma_is_fitted_on_draws_of_the_posterior(source):
+    """Not at its mean: the residual of a draw holds the spread of q, W diag(var) W^T, too."""
+    model = linear(likelihoods.OptimalGaussian((5,)), posteriors.DiagGaussianHead)
+    params = model.init(jax.random.key(1), source.images, jax.random.key(2))
+    posterior = params["params"]["posterior"]
+    posterior["logvar"]["bias"] = jnp.array([1.0, 0.5])
+    posterior["logvar"]["kernel"] = jnp.zeros((5, 2))
+    fitted = fit_sigma(model, params, source, jax.random.key(3))
+    p = with_fixed_sigma(model).apply(fitted, jnp.zeros((1, 2)), method="decode")
+    variance = float(jnp.exp(p.logvar))
+    numbers = jax.tree.map(np.float64, params["params"])
+    x, out = np.float64(source.images), numbers["likelihood"]["EventLayer_0"]["out"]
+    mean = x @ numbers["posterior"]["mean"]["kernel"] + numbers["posterior"]["mean"]["bias"]
+    residual = mean @ out["kernel"] + out["bias"] - x
+    at_mean = np.mean(residual**2)
+    spread = np.exp([1.0, 0.5]) @ out["kernel"] ** 2  # [5]
+    exact = at_mean + spread.mean()
+    rng = np.random.default_rng(0)
+    eps = rng.normal(size=(300, 2)) * np.exp([0.5, 0.25])
+    stderr = ((residual + eps @ out["kernel"]) ** 2).mean(1).std(ddof=1) / np.sqrt(300)
+    assert abs(variance - exact) < 4 * stderr
+    assert variance > at_mean + 4 * stderr
+
+
 def test_other_models_are_unchanged(source):
     model = linear(likelihoods.Gaussian((5,)))
     params = model.init(jax.random.key(1), source.images, jax.random.key(2))

@@ -267,6 +267,15 @@ def test_an_autoregressive_output_sees_only_what_is_before_it(dim):
     assert np.all(by_context != 0)
 
 
+@pytest.mark.parametrize("kind", ["coupling", "iaf", "maf"])
+def test_every_dimension_is_moved_and_sees_others(kind):
+    """Reversals between the flows: without them half of z, or its first entry, would stay alone."""
+    flow, z = networked(kind), normal((D,))
+    y, jacobian = forward(flow, z)[0], jit(jax.jacfwd(lambda z: flow.forward(z)[0]))(z)
+    assert np.abs(y[:, None] - z).min() > 1e-3  # none is a copy
+    assert np.all((np.abs(jacobian) > 1e-5).sum(1) >= 2)  # and none depends on itself alone
+
+
 def test_a_coupling_layer_needs_two_dimensions():
     with pytest.raises(InputError, match="latent_dim = 1: must be at least 2"):
         Holder("coupling", 1).init(jax.random.key(0))
