@@ -61,6 +61,11 @@ def _prior_from(config: Config) -> int:
     return config.train.num_steps - config.codes.prior_steps
 
 
+def _less_prior_steps(config: Config) -> str:
+    steps = config.codes.prior_steps
+    return f" less config.codes.prior_steps = {steps}" if steps else ""
+
+
 RULES = (
     *(
         _is_used(path, entry.default, entry.metadata["used_by"])
@@ -157,7 +162,15 @@ RULES = (
         lambda config: config.optimizer.warmup_steps < _prior_from(config),
         lambda config: (
             f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below "
-            f"config.train.num_steps = {config.train.num_steps}"
+            f"config.train.num_steps = {config.train.num_steps}{_less_prior_steps(config)}"
+        ),
+    ),
+    Rule(
+        lambda config: config.codes.prior_steps > 0,
+        lambda config: config.optimizer.warmup_steps < config.codes.prior_steps,
+        lambda config: (
+            f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below "
+            f"config.codes.prior_steps = {config.codes.prior_steps}; the prior has its own warm-up"
         ),
     ),
     Rule(
