@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.distributions.discrete import choose
-from vae_jax.distributions.grid import Stacked, to_grid, to_index
+from vae_jax.distributions.grid import Stacked, on_grid, to_grid, to_index
 from vae_jax.types import Array, pytree_dataclass, static
 
 NARROW = 0.1  # bins narrower than this, in units of the scale, use a series for their log mass
@@ -127,11 +127,13 @@ class ColorLogisticMixture(Stacked):
         """Terms log p(r), log p(g | r), log p(b | r, g) of each pixel, ``[..., H, W, 3]``."""
         # Joint over the channels up to and including each.
         joint = jax.nn.logsumexp(jnp.cumsum(self._log_joint(value), axis=-2), axis=-1)
-        return joint - jnp.concatenate([jnp.zeros_like(joint[..., :1]), joint[..., :-1]], -1)
+        terms = joint - jnp.concatenate([jnp.zeros_like(joint[..., :1]), joint[..., :-1]], -1)
+        return jnp.where(on_grid(value, self.levels), terms, -jnp.inf)
 
     def log_prob(self, value: Array) -> Array:
         self._assert_event(value)
-        return sum_event(jax.nn.logsumexp(self._log_joint(value).sum(-2), axis=-1), 2)
+        pixels = jax.nn.logsumexp(self._log_joint(value).sum(-2), axis=-1)
+        return sum_event(jnp.where(on_grid(value, self.levels).all(-1), pixels, -jnp.inf), 2)
 
     def _log_joint(self, value: Array) -> Array:
         """Terms ``[..., H, W, 3, M]``.
@@ -156,7 +158,10 @@ class ColorLogisticMixture(Stacked):
 
 
 def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
-    """Log mass of Logistic(loc, exp(log_scale)) in the bin of the grid value nearest to x."""
+    """Log mass of Logistic(loc, exp(log_scale)) in the bin of the grid value nearest to x.
+
+    It is -inf for x that rounds to no grid value.
+    """
     k = to_index(x, levels)
     inverse_scale = jnp.exp(-log_scale)
     upper = ((k + 0.5) / (levels - 1) - loc) * inverse_scale
@@ -168,7 +173,8 @@ def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
     first = k == 0
     last = k == levels - 1
     outer = jnp.where(last, 0, below) + jnp.where(first, 0, above)
-    return outer + jnp.where(first | last, 0, inside)
+    terms = outer + jnp.where(first | last, 0, inside)
+    return jnp.where(on_grid(x, levels), terms, -jnp.inf)
 
 
 def _log_one_minus_exp(log_width: Array) -> Array:
