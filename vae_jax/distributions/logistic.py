@@ -40,7 +40,8 @@ class DiscretizedLogistic(Distribution):
         return to_grid(self.loc + jnp.exp(self.log_scale) * noise, self.levels)
 
     def log_prob_terms(self, value: Array) -> Array:
-        return log_mass(value, self.loc, self.log_scale, self.levels)
+        terms = log_mass(value, self.loc, self.log_scale, self.levels)
+        return jnp.where(on_grid(value, self.levels), terms, -jnp.inf)
 
 
 @pytree_dataclass
@@ -71,7 +72,8 @@ class DiscretizedLogisticMixture(Stacked):
 
     def log_prob_terms(self, value: Array) -> Array:
         terms = log_mass(value[..., None], self.loc, self.log_scale, self.levels)
-        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + terms, axis=-1)
+        terms = jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + terms, axis=-1)
+        return jnp.where(on_grid(value, self.levels), terms, -jnp.inf)
 
 
 @pytree_dataclass
@@ -158,10 +160,7 @@ class ColorLogisticMixture(Stacked):
 
 
 def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
-    """Log mass of Logistic(loc, exp(log_scale)) in the bin of the grid value nearest to x.
-
-    It is -inf for x that rounds to no grid value.
-    """
+    """Log mass of Logistic(loc, exp(log_scale)) in the bin of the grid value nearest to x."""
     k = to_index(x, levels)
     inverse_scale = jnp.exp(-log_scale)
     upper = ((k + 0.5) / (levels - 1) - loc) * inverse_scale
@@ -173,8 +172,7 @@ def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
     first = k == 0
     last = k == levels - 1
     outer = jnp.where(last, 0, below) + jnp.where(first, 0, above)
-    terms = outer + jnp.where(first | last, 0, inside)
-    return jnp.where(on_grid(x, levels), terms, -jnp.inf)
+    return outer + jnp.where(first | last, 0, inside)
 
 
 def _log_one_minus_exp(log_width: Array) -> Array:
