@@ -83,6 +83,8 @@ def make_runs(command, images, workdir, monkeypatch):
     if config.data.name not in ("digits", "sprites"):
         config.data.name, config.data.path = "npz", str(images)
         config.data.dir = ""
+        if config.evaluation.anomaly:  # another data set that is not here
+            config.evaluation.anomaly, config.data.leave_out = "", 7
     return config, run.make_runs(config, workdir)
 
 

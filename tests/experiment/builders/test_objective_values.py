@@ -72,7 +72,7 @@ def test_a_sweep_of_the_diagonal_weight_may_have_the_papers():
         np.testing.assert_allclose(losses[number], loss_and_grad(config)[0][0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("posterior", ["gaussian", "planar"])
+@pytest.mark.parametrize("posterior", ["diag_gaussian", "planar"])
 @pytest.mark.parametrize("beta_start", [0.0, 2.0])
 def test_a_trial_with_capacity_0_is_that_without(posterior, beta_start):
     config = tiny(
@@ -86,17 +86,18 @@ def test_a_trial_with_capacity_0_is_that_without(posterior, beta_start):
     def trial(capacity):
         return loss_and_grad(sweep.with_values(config, {"capacity": capacity}))
 
-    (swept, metrics), swept_grads = jax.jit(trial)(jnp.float32(0))
-    (off, _), off_grads = jax.jit(lambda: loss_and_grad(config))()
+    # Not compiled: fused differently, the two programs may differ in the last bit.
+    (swept, _), swept_grads = trial(jnp.float32(0))
+    (off, _), off_grads = loss_and_grad(config)
     assert swept == off
     for ours, theirs in zip(jax.tree.leaves(swept_grads), jax.tree.leaves(off_grads), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    (other, _), _ = jax.jit(trial)(jnp.float32(3))
+    (other, _), _ = trial(jnp.float32(3))
     assert other != off
 
 
 def test_a_negative_monte_carlo_rate_is_kept_at_capacity_0():
-    outputs = jax.tree.map(jnp.asarray, _outputs(rate=-0.5))
+    outputs = _outputs(rate=-0.5)
     loss, metrics = objectives.elbo(outputs, capacity=0.0, beta=4.0)
     np.testing.assert_allclose(loss, metrics["distortion"] + 4 * -0.5)
 
@@ -104,11 +105,7 @@ def test_a_negative_monte_carlo_rate_is_kept_at_capacity_0():
 def _outputs(rate):
     model = builders.build_model(tiny(), (6,))
     outputs = model.apply(model.init(KEY, X, KEY), X, KEY)
-    return (
-        outputs._replace(kl=jnp.full(len(X), rate))
-        if hasattr(outputs, "_replace")
-        else outputs.replace(kl=jnp.full(len(X), rate))
-    )
+    return outputs.replace(kl=jnp.full(len(X), rate))
 
 
 @pytest.mark.parametrize(
@@ -127,6 +124,7 @@ def _outputs(rate):
 )
 def test_a_warmup_longer_than_a_phase_is_refused(fields, message):
     config = tiny(model__kind="vq", objective__name="vq", codes__prior="pixelcnn", **fields)
+    config.model.latent_dim, config.codes.grid = Config().model.latent_dim, (2, 2)
     with pytest.raises(InputError, match=message):
         check(config)
 
