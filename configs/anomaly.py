@@ -6,12 +6,13 @@ python -m vae_jax.main --config=configs/anomaly.py
     digits without the class 7, dynamically binarized: AUROC 0.837 +- 0.031 by the likelihood, for
     41 sevens and 318 other digits
 
-... --config=configs/anomaly.py:mnist --config.data.dir=DIR
+python -m vae_jax.main --config=configs/anomaly.py:mnist --config.data.dir=DIR
     --config.data.leave_out=2 --config.train.num_steps=4300
     MNIST without the class 2, 10 epochs: AUROC 0.901 +- 0.006 by the likelihood with 100 importance
     samples, of 1,032 twos and 2,000 other digits
 
-... --config=configs/anomaly.py:fashion --config.data.path=fashion_mnist.npz --config.data.dir=DIR
+python -m vae_jax.main --config=configs/anomaly.py:fashion --config.data.path=fashion_mnist.npz
+    --config.data.dir=DIR
     MNIST, from tensorflow-datasets in DIR, is more likely than the clothes that the model was
     trained on: AUROC 0.125 +- 0.006 by the likelihood, 0.977 +- 0.003 by the likelihood less the
     length of a PNG (Serra et al., 2020, arXiv:1909.11480)

@@ -4,8 +4,12 @@ python -m vae_jax.main --config=configs/flow_posterior.py
     digits, dynamically binarized: test ELBO -23.22 +- 0.20 nats (seed 0); 55 s on 2 CPU cores under
     load
 
---config.model.posterior=planar (Rezende and Mohamed, 2015, arXiv:1505.05770) and sylvester (van den
-Berg et al., 2018, arXiv:1803.05649) are the other flows.
+python -m vae_jax.main --config=configs/flow_posterior.py --config.model.posterior=planar
+    --config.model.posterior_width=64 --workdir=runs/planar
+    planar flows (Rezende and Mohamed, 2015, arXiv:1505.05770)
+
+--config.model.posterior=sylvester selects Sylvester flows (van den Berg et al., 2018,
+arXiv:1803.05649).
 """
 
 from vae_jax.config import Config

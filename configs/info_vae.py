@@ -4,8 +4,9 @@ python -m vae_jax.main --config=configs/info_vae.py
     digits, dynamically binarized: test ELBO -24.81 +- 0.23 nats (seed 0); 32 s on 2 CPU cores under
     load
 
---config.objective.name=wae is the Wasserstein autoencoder of Tolstikhin et al., 2018,
-arXiv:1711.01558.
+python -m vae_jax.main --config=configs/info_vae.py --config.objective.name=wae
+    --config.objective.info_alpha=0 --workdir=runs/wae
+    the Wasserstein autoencoder of Tolstikhin et al., 2018, arXiv:1711.01558
 """
 
 from vae_jax.config import Config

@@ -9,7 +9,8 @@ python -m vae_jax.main --config=configs/vae.py:mnist --config.data.dir=DIR
     784-400-20-400-784, 20 epochs of 55,000, dynamically binarized: -101.04 and -100.89 nats (seeds
     0 and 1, +- 0.26 over the 10,000 test images); 72 s on the same machine
 
-... --config.model.hidden=500,500 --config.model.latent_dim=40 --config.train.num_steps=21500
+python -m vae_jax.main --config=configs/vae.py:mnist --config.data.dir=DIR
+    --config.model.hidden=500,500 --config.model.latent_dim=40 --config.train.num_steps=21500
     50 epochs: -93.32 nats (seed 0, +- 0.25)
 """
 

@@ -5,8 +5,9 @@ python -m vae_jax.main --config=vae:mnist --config.seed=1 --workdir=runs/mnist1
 python -m vae_jax.main --workdir=runs/mnist1 --mode=eval
 python -m vae_jax.main --workdir=runs/mnist1 --mode=report
 
---config takes the name of a config of the package, of which --list shows all, or the path of a file.
---workdir may be a bucket, gs://NAME/run. --workdir=runs/a,runs/b --mode=report writes one page that compares several runs.
+--config takes the name of a packaged config (--list shows all) or the path of a file.
+--workdir may be a bucket, gs://NAME/run. --workdir=runs/a,runs/b --mode=report writes one page
+that compares several runs.
 
 Two processes train one model, or every second trial of a sweep each:
 
@@ -43,8 +44,8 @@ _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Index of this proc
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed",
     None,
-    "Detect the other processes, on a cluster that JAX supports; --nodistributed: this process runs "
-    "alone. By default they are detected if the environment shows that there are several.",
+    "Detect the other processes, on a cluster that JAX supports; --nodistributed: this process "
+    "runs alone. By default they are detected if the environment shows that there are several.",
 )
 _TRIALS = flags.DEFINE_string(
     "trials",

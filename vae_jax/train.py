@@ -97,7 +97,8 @@ def train_step(
       ema_decay: d in ema <- d ema + (1 - d) params; needs a state made with `ema=True`.
       post_update: changes the parameters after the optimizer, given ``metrics["statistics"]`` of
         the loss.
-      axis_name: under `pmap`, the mapped axis to average over; each device has separate noise.
+      axis_name: under `pmap`, the mapped axis to average over; each device has separate noise in
+        the loss, and all have the same in the post-update.
 
     Returns:
       The state after the step and the metrics of the loss, with `grad_norm` and the counts of
@@ -108,10 +109,10 @@ def train_step(
             f"ema_decay = {ema_decay}: must be given with a state made with ema=True, and only then"
         )
     _, key = step_keys(state)
+    # Before the devices part: a post-update changes the same parameters on all of them.
+    key, key_post = jax.random.split(key) if post_update is not None else (key, None)
     if axis_name is not None:
         key = jax.random.fold_in(key, jax.lax.axis_index(axis_name))
-    if post_update is not None:
-        key, key_post = jax.random.split(key)
     (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(
         state.params, batch, key, state.step
     )

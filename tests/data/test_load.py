@@ -521,7 +521,7 @@ def test_which_splits_are_read(monkeypatch, splits, expected) -> None:
         }
 
     features = {"image": types.SimpleNamespace(shape=(8, 8, 1))}
-    info = types.SimpleNamespace(splits=dict.fromkeys(splits), features=features)
+    info = types.SimpleNamespace(name="my_set", splits=dict.fromkeys(splits), features=features)
     monkeypatch.setattr(
         tfds_sets, "_builder", lambda name, data_dir: types.SimpleNamespace(info=info)
     )

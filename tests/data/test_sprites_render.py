@@ -50,10 +50,35 @@ def test_agrees_with_the_genuine_images(grid) -> None:
         theirs = genuine[start : start + BATCH]
         iou.append((ours & theirs).sum((1, 2)) / (ours | theirs).sum((1, 2)))
     iou = np.concatenate(iou)
-    for shape, (mean, minimum) in enumerate([(0.9990, 0.90), (0.9985, 0.96), (0.9980, 0.94)]):
+    for shape, (mean, minimum) in enumerate([(0.9999, 0.99), (0.9985, 0.96), (0.9980, 0.94)]):
         of_shape = iou[classes[:, 0] == shape]
         assert of_shape.mean() >= mean, (shape, of_shape.mean())
         assert of_shape.min() >= minimum, (shape, of_shape.min())
+
+
+def test_squares_equal_the_genuine_ones(grid) -> None:
+    is_square = grid["original_classes"][:, 0] == 0
+    classes = grid["original_classes"][is_square].astype(np.int32)
+    genuine = grid["images"][is_square].astype(bool)
+    assert len(classes) == 30 * BATCH
+    different = np.concatenate(
+        [
+            (draw(*classes[i : i + BATCH]) != genuine[i : i + BATCH]).sum((1, 2))
+            for i in range(0, len(classes), BATCH)
+        ]
+    )
+    # Angles in float32 leave corners whose rounding is undecided.
+    assert (different > 0).sum() <= 3
+    assert different.max() <= 1
+    assert not different[classes[:, 2] == 0].any()
+
+
+def test_pixels_on_an_edge_belong_to_the_left_and_lower_one() -> None:
+    # The half side is 5.76 and the center 15.5 + 32 * 8 / 31 = 23.758, so that two corners round
+    # to exactly 18: the column is inside, as in the published image, and the row is not.
+    image = draw((0, 1, 0, 8, 8))[0]
+    np.testing.assert_array_equal(np.flatnonzero(image.any(0)), np.arange(18, 30))
+    np.testing.assert_array_equal(np.flatnonzero(image.any(1)), np.arange(19, 30))
 
 
 def test_index_is_the_row_of_the_published_set(grid) -> None:

@@ -175,6 +175,29 @@ def test_a_process_that_is_killed_takes_the_other_along(tmp_path):
     assert 0 not in finish(*killed)
 
 
+@pytest.mark.slow
+def test_a_flag_is_known_to_both_processes_one_call_later():
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    script = SCRIPT.with_name("shared_flag.py")
+    env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(SCRIPT.parents[2])}
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(port), str(index)],
+            env=env,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in started]
+    results = [json.loads(output.splitlines()[-1]) for output in outputs]
+    for result in results:
+        # Set at call 3, and so known to both at call 4.
+        assert result["answers"] == [False, False, False, False, True, False]
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -345,3 +368,5 @@ def test_a_single_process_starts_nothing():
     assert processes.is_first()
     assert not processes.any_of(False)
     assert processes.any_of(True)
+    flag = processes.SharedFlag()
+    assert [flag.exchange(value) for value in (False, True, False)] == [False, True, False]

@@ -1,4 +1,4 @@
-"""Run by test_trial_shares.py as one of several processes: some trials of the sweep of test_sweep.py.
+"""Run some trials of test_sweep.py's sweep, as one of test_trial_shares.py's processes.
 
 python tests/programs/one_share.py WORKDIR SHARE [FIELDS]
 """

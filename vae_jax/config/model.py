@@ -194,6 +194,11 @@ class Hierarchy:
         doc="width of the deterministic state beside each z, likewise",
     )
     blocks: int = field(1, at_least=1, used_by=HIERARCHICAL, doc="residual blocks after each layer")
+    merge: str = field(
+        "learned",
+        used_by=HIERARCHICAL,
+        doc="learned, precision (-weighted, as in the ladder VAE): posterior from features and prior",
+    )
     remat: bool = field(
         False,
         used_by=HIERARCHICAL,

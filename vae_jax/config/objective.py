@@ -145,11 +145,12 @@ class Objective:
         doc="weight of the off-diagonal covariances",
     )
     diagonal_weight: float = field(
-        100.0,
+        0.0,
         at_least=0,
         used_by=objective("dip"),
         sweep=True,
-        doc="weight of the variances' distance to 1",
+        doc="weight of the variances' distance to 1; 0: the paper's, 10 times off_diagonal_weight "
+        "for dip_kind 1 and the same for 2",
     )
     info_alpha: float = field(
         0.0,

@@ -25,7 +25,7 @@ PATHS = {name: _SWEPT[name] for name in _LISTS if name in _SWEPT}  # of `Sweep` 
 
 
 class Share(NamedTuple):
-    """The trials of one of several processes: every `count`-th one from the `index`-th on, from 1."""
+    """The trials of one process of several: every `count`-th from the `index`-th on, from 1."""
 
     index: int
     count: int

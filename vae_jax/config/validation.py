@@ -61,6 +61,24 @@ def _prior_from(config: Config) -> int:
     return config.train.num_steps - config.codes.prior_steps
 
 
+def _less_prior_steps(config: Config) -> str:
+    steps = config.codes.prior_steps
+    return f" less config.codes.prior_steps = {steps}" if steps else ""
+
+
+def _wide_enough(condition: Condition, path: str) -> Rule:
+    """A MADE needs a unit for each dimension, or some are not read."""
+    return Rule(
+        condition.holds,
+        lambda config: value_of(config, path) >= config.model.latent_dim,
+        lambda config: (
+            f"config.{path} = {value_of(config, path)}: must be at least config.model.latent_dim = "
+            f"{config.model.latent_dim} with {condition.text}; narrower, some dimensions are not "
+            "read"
+        ),
+    )
+
+
 RULES = (
     *(
         _is_used(path, entry.default, entry.metadata["used_by"])
@@ -144,6 +162,8 @@ RULES = (
             "config.model.columns = (): must name the type of each column with likelihood 'mixed'"
         ),
     ),
+    _wide_enough(one_of("model.posterior", "iaf"), "model.posterior_width"),
+    _wide_enough(one_of("model.prior", "autoregressive"), "model.prior_width"),
     Rule(
         always,
         lambda config: _prior_from(config) >= 1,
@@ -157,7 +177,15 @@ RULES = (
         lambda config: config.optimizer.warmup_steps < _prior_from(config),
         lambda config: (
             f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below "
-            f"config.train.num_steps = {config.train.num_steps}"
+            f"config.train.num_steps = {config.train.num_steps}{_less_prior_steps(config)}"
+        ),
+    ),
+    Rule(
+        lambda config: config.codes.prior_steps > 0,
+        lambda config: config.optimizer.warmup_steps < config.codes.prior_steps,
+        lambda config: (
+            f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below "
+            f"config.codes.prior_steps = {config.codes.prior_steps}; the prior has its own warm-up"
         ),
     ),
     Rule(

@@ -66,7 +66,7 @@ def load(
                 f"values = {values!r}: sprites are zeros and ones, not counts; must be 'scaled'"
             )
         return _sprites()
-    test_rule = "as in the source"
+    test_rule, factor_names = "as in the source", ()
     if name == "digits":
         arrays, test_rule = _digits(values), CUT_TEST_RULE
     elif name == "npz":
@@ -74,7 +74,9 @@ def load(
     else:
         from vae_jax.data.tfds import read_arrays  # slow to import
 
-        arrays, test_rule = read_arrays(name, os.path.expanduser(dir), streaming=streaming)
+        arrays, test_rule, factor_names = read_arrays(
+            name, os.path.expanduser(dir), streaming=streaming
+        )
     dataset = from_arrays(
         arrays,
         name=f"npz file {path}" if name == "npz" else name,
@@ -85,7 +87,7 @@ def load(
         streaming=streaming,
     )
     if name != "npz":
-        return dataset
+        return dataclasses.replace(dataset, factor_names=factor_names)
     # Results name the file only, without the folders of this machine.
     file = os.path.basename(os.path.abspath(os.path.expanduser(path)))
     return dataclasses.replace(dataset, name=f"npz file {file}")
@@ -105,6 +107,7 @@ def _sprites() -> Dataset:
         test=SpriteSource(num_valid, NUM_TEST_SPRITES),
         train=SpriteSource(num_held_out, sprites.NUM_IMAGES - num_held_out),
         preparation={"test": rule, "validation": rule, **SPRITES_PREPARATION},
+        factor_names=sprites.FACTOR_NAMES,
     )
 
 

@@ -26,10 +26,12 @@ IMAGE_SIZE = 64
 
 _STRIDES = (245760, 40960, 1024, 32, 1)  # strides of the factors in the row-major index
 
-# Lengths are in units of _UNIT pixels at s = 1, which keeps the powers of the heart's quartic near
-# one.
+_SQUARE_HALF_SIDE = 9.6  # pixels at s = 1
+_SUBPIXELS = 256  # the published squares have their corners on a grid of 1/256 pixel
+_CORNERS = ((-1, -1), (1, -1), (1, 1), (-1, 1))  # in the sprite frame, in order
+# Other lengths are in units of _UNIT pixels at s = 1, which keeps the powers of the heart's quartic
+# near one.
 _UNIT = 10.0
-_SQUARE_HALF_SIDE = 9.6 / _UNIT
 # Nominally 12.8 and 7.2 pixels; these agree with more of the genuine pixels (IoU 0.9996 for
 # 0.9967).
 _ELLIPSE_SEMI_AXES = (12.765 / _UNIT, 7.215 / _UNIT)
@@ -54,7 +56,11 @@ def render(classes: jax.Array) -> jax.Array:
         square: max(|u|, |v|) <= 0.96,   ellipse: (u / 1.2765)^2 + (v / 0.7215)^2 <= 1,
         heart:  sum_{i + j <= 4} a_ij |u|^i v^j <= 0.
 
-    Mean intersection over union with the genuine images: 0.9997, 0.9996 and 0.9993.
+    The corners of a square are first rounded to 1/256 pixel, as a graphics card does. A pixel whose
+    center is on an edge is inside if the edge is on the left, or horizontal and below.
+
+    Of 15,360 genuine images of each shape, 15,358 squares, 14,460 ellipses and 14,083 hearts are
+    equal in every pixel. Mean intersection over union: 1.0000, 0.9996 and 0.9993.
 
     Args:
       classes: integers [N, 5] in the order of `FACTOR_NAMES`; shape is 0 square, 1 ellipse, 2
@@ -78,8 +84,9 @@ def render(classes: jax.Array) -> jax.Array:
     u = jnp.abs((cos * column)[:, None, :] - (sin * row)[:, :, None])
     v = (sin * column)[:, None, :] + (cos * row)[:, :, None]
     which = shape[:, None, None]
+    square = _in_square(x, y, scale, theta)
     inside = jnp.where(
-        which == 0, _in_square(u, v), jnp.where(which == 1, _in_ellipse(u, v), _in_heart(u, v))
+        which == 0, square, jnp.where(which == 1, _in_ellipse(u, v), _in_heart(u, v))
     )
     return inside.astype(jnp.float32)[..., None]
 
@@ -115,8 +122,29 @@ def _offsets(position: jax.Array) -> jax.Array:
     return jnp.arange(IMAGE_SIZE, dtype=jnp.float32) - center[:, None]
 
 
-def _in_square(u: jax.Array, v: jax.Array) -> jax.Array:
-    return jnp.maximum(u, jnp.abs(v)) <= _SQUARE_HALF_SIDE
+def _in_square(x: jax.Array, y: jax.Array, scale: jax.Array, theta: jax.Array) -> jax.Array:
+    """True where a pixel center is on the inner side of all four edges, in exact integers."""
+    half_side = _SQUARE_HALF_SIDE * (0.5 + 0.1 * scale.astype(jnp.float32))
+    cos, sin = half_side * jnp.cos(theta), half_side * jnp.sin(theta)
+    columns = [_subpixels(x, u * cos + v * sin) for u, v in _CORNERS]
+    rows = [_subpixels(y, v * cos - u * sin) for u, v in _CORNERS]
+    centers = _SUBPIXELS * jnp.arange(IMAGE_SIZE, dtype=jnp.int32)
+    inside = jnp.ones((), bool)
+    for start in range(4):
+        end = (start + 1) % 4
+        along = columns[end] - columns[start]
+        down = rows[end] - rows[start]
+        belongs = (down < 0) | ((down == 0) & (along < 0))  # its own pixels are inside
+        by_row = along[:, None] * (centers - rows[start][:, None]) + belongs[:, None]
+        by_column = down[:, None] * (centers - columns[start][:, None])
+        inside &= by_row[:, :, None] > by_column[:, None, :]
+    return inside
+
+
+def _subpixels(position: jax.Array, offset: jax.Array) -> jax.Array:
+    """A coordinate of a corner, int32 [N], in 1/256 pixel from the center of pixel 0."""
+    center = 15.5 + (32.0 / 31.0) * position.astype(jnp.float32)
+    return jnp.round(_SUBPIXELS * (center + offset)).astype(jnp.int32)
 
 
 def _in_ellipse(u: jax.Array, v: jax.Array) -> jax.Array:

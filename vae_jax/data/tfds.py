@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,23 @@ from vae_jax.errors import InputError, suggest
 
 ALLOWED_NAMES = "allowed are sprites, digits, npz, and the names of tensorflow-datasets"
 CHUNK = 1000  # examples read at a time
+PREFIX = "label_"
+# The generative factors of these data sets, in the order of disentanglement_lib. That of smallnorb
+# leaves out the instance, whose numbers mean another object in each category.
+FACTORS = {
+    "dsprites": ("shape", "scale", "orientation", "x_position", "y_position"),
+    "shapes3d": ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"),
+    "smallnorb": ("category", "elevation", "azimuth", "lighting"),
+}
 
 
 def read_arrays(
     name: str, data_dir: str, *, streaming: bool = False
-) -> tuple[Mapping[str, Any], str]:
-    """Return arrays of images and labels, as for `from_arrays`, and the origin of the test split.
+) -> tuple[Mapping[str, Any], str, tuple[str, ...]]:
+    """Return arrays of images and labels, as for `from_arrays`, and what they are.
 
-    With `streaming`, training images and labels stay in their files.
+    The second is the origin of the test split. The third has the names of the generative factors,
+    the columns of the labels of dsprites, shapes3d and smallnorb; other labels have none. With `streaming`, training images and labels stay in their files.
 
     A name is as in ``mnist`` or ``smallnorb/config``. A data set missing from `data_dir` is
     downloaded there if there is a network. Without a test split, the validation split is used, or
@@ -47,15 +56,17 @@ def read_arrays(
         raise InputError(
             f"name = {name!r}: can't be streamed, it has no split for test; it has {sorted(splits)}"
         )
+    factor_names = _factor_names(builder)
     arrays: dict[str, Any] = (
         _records(builder, data_dir) if streaming else _read(builder, "train", "train", data_dir)
     )
     if test_split is None:
-        return cut_test(arrays["train_images"], arrays.get("train_labels")), CUT_TEST_RULE
+        cut = cut_test(arrays["train_images"], arrays.get("train_labels"))
+        return cut, CUT_TEST_RULE, factor_names
     arrays |= _read(builder, test_split, "test", data_dir)
     if test_split == "test" and "validation" in splits:
         arrays |= _read(builder, "validation", "valid", data_dir)
-    return arrays, f"the split {test_split!r} of the source"
+    return arrays, f"the split {test_split!r} of the source", factor_names
 
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
@@ -99,16 +110,37 @@ def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> No
         ) from error
 
 
+def _factor_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+    """The names of the generative factors, or () if the data set has none."""
+    names = FACTORS.get(builder.info.name, ())
+    return names if all(PREFIX + name in builder.info.features for name in names) else ()
+
+
+def _label_keys(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
+    """The features that are labels: those of the factors, or 'label' if it is one number."""
+    factors = _factor_names(builder)
+    if factors:
+        return tuple(PREFIX + name for name in factors)
+    features = builder.info.features
+    return ("label",) if "label" in features and features["label"].shape == () else ()
+
+
+def _join(row: Mapping[str, Any], keys: Sequence[str]) -> np.ndarray:
+    """One label, or the column of each of several keys."""
+    return np.asarray(row[keys[0]] if len(keys) == 1 else [row[key] for key in keys])
+
+
 def _read(
     builder: tfds.core.DatasetBuilder, split: str, prefix: str, data_dir: str
 ) -> dict[str, np.ndarray]:
     """Read one split into arrays."""
     images, labels = [], []
+    keys = _label_keys(builder)
     try:
         for row in _rows(builder, split, data_dir):
             images.append(row["image"])
-            if np.ndim(row.get("label", ())) == 0 and "label" in row:
-                labels.append(row["label"])
+            if keys:
+                labels.append(_join(row, keys))
     except (RuntimeError, OSError, IndexError) as error:  # missing or damaged array_record files
         raise _unreadable(builder, data_dir, error) from error
     arrays = {f"{prefix}_images": np.stack(images)}
@@ -123,16 +155,19 @@ def _unreadable(builder: tfds.core.DatasetBuilder, data_dir: str, error: Excepti
 
 
 class Records:
-    """One feature of the records of a split, read by index."""
+    """One feature of the records of a split, or several numbers as columns, read by index."""
 
-    def __init__(self, source: Any, key: str, where: str) -> None:
-        feature = source.dataset_info.features[key]
-        self._source, self._key, self._where = source, key, where
-        self.shape, self.dtype = (len(source), *feature.shape), np.dtype(feature.np_dtype)
+    def __init__(self, source: Any, keys: Sequence[str], where: str) -> None:
+        feature = source.dataset_info.features[keys[0]]
+        columns = () if len(keys) == 1 else (len(keys),)
+        self._source, self._keys, self._where = source, keys, where
+        self.shape = (len(source), *columns, *feature.shape)
+        self.dtype = np.dtype(feature.np_dtype)
 
     def __getitem__(self, index: np.ndarray) -> np.ndarray:
         try:
-            return np.stack([row[self._key] for row in self._source.__getitems__(index.tolist())])
+            rows = self._source.__getitems__(index.tolist())
+            return np.stack([_join(row, self._keys) for row in rows])
         except (RuntimeError, OSError, IndexError, ValueError) as error:
             raise OSError(f"{self._where}: the records cannot be read: {error}") from error
 
@@ -146,12 +181,19 @@ def _records(builder: tfds.core.DatasetBuilder, data_dir: str) -> dict[str, Reco
         )
     where = f"dir = {data_dir!r}, {builder.info.full_name}"
     try:
-        records = {"train_images": Records(builder.as_data_source(split="train"), "image", where)}
-        if "label" in builder.info.features and builder.info.features["label"].shape == ():
+        source = builder.as_data_source(split="train")
+        records = {"train_images": Records(source, ("image",), where)}
+        keys = _label_keys(builder)
+        if keys:
             only_labels = builder.as_data_source(
-                split="train", decoders={"image": tfds.decode.SkipDecoding()}
+                split="train",
+                decoders={
+                    key: tfds.decode.SkipDecoding()
+                    for key, feature in builder.info.features.items()
+                    if isinstance(feature, tfds.features.Image)
+                },
             )
-            records["train_labels"] = Records(only_labels, "label", where)
+            records["train_labels"] = Records(only_labels, keys, where)
         records["train_images"][np.zeros(1, np.int64)]
     except (RuntimeError, OSError, IndexError) as error:
         raise _unreadable(builder, data_dir, error) from error

@@ -21,7 +21,8 @@ class Autoregressive(Distribution):
     `network.apply({"params": params}, x, context)` maps x [N, H, W, C] and context [N, H, W, F] to
     logits [N, H, W, C, levels], or to one logit for two levels. The logits of x_i must depend on
     x_1 .. x_{i-1} only, as in `nets.PixelCNN`. Values are k / (levels - 1) for k = 0 .. levels - 1,
-    or k itself with `integers`; values in between are scored as the nearest.
+    or k itself with `integers`; values in between are scored as the nearest, those that round to
+    none of them -inf.
 
     `log_prob` takes one pass of the network. `sample` and `center` take H W C sequential passes
     over the whole image, so use them for small images. There is no closed-form mean. To `vmap` over
@@ -75,12 +76,14 @@ class Autoregressive(Distribution):
         lead = jnp.broadcast_shapes(value.shape[: value.ndim - self.event_ndims], self.batch_shape)
         index = self._index(jnp.broadcast_to(value, (*lead, *self.event)))
         logits = self._logits(index.reshape(-1, *self.event), self._flat_context(lead))
-        return self._log_mass(logits, index.reshape(logits.shape[:2])).reshape(*lead, *self.event)
+        terms = self._log_mass(logits, index.reshape(logits.shape[:2])).reshape(*lead, *self.event)
+        inside = (index >= 0) & (index < self.levels)
+        return jnp.where(inside, terms, -jnp.inf)
 
     def log_prob(self, value: Array) -> Array:
         return sum_event(self.log_prob_terms(value), self.event_ndims)
 
-    def with_temperature(self, temperature: Scalar) -> "Autoregressive":
+    def _narrow(self, temperature: Scalar) -> "Autoregressive":
         """Each factor raised to the power 1 / temperature and normalized."""
         return dataclasses.replace(self, temperature=self.temperature * temperature)
 

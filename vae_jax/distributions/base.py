@@ -4,8 +4,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import chex
+import jax
 import jax.numpy as jnp
+import numpy as np
 
+from vae_jax.errors import InputError, format_value
 from vae_jax.types import Array, Scalar
 
 
@@ -24,7 +27,11 @@ class Distribution:
     """Base class of all distributions.
 
     A subclass defines `sample`, `mean` and `log_prob_terms` or `log_prob`. Its first field spans
-    the event. Without a cheap mean, `mean` raises TypeError and `has_mean` is False.
+    the event. Without a cheap mean, `mean` raises TypeError and `has_mean` is False. One with a
+    temperature defines `_narrow`.
+
+    Values outside the support have log-density -inf, never NaN. On a grid the support includes what
+    rounds to one of its values.
     """
 
     has_mean: ClassVar[bool] = True
@@ -92,6 +99,16 @@ class Distribution:
     def with_temperature(self, temperature: Scalar) -> "Distribution":
         """The same family, narrowed for sampling at a temperature below 1.
 
-        A Gaussian has its standard deviation multiplied by the temperature.
+        A Gaussian has its standard deviation multiplied by the temperature. Raises InputError for a
+        temperature of 0 or less; in compiled code it is not checked.
         """
+        if not isinstance(temperature, jax.core.Tracer) and not np.all(np.asarray(temperature) > 0):
+            raise InputError(
+                f"temperature = {format_value(temperature)}: must be greater than 0; "
+                "for a representative point use the distribution's center"
+            )
+        return self._narrow(temperature)
+
+    def _narrow(self, temperature: Scalar) -> "Distribution":
+        """`with_temperature` of a temperature above 0."""
         raise TypeError(f"{type(self).__name__} has no temperature")

@@ -54,6 +54,6 @@ class OneHotCategorical(Distribution):
     def log_prob(self, value: Array) -> Array:
         return self.log_prob_terms(value).sum(-1)
 
-    def with_temperature(self, temperature: Scalar) -> "OneHotCategorical":
+    def _narrow(self, temperature: Scalar) -> "OneHotCategorical":
         """The logits divided by the temperature, which favors the more probable classes."""
         return dataclasses.replace(self, logits=self.logits / temperature)

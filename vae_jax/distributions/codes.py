@@ -39,7 +39,7 @@ class UniformCodes(Distribution):
         inside = (value >= 0) & (value < self.num_codes)
         return jnp.where(inside, -math.log(self.num_codes), -jnp.inf)
 
-    def with_temperature(self, temperature: Scalar) -> "UniformCodes":
+    def _narrow(self, temperature: Scalar) -> "UniformCodes":
         return self  # p^(1 / t) is uniform too
 
 
@@ -109,7 +109,7 @@ class EmbeddedCodes(Distribution):
         codes, log_p = self.codes.sample_and_log_prob(key, shape)
         return self._vectors(codes), log_p
 
-    def with_temperature(self, temperature: Scalar) -> "EmbeddedCodes":
+    def _narrow(self, temperature: Scalar) -> "EmbeddedCodes":
         return dataclasses.replace(self, codes=self.codes.with_temperature(temperature))
 
     def _vectors(self, codes: Array) -> Array:

@@ -53,7 +53,8 @@ class ContinuousBernoulli(Distribution):
         near, s, safe = _split(a, NEAR_ZERO)
         series = -s / 2 + s**2 / 24 - s**4 / 2880
         constant = jnp.where(near, series, jnp.log(-jnp.expm1(-safe)) - jnp.log(safe))
-        return value * self.logits - jnp.where(positive, self.logits, 0) - constant
+        terms = value * self.logits - jnp.where(positive, self.logits, 0) - constant
+        return jnp.where((value >= 0) & (value <= 1), terms, -jnp.inf)
 
 
 def _split(a: Array, threshold: float) -> tuple[Array, Array, Array]:

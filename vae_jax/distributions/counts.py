@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
 from vae_jax.distributions.base import Distribution
-from vae_jax.distributions.grid import to_index
+from vae_jax.distributions.grid import on_grid, to_index
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -16,7 +16,10 @@ STIRLING_FROM = 8.0  # from here on, four terms of the series reach float32 accu
 
 @pytree_dataclass
 class BetaBinomial(Distribution):
-    """x = k / n with k ~ Binomial(n, p), p ~ Beta(alpha, beta) and n = levels - 1, in [0, 1]."""
+    """x = k / n with k ~ Binomial(n, p), p ~ Beta(alpha, beta) and n = levels - 1, in [0, 1].
+
+    Values in between are scored as the nearest k / n; values that round to none score -inf.
+    """
 
     log_alpha: Array  # [*batch, *event]
     log_beta: Array  # broadcasts to [*batch, *event]
@@ -45,7 +48,8 @@ class BetaBinomial(Distribution):
         tilt = beta * k - alpha * (n - k)  # (k - mean) * (alpha + beta)
         ones = _side(alpha, k, total, n, tilt)
         zeros = _side(beta, n - k, total, n, -tilt)
-        return ones + zeros + _rest(alpha, k) + _rest(beta, n - k) - _rest(total, n)
+        terms = ones + zeros + _rest(alpha, k) + _rest(beta, n - k) - _rest(total, n)
+        return jnp.where(on_grid(value, self.levels), terms, -jnp.inf)
 
 
 def _side(a: Array, k: Array, total: Array, n: int, tilt: Array) -> Array:
@@ -82,10 +86,12 @@ class NegativeBinomial(Distribution):
 
     def log_prob_terms(self, value: Array) -> Array:
         # Stirling's formula for the three gamma functions, as in the beta-binomial.
-        k, mu, r = jnp.round(value), jnp.exp(self.log_mean), jnp.exp(self.log_inverse_dispersion)
+        inside = jnp.round(value) >= 0
+        k = jnp.where(inside, jnp.round(value), 0)
+        mu, r = jnp.exp(self.log_mean), jnp.exp(self.log_inverse_dispersion)
         prior = r * _log_ratio(k + r, mu + r, k - mu)
         likelihood = k * _log_ratio((k + r) * mu, (mu + r) * (k + 1), r * (mu - k) - mu - r)
-        return prior + likelihood + _rest(r, k)
+        return jnp.where(inside, prior + likelihood + _rest(r, k), -jnp.inf)
 
 
 def _rest(a: Array, k: Scalar) -> Array:

@@ -6,13 +6,16 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.distributions.base import Distribution
-from vae_jax.distributions.grid import Stacked, to_index
+from vae_jax.distributions.grid import Stacked
 from vae_jax.types import Array, pytree_dataclass, static
 
 
 @pytree_dataclass
 class Bernoulli(Distribution):
-    """Bernoulli on logits, for values in [0, 1]; a normalized mass only for values in {0, 1}."""
+    """Bernoulli on logits, for values in [0, 1]; a normalized mass only for values in {0, 1}.
+
+    The log-mass is linear in the value from 0 to 1, and -inf elsewhere.
+    """
 
     logits: Array  # [*batch, *event]
     event_ndims: int = static(1)
@@ -31,7 +34,8 @@ class Bernoulli(Distribution):
         logits = self.logits
         positive = logits >= 0
         magnitude = jnp.where(positive, logits, -logits)
-        return value * logits - jnp.where(positive, logits, 0) - jnp.log1p(jnp.exp(-magnitude))
+        terms = value * logits - jnp.where(positive, logits, 0) - jnp.log1p(jnp.exp(-magnitude))
+        return jnp.where((value >= 0) & (value <= 1), terms, -jnp.inf)
 
 
 @pytree_dataclass
@@ -90,8 +94,8 @@ class GridCategorical(Categorical):
         return super().sample(key, shape) / (self.levels - 1)
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Log p of the nearest grid value, ``[..., *event]``."""
-        return super().log_prob_terms(to_index(value, self.levels))
+        """Log p of the nearest grid value, ``[..., *event]``; -inf off the grid."""
+        return super().log_prob_terms(value * (self.levels - 1))
 
 
 def choose(numbers: Array, index: Array) -> Array:

@@ -55,5 +55,5 @@ class Flowed(Distribution):
         z0, log_det = self.flow.inverse(value)
         return self.base.log_prob(z0) + log_det
 
-    def with_temperature(self, temperature: Scalar) -> "Flowed":
+    def _narrow(self, temperature: Scalar) -> "Flowed":
         return dataclasses.replace(self, base=self.base.with_temperature(temperature))

@@ -48,5 +48,5 @@ class FullGaussian(Distribution):
         eps = jax.scipy.linalg.solve_triangular(scale_tril, columns, lower=True)
         return self._log_density(jnp.moveaxis(eps, -1, 0).reshape(*lead, *batch))
 
-    def with_temperature(self, temperature: Scalar) -> "FullGaussian":
+    def _narrow(self, temperature: Scalar) -> "FullGaussian":
         return dataclasses.replace(self, scale_tril=self.scale_tril * temperature)

@@ -28,7 +28,7 @@ class DiagGaussian(Distribution):
         eps = jax.random.normal(key, (*shape, *self.mean.shape), self.mean.dtype)
         return self.mean + self.stddev * eps
 
-    def with_temperature(self, temperature: Scalar) -> "DiagGaussian":
+    def _narrow(self, temperature: Scalar) -> "DiagGaussian":
         return dataclasses.replace(self, logvar=self.logvar + 2 * jnp.log(temperature))
 
     def log_prob_terms(self, value: Array) -> Array:

@@ -11,6 +11,12 @@ def to_index(x: Array, levels: int) -> Array:
     return jnp.clip(jnp.round(x * (levels - 1)), 0, levels - 1)
 
 
+def on_grid(x: Array, levels: int) -> Array:
+    """True for each x that rounds to one of the grid values."""
+    index = jnp.round(x * (levels - 1))
+    return (index >= 0) & (index <= levels - 1)
+
+
 def to_grid(x: Array, levels: int) -> Array:
     """The nearest grid value k / (levels - 1) of each x."""
     return to_index(x, levels) / (levels - 1)

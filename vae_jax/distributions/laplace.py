@@ -25,7 +25,7 @@ class Laplace(Distribution):
         noise = jax.random.laplace(key, (*shape, *self.mean.shape), self.mean.dtype)
         return self.mean + jnp.exp(self.log_scale) * noise
 
-    def with_temperature(self, temperature: Scalar) -> "Laplace":
+    def _narrow(self, temperature: Scalar) -> "Laplace":
         return dataclasses.replace(self, log_scale=self.log_scale + jnp.log(temperature))
 
     def log_prob_terms(self, value: Array) -> Array:

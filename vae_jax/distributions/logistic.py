@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.distributions.discrete import choose
-from vae_jax.distributions.grid import Stacked, to_grid, to_index
+from vae_jax.distributions.grid import Stacked, on_grid, to_grid, to_index
 from vae_jax.types import Array, pytree_dataclass, static
 
 NARROW = 0.1  # bins narrower than this, in units of the scale, use a series for their log mass
@@ -40,7 +40,8 @@ class DiscretizedLogistic(Distribution):
         return to_grid(self.loc + jnp.exp(self.log_scale) * noise, self.levels)
 
     def log_prob_terms(self, value: Array) -> Array:
-        return log_mass(value, self.loc, self.log_scale, self.levels)
+        terms = log_mass(value, self.loc, self.log_scale, self.levels)
+        return jnp.where(on_grid(value, self.levels), terms, -jnp.inf)
 
 
 @pytree_dataclass
@@ -71,7 +72,8 @@ class DiscretizedLogisticMixture(Stacked):
 
     def log_prob_terms(self, value: Array) -> Array:
         terms = log_mass(value[..., None], self.loc, self.log_scale, self.levels)
-        return jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + terms, axis=-1)
+        terms = jax.nn.logsumexp(jax.nn.log_softmax(self.logits) + terms, axis=-1)
+        return jnp.where(on_grid(value, self.levels), terms, -jnp.inf)
 
 
 @pytree_dataclass
@@ -127,11 +129,13 @@ class ColorLogisticMixture(Stacked):
         """Terms log p(r), log p(g | r), log p(b | r, g) of each pixel, ``[..., H, W, 3]``."""
         # Joint over the channels up to and including each.
         joint = jax.nn.logsumexp(jnp.cumsum(self._log_joint(value), axis=-2), axis=-1)
-        return joint - jnp.concatenate([jnp.zeros_like(joint[..., :1]), joint[..., :-1]], -1)
+        terms = joint - jnp.concatenate([jnp.zeros_like(joint[..., :1]), joint[..., :-1]], -1)
+        return jnp.where(on_grid(value, self.levels), terms, -jnp.inf)
 
     def log_prob(self, value: Array) -> Array:
         self._assert_event(value)
-        return sum_event(jax.nn.logsumexp(self._log_joint(value).sum(-2), axis=-1), 2)
+        pixels = jax.nn.logsumexp(self._log_joint(value).sum(-2), axis=-1)
+        return sum_event(jnp.where(on_grid(value, self.levels).all(-1), pixels, -jnp.inf), 2)
 
     def _log_joint(self, value: Array) -> Array:
         """Terms ``[..., H, W, 3, M]``.

@@ -5,6 +5,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 
 from vae_jax.distributions.base import Distribution
 from vae_jax.distributions.gaussian import LOG_2PI, DiagGaussian
@@ -56,7 +57,7 @@ class MixtureOfGaussians(Distribution):
         joint = self.component_log_probs(value) + jax.nn.log_softmax(self.logits)
         return jax.nn.logsumexp(joint, axis=-1)
 
-    def with_temperature(self, temperature: Scalar) -> "MixtureOfGaussians":
+    def _narrow(self, temperature: Scalar) -> "MixtureOfGaussians":
         """Scale each standard deviation by the temperature; the weights are unchanged."""
         return dataclasses.replace(self, logvars=self.logvars + 2 * jnp.log(temperature))
 
@@ -86,32 +87,58 @@ def squared_distances(z: Array, means: Array, precisions: Array) -> Array:
 
     The terms are added one dimension at a time. Expanded into matrix products, the squares would
     cancel to an error of 0.01 nats at standard deviations of 0.05. Nothing of size [..., K, D] is
-    stored. The derivative does use such products: there the cancellation is small relative to the
-    gradient.
+    stored. The derivatives in z and the means do use such products: there the cancellation is small
+    relative to the gradient. That in the precisions is added one dimension at a time, too.
     """
-
-    def add(total: Array, dimension: tuple[Array, ...]) -> tuple[Array, None]:
-        z, mean, precision = dimension
-        return total + jnp.square(z[..., None] - mean) * precision, None
-
-    shape = (*jnp.broadcast_shapes(z.shape[:-1], means.shape[:-2]), means.shape[-2])
-    by_dimension = tuple(jnp.moveaxis(array, -1, 0) for array in (z, means, precisions))
-    return jax.lax.scan(add, jnp.zeros(shape, z.dtype), by_dimension)[0]
+    return _sum_over_dimensions(z, means, precisions)
 
 
-@squared_distances.defjvp
 def _squared_distances_jvp(
     primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
 ) -> tuple[Array, Array]:
     z, means, precisions = primals
     dz, dmeans, dprecisions = tangents
     distances = squared_distances(z, means, precisions)
+    by_precisions = _by_precisions(z, means, dprecisions)
+    dz, dmeans = _materialize(dz), _materialize(dmeans)
     origin = jax.lax.stop_gradient(means.mean(-2))  # the closer z is to it, the less cancels
     z, means = z - origin, means - origin[..., None, :]
     # Full float32: TF32 on GPU or bfloat16 on TPU would lose too much to cancellation.
     product = functools.partial(jnp.einsum, "...d,...kd->...k", precision=jax.lax.Precision.HIGHEST)
     by_z = product(z * dz, precisions) - product(dz, means * precisions)
     by_means = (means * precisions * dmeans).sum(-1) - product(z, precisions * dmeans)
-    by_precisions = product(jnp.square(z), dprecisions) - 2 * product(z, means * dprecisions)
-    by_precisions += (jnp.square(means) * dprecisions).sum(-1)
     return distances, 2 * (by_z + by_means) + by_precisions
+
+
+squared_distances.defjvp(_squared_distances_jvp, symbolic_zeros=True)
+
+
+def _materialize(tangent: Array | SymbolicZero) -> Array:
+    return jnp.zeros(tangent.shape, tangent.dtype) if _is_zero(tangent) else tangent
+
+
+def _is_zero(tangent: Array | SymbolicZero) -> bool:
+    return isinstance(tangent, SymbolicZero)
+
+
+def _by_precisions(z: Array, means: Array, dprecisions: Array | SymbolicZero) -> Array | float:
+    """The derivative in the precisions, [..., K].
+
+    Expanded, at a standard deviation of 0.001, it is a small difference of large products.
+    """
+    if _is_zero(dprecisions):
+        return 0.0
+    return _sum_over_dimensions(z, means, dprecisions)
+
+
+def _sum_over_dimensions(z: Array, means: Array, factors: Array) -> Array:
+    """sum_d (z_d - mean_kd)^2 factor_kd, [..., K], one dimension at a time."""
+
+    @jax.checkpoint  # the backward pass computes the squares again, instead of storing all
+    def add(total: Array, dimension: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        z, mean, factor = dimension
+        return total + jnp.square(z[..., None] - mean) * factor, None
+
+    shape = (*jnp.broadcast_shapes(z.shape[:-1], means.shape[:-2]), means.shape[-2])
+    by_dimension = tuple(jnp.moveaxis(array, -1, 0) for array in (z, means, factors))
+    return jax.lax.scan(add, jnp.zeros(shape, z.dtype), by_dimension)[0]

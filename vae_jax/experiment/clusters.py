@@ -55,7 +55,7 @@ def _open_mpi_method() -> str:
 
 
 def _tpu_hosts() -> Cluster | None:
-    """Hosts of a TPU slice on Google Kubernetes Engine, in the order in which JAX looks for them."""
+    """Hosts of a TPU slice on Google Kubernetes Engine, in the order of JAX's own detection."""
     path = os.environ.get("TPU_PROCESS_ADDRESSES_PATH")
     if path:
         try:

@@ -11,8 +11,11 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
 
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import clusters
@@ -144,6 +147,34 @@ def any_of(flag: bool) -> bool:
     if jax.process_count() == 1:
         return flag
     return bool(np.any(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+class SharedFlag:
+    """A flag that any process can set during training, known to all at the same call, one later.
+
+    Each call of `exchange` starts to combine the flags of all processes, and returns the result of
+    the call before. All get the same answers, and the host waits for nothing that the devices have
+    not finished since, as long as they run collectives in the background (GPU and TPU; CPU devices
+    do not). A single process gets its flag at once.
+    """
+
+    def __init__(self) -> None:
+        self._pending: jax.Array | None = None
+        if jax.process_count() > 1:
+            mesh = Mesh(np.asarray(jax.devices()), ("devices",))
+            self._sharding = NamedSharding(mesh, P("devices"))
+            self._combine = jax.jit(jnp.any, out_shardings=NamedSharding(mesh, P()))
+
+    def exchange(self, flag: bool) -> bool:
+        """True if the flag was set on any process at the call before; every process must call."""
+        if jax.process_count() == 1:
+            return flag
+        before = self._pending
+        flags = jax.make_array_from_callback(
+            (jax.device_count(),), self._sharding, lambda index: np.full(1, flag)
+        )
+        self._pending = self._combine(flags)  # not awaited
+        return before is not None and bool(before.addressable_data(0))
 
 
 def leave(error: Exception, message: str) -> NoReturn:

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from vae_jax.errors import check_range
 from vae_jax.flows.base import Chain, Flow, Inverse, Reversal
-from vae_jax.flows.conditioner import Conditioner
+from vae_jax.flows.conditioner import Conditioner, check_width
 from vae_jax.types import Array, pytree_dataclass, static
 
 LOG_SCALE_BOUND = 2.0  # each step scales a dimension by exp(-2) to exp(2)
@@ -112,7 +112,11 @@ def autoregressive_flow(
 
     Sampling is parallel and the density of a given value sequential; with `inverted` it is the
     other way around.
+
+    Raises:
+      InputError: a width below the number of dimensions, with which some would not be read.
     """
+    check_width(dim, width)
     network = Conditioner(dim, width, autoregressive=True, parent=None)
     all_params = _parameters(module, network, dim, num_flows, context)
     flows = [AffineAutoregressive(params, context, network) for params in all_params]

@@ -7,11 +7,30 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
+from vae_jax.errors import InputError
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 # For last layers: flows start near the identity.
 SMALL = nn.initializers.variance_scaling(1e-4, "fan_in", "truncated_normal")
+
+
+def check_width(dim: int, width: int) -> None:
+    """Raises InputError for a MADE too narrow to read all inputs that an output may depend on."""
+    if width < dim:
+        last_read = int(hidden_degrees(dim, width).max(initial=0))
+        raise InputError(
+            f"width = {width}: must be at least {dim}, the number of dimensions; narrower, no unit "
+            f"reads dimensions {last_read} to {dim - 2} (from 0), which others depend on"
+        )
+
+
+def hidden_degrees(dim: int, width: int) -> np.ndarray:
+    """The degree of each hidden unit of a MADE, from 0 to D - 1; a unit of degree d sees d inputs.
+
+    Evenly spread; every degree occurs if the width is at least D.
+    """
+    return np.arange(width) * dim // width
 
 
 class MaskedDense(nn.Module):
@@ -60,6 +79,6 @@ class Conditioner(nn.Module):
             return [np.ones(shape, np.float32) for shape in itertools.pairwise(sizes)]
         # A unit of degree d sees inputs 0 .. d - 1; output d, units of degree d or less. Units of
         # degree 0 see only the context.
-        hidden = np.arange(self.width) * inputs // self.width
+        hidden = hidden_degrees(inputs, self.width)
         degrees = [np.arange(inputs) + 1, *[hidden] * self.depth, np.tile(np.arange(inputs), 2)]
         return [np.asarray(a[:, None] <= b, np.float32) for a, b in itertools.pairwise(degrees)]

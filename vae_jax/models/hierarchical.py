@@ -10,11 +10,11 @@ import numpy as np
 from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian, Distribution, kl_divergence
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, check_choice
 from vae_jax.models import common
 from vae_jax.models.base import Capability
 from vae_jax.models.ladder_levels import Level
-from vae_jax.models.ladder_path import BottomUp, Choose, Descent, TopDown
+from vae_jax.models.ladder_path import MERGES, BottomUp, Choose, Descent, Merge, TopDown
 from vae_jax.nets.residual import Style
 from vae_jax.types import Array, Outputs, Scalar
 
@@ -31,8 +31,13 @@ class Hierarchical(nn.Module):
 
     Prior and posterior share the path from the top. A state takes in one z_l after the other, and
     each prior is a function of the state. Each posterior is a function of the state and of features
-    of x at the same level, so that inference corrects the prior (ladder VAE, Sonderby et al., 2016,
-    arXiv:1602.02282). In residual form it carries many layers (Child, 2021, arXiv:2011.10650).
+    of x at the same level, so that inference corrects the prior. In residual form it carries many
+    layers (Child, 2021, arXiv:2011.10650).
+
+    That idea is the ladder VAE's (Sonderby et al., 2016, arXiv:1602.02282), but its merge is not
+    the default: with `merge` "learned", a network of state and features predicts the posterior.
+    With "precision" it is theirs: features alone predict a Gaussian, which is multiplied by the
+    prior, so that means are weighted by precisions; the top layer's is not multiplied.
 
     All layers stand side by side in the one axis D, the top first. Each layer's Gaussians depend on
     the draws above it: `Outputs.kl` is the mean over the draws of the sum of their closed-form KLs.
@@ -45,6 +50,7 @@ class Hierarchical(nn.Module):
     activation: Callable[[Array], Array] = nn.relu
     dtype: Any = None  # for compute and features, see `vae_jax.nets`
     remat: bool = False  # recompute residual blocks in the backward pass: less memory, more time
+    merge: Merge = "learned"  # of features of x and the prior: learned, or precision-weighted
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
     posterior: ClassVar[None] = None  # inference and prior share parameters
@@ -60,7 +66,9 @@ class Hierarchical(nn.Module):
     def setup(self) -> None:
         depth = len(self.layers) * self.blocks
         style = Style(self.activation, self.dtype, self.blocks, depth, self.remat)
-        self.bottom_up, self.top_down = BottomUp(self.levels, style), TopDown(self.levels, style)
+        check_choice("merge", self.merge, MERGES)
+        self.bottom_up = BottomUp(self.levels, style)
+        self.top_down = TopDown(self.levels, style, self.merge)
 
     def encode(self, x: Array, *, y: Array | None = None) -> DiagGaussian:
         """Each layer's posterior given the posterior means above it, for x [B, *E]; over [B, D]."""

@@ -1,7 +1,8 @@
 """The two passes of a ladder: features of x bottom-up, prior and posterior top-down."""
 
+import typing
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -19,6 +20,10 @@ Choose: TypeAlias = Callable[[int, DiagGaussian, DiagGaussian | None], Array]
 
 M is a multiple of the rows of the distributions.
 """
+
+
+Merge: TypeAlias = Literal["learned", "precision"]
+MERGES = typing.get_args(Merge)
 
 
 class Descent(NamedTuple):
@@ -60,6 +65,7 @@ class Rung(nn.Module):
 
     level: Level
     style: Style
+    merge: Merge = "learned"
 
     def setup(self) -> None:
         width, latent, dtype = self.level.width, self.level.latent, self.style.dtype
@@ -76,10 +82,16 @@ class Rung(nn.Module):
         """p(z_l | z_<l) over [N, D_l], from the state h [N, *grid, width]."""
         return _gaussian(self.prior_head(self.style.activation(h)))
 
-    def posterior(self, h: Array, features: Array) -> DiagGaussian:
-        """q(z_l | z_<l, x) over [N, D_l], from h and features of x, repeated to the rows of h."""
+    def posterior(self, h: Array, features: Array, prior: DiagGaussian | None) -> DiagGaussian:
+        """q(z_l | z_<l, x) over [N, D_l], from h and features of x, repeated to the rows of h.
+
+        `prior` is that of the layer, or None for the top one. It matters to the precision merge.
+        """
         activation = self.style.activation
         evidence = tile_rows(self.from_features(activation(features)), h.shape[0])
+        if self.merge == "precision":
+            q = _gaussian(self.posterior_head(activation(evidence)))
+            return q if prior is None else precision_weighted(q, prior)
         state = self.from_state(activation(h))
         return _gaussian(self.posterior_head(activation(state + evidence)))
 
@@ -87,6 +99,16 @@ class Rung(nn.Module):
         """The state after z [M, D_l], [M, *grid, width]."""
         z = z.reshape(z.shape[0], *(self.level.grid or ()), self.level.latent)
         return self.refine(tile_rows(h, z.shape[0]) + self.from_z(z))
+
+
+def precision_weighted(q: DiagGaussian, p: DiagGaussian) -> DiagGaussian:
+    """The normalized product of two Gaussians, as Sonderby et al. merge evidence and prior.
+
+    1 / s^2 = 1 / s_q^2 + 1 / s_p^2 and mean / s^2 = mean_q / s_q^2 + mean_p / s_p^2.
+    """
+    share = nn.sigmoid(p.logvar - q.logvar)  # of the precision that is q's
+    logvar = -jnp.logaddexp(-q.logvar, -p.logvar)
+    return DiagGaussian(p.mean + share * (q.mean - p.mean), logvar)
 
 
 def _gaussian(raw: Array) -> DiagGaussian:
@@ -99,6 +121,7 @@ class TopDown(nn.Module):
 
     levels: tuple[Level, ...]
     style: Style
+    merge: Merge = "learned"
 
     def setup(self) -> None:
         top, *rest = self.levels
@@ -107,7 +130,11 @@ class TopDown(nn.Module):
         )
         self.rises = [Up(level.grid, level.width, self.style) for level in rest]
         self.shifts = [Shift() for _ in self.levels]
-        self.rungs = [Rung(level, self.style) for level in self.levels for _ in range(level.layers)]
+        self.rungs = [
+            Rung(level, self.style, self.merge)
+            for level in self.levels
+            for _ in range(level.layers)
+        ]
 
     def __call__(
         self, rows: int, c: Array | None, choose: Choose, features: tuple[Array, ...] | None = None
@@ -121,7 +148,9 @@ class TopDown(nn.Module):
             h = self.shifts[i](h, None if c is None else tile_rows(c, h.shape[0]))
             for _ in range(level.layers):
                 rung = next(rungs)
-                p, q = rung.prior(h), None if features is None else rung.posterior(h, features[i])
+                p, q = rung.prior(h), None
+                if features is not None:
+                    q = rung.posterior(h, features[i], p if path.z else None)
                 z = choose(len(path.z), p, q)
                 h = rung.below(h, z)
                 path.z.append(z)

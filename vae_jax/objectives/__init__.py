@@ -11,7 +11,7 @@
 ['bound', 'distortion', 'elbo', 'loss', 'rate']
 """
 
-from vae_jax.objectives.dip import dip_i, dip_ii
+from vae_jax.objectives.dip import dip_i, dip_ii, paper_diagonal_weight
 from vae_jax.objectives.elbo import elbo
 from vae_jax.objectives.factor import critic_pass, factor
 from vae_jax.objectives.importance import ciwae, dreg, iwae, miwae, piwae, renyi, stl
@@ -38,6 +38,7 @@ __all__ = [
     "iwae",
     "make_loss_fn",
     "miwae",
+    "paper_diagonal_weight",
     "piwae",
     "prior_pass",
     "reconstruction",

@@ -43,6 +43,11 @@ def dip_ii(
     return _penalize(outputs, covariance, off_diagonal_weight, diagonal_weight)
 
 
+def paper_diagonal_weight(kind: int, off_diagonal_weight: Scalar) -> Scalar:
+    """The weight b that Kumar et al. use with a: 10 a for DIP-VAE-I, a for DIP-VAE-II."""
+    return {1: 10.0, 2: 1.0}[kind] * off_diagonal_weight
+
+
 def _covariance(x: Array) -> Array:
     """The covariance [D, D] of the rows of x [B, D]."""
     centered = x - x.mean(0)

@@ -57,7 +57,7 @@ def elbo(
       outputs: the terms of one pass, [K, B].
       beta: weight of the rate; above 1 for disentanglement, below 1 for sharper reconstructions.
       free_bits: nats per latent dimension that cost nothing; needs a closed-form KL.
-      capacity: the target rate, in nats.
+      capacity: the target rate, in nats; 0 is the plain rate, |R - 0| = R.
       kl_balancing: from 0 to 1, strength of the balance between the layers of a hierarchy.
       layer_free_bits: nats per stochastic layer that cost nothing.
 
@@ -85,7 +85,8 @@ def elbo(
     if kl_balancing is not None:
         rate = balanced_rate(outputs, kl_balancing)
     if capacity is not None:
-        rate = jnp.abs(rate - capacity)
+        # A Monte Carlo rate can be negative: without the condition, capacity 0 would not be off.
+        rate = jnp.where(jnp.asarray(capacity) > 0, jnp.abs(rate - capacity), rate)
     loss = distortion + beta * rate
     metrics = bound_metrics(loss, outputs) | {"beta": jnp.asarray(beta, loss.dtype)}
     if capacity is not None:

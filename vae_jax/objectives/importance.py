@@ -158,9 +158,14 @@ def power_mean(log_w: Array, power: Scalar) -> Array:
 
 
 def _path_log_weights(objective: str, outputs: Outputs) -> Array:
-    """Log w with q(z | x) frozen except for its argument, [K, B]."""
+    """Log w with q(z | x) frozen except for its argument, [K, B].
+
+    Its value has the log q of the draws. Only its gradient is that of the density at a given z,
+    which a flow computes by its inverse, with the inverse's error.
+    """
     check_path(objective, outputs)
     log_qz_x = jax.lax.stop_gradient(outputs.posterior).log_prob(outputs.z)
+    log_qz_x = jax.lax.stop_gradient(outputs.log_qz_x) + _gradient_only(log_qz_x)
     return outputs.log_px_z + outputs.log_pz - log_qz_x
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.corruptions import Corruption
-from vae_jax.data import Dataset, sprites
+from vae_jax.data import Dataset
 from vae_jax.evaluation import Terms
 from vae_jax.files import Path
 from vae_jax.models.trained import TrainedModel
@@ -48,9 +48,10 @@ def plot_all(
     figures = {"reconstructions": reconstructions(model, x, corrupted, y=y)}
     is_per_latent = terms.kl is None or terms.kl.shape == terms.code.shape
     if is_per_latent and model.supports("traversals"):
-        names = sprites.FACTOR_NAMES if dataset.name == "sprites" else ()
         first_y = None if y is None else y[0]
-        figures["traversals"] = traversals(model, terms, y=first_y, factor_names=names)
+        figures["traversals"] = traversals(
+            model, terms, y=first_y, factor_names=dataset.factor_names
+        )
     if num_examples > 1:
         figures["interpolations"] = interpolations(model, x, y=y)
     if np.isfinite(terms.rate).all():

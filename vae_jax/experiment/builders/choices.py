@@ -6,6 +6,7 @@ from vae_jax import data
 from vae_jax.config import Config, value_of
 from vae_jax.errors import check_choice
 from vae_jax.experiment.builders import loss, model, optimizer, parts
+from vae_jax.models.ladder_path import MERGES
 
 TABLES: dict[str, Iterable[str]] = {
     "data.binarization": data.BINARIZATIONS,
@@ -20,6 +21,7 @@ TABLES: dict[str, Iterable[str]] = {
     "model.prior": parts.PRIORS,
     "model.likelihood": parts.LIKELIHOODS,
     "model.sigma": parts.GAUSSIANS,
+    "hierarchy.merge": MERGES,
     "codes.quantizer": model.QUANTIZERS,
     "codes.prior": model.CODE_PRIORS,
     "objective.name": loss.OBJECTIVES,

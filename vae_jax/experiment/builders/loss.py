@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
+
 from vae_jax import corruptions, objectives, schedules
 from vae_jax.config import Config, Objective
 from vae_jax.corruptions import Corruption
@@ -49,9 +51,10 @@ def _dip(
 ) -> tuple[Array, Metrics]:
     """DIP-VAE-I or II, by `dip_kind` (Kumar et al., 2018, arXiv:1711.00848)."""
     objective = {1: objectives.dip_i, 2: objectives.dip_ii}[dip_kind]
-    return objective(
-        outputs, off_diagonal_weight=off_diagonal_weight, diagonal_weight=diagonal_weight
-    )
+    weight = objectives.paper_diagonal_weight(dip_kind, off_diagonal_weight)
+    if is_on(diagonal_weight):  # some trials of a sweep may have the paper's
+        weight = jnp.where(diagonal_weight > 0, diagonal_weight, weight)
+    return objective(outputs, off_diagonal_weight=off_diagonal_weight, diagonal_weight=weight)
 
 
 SCALES = {"scales": objectives.mmd.SCALES}

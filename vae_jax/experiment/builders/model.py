@@ -73,6 +73,7 @@ def _hierarchical(config: Config, event_shape: Shape) -> Hierarchical:
         activation=activation,
         dtype=dtype,
         remat=h.remat,
+        merge=h.merge,
         conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
         classifier=_classifier(config, event_shape),
     )

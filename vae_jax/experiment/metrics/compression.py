@@ -50,8 +50,8 @@ def compression(context: Context, key: Array) -> Numbers:
         f"-ELBO, by {DRAWS} draws of z each, with its standard error over examples; reached is the "
         f"length of one bits-back message that codes {batch_size} examples side by side, without "
         f"its initial {coded.num_clean_bits} random bits: it has one draw of z for each example, "
-        "whose noise its standard error is; total is all that has to be stored; lossless is true if "
-        "decoding returned every value",
+        "whose noise its standard error is; total is all that has to be stored; lossless is true "
+        "if decoding returned every value",
         "num_examples": len(x),
         "num_draws": DRAWS,
         "levels": levels,

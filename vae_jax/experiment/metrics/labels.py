@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ def disentanglement(context: Context, key: Array) -> Numbers:
     codes, logvar, factors = _population(context, key)
     varies = [k for k in range(factors.shape[1]) if np.ptp(factors[:, k])]
     factors = factors[:, varies]
-    names = _factor_names(context.dataset.name, factors, varies)
+    names = _factor_names(context.dataset.factor_names, factors, varies)
     # All factors but the shape, as in Chen et al., 2018.
     which = [k for k, name in enumerate(names) if name != "shape"] or None
     is_grid = _is_grid(factors)
@@ -50,10 +51,10 @@ def disentanglement(context: Context, key: Array) -> Numbers:
     }
 
 
-def _factor_names(data: str, factors: np.ndarray, varies: list[int]) -> list[str]:
+def _factor_names(known: Sequence[str], factors: np.ndarray, varies: list[int]) -> list[str]:
     """Names of the factors [N, F] that vary; data with the factor sizes of sprites have theirs."""
-    if data == "sprites":
-        return [sprites.FACTOR_NAMES[k] for k in varies]
+    if known:
+        return [known[k] for k in varies]
     if tuple(len(np.unique(column)) for column in factors.T) == sprites.FACTOR_SIZES:
         return list(sprites.FACTOR_NAMES)
     return [f"column {k}" for k in varies]

@@ -63,7 +63,7 @@ def lock_directory(directory: Path, *, wait: float = WAIT) -> Iterator[None]:
 
 
 def holder(directory: Path) -> str | None:
-    """Return a human-readable description of the process that holds the lock, None if there is none.
+    """Describe the process that holds the lock; None if there is none.
 
     A directory that cannot be locked has no holder.
     """

@@ -133,11 +133,14 @@ def _advance(
 ) -> int:
     """Train to the end or an interruption; returns the last step, which is saved.
 
+    Several processes stop one call after the interruption of any of them, all at the same step.
+
     Between evaluations, the metrics of one call are read while the next one runs.
     """
     config = recorders[0].run.config
     spans = list(calls(first, config))
     _announce(recorders, first)
+    flag = processes.SharedFlag()
     pending: tuple[int, int, Metrics] | None = None
     stop = first
     with _progress_bar(config, first) as bar, trainer.open_data(spans) as data:
@@ -146,7 +149,7 @@ def _advance(
             if pending is not None:
                 _report(trainer, *pending, recorders, bar)
             pending = (start, stop, metrics)
-            interrupted = processes.any_of(interruption.requested)
+            interrupted = flag.exchange(interruption.requested)
             regular = stop % config.train.eval_every == 0 or stop == config.train.num_steps
             if regular or interrupted:
                 _report(trainer, *pending, recorders, bar)

@@ -1,0 +1,118 @@
+"""Every command in the configs, README, CONTRIBUTING and the command line is accepted and trains.
+
+The default suite parses each and makes its run: data, model, loss, optimizer. The slow test takes
+two steps of each.
+"""
+
+import pathlib
+import re
+import shlex
+
+import numpy as np
+import pytest
+from absl import flags
+from ml_collections import config_flags
+
+from vae_jax.experiment import run
+from vae_jax.experiment.training import trainers
+
+ROOT = pathlib.Path(__file__).parents[2]
+PROGRAM = "python -m vae_jax.main "
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "vae_jax" / "main.py"]
+CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+
+
+def commands_in(text):
+    """The arguments of each command; lines of flags that are indented continue one."""
+    found = re.findall(rf"{re.escape(PROGRAM)}(.*(?:\n    --.*)*)", text)
+    return [shlex.split(command, comments=True) for command in found]
+
+
+def flags_in_prose(path):
+    """The commands that a docstring describes by one flag of its config."""
+    docstring = path.read_text().split('"""')[1]
+    prose = re.sub(rf"{re.escape(PROGRAM)}.*(\n    --.*)*", "", docstring)
+    changes = re.findall(r"--config\.[\w.]+=[\w,]+(?:\.\d+)?", prose)
+    return [[f"--config=configs/{path.name}", change] for change in changes]
+
+
+COMMANDS = {
+    f"{path.name}-{number}": command
+    for path in (*DOCUMENTS, *CONFIGS)
+    for number, command in enumerate(
+        commands_in(path.read_text()) + (flags_in_prose(path) if path in CONFIGS else [])
+    )
+}
+COMPLETE = {
+    name: command
+    for name, command in COMMANDS.items()
+    if any(flag.startswith("--config=configs/") for flag in command)
+}
+
+
+def parse(command):
+    """Parse the flags as vae_jax/main.py does, but apart from those of this process."""
+    values = flags.FlagValues()
+    config = config_flags.DEFINE_config_file(
+        "config", flag_values=values, lock_config=True, sys_argv=["main.py", *command]
+    )
+    for name in ("workdir", "mode", "coordinator"):
+        flags.DEFINE_string(name, None, "", flag_values=values)
+    for name in ("num_processes", "process_index"):
+        flags.DEFINE_integer(name, None, "", flag_values=values)
+    assert values(["main.py", *command]) == ["main.py"]
+    return config.value, values
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A file in place of data sets that are not here."""
+    path = tmp_path_factory.mktemp("data") / "mine.npz"
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for split, size in (("train", 600), ("test", 40)):
+        arrays[f"{split}_images"] = rng.integers(0, 256, (size, 28, 28), dtype=np.uint8)
+        arrays[f"{split}_labels"] = np.arange(size) % 10
+    np.savez(path, **arrays)
+    return path
+
+
+def make_runs(command, images, workdir, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    config, _ = parse(command)
+    if config.data.name not in ("digits", "sprites"):
+        config.data.name, config.data.path = "npz", str(images)
+        config.data.dir = ""
+        if config.evaluation.anomaly:  # another data set that is not here
+            config.evaluation.anomaly, config.data.leave_out = "", 7
+    return config, run.make_runs(config, workdir)
+
+
+def test_commands_are_found():
+    assert len(COMMANDS) > 45
+    assert len(COMPLETE) > len(CONFIGS) + 10
+    for path in CONFIGS:
+        assert f"{path.name}-0" in COMPLETE
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - COMPLETE.keys()))
+def test_a_command_without_a_config_is_parsed(name):
+    command = [flag for flag in COMMANDS[name] if flag != "--config=..."]
+    _, values = parse(command)
+    assert values.workdir or values.coordinator
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_command_makes_its_run(name, images, tmp_path, monkeypatch):
+    _, runs = make_runs(COMPLETE[name], images, tmp_path, monkeypatch)
+    assert runs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_command_trains(name, images, tmp_path, monkeypatch):
+    config, runs = make_runs(COMPLETE[name], images, tmp_path, monkeypatch)
+    trainer = trainers.make_trainer(runs, chunk=config.sweep.chunk)
+    with trainer.open_data([(0, 2)]) as data:
+        _, metrics = trainer.epoch(2)(trainer.initial(), data)
+    assert np.isfinite(metrics["loss"]).all()
