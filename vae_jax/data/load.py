@@ -4,15 +4,17 @@ import dataclasses
 import os
 import pathlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from vae_jax.data import sprites
-from vae_jax.data.prepare import CUT_TEST_RULE, check_values, cut_test, from_arrays
+from vae_jax.data.names import assign, warn_unused
+from vae_jax.data.prepare import check_values, from_arrays
 from vae_jax.data.rows import NpyRows, open_npy, open_npz
 from vae_jax.data.sources import Dataset, SpriteSource
+from vae_jax.data.splits import CUT_TEST_RULE, cut_test
 from vae_jax.errors import InputError
 from vae_jax.memory import in_gigabytes, machine_memory
 
@@ -118,9 +120,10 @@ def _digits(values: str) -> Mapping[str, Any]:
 
 
 def _npz(path: str, streaming: bool) -> Mapping[str, Any]:
-    """All arrays of an .npz file, or of a folder of .npy files, without executing pickles.
+    """The arrays of an .npz file, or of a folder of .npy files, without executing pickles.
 
-    With `streaming`, the training arrays stay on disk.
+    Only arrays that are used are read, see `names`. With `streaming`, the training arrays stay on
+    disk.
     """
     if not path:
         raise InputError(
@@ -131,10 +134,11 @@ def _npz(path: str, streaming: bool) -> Mapping[str, Any]:
     if os.path.isdir(path):
         files = {
             file.stem: os.fspath(file)
-            for file in sorted(pathlib.Path(path).glob("*_*.npy"))
+            for file in sorted(pathlib.Path(path).glob("*.npy"))
             if file.is_file()
         }
-        return {key: _npy(file, key in streamed) for key, file in files.items()}
+        names = _assign(files, path)
+        return {key: _npy(files[name], key in streamed) for key, name in names.items()}
     if not os.path.isfile(path):
         problem = "not a regular file" if os.path.exists(path) else "no such file"
         raise InputError(f"path = {path!r}: {problem}")
@@ -147,20 +151,41 @@ def _npz(path: str, streaming: bool) -> Mapping[str, Any]:
             sizes = {
                 info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()
             }
-        if sum(size for key, size in sizes.items() if key not in streamed) > machine_memory():
+        names = _assign(sizes, path)
+        in_memory = {key: name for key, name in names.items() if key not in streamed}
+        if sum(sizes[name] for name in in_memory.values()) > machine_memory():
             raise ValueError(
                 "unpacked, its arrays would take more than the "
                 f"{in_gigabytes(machine_memory())} of this machine"
             )
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files if key not in streamed}
-            return arrays | {key: open_npz(path, key) for key in streamed if key in file.files}
+            arrays = {key: _member(file, name) for key, name in in_memory.items()}
+        return arrays | {key: open_npz(path, names[key]) for key in names if key not in in_memory}
     except InputError:
         raise
     except Exception as error:  # numpy, zipfile and decompressors raise many types
         reason = str(error) or type(error).__name__
         raise InputError(
             f"path = {path!r}: not a readable .npz of plain arrays ({reason})"
+        ) from error
+
+
+def _assign(names: Iterable[str], path: str) -> dict[str, str]:
+    """The name in the file of each canonical name; warns of those that nothing reads."""
+    assignment = assign(names, f"path = {path!r}")
+    warn_unused(assignment.unused, f"path = {path!r}")
+    return assignment.arrays
+
+
+def _member(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    """One array of an archive; raises ValueError with its name if it holds objects."""
+    try:
+        return file[name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} holds objects, not numbers; store an array of numbers or texts instead"
         ) from error
 
 

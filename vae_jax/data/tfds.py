@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vae_jax.data.prepare import CUT_TEST_RULE, cut_test
+from vae_jax.data.splits import CUT_TEST_RULE, cut_test
 from vae_jax.errors import InputError, suggest
 
 ALLOWED_NAMES = "allowed are sprites, digits, npz, and the names of tensorflow-datasets"

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import ArraySource, Dataset
-from vae_jax.data.prepare import SPLITS, fixed_permutation
+from vae_jax.data.splits import SPLITS, fixed_permutation
 from vae_jax.errors import InputError
 
 
