@@ -123,7 +123,7 @@ def accuracy(context: Context, key: Array) -> Numbers:
         one_batch, batch_size=context.config.evaluation.batch_size, mesh=context.mesh
     )
     predicted = context.run(run, context.dataset.test, key)
-    num_labels = context.config.data.num_labels or "all"
+    num_labels = context.dataset.preparation.get("num_labels", "all")
     return {
         "estimator": "share of the test examples whose class the classifier predicts, trained "
         f"with {num_labels} labels; binomial standard error",
