@@ -8,6 +8,9 @@ import numpy as np
 
 from vae_jax.data.images import describe_shape
 from vae_jax.data.rows import HostRows
+from vae_jax.data.sources import Dataset
+from vae_jax.data.splits import SPLITS
+from vae_jax.errors import InputError
 
 HASHED_BYTES = 2**28  # of larger splits, evenly spaced examples are hashed
 
@@ -59,3 +62,35 @@ def describe_data(preparation: Mapping[str, Any]) -> str:
     digest = preparation.get("sha256", "")
     parts += [f"sha256 {digest[:12]}"] if digest else []
     return ", ".join([preparation.get("shape", ""), *parts])
+
+
+def identity(dataset: Dataset) -> dict[str, Any]:
+    """What tells a data set from another: name, shape, sizes, ranges and hash.
+
+    Kept beside the checkpoints of a model.
+    """
+    sizes = {f"num_{split}": getattr(dataset, split).num_examples for split in SPLITS}
+    keys = ("shape", "ranges", "sha256")
+    entries = {key: dataset.preparation[key] for key in keys if key in dataset.preparation}
+    return {"name": dataset.name, **sizes, **entries}
+
+
+def check_same_data(now: Mapping[str, Any], saved: Mapping[str, Any] | None, where: str) -> None:
+    """Raises InputError if the identity of the data is not that saved with a checkpoint.
+
+    Without a saved one, as in checkpoints of earlier versions, nothing is checked. The name may
+    differ, for a file may be moved.
+    """
+    if not saved or ("sha256" in now and saved.get("sha256") == now["sha256"]):
+        return
+    differing = [
+        f"{key} {saved[key]} there, {now[key]} now"
+        for key in now
+        if key in saved and key not in ("name", "sha256") and saved[key] != now[key]
+    ]
+    if differing or saved.get("sha256", now.get("sha256")) != now.get("sha256"):
+        what = "; ".join(differing) or "values differ, by their sha256"
+        raise InputError(
+            f"{where}: was trained on other data than {now['name']} holds now: {what}; put the "
+            "data back, or use another workdir"
+        )

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data import sprites
+from vae_jax.data.images import describe_shape
 from vae_jax.data.names import assign, warn_unused
 from vae_jax.data.prepare import check_values, from_arrays
 from vae_jax.data.rows import NpyRows, open_npy, open_npz
 from vae_jax.data.sources import Dataset, SpriteSource
-from vae_jax.data.splits import CUT_TEST_RULE, cut_test
+from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.errors import InputError
 from vae_jax.memory import in_gigabytes, machine_memory
 
@@ -106,7 +107,13 @@ def _sprites() -> Dataset:
         valid=SpriteSource(0, num_valid),
         test=SpriteSource(num_valid, NUM_TEST_SPRITES),
         train=SpriteSource(num_held_out, sprites.NUM_IMAGES - num_held_out),
-        preparation={"test": rule, "validation": rule, **SPRITES_PREPARATION},
+        preparation={
+            "test": rule,
+            "validation": rule,
+            "shape": describe_shape((64, 64, 1)),
+            "ranges": {split: [0.0, 1.0] for split in SPLITS},
+            **SPRITES_PREPARATION,
+        },
     )
 
 
