@@ -2,25 +2,20 @@
 
 import dataclasses
 import os
-import pathlib
-import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from vae_jax.data import sprites
+from vae_jax.data.array_files import read_path
 from vae_jax.data.images import describe_shape
-from vae_jax.data.names import assign, warn_unused
 from vae_jax.data.prepare import check_values, from_arrays
-from vae_jax.data.rows import NpyRows, open_npy, open_npz
 from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.errors import InputError
-from vae_jax.memory import in_gigabytes, machine_memory
 
 EMBEDDED = ("sprites", "digits")
-STREAMED_ARRAYS = ("train_images", "train_labels")
 SPRITES_PREPARATION = {
     "values": "scaled",
     "scale": 1.0,
@@ -40,15 +35,18 @@ def load(
     binarization: str = "none",
     valid_fraction: float = 0.1,
     streaming: bool = False,
+    image_size: int = 0,
 ) -> Dataset:
     """Load a data set by name.
 
     Args:
       name: 'sprites', 'digits', 'npz', or a name of tensorflow-datasets.
       dir: data directory of tensorflow-datasets.
-      path: for 'npz': an .npz file or a folder of .npy files.
+      path: for 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
+        JPEG, WebP).
       values, binarization, valid_fraction, streaming: as for `from_arrays`. As counts, the digits
         have values 0 to 16.
+      image_size: side to which the images of a folder are resized and cropped; 0: as they are.
 
     Raises:
       InputError: the data set is unavailable or does not support an option.
@@ -73,7 +71,7 @@ def load(
     if name == "digits":
         arrays, test_rule = _digits(values), CUT_TEST_RULE
     elif name == "npz":
-        arrays = _npz(os.path.expanduser(path), streaming)
+        arrays = read_path(os.path.expanduser(path), streaming=streaming, image_size=image_size)
     else:
         from vae_jax.data.tfds import read_arrays  # slow to import
 
@@ -124,91 +122,3 @@ def _digits(values: str) -> Mapping[str, Any]:
     bunch = load_digits()
     images = bunch.images if values == "counts" else bunch.images / 16
     return cut_test(images.astype(np.float32), bunch.target)
-
-
-def _npz(path: str, streaming: bool) -> Mapping[str, Any]:
-    """The arrays of an .npz file, or of a folder of .npy files, without executing pickles.
-
-    Only arrays that are used are read, see `names`. With `streaming`, the training arrays stay on
-    disk.
-    """
-    if not path:
-        raise InputError(
-            "path = '': the data set 'npz' needs the path of an .npz file, "
-            "or of a folder of .npy files"
-        )
-    streamed = STREAMED_ARRAYS if streaming else ()
-    if os.path.isdir(path):
-        files = {
-            file.stem: os.fspath(file)
-            for file in sorted(pathlib.Path(path).glob("*.npy"))
-            if file.is_file()
-        }
-        names = _assign(files, path)
-        return {key: _npy(files[name], key in streamed) for key, name in names.items()}
-    if not os.path.isfile(path):
-        problem = "not a regular file" if os.path.exists(path) else "no such file"
-        raise InputError(f"path = {path!r}: {problem}")
-    if not _is_archive(path):
-        raise InputError(
-            f"path = {path!r}: damaged, or not an .npz file; must be written by numpy.savez"
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {
-                info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()
-            }
-        names = _assign(sizes, path)
-        in_memory = {key: name for key, name in names.items() if key not in streamed}
-        if sum(sizes[name] for name in in_memory.values()) > machine_memory():
-            raise ValueError(
-                "unpacked, its arrays would take more than the "
-                f"{in_gigabytes(machine_memory())} of this machine"
-            )
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: _member(file, name) for key, name in in_memory.items()}
-        return arrays | {key: open_npz(path, names[key]) for key in names if key not in in_memory}
-    except InputError:
-        raise
-    except Exception as error:  # numpy, zipfile and decompressors raise many types
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"path = {path!r}: not a readable .npz of plain arrays ({reason})"
-        ) from error
-
-
-def _assign(names: Iterable[str], path: str) -> dict[str, str]:
-    """The name in the file of each canonical name; warns of those that nothing reads."""
-    assignment = assign(names, f"path = {path!r}")
-    warn_unused(assignment.unused, f"path = {path!r}")
-    return assignment.arrays
-
-
-def _member(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    """One array of an archive; raises ValueError with its name if it holds objects."""
-    try:
-        return file[name]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise ValueError(
-            f"{name} holds objects, not numbers; store an array of numbers or texts instead"
-        ) from error
-
-
-def _is_archive(path: str) -> bool:
-    """True if it is a zip file from its first byte on; numpy would take others for a pickle."""
-    with open(path, "rb") as file:
-        return file.read(2) == b"PK" and zipfile.is_zipfile(path)
-
-
-def _npy(path: str, streaming: bool) -> np.ndarray | NpyRows:
-    if streaming:
-        return open_npy(path)
-    try:
-        return np.load(path, allow_pickle=False)
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"path = {path!r}: not a readable .npy of plain numbers ({reason})"
-        ) from error

@@ -91,6 +91,7 @@ def _options(config: Config) -> dict[str, Any]:
         "binarization": c.binarization,
         "valid_fraction": c.valid_fraction,
         "values": c.values,
+        "image_size": c.image_size,
     }
 
 
