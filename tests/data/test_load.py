@@ -18,6 +18,7 @@ import pytest
 
 from vae_jax.data import load, order, sprites
 from vae_jax.data import tfds as tfds_sets
+from vae_jax.data.splits import CUT_TEST_RULE, cut_test
 from vae_jax.errors import InputError
 
 KEY = jax.random.key(0)
@@ -144,13 +145,65 @@ def test_npz_with_validation_and_labels(tmp_path) -> None:
 
 def test_npz_without_a_key_says_what_there_is(tmp_path) -> None:
     path = tmp_path / "set.npz"
-    np.savez(path, images=images(5), train_images=images(5))
+    np.savez(path, test_images=images(5), mask=images(5))
     assert_parts(
         refusal("npz", path=os.fspath(path)),
         os.fspath(path),
-        "'test_images'",
-        "['images', 'train_images']",
+        "'train_images'",
+        "['mask', 'test_images']",
     )
+
+
+NAMES = [
+    ("x_train", "y_train", "x_val", "x_test"),
+    ("trainX", "trainY", "devX", "testX"),
+    ("Train Images", "train-label", "validation_data", "TEST_DATA"),
+    ("X", "y", "X_valid", "X_test"),
+    ("train", "train_targets", "val", "test"),
+    ("tr_features", "labels", "features_val", "te_features"),
+]
+
+
+@pytest.mark.parametrize("names", NAMES, ids=lambda names: names[0])
+def test_names_that_people_use(tmp_path, names) -> None:
+    path = tmp_path / "set.npz"
+    train, valid, test = images(30), images(20, 1), images(10, 2)
+    np.savez(path, **dict(zip(names, (train, np.arange(30) % 4, valid, test), strict=True)))
+    dataset = load("npz", path=os.fspath(path))
+    for source, expected in zip(
+        (dataset.train, dataset.valid, dataset.test), (train, valid, test), strict=True
+    ):
+        np.testing.assert_array_equal(source.images[..., 0], expected)
+    np.testing.assert_array_equal(dataset.train.labels, np.arange(30) % 4)
+
+
+def test_a_missing_test_split_is_cut_by_the_rule_of_the_digits(tmp_path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, imgs=images(100), latents_classes=np.arange(200).reshape(100, 2))
+    dataset = load("npz", path=os.fspath(path))
+    expected = cut_test(images(100), np.arange(200).reshape(100, 2))
+    assert sizes(dataset) == (72, 8, 20)
+    np.testing.assert_array_equal(dataset.test.images[..., 0], expected["test_images"])
+    np.testing.assert_array_equal(dataset.test.labels, expected["test_labels"])
+    assert dataset.preparation["test"] == CUT_TEST_RULE
+
+
+def test_arrays_that_nothing_reads_are_named(tmp_path, caplog) -> None:
+    path = tmp_path / "set.npz"
+    objects = np.array([{"author": 1}], object)
+    np.savez(path, train_images=images(30), val_imagse=images(9), metadata=objects, X=images(4))
+    with caplog.at_level("WARNING"):
+        assert sizes(load("npz", path=os.fspath(path))) == (22, 2, 6)
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("'val_imagse'; did you mean 'valid_images'?" in text for text in messages)
+    assert any("'metadata'" in text for text in messages)
+    assert any("'X'; another array is read in its place" in text for text in messages)
+
+
+def test_a_needed_array_of_objects_is_named(tmp_path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez(path, train_images=images(30), y_train=np.array([{}] * 30))
+    assert_parts(refusal("npz", path=os.fspath(path)), "y_train holds objects")
 
 
 def damaged(kind: str, path: pathlib.Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import ArraySource, from_arrays
-from vae_jax.data.prepare import cut_test, fixed_permutation
+from vae_jax.data.splits import cut_test, fixed_permutation
 from vae_jax.errors import InputError
 
 KEY = jax.random.key(0)
@@ -43,17 +43,13 @@ def read(source, key=KEY) -> np.ndarray:
         (gray(20), gray(10), 1 / 255, (0, 1)),
         (gray(20).astype(np.int64), gray(10).astype(np.int16), 1 / 255, (0, 1)),
         (gray(20) // 128, gray(10) // 128, 1, (0, 1)),
-        (
-            gray(20) // 128,
-            gray(10),
-            1 / 255,
-            (0, 1),
-        ),  # one value above 1 anywhere, and all splits are bytes
+        # 0 fits every scale, so all splits are bytes.
+        (gray(20) * 0, gray(10), 1 / 255, (0, 1)),
         (gray(20) > 127, gray(10) > 127, 1, (0, 1)),
         (unit(20), unit(10), 1, (0, 1)),
         (unit(20).astype(np.float64) * 300 - 100, unit(10).astype(np.float16), 1, (-100, 200)),
     ],
-    ids=["uint8", "int64", "binary", "binary train", "bool", "unit", "float"],
+    ids=["uint8", "int64", "binary", "black train", "bool", "unit", "float"],
 )
 def test_scale(train, test, factor, value_range) -> None:
     dataset = from_arrays(arrays(train_images=train, test_images=test, valid_images=train[:3]))
@@ -95,7 +91,9 @@ def numbers(source) -> np.ndarray:
 def test_validation_is_cut_by_the_fixed_rule() -> None:
     images = gray(1000)
     labels = np.arange(1000) % 7
-    given = arrays(train_images=images, train_labels=labels, test_labels=np.arange(10.0)[:, None])
+    given = arrays(
+        train_images=images, train_labels=labels, test_labels=np.arange(10.0)[:, None]
+    )  # whole numbers, in a column
     one, two = from_arrays(given, valid_fraction=0.15), from_arrays(given, valid_fraction=0.15)
     valid, train = numbers(one.valid), numbers(one.train)
     assert (len(valid), len(train)) == (150, 850)
@@ -104,8 +102,8 @@ def test_validation_is_cut_by_the_fixed_rule() -> None:
     np.testing.assert_array_equal(one.valid.labels, labels[valid])
     np.testing.assert_array_equal(one.train.labels, labels[train])
     assert one.valid.labels.dtype == jnp.int32
-    assert one.test.labels.shape == (10, 1)
-    assert one.test.labels.dtype == jnp.float32
+    assert one.test.labels.shape == (10,)
+    assert one.test.labels.dtype == jnp.int32
     np.testing.assert_array_equal(valid, numbers(two.valid))
     np.testing.assert_array_equal(train, numbers(two.train))
     assert "first 150 of 1000" in one.preparation["validation"]
@@ -258,9 +256,13 @@ def with_value(value: float) -> np.ndarray:
 
 REFUSED = {
     "no train": ({"train_images": None}, ["train_images", "['test_images']"]),
-    "no test": (
-        {"test_images": None, "images": gray(3)},
-        ["test_images", "['images', 'train_images']"],
+    "no test, and no rows for one": (
+        {"test_images": None, "train_images": gray(3), "images": gray(3)},
+        ["test_images", "['train_images']", "too few"],
+    ),
+    "two names of one array": (
+        {"train_images": None, "x_train": gray(9), "X_train": gray(9)},
+        ["'X_train' and 'x_train' could each be 'train_images'"],
     ),
     "empty train": ({"train_images": gray(0)}, ["train_images", "empty", "(0, 4, 3"]),
     "empty test": ({"test_images": gray(0)}, ["test_images", "empty", "(0, 4, 3"]),
@@ -321,7 +323,35 @@ REFUSED = {
         {"test_labels": [[1], [1, 2]] * 5},
         ["test_labels", "unequal lengths", "must be equal"],
     ),
-    "text labels": ({"test_labels": ["a"] * 10}, ["test_labels", "<U1", "numbers"]),
+    "text labels": (
+        {"train_labels": np.arange(20), "test_labels": ["a"] * 10},
+        ["test_labels", "<U1", "numbers"],
+    ),
+    "NaN labels": (
+        {"train_labels": np.array([np.nan, *range(19)])},
+        ["train_labels has 1 values that are NaN or infinite", "finite"],
+    ),
+    "infinite labels": (
+        {"test_labels": np.full((10, 2), np.inf)},
+        ["test_labels has 20 values that are NaN or infinite", "finite"],
+    ),
+    "labels beyond int32": (
+        {"train_labels": np.arange(20) + 2**40},
+        ["train_labels", "1099511627776 to", "32 bits"],
+    ),
+    "complex labels": ({"train_labels": np.arange(20) * 1j}, ["train_labels", "complex128"]),
+    "labels of other shapes": (
+        {"train_labels": np.ones((20, 2)), "test_labels": np.ones((10, 3))},
+        ["label shapes differ", "'test': (3,)"],
+    ),
+    "scales of bytes": (
+        {"train_images": gray(20) % 2},
+        ["train holds 0 to 1", "test holds 0 to 25", "one scale"],
+    ),
+    "scales of floats": (
+        {"train_images": unit(20), "test_images": unit(10) * 255},
+        ["train holds 0 to 1", "test holds 0 to 255", "one scale"],
+    ),
 }
 
 
@@ -385,3 +415,83 @@ def test_one_training_image_cannot_be_split() -> None:
 
 def test_valid_fraction_is_not_looked_at_where_validation_is_given() -> None:
     assert from_arrays(arrays(valid_images=gray(5)), valid_fraction=0).valid.num_examples == 5
+
+
+LABELS = {
+    "column": (np.arange(20)[:, None], np.arange(20)),
+    "whole floats": (np.arange(20.0), np.arange(20)),
+    "bool": (np.arange(20) % 2 > 0, np.arange(20) % 2),
+    "texts": (np.array(["dog", "cat"] * 10), np.array([1, 0] * 10)),
+    "a column of texts": (np.array([["b"], ["a"]] * 10, object), np.array([1, 0] * 10)),
+    "targets": (np.arange(20) / 2, np.arange(20, dtype=np.float32) / 2),
+    "a column of targets": (np.arange(20)[:, None] / 2, np.arange(20)[:, None] / 2),
+    "factors": (np.arange(40).reshape(20, 2), np.arange(40).reshape(20, 2)),
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), LABELS.values(), ids=LABELS)
+def test_labels_are_understood(given, expected) -> None:
+    dataset = from_arrays(
+        arrays(train_labels=given, valid_images=gray(20), valid_labels=given[::-1])
+    )
+    for source, values in ((dataset.train, expected), (dataset.valid, expected[::-1])):
+        np.testing.assert_array_equal(source.labels, values)
+        assert source.labels.dtype == (jnp.float32 if values.dtype.kind == "f" else jnp.int32)
+    if given.dtype.kind in "UO":
+        assert dataset.preparation["classes"] == sorted({*given.ravel()})
+
+
+def test_examples_without_a_label_stay_in_train() -> None:
+    labels = np.where(np.arange(100) % 5 == 0, np.arange(100) % 4, -1)
+    dataset = from_arrays({"images": gray(100), "y": labels})
+    assert np.min(dataset.test.labels) >= 0
+    assert np.min(dataset.valid.labels) >= 0
+    assert (len(dataset.test.labels), len(dataset.valid.labels)) == (4, 2)
+    assert np.sum(np.asarray(dataset.train.labels) == -1) == 80
+
+
+def test_classes_of_minus_one_and_one_are_two_classes() -> None:
+    labels = np.where(np.arange(100) % 3 == 0, 1, -1)
+    dataset = from_arrays({"images": gray(100), "y": labels})
+    assert set(np.unique(dataset.test.labels)) == {-1, 1}
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_images_of_16_bits_reach_one(bits) -> None:
+    images = np.linspace(0, 2**bits - 1, 240).astype(np.uint16).reshape(20, 4, 3)
+    dataset = from_arrays({"train_images": images, "test_images": images[:3]})
+    x = read(dataset.test)[..., 0]
+    np.testing.assert_allclose(x, images[:3] / (2**bits - 1), rtol=1e-6)
+    assert dataset.preparation["bits"] == bits
+    assert dataset.train.value_range[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((3, 8, 8), ["images of 3x8 with 8 channels", "numpy.moveaxis(x, 1, -1)"]),
+        ((1, 9, 8), ["images of 1x9 with 8 channels", "numpy.moveaxis(x, 1, -1)"]),
+        ((8, 8, 8), ["volumes", "images of 8x8 with 8 channels", "numpy.moveaxis(x, 1, -1)"]),
+        ((8, 8, 3), []),
+        ((3, 8, 4), []),
+    ],
+)
+def test_axes_taken_for_others_are_noticed(shape, words, caplog) -> None:
+    images = np.random.default_rng(0).uniform(size=(20, *shape))
+    with caplog.at_level("WARNING"):
+        dataset = from_arrays({"train_images": images, "test_images": images[:3]})
+    assert bool(caplog.records) == bool(words)
+    for word in words:
+        assert word in caplog.text
+    height, width, channels = shape
+    assert dataset.preparation["shape"].startswith(f"images of {height}x{width} with {channels} ")
+
+
+@pytest.mark.parametrize("split", ["train_images", "test_images", "train_labels", "test_labels"])
+def test_the_identity_changes_with_any_entry(split) -> None:
+    given = arrays(train_labels=np.arange(20), test_labels=np.arange(10))
+    one = from_arrays(given).preparation["sha256"]
+    changed = given[split].copy()
+    changed[(3,) * changed.ndim if changed.ndim == 1 else (3, 0, 0)] ^= 1
+    assert from_arrays(given).preparation["sha256"] == one
+    assert from_arrays(given | {split: changed}).preparation["sha256"] != one

@@ -168,6 +168,10 @@ def test_scores_by_hand():
     )
     np.testing.assert_allclose(bound["elbo_less_[zlib]"], expected)
     assert set(bound) == {"reconstruction", "elbo", "elbo_less_[zlib]"}
+    without = scores(log_px_z, elbo, log_px, None)
+    assert set(without) == {"reconstruction", "elbo", "likelihood"}
+    for name, values in without.items():
+        np.testing.assert_array_equal(values, table[name])
 
 
 def test_bad_input():

@@ -20,7 +20,15 @@ class Data:
     name: str = field("digits", doc="sprites, digits, npz, or a name of tensorflow-datasets")
     dir: str = field("", doc="folder of tensorflow-datasets")
     path: str = field(
-        "", used_by=one_of("data.name", "npz"), doc="an .npz file, or a folder of .npy files"
+        "",
+        used_by=one_of("data.name", "npz"),
+        doc="an .npz, .npy or .h5 file, a folder of .npy files or of images (class by subfolder)",
+    )
+    image_size: int = field(
+        0,
+        at_least=0,
+        used_by=one_of("data.name", "npz"),
+        doc="side to which the images of a folder are resized and cropped; 0: as they are",
     )
     values: str = field(
         "scaled", doc="scaled (integers 0 to 255 become [0, 1]), counts (whole numbers, unchanged)"

@@ -197,7 +197,7 @@ class Hierarchy:
     merge: str = field(
         "learned",
         used_by=HIERARCHICAL,
-        doc="learned, precision (-weighted, as in the ladder VAE): posterior from features and prior",
+        doc="learned, precision (-weighted, as in the ladder VAE): posterior of features and prior",
     )
     remat: bool = field(
         False,

@@ -2,22 +2,20 @@
 
 import dataclasses
 import os
-import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from vae_jax.data import sprites
-from vae_jax.data.prepare import CUT_TEST_RULE, check_values, cut_test, from_arrays
-from vae_jax.data.rows import NpyRows, open_npy, open_npz
+from vae_jax.data.array_files import read_path
+from vae_jax.data.images import describe_shape
+from vae_jax.data.prepare import check_values, from_arrays
 from vae_jax.data.sources import Dataset, SpriteSource
+from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.errors import InputError
-from vae_jax.memory import in_gigabytes, machine_memory
 
 EMBEDDED = ("sprites", "digits")
-STREAMED_ARRAYS = ("train_images", "train_labels")
 SPRITES_PREPARATION = {
     "values": "scaled",
     "scale": 1.0,
@@ -37,15 +35,18 @@ def load(
     binarization: str = "none",
     valid_fraction: float = 0.1,
     streaming: bool = False,
+    image_size: int = 0,
 ) -> Dataset:
     """Load a data set by name.
 
     Args:
       name: 'sprites', 'digits', 'npz', or a name of tensorflow-datasets.
       dir: data directory of tensorflow-datasets.
-      path: for 'npz': an .npz file or a folder of .npy files.
+      path: for 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
+        JPEG, WebP).
       values, binarization, valid_fraction, streaming: as for `from_arrays`. As counts, the digits
         have values 0 to 16.
+      image_size: side to which the images of a folder are resized and cropped; 0: as they are.
 
     Raises:
       InputError: the data set is unavailable or does not support an option.
@@ -70,7 +71,7 @@ def load(
     if name == "digits":
         arrays, test_rule = _digits(values), CUT_TEST_RULE
     elif name == "npz":
-        arrays = _npz(os.path.expanduser(path), streaming)
+        arrays = read_path(os.path.expanduser(path), streaming=streaming, image_size=image_size)
     else:
         from vae_jax.data.tfds import read_arrays  # slow to import
 
@@ -106,7 +107,13 @@ def _sprites() -> Dataset:
         valid=SpriteSource(0, num_valid),
         test=SpriteSource(num_valid, NUM_TEST_SPRITES),
         train=SpriteSource(num_held_out, sprites.NUM_IMAGES - num_held_out),
-        preparation={"test": rule, "validation": rule, **SPRITES_PREPARATION},
+        preparation={
+            "test": rule,
+            "validation": rule,
+            "shape": describe_shape((64, 64, 1)),
+            "ranges": {split: [0.0, 1.0] for split in SPLITS},
+            **SPRITES_PREPARATION,
+        },
         factor_names=sprites.FACTOR_NAMES,
     )
 
@@ -120,75 +127,10 @@ def _digits(values: str) -> Mapping[str, Any]:
     return cut_test(images.astype(np.float32), bunch.target)
 
 
-def _npz(path: str, streaming: bool) -> Mapping[str, Any]:
-    """All arrays of an .npz file, or of a folder of .npy files, without executing pickles.
-
-    With `streaming`, the training arrays stay on disk.
-    """
-    if not path:
-        raise InputError(
-            "path = '': the data set 'npz' needs the path of an .npz file, "
-            "or of a folder of .npy files"
-        )
-    streamed = STREAMED_ARRAYS if streaming else ()
-    if os.path.isdir(path):
-        files = {
-            file.stem: os.fspath(file)
-            for file in sorted(pathlib.Path(path).glob("*_*.npy"))
-            if file.is_file()
-        }
-        return {key: _npy(file, key in streamed) for key, file in files.items()}
-    if not os.path.isfile(path):
-        problem = "not a regular file" if os.path.exists(path) else "no such file"
-        raise InputError(f"path = {path!r}: {problem}")
-    if not _is_archive(path):
-        raise InputError(
-            f"path = {path!r}: damaged, or not an .npz file; must be written by numpy.savez"
-        )
-    try:
-        with zipfile.ZipFile(path) as archive:
-            sizes = {
-                info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()
-            }
-        if sum(size for key, size in sizes.items() if key not in streamed) > machine_memory():
-            raise ValueError(
-                "unpacked, its arrays would take more than the "
-                f"{in_gigabytes(machine_memory())} of this machine"
-            )
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files if key not in streamed}
-            return arrays | {key: open_npz(path, key) for key in streamed if key in file.files}
-    except InputError:
-        raise
-    except Exception as error:  # numpy, zipfile and decompressors raise many types
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"path = {path!r}: not a readable .npz of plain arrays ({reason})"
-        ) from error
-
-
-def _is_archive(path: str) -> bool:
-    """True if it is a zip file from its first byte on; numpy would take others for a pickle."""
-    with open(path, "rb") as file:
-        return file.read(2) == b"PK" and zipfile.is_zipfile(path)
-
-
-def _npy(path: str, streaming: bool) -> np.ndarray | NpyRows:
-    if streaming:
-        return open_npy(path)
-    try:
-        return np.load(path, allow_pickle=False)
-    except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise InputError(
-            f"path = {path!r}: not a readable .npy of plain numbers ({reason})"
-        ) from error
-
-
 DESCRIPTIONS = {
     **{
         name: (function.__doc__ or "").partition("\n")[0]
-        for name, function in (("sprites", _sprites), ("digits", _digits), ("npz", _npz))
+        for name, function in (("sprites", _sprites), ("digits", _digits), ("npz", read_path))
     },
     "any other": "An image data set of tensorflow-datasets, such as mnist or fashion_mnist.",
 }

@@ -38,7 +38,7 @@ class HostSource:
     """Examples that stay on the host; `at` reads examples, and `stream` all batches of a run."""
 
     images: HostRows  # [N, *E]
-    labels: HostRows | None = None
+    labels: HostRows | np.ndarray | None = None
     scale: float = 1.0  # x = scale * images
     binarization: str = "none"
     value_range: tuple[float, float] = (0.0, 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from vae_jax.data.prepare import CUT_TEST_RULE, cut_test
+from vae_jax.data.splits import CUT_TEST_RULE, cut_test
 from vae_jax.errors import InputError, suggest
 
 ALLOWED_NAMES = "allowed are sprites, digits, npz, and the names of tensorflow-datasets"
@@ -30,7 +30,8 @@ def read_arrays(
     """Return arrays of images and labels, as for `from_arrays`, and what they are.
 
     The second is the origin of the test split. The third has the names of the generative factors,
-    the columns of the labels of dsprites, shapes3d and smallnorb; other labels have none. With `streaming`, training images and labels stay in their files.
+    the columns of the labels of dsprites, shapes3d and smallnorb; other labels have none. With
+    `streaming`, training images and labels stay in their files.
 
     A name is as in ``mnist`` or ``smallnorb/config``. A data set missing from `data_dir` is
     downloaded there if there is a network. Without a test split, the validation split is used, or

@@ -149,18 +149,21 @@ def scores(
       log_px_z: [K, N] at K draws of the posterior.
       elbo, log_px: [N], nats. If log_px is None, S is computed from the ELBO and named
         `elbo_less_[png]`.
-      x: [N, *E], with values in `value_range`.
+      x: [N, *E], with values in `value_range`; None leaves S out.
       compressor: as for `input_complexity`.
     """
     elbo = vector("elbo", elbo, infinite=True)
     reconstruction = reconstruction_probability(log_px_z)
-    complexity = input_complexity(x, value_range=value_range, compressor=compressor)
+    num_examples = len(elbo) if x is None else len(x)
     table = {"reconstruction": -reconstruction, "elbo": -elbo}
     best = "elbo"
     if log_px is not None:
         best, table["likelihood"] = "likelihood", -vector("log_px", log_px, infinite=True)
     for name, score in table.items():
-        check_same(f"the number of examples of {name}", len(score), "x", len(complexity))
+        check_same(f"the number of examples of {name}", len(score), "x", num_examples)
+    if x is None:
+        return table
+    complexity = input_complexity(x, value_range=value_range, compressor=compressor)
     num_dims = math.prod(np.shape(x)[1:])
     return table | {
         f"{best}_less_[{compressor}]": table[best] / (num_dims * math.log(2)) - complexity

@@ -12,6 +12,7 @@ from vae_jax import config as config_lib
 from vae_jax import visualize
 from vae_jax.config import Config, sweep
 from vae_jax.data import Dataset
+from vae_jax.data.identity import check_same_data, identity
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.scan import MATMUL_PRECISION
@@ -81,6 +82,7 @@ def restore_best(run: Run, checkpoints: Checkpoints) -> Best | InputError:
         step = find_step(checkpoints)
         saved = checkpoints.describe(step)
         _check_same_run(run.config, saved.config, run.workdir / "checkpoints")
+        check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
         params = restore_params(checkpoints, step, run.model, run.tx)
     except InputError as error:
         return error

@@ -7,7 +7,7 @@ import jax
 from flax import linen as nn
 
 from vae_jax import parallel
-from vae_jax.data.prepare import SPLITS
+from vae_jax.data.splits import SPLITS
 from vae_jax.evaluation import Terms, make_evaluator, summarize
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
 from vae_jax.evaluation.terms import Evaluator

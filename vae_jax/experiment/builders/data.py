@@ -12,7 +12,13 @@ from vae_jax import data as data_lib
 from vae_jax.config import Config, Data
 from vae_jax.data import Dataset, Source
 from vae_jax.errors import InputError
-from vae_jax.experiment.builders.label_subsets import class_examples, keep_labels, remove_class
+from vae_jax.experiment.builders.label_subsets import (
+    allow_unlabeled,
+    class_examples,
+    keep_labels,
+    label_columns,
+    remove_class,
+)
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
 
@@ -30,8 +36,12 @@ def build_data(config: Config) -> Dataset:
         )
     if c.leave_out >= 0:
         dataset = remove_class(dataset, c.leave_out)
+    if config.objective.name == "m2":
+        dataset = allow_unlabeled(dataset)
     if c.num_labels:
         dataset = keep_labels(dataset, c.num_labels)
+    if config.model.conditioning == "vector" and config.model.num_classes == 1:
+        dataset = label_columns(dataset)
     _warn_if_not_binary(config, dataset)
     return dataset
 
@@ -81,6 +91,7 @@ def _options(config: Config) -> dict[str, Any]:
         "binarization": c.binarization,
         "valid_fraction": c.valid_fraction,
         "values": c.values,
+        "image_size": c.image_size,
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from vae_jax.config import Config
 from vae_jax.config.rules import Rule, always, explained_rule
 from vae_jax.data import ArraySource, Dataset, HostSource, Source
+from vae_jax.data.labels import UNKNOWN
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
@@ -80,14 +81,33 @@ def _explain_labels(config: Config, dataset: Dataset) -> str | None:
             f"config.model.conditioning = 'label': the labels of {dataset.name} are not one whole "
             "number per example; use 'vector'"
         )
-    if config.data.num_labels:
-        y = y[y >= 0]  # -1 marks the examples without a label
+    if config.objective.name == "m2":
+        y = y[y != UNKNOWN]  # examples without a label
     if y.min() < 0 or y.max() >= size:
         return (
             f"config.model.num_classes = {size}: {dataset.name} has labels from {y.min()} to "
-            f"{y.max()}"
+            f"{y.max()}{_label_remedy(y, size)}"
         )
     return None
+
+
+def _label_remedy(y: np.ndarray, size: int) -> str:
+    """What to do about labels [N] that are not 0 to size - 1."""
+    classes = np.unique(y)
+    if classes[0] == 1 and classes[-1] == size:
+        return "; classes count from 0: save y - 1"
+    if classes[0] >= 0 and len(classes) <= size:
+        return "; number them from 0, as numpy.unique(y, return_inverse=True)[1] does"
+    if classes[0] >= 0:
+        return f"; it must be at least {classes[-1] + 1}"
+    if classes.tolist() == [-1, 1]:
+        return "; classes count from 0: save (y + 1) // 2"
+    if classes[0] == UNKNOWN:
+        return (
+            "; only objective 'm2' takes -1 as 'no label': leave these examples out, or give them "
+            "a class"
+        )
+    return "; classes count from 0"
 
 
 def _labels(source: Source | HostSource) -> np.ndarray | None:

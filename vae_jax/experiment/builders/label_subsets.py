@@ -2,13 +2,17 @@
 
 import dataclasses
 import hashlib
+import logging
 
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import ArraySource, Dataset
-from vae_jax.data.prepare import SPLITS, fixed_permutation
+from vae_jax.data.labels import unknown
+from vae_jax.data.splits import SPLITS, fixed_permutation
 from vae_jax.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 
 def remove_class(dataset: Dataset, label: int) -> Dataset:
@@ -52,19 +56,71 @@ def keep_labels(dataset: Dataset, num_labels: int) -> Dataset:
         raise InputError(
             f"config.data.num_labels = {num_labels}: needs labeled images in memory, one class each"
         )
-    if num_labels > train.num_examples:
+    shuffle = fixed_permutation(train.num_examples)
+    labeled = shuffle[~unknown(np.asarray(train.labels))[shuffle]]
+    if num_labels > len(labeled):
         raise InputError(
-            f"config.data.num_labels = {num_labels}: {dataset.name} has {train.num_examples} "
-            "training examples"
+            f"config.data.num_labels = {num_labels}: {dataset.name} has {len(labeled)} "
+            f"training examples{' with a label' * (len(labeled) < len(shuffle))}"
         )
-    if np.min(train.labels) < 0:
+    if np.min(np.asarray(train.labels)[labeled]) < 0:
         raise InputError(
             f"config.data.num_labels = {num_labels}: {dataset.name} has labels below 0; they must "
             "be classes from 0"
         )
-    indices = fixed_permutation(train.num_examples)[:num_labels]
+    indices = labeled[:num_labels]
     labels = jnp.full_like(train.labels, -1).at[indices].set(train.labels[indices])
     preparation = dataset.preparation | {"num_labels": num_labels}
     return dataclasses.replace(
         dataset, train=dataclasses.replace(train, labels=labels), preparation=preparation
     )
+
+
+def allow_unlabeled(dataset: Dataset) -> Dataset:
+    """Return the data set, y = -1 in train meaning no label, without such examples elsewhere.
+
+    Their ELBO given the class could not be measured.
+
+    Raises:
+      InputError: no training, validation or test example has a label.
+    """
+    splits, changes = {}, {}
+    for split in SPLITS:
+        source = getattr(dataset, split)
+        if not isinstance(source, ArraySource) or source.labels is None:
+            continue
+        y = np.asarray(source.labels)
+        labeled = np.flatnonzero(~unknown(y))
+        if y.ndim != 1 or len(labeled) == len(y):
+            continue
+        if not len(labeled):
+            raise InputError(
+                f"config.objective.name = 'm2': no example of {split} in {dataset.name} has a "
+                "label, y is -1 in all of them; some must have one"
+            )
+        if split == "train":
+            changes["num_labels"] = len(labeled)
+            continue
+        logger.warning(
+            "%s: %d of %d examples of %s have no label, y = -1, and are left out",
+            *(dataset.name, len(y) - len(labeled), len(y), split),
+        )
+        changes[f"left_out_of_{split}"] = len(y) - len(labeled)
+        splits[split] = dataclasses.replace(
+            source, images=source.images[labeled], labels=source.labels[labeled]
+        )
+    if "test" in splits:
+        content = np.ascontiguousarray(splits["test"].images).tobytes()
+        changes["test_sha256"] = hashlib.sha256(content).hexdigest()
+    return dataclasses.replace(dataset, **splits, preparation=dataset.preparation | changes)
+
+
+def label_columns(dataset: Dataset) -> Dataset:
+    """Return the data set with labels [N] in memory as vectors [N, 1]."""
+    splits = {}
+    for split in SPLITS:
+        source = getattr(dataset, split)
+        y = source.labels if isinstance(source, ArraySource) else None
+        if y is not None and y.ndim == 1:
+            splits[split] = dataclasses.replace(source, labels=y[:, None])
+    return dataclasses.replace(dataset, **splits)

@@ -38,8 +38,12 @@ def anomaly(context: Context, key: Array) -> Numbers:
     name, anomalous = build_anomalies(context.config)
     sources = {"normal": dataset.test, "anomalous": anomalous, "valid": dataset.valid}
     keys = jax.random.split(key, len(sources))
+    # An anomaly may lie outside the range of the data, which the 8 bits of one score don't cover.
+    ranges = [source.value_range for source in sources.values()]
+    low, high = dataset.test.value_range
+    in_range = all(low <= smallest and largest <= high for smallest, largest in ranges)
     scores = {
-        kind: _scores(context, subset(source, c.anomaly_examples), key)
+        kind: _scores(context, subset(source, c.anomaly_examples), key, with_complexity=in_range)
         for (kind, source), key in zip(sources.items(), keys, strict=True)
     }
     if processes.is_first():
@@ -47,12 +51,18 @@ def anomaly(context: Context, key: Array) -> Numbers:
     samples = f"{DRAWS} draws of z for reconstruction and elbo"
     if "likelihood" in scores["normal"]:
         samples += f", {c.likelihood_samples} importance samples for likelihood"
+    complexity = "likelihood_less_[...] is corrected for the length of a compressed image"
+    if not in_range:
+        smallest, largest = anomalous.value_range
+        complexity = (
+            f"likelihood_less_[...] is left out: the anomalies have values from {smallest:g} to "
+            f"{largest:g}, and its 8 bits cover those of the data, {low:g} to {high:g}"
+        )
     return {
         "estimator": "higher scores are more anomalous; AUROC with DeLong's standard error, "
         "average precision with that of 200 bootstrap samples; the threshold is the "
         f"{c.anomaly_quantile:g} quantile of validation examples, its rates have binomial "
-        f"standard errors; {samples}; likelihood_less_[...] is corrected for the length of a "
-        "compressed image",
+        f"standard errors; {samples}; {complexity}",
         "anomalies": f"{name}, binarization {dataset.preparation['binarization']}",
         **{f"num_{kind}": len(scores[kind]["reconstruction"]) for kind in sources},
         "scores_file": SCORES,
@@ -91,7 +101,9 @@ def _measure(
     return numbers
 
 
-def _scores(context: Context, source: Source, key: Array) -> dict[str, np.ndarray]:
+def _scores(
+    context: Context, source: Source, key: Array, *, with_complexity: bool
+) -> dict[str, np.ndarray]:
     """Scores [N] by name.
 
     Deterministic posteriors have the reconstruction score only, codebooks no likelihood.
@@ -111,7 +123,7 @@ def _scores(context: Context, source: Source, key: Array) -> dict[str, np.ndarra
         terms["log_px_z"].T,
         terms["elbo"],
         log_px,
-        x,
+        x if with_complexity else None,
         value_range=context.dataset.test.value_range,
         compressor="png" if is_image else "zlib",
     )

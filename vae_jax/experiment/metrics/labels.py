@@ -121,7 +121,7 @@ def accuracy(context: Context, key: Array) -> Numbers:
     """Test accuracy of the classifier of a semi-supervised model."""
     run = _classify(context.model, context.config.evaluation.batch_size, context.mesh)
     predicted = context.run(run, context.dataset.test, key)
-    num_labels = context.config.data.num_labels or "all"
+    num_labels = context.dataset.preparation.get("num_labels", "all")
     return {
         "estimator": "share of the test examples whose class the classifier predicts, trained "
         f"with {num_labels} labels; binomial standard error",

@@ -8,10 +8,11 @@ import numpy as np
 
 from vae_jax.config import Config, value_of
 from vae_jax.config.rules import Rule, all_but, explained_rule, matches, needs
-from vae_jax.data import Dataset
+from vae_jax.data import ArraySource, Dataset, Source
 from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.features import load_features
 from vae_jax.experiment.builders import build_anomalies
+from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
 from vae_jax.experiment.metrics.registry import METRICS
@@ -83,13 +84,28 @@ def _explain_anomalies(config: Config, dataset: Dataset) -> str | None:
             f"{dataset.shape}; they must be alike"
         )
     low, high = source.value_range
-    smallest, largest = dataset.test.value_range
+    likelihood = pick(LIKELIHOODS, "model.likelihood", config.model.likelihood)
+    smallest, largest = likelihood(config.model, dataset.shape).support
     if low < smallest or high > largest:
         return (
             f"{field}: {name} has values from {low:g} to {high:g}, must be in the range of "
-            f"{dataset.name}, {smallest:g} to {largest:g}"
+            f"likelihood {config.model.likelihood!r}, {smallest:g} to {largest:g}"
         )
-    return None
+    return _explain_other_scale(field, source, dataset.test)
+
+
+def _explain_other_scale(field: str, anomalous: Source, normal: Source) -> str | None:
+    """Bytes of 0 and 1 beside bytes of 0 to 255."""
+    if not isinstance(anomalous, ArraySource) or not isinstance(normal, ArraySource):
+        return None
+    both_bytes = anomalous.images.dtype == normal.images.dtype == np.uint8
+    if not both_bytes or anomalous.scale == normal.scale:
+        return None
+    holds = {1.0: "0 and 1"}
+    return (
+        f"{field}: stored as {holds.get(anomalous.scale, '0 to 255')}, the data as "
+        f"{holds.get(normal.scale, '0 to 255')}; both must have one scale"
+    )
 
 
 def _explain_features(config: Config, dataset: Dataset) -> str | None:

@@ -37,6 +37,7 @@ class Description:
     config: Config
     event_shape: tuple[int, ...]
     score: float | None  # higher is better; None if a signal asked for the checkpoint
+    data: Mapping[str, Any] | None = None  # their identity; None in checkpoints of earlier versions
 
 
 class Checkpoints:
@@ -213,7 +214,10 @@ def _parse_description(values: Mapping[str, Any]) -> Description:
     sizes_are_valid = all(type(size) is int and 0 < size < 2**31 for size in shape)
     if not 0 < len(shape) <= 3 or not sizes_are_valid:
         raise ValueError(f"event_shape = {shape}")
-    return Description(config_lib.from_dict(values["config"]), shape, score)
+    data = values.get("data")
+    if data is not None and not isinstance(data, Mapping):
+        raise ValueError(f"data = {data!r}")
+    return Description(config_lib.from_dict(values["config"]), shape, score, data=data)
 
 
 def _best(scores: Mapping[int, float | None]) -> int | None:

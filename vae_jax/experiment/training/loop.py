@@ -12,13 +12,15 @@ from typing import Any
 import jax
 import tqdm
 
+from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.sweep import Share
+from vae_jax.data.identity import check_same_data, describe_data, identity
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluate import Best, evaluate_runs, evaluate_trials, restore_best
 from vae_jax.experiment.run import Run, make_runs
-from vae_jax.experiment.storage.checkpoint import Checkpoints, restore_latest
+from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.interruption import Interruption
 from vae_jax.experiment.training.recorder import Recorder, describe_latest
@@ -100,6 +102,8 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
     with contextlib.ExitStack() as stack:
         keep = runs[0].config.train.keep_checkpoints
         checkpoints = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
+        for run, saved in zip(runs, checkpoints, strict=True):
+            _check_data(run, saved)
         state = _restore(trainer, checkpoints, [run.config for run in runs])
         first = int(jax.tree.leaves(trainer.split(state.step))[0])
         with Interruption() as interruption:
@@ -114,6 +118,18 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
             if processes.any_of(interruption.requested):
                 interruption.leave(last)
         return [restore_best(run, saved) for run, saved in zip(runs, checkpoints, strict=True)]
+
+
+def _check_data(run: Run, checkpoints: Checkpoints) -> None:
+    """Raises InputError if the newest readable checkpoint was trained on other data."""
+    for step in reversed(checkpoints.steps()):
+        try:
+            saved = checkpoints.describe(step)
+        except DamagedError:  # `restore_latest` tells it
+            continue
+        config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
+        check_same_data(identity(run.dataset), saved.data, str(checkpoints.directory))
+        return
 
 
 def _restore(
@@ -175,12 +191,13 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
     run = recorders[0].run
     is_sweep = len(recorders) > 1
     logger.info(
-        "%s: training%s on %s (%d images, binarization %s), step %d to %d, in %s; "
+        "%s: training%s on %s (%d %s; binarization %s), step %d to %d, in %s; "
         "the first steps wait for the compiler",
         run.config.name,
         f" {len(recorders)} trials" if is_sweep else "",
         run.dataset.name,
         run.dataset.train.num_examples,
+        describe_data(run.dataset.preparation),
         run.dataset.preparation["binarization"],
         first,
         run.config.train.num_steps,

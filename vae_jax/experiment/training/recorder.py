@@ -6,6 +6,7 @@ import textwrap
 import jax
 import numpy as np
 
+from vae_jax.data.identity import identity
 from vae_jax.errors import RunStopped
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluator import evaluation_params, make_run_evaluator, summarize_split
@@ -81,7 +82,10 @@ class Recorder:
         self._writer.flush()  # a run resumed from this checkpoint continues after these lines
         try:
             self.checkpoints.save(
-                state, Description(self.run.config, self.run.dataset.shape, score)
+                state,
+                Description(
+                    self.run.config, self.run.dataset.shape, score, data=identity(self.run.dataset)
+                ),
             )
         except Exception as error:  # Orbax and TensorStore raise many types for a full disk
             reason = textwrap.shorten(str(error) or type(error).__name__, 160)

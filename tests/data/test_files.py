@@ -1,0 +1,138 @@
+"""Files that people have: folders of images, .npy and HDF5."""
+
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_jax.data import load
+from vae_jax.errors import InputError
+
+
+def pixels(n: int, shape=(6, 5, 3), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, *shape)).astype(np.uint8)
+
+
+def save(folder, images, suffix="png", **options) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{i:03d}.{suffix}", **options)
+
+
+def refusal(path, **options) -> str:
+    with pytest.raises(InputError) as error:
+        load("npz", path=os.fspath(path), **options)
+    return str(error.value)
+
+
+def test_folder_with_splits_and_classes(tmp_path) -> None:
+    for split, n in (("train", 12), ("val", 4), ("test", 3)):
+        for i, name in enumerate(("cat", "dog")):
+            save(tmp_path / split / name, pixels(n, seed=n + i))
+    dataset = load("npz", path=os.fspath(tmp_path))
+    assert dataset.shape == (6, 5, 3)
+    for source, n in ((dataset.train, 12), (dataset.valid, 4), (dataset.test, 3)):
+        expected = np.concatenate([pixels(n, seed=n), pixels(n, seed=n + 1)])
+        np.testing.assert_array_equal(source.images, expected)
+        np.testing.assert_array_equal(source.labels, np.repeat([0, 1], n))
+    assert dataset.preparation["classes"] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "jpg"])
+def test_flat_folder_of_gray_or_colour_images(tmp_path, suffix) -> None:
+    shape = (6, 5) if suffix == "png" else (6, 5, 3)
+    images = (
+        np.full((10, *shape), 40, np.uint8)
+        + np.arange(10, dtype=np.uint8).reshape(10, *(1,) * len(shape)) * 20
+    )
+    save(tmp_path, images, suffix, **({"lossless": True} if suffix == "webp" else {}))
+    dataset = load("npz", path=os.fspath(tmp_path))
+    parts = [np.asarray(s.images) for s in (dataset.train, dataset.valid, dataset.test)]
+    assert [len(part) for part in parts] == [7, 1, 2]
+    values = np.sort(np.concatenate(parts)[:, 0, 0, 0])
+    np.testing.assert_allclose(values, images.reshape(10, -1)[:, 0], atol=2 * (suffix == "jpg"))
+    assert dataset.shape == (*shape, 1)[:3]
+
+
+def test_images_of_16_bits_and_transparent_ones(tmp_path) -> None:
+    deep = np.linspace(0, 65535, 120).astype(np.uint16).reshape(10, 4, 3)
+    save(tmp_path / "deep", deep)
+    dataset = load("npz", path=os.fspath(tmp_path / "deep"))
+    assert dataset.preparation["bits"] == 16
+    assert dataset.train.value_range == (0, 1)
+    clear = np.zeros((10, 4, 3, 4), np.uint8)
+    clear[:, :2, :, 3] = 255  # the upper half is black, the rest transparent
+    save(tmp_path / "clear", clear)
+    x = np.asarray(load("npz", path=os.fspath(tmp_path / "clear")).test.images)
+    assert (x[:, :2] == 0).all()
+    assert (x[:, 2:] == 255).all()
+
+
+def test_unequal_sizes_are_refused_or_cropped(tmp_path) -> None:
+    save(tmp_path / "a", pixels(5))
+    save(tmp_path / "b", pixels(5, (9, 12, 3)))
+    message = refusal(tmp_path)
+    assert "12 wide and 9 high" in message
+    assert "image_size" in message
+    dataset = load("npz", path=os.fspath(tmp_path), image_size=4)
+    assert dataset.shape == (4, 4, 3)
+    assert set(np.unique(dataset.train.labels)) == {0, 1}
+
+
+def test_the_crop_is_around_the_center(tmp_path) -> None:
+    image = np.zeros((4, 12, 3), np.uint8)
+    image[:, 4:8] = 255
+    save(tmp_path, [image] * 10)
+    dataset = load("npz", path=os.fspath(tmp_path), image_size=4)
+    assert (np.asarray(dataset.train.images) == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("damaged", "cannot be read"),
+        ("beside classes", "in no folder of a class"),
+        ("beside splits", "'extra' beside folders of splits"),
+        ("streaming", "must be False"),
+    ],
+)
+def test_folders_that_are_refused(tmp_path, kind, part) -> None:
+    save(tmp_path / "train" / "cat", pixels(6))
+    if kind == "damaged":
+        (tmp_path / "train" / "cat" / "900.png").write_bytes(b"no image")
+    elif kind == "beside classes":
+        save(tmp_path / "train", pixels(1))
+    elif kind == "beside splits":
+        save(tmp_path / "extra", pixels(1))
+    assert part in refusal(tmp_path, streaming=kind == "streaming")
+
+
+def test_npy(tmp_path) -> None:
+    np.save(tmp_path / "anything.npy", pixels(10))
+    dataset = load("npz", path=os.fspath(tmp_path / "anything.npy"))
+    assert dataset.train.num_examples + dataset.valid.num_examples == 8
+    assert dataset.shape == (6, 5, 3)
+    assert "image_size = 4" in refusal(tmp_path / "anything.npy", image_size=4)
+
+
+def test_hdf5(tmp_path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "set.h5"
+    with h5py.File(path, "w") as file:
+        file["train/images"] = pixels(20)
+        file["train/labels"] = ["cat", "dog"] * 10
+        file["test/images"] = pixels(5, seed=1)
+        file["test/labels"] = ["dog"] * 5
+    dataset = load("npz", path=os.fspath(path))
+    np.testing.assert_array_equal(dataset.test.images, pixels(5, seed=1))
+    np.testing.assert_array_equal(dataset.test.labels, np.ones(5))
+    assert dataset.preparation["classes"] == ["cat", "dog"]
+    path.write_bytes(b"no file of HDF5")
+    assert "not a readable HDF5 file" in refusal(path)
+
+
+def test_hdf5_without_h5py(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    (tmp_path / "set.h5").write_bytes(b"x")
+    assert "pip install h5py" in refusal(tmp_path / "set.h5")

@@ -1,0 +1,81 @@
+"""A run goes on with the data that it began with, and is evaluated on no other."""
+
+import logging
+import os
+
+import numpy as np
+import pytest
+
+from vae_jax.config import Config
+from vae_jax.data import from_arrays
+from vae_jax.data.identity import check_same_data, identity
+from vae_jax.errors import InputError
+from vae_jax.experiment import evaluate_workdir, train_and_evaluate
+
+
+def images(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, 4, 4)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    np.savez(folder / "set.npz", train_images=images(30), test_images=images(9, 1))
+    config = Config()
+    config.data.name, config.data.path = "npz", os.fspath(folder / "set.npz")
+    config.model.hidden, config.model.latent_dim = (4,), 2
+    config.model.likelihood = "gaussian"
+    config.train.num_steps, config.train.batch_size = 2, 4
+    config.evaluation.metrics = ()
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger("vae_jax")
+    logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        results = train_and_evaluate(config, folder / "run")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    return folder, config, results, lines
+
+
+def test_shape_ranges_and_hash_are_in_the_log_and_the_results(trained) -> None:
+    _, _, results, lines = trained
+    first = next(line for line in lines if "training" in line)
+    data = results["data"]
+    assert "images of 4x4 with 1 channel" in first
+    assert data["sha256"][:12] in first
+    assert data["shape"] == "images of 4x4 with 1 channel"
+    assert set(data["ranges"]) == {"train", "valid", "test"}
+
+
+@pytest.mark.parametrize("change", ["one pixel", "fewer test images", "same"])
+def test_other_data_are_refused(trained, change) -> None:
+    folder, config, _, _ = trained
+    train, test = images(30), images(9, 1)
+    if change == "one pixel":
+        train[3, 2, 1] ^= 1
+    elif change == "fewer test images":
+        test = test[:8]
+    np.savez(folder / "set.npz", train_images=train, test_images=test)
+    if change == "same":  # the file is another, its content is not
+        evaluate_workdir(folder / "run")
+        train_and_evaluate(config, folder / "run")
+        return
+    for go_on in (
+        lambda: train_and_evaluate(config, folder / "run"),
+        lambda: evaluate_workdir(folder / "run"),
+    ):
+        with pytest.raises(InputError, match=r"other data than npz file set\.npz"):
+            go_on()
+
+
+def test_checkpoints_without_an_identity_still_load() -> None:
+    dataset = from_arrays({"train_images": images(9), "test_images": images(5)})
+    check_same_data(identity(dataset), None, "workdir")
+    other = from_arrays({"train_images": images(9, 2), "test_images": images(5)})
+    with pytest.raises(InputError, match="ranges"):
+        check_same_data(identity(other), identity(dataset) | {"ranges": []}, "workdir")

@@ -1,0 +1,136 @@
+"""A folder of image files as arrays; subfolders are splits, classes, or classes of splits."""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from vae_jax.data.names import SPLIT_WORDS
+from vae_jax.errors import InputError
+from vae_jax.memory import in_gigabytes, machine_memory
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The image files below a folder, sorted; hidden ones are left out."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
+    """Images and class names of a folder, as for `from_arrays`.
+
+    Subfolders `train`, `val`, `test`, or other names of splits, are splits; without them, all is
+    train. Below that, the first subfolder is the class; images beside subfolders are refused.
+
+    Args:
+      folder: of PNG, JPEG or WebP files.
+      size: side of the images [size, size], to which each is resized along its shorter side and
+        cropped around its center; 0 for images of one size, as they are.
+
+    Raises:
+      InputError: no images, an unreadable one, unequal sizes, or more than the memory holds.
+    """
+    names = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+    files = image_files(folder)
+    if not files:
+        raise InputError(f"path = {str(folder)!r}: no images there ({', '.join(SUFFIXES)})")
+    tops = {path.relative_to(folder).parts[0].lower() for path in files}
+    has_splits = "train" in {names.get(top) for top in tops}
+    rows: dict[str, list[tuple[pathlib.Path, str | None]]] = {}
+    for path in files:
+        parts = path.relative_to(folder).parts
+        split = "train"
+        if has_splits:
+            if parts[0].lower() not in names:
+                raise InputError(
+                    f"path = {str(folder)!r}: holds {parts[0]!r} beside folders of splits; must be "
+                    "train, val and test only"
+                )
+            split, parts = names[parts[0].lower()], parts[1:]
+        rows.setdefault(split, []).append((path, parts[0] if len(parts) > 1 else None))
+    channels = _channels([path for path, _ in rows["train"]])
+    arrays = {}
+    for split, entries in rows.items():
+        classes = [name for _, name in entries]
+        arrays[f"{split}_images"] = _read([path for path, _ in entries], size, channels, folder)
+        if any(classes):
+            if None in classes:
+                path = entries[classes.index(None)][0]
+                raise InputError(
+                    f"path = {str(folder)!r}: {path} is in no folder of a class, others are; must "
+                    "be all or none"
+                )
+            arrays[f"{split}_labels"] = np.array(classes)
+    return arrays
+
+
+def _channels(files: Sequence[pathlib.Path]) -> str:
+    """The mode of Pillow for all images: that of the first one, gray or colour."""
+    mode = _open(files[0]).mode
+    if mode in ("1", "L"):
+        return "L"
+    return "I;16" if mode.startswith("I") else "RGB"
+
+
+def _read(files: Sequence[pathlib.Path], size: int, mode: str, folder: pathlib.Path) -> np.ndarray:
+    """The images of files as one array [N, H, W] or [N, H, W, 3]."""
+    images: list[np.ndarray] = []
+    for path in files:
+        image = _convert(path, size, mode)
+        if images and image.shape != images[0].shape:
+            raise InputError(
+                f"path = {str(folder)!r}: {path.name} is {image.shape[1]} wide and "
+                f"{image.shape[0]} high, {files[0].name} {images[0].shape[1]} and "
+                f"{images[0].shape[0]}; must be equal, or set image_size to resize and crop them"
+            )
+        if not images and image.nbytes * len(files) > machine_memory():
+            raise InputError(
+                f"path = {str(folder)!r}: {len(files)} images of {image.shape} would take more "
+                f"than the {in_gigabytes(machine_memory())} of this machine; set a smaller "
+                "image_size"
+            )
+        images.append(image)
+    return np.stack(images)
+
+
+def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
+    """One image, in its upright orientation, resized and cropped to a square of `size` if any."""
+    from PIL import Image, ImageOps
+
+    image = _open(path)
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode == "1" or (mode != "I;16" and image.mode != mode):
+            if "A" in image.mode or "transparency" in image.info:  # transparent parts are white
+                image = image.convert("RGBA")
+                white = Image.new("RGBA", image.size, "white")
+                image = Image.alpha_composite(white, image)
+            image = image.convert(mode)
+        elif mode == "I;16" and not image.mode.startswith("I"):
+            raise InputError(f"{path}: has mode {image.mode}, others have 16 bits; must be equal")
+        if size and mode == "I;16":
+            raise InputError(f"{path}: images of 16 bits can't be resized; image_size must be 0")
+        if size:
+            image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+        array = np.asarray(image)
+    except (OSError, ValueError, SyntaxError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: the image cannot be read ({error})") from error
+    return array.astype(np.uint16) if mode == "I;16" else array
+
+
+def _open(path: pathlib.Path):  # noqa: ANN202 - Pillow is imported when needed
+    from PIL import Image
+
+    try:
+        return Image.open(path)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: the image cannot be read ({error})") from error

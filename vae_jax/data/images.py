@@ -1,0 +1,162 @@
+"""Images, rows of tables and counts as they are stored: checks and dtypes."""
+
+import functools
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vae_jax.data.rows import HostRows
+from vae_jax.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+MAX_COUNT = 2**24  # beyond it, float32 skips some integers
+SENSOR_BITS = (10, 12, 14, 16)  # of images stored in 16 bits
+PLAIN_CHANNELS = (1, 2, 3, 4)
+
+
+def as_array(values: Any, key: str, name: str) -> np.ndarray:
+    """The values as an array; raises InputError for a ragged list."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        entries = (
+            "images of unequal shapes" if key.endswith("images") else "entries of unequal lengths"
+        )
+        raise InputError(f"{name}: {key} holds {entries}; must be equal") from error
+
+
+def convert_splits(
+    arrays: Mapping[str, Any], *, name: str, values: str, lazy: tuple[str, ...] = ()
+) -> tuple[dict[str, np.ndarray | HostRows], int]:
+    """Images of each split as stored, and the bits of 16-bit images, else 0.
+
+    See `convert_images`. Splits in `lazy` are converted when they are read.
+    """
+    bits = 0
+    if values == "scaled":
+        bits = max((_bits(images) for images in arrays.values()), default=0)
+    converted: dict[str, np.ndarray | HostRows] = {}
+    for split, images in arrays.items():
+        convert = functools.partial(
+            convert_images, key=f"{split}_images", name=name, values=values, bits=bits
+        )
+        is_lazy = split in lazy and 0 not in images.shape
+        converted[split] = HostRows(images, convert) if is_lazy else convert(images)
+    return converted, bits
+
+
+def _bits(images: Any) -> int:
+    """The smallest of `SENSOR_BITS` that holds uint16 images; 0 if 8 do, or for other dtypes."""
+    if images.dtype != np.uint16 or 0 in images.shape:
+        return 0
+    if isinstance(images, np.ndarray):
+        largest = int(images.max())
+    else:
+        step = max(1, 2**24 // images[np.zeros(1, np.int64)].nbytes)
+        starts = range(0, images.shape[0], step)
+        largest = max(
+            int(images[np.arange(i, min(i + step, images.shape[0]))].max()) for i in starts
+        )
+    return 0 if largest <= 255 else next(b for b in SENSOR_BITS if largest < 2**b)
+
+
+def convert_images(
+    images: np.ndarray, *, key: str, name: str, values: str, bits: int = 0
+) -> np.ndarray:
+    """Images as stored, with a channel axis: uint8 from 0 to 255, or finite float32.
+
+    With `bits`, uint16 images are float32 from 0 to 1, divided by 2^bits - 1. Counts are float32.
+    """
+    if images.dtype == object:
+        raise InputError(
+            f"{name}: {key} holds objects or images of unequal shapes; must be an array of numbers"
+        )
+    if not 2 <= images.ndim <= 4:
+        raise InputError(
+            f"{name}: {key} has shape {images.shape}; must be [N, D], [N, H, W] or [N, H, W, C]"
+        )
+    if 0 in images.shape:
+        raise InputError(f"{name}: {key} is empty, its shape is {images.shape}")
+    images = images[..., None] if images.ndim == 3 else images
+    if values == "counts":
+        return _counts(images, key=key, name=name)
+    if images.dtype in (bool, np.uint8):
+        return images.astype(np.uint8)
+    if bits and images.dtype == np.uint16:
+        return images.astype(np.float32) / np.float32(2**bits - 1)
+    if images.dtype.kind in "iu":
+        if images.min() < 0 or images.max() > 255:
+            raise InputError(
+                f"{name}: {key} has integers from {images.min()} to {images.max()}; "
+                "must be 0 to 255, or else floats (uint16 images are divided by their bits; counts "
+                "need values = 'counts')"
+            )
+        return images.astype(np.uint8)
+    if not np.issubdtype(images.dtype, np.floating):
+        raise _dtype_error(images, key, name)
+    with np.errstate(over="ignore"):
+        images = images.astype(np.float32)
+    num_bad = int(np.sum(~np.isfinite(images)))
+    if num_bad:
+        raise InputError(
+            f"{name}: {key} has {num_bad} values that are NaN or infinite as float32; "
+            "must be finite"
+        )
+    return images
+
+
+def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
+    """Counts as float32; anything else, from NaN to text, raises InputError."""
+    if images.dtype.kind not in "biuf":
+        raise _dtype_error(images, key, name)
+    if images.dtype == np.float16:
+        images = images.astype(np.float32)  # float16 can't represent MAX_COUNT
+    if images.dtype != bool:
+        valid = (images >= 0) & (images <= MAX_COUNT) & (images == np.floor(images))
+        if not valid.all():
+            wrong = images[~valid]
+            raise InputError(
+                f"values = 'counts': {name}: {key} has {len(wrong)} values that are not counts, "
+                f"such as {wrong[0]}; must be whole numbers from 0 to {MAX_COUNT}"
+            )
+    return images.astype(np.float32)
+
+
+def _dtype_error(images: np.ndarray, key: str, name: str) -> InputError:
+    return InputError(
+        f"{name}: {key} has dtype {images.dtype}; allowed are integers, floats and booleans"
+    )
+
+
+def describe_shape(shape: tuple[int, ...]) -> str:
+    """The shape of an example in words: 'images of 16x16 with 3 channels', 'rows of 30 columns'.
+
+    Height comes before width.
+    """
+    if len(shape) != 3:
+        size = "x".join(map(str, shape))
+        return f"rows of {size} column{'s' if size != '1' else ''}"
+    height, width, channels = shape
+    return f"images of {height}x{width} with {channels} channel{'s' if channels > 1 else ''}"
+
+
+def warn_axes(shape: tuple[int, ...], name: str) -> None:
+    """Warn about channels before height and width, and about volumes read as images."""
+    if len(shape) != 3 or shape[-1] in PLAIN_CHANNELS:
+        return
+    read = f"read as {describe_shape(shape)}"
+    if shape[0] in PLAIN_CHANNELS:
+        logger.warning(
+            "%s: its shape [N, %d, %d, %d] is %s; if the channels come first, save "
+            "numpy.moveaxis(x, 1, -1)",
+            *(name, *shape, read),
+        )
+    else:
+        logger.warning(
+            "%s: its shape [N, %d, %d, %d] is %s; volumes have no model here, each slice of the "
+            "last axis is a channel, and if the channels come first, save numpy.moveaxis(x, 1, -1)",
+            *(name, *shape, read),
+        )

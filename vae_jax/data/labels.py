@@ -1,0 +1,135 @@
+"""Labels: checks and conversion, the same for all splits together.
+
+>>> convert_labels({"train": np.array([["cat"], ["dog"]]), "test": np.array([["dog"]])}, "pets")
+({'train': array([0, 1], dtype=int32), 'test': array([1], dtype=int32)}, ['cat', 'dog'])
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vae_jax.data.rows import HostRows, NpyRows
+from vae_jax.errors import InputError
+
+INT32 = np.iinfo(np.int32)
+UNKNOWN = -1  # the class of an example without a label
+
+
+def unknown(labels: np.ndarray) -> np.ndarray:
+    """True for each example [N] without a label: class -1, beside at least two classes from 0.
+
+    Labels of -1 and 1 alone are two classes.
+    """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1 or labels.dtype.kind not in "if":
+        return np.zeros(len(labels), bool)
+    is_unknown = labels == UNKNOWN
+    others = np.unique(labels[~is_unknown])
+    if len(others) < 2 and 1 in others:
+        return np.zeros(len(labels), bool)
+    return is_unknown
+
+
+def convert_labels(
+    labels: Mapping[str, Any], name: str
+) -> tuple[dict[str, np.ndarray | HostRows], list[str]]:
+    """Labels of each split as int32 or float32, [N] or [N, C], and the names of text classes.
+
+    Whole numbers of one per example become int32, of any dtype and of shape [N] or [N, 1]; texts
+    become their places in the sorted texts of all splits. Rows read by index stay on disk if they
+    are integers of at most 32 bits.
+
+    Raises:
+      InputError: NaN, infinite values, integers beyond int32, other types, or splits that differ
+        in the number of labels per example.
+    """
+    arrays = {split: _read(rows) for split, rows in labels.items()}
+    lazy = {split: rows for split, rows in arrays.items() if not isinstance(rows, np.ndarray)}
+    in_memory = {split: rows for split, rows in arrays.items() if split not in lazy}
+    for split, rows in in_memory.items():
+        in_memory[split] = _check(rows, f"{split}_labels", name)
+    converted, classes = _convert(in_memory, name)
+    if lazy and classes:
+        raise InputError(f"{name}: some labels are texts and others numbers; must be the same")
+    kept = {split: HostRows(rows, _to_int32) for split, rows in lazy.items()}
+    result = {split: (converted | kept)[split] for split in labels}
+    sizes = {split: rows.shape[1:] for split, rows in result.items()}
+    if len(set(sizes.values())) > 1:
+        raise InputError(f"{name}: label shapes differ between the splits, {sizes}; must be equal")
+    return result, classes
+
+
+def _read(rows: Any) -> Any:
+    """Small arrays in memory, and those whose values must be looked at; others as they are."""
+    is_checked = rows.dtype.kind == "b" or (rows.dtype.kind in "iu" and rows.dtype.itemsize <= 4)
+    is_checked &= rows.dtype != np.uint32
+    if isinstance(rows, np.ndarray | NpyRows) or not is_checked:
+        return np.asarray(rows[np.arange(rows.shape[0])]) if rows.shape else rows
+    return rows
+
+
+def _check(labels: np.ndarray, key: str, name: str) -> np.ndarray:
+    """Labels of a type that is understood, with values that are finite and fit into int32."""
+    if labels.dtype == object and all(isinstance(entry, str) for entry in labels.reshape(-1)):
+        labels = labels.astype(str)
+    kind = labels.dtype.kind
+    if kind not in "biufUS":
+        raise InputError(
+            f"{name}: {key} has dtype {labels.dtype}; must be numbers (integers, floats) or texts"
+        )
+    if kind == "f":
+        with np.errstate(over="ignore"):
+            num_bad = int(np.sum(~np.isfinite(labels.astype(np.float32))))
+        if num_bad:
+            first = tuple(int(i) for i in np.argwhere(~np.isfinite(labels.astype(np.float32)))[0])
+            raise InputError(
+                f"{name}: {key} has {num_bad} values that are NaN or infinite, the first at "
+                f"{first}; all must be finite. Mark examples without a class by -1"
+            )
+    if kind in "iu" and (int(labels.max()) > INT32.max or int(labels.min()) < INT32.min):
+        raise InputError(
+            f"{name}: {key} has integers from {labels.min()} to {labels.max()}; must fit into 32 "
+            "bits; number the classes from 0, as numpy.unique(y, return_inverse=True)[1] does"
+        )
+    return labels
+
+
+def _convert(
+    labels: Mapping[str, np.ndarray], name: str
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Checked labels as numbers, and the names of text classes."""
+    is_text = {split: y.dtype.kind in "US" for split, y in labels.items()}
+    if any(is_text.values()):
+        if not all(is_text.values()):
+            text, number = (
+                next(s for s, is_it in is_text.items() if is_it == wanted)
+                for wanted in (True, False)
+            )
+            raise InputError(
+                f"{name}: {text}_labels has dtype {labels[text].dtype}, {number}_labels numbers; "
+                "all must be numbers, or all texts"
+            )
+        names = np.unique(np.concatenate([y.reshape(-1).astype(str) for y in labels.values()]))
+        labels = {s: np.searchsorted(names, y.astype(str)) for s, y in labels.items()}
+        classes = names.tolist()
+    else:
+        classes = []
+    # One whole number per example is a class, in all splits alike.
+    one_each = all(y.ndim == 1 or y.shape[1:] == (1,) for y in labels.values())
+    if one_each and all(_is_whole(y) for y in labels.values()):
+        return {split: _to_int32(y.reshape(len(y))) for split, y in labels.items()}, classes
+    integers = all(y.dtype.kind in "biu" for y in labels.values())
+    dtype = np.int32 if integers else np.float32
+    return {split: y.astype(dtype) for split, y in labels.items()}, classes
+
+
+def _is_whole(y: np.ndarray) -> bool:
+    if y.dtype.kind != "f":
+        return True
+    return bool(((y == np.floor(y)) & (y <= INT32.max - 128) & (y >= INT32.min)).all())
+
+
+def _to_int32(y: np.ndarray) -> np.ndarray:
+    return y.astype(np.int32)

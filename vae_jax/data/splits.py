@@ -1,0 +1,99 @@
+"""Fixed rules by which missing test and validation splits are cut from the training examples."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.data import order
+from vae_jax.data.labels import unknown
+from vae_jax.data.rows import HostRows
+from vae_jax.errors import InputError, check_range
+
+SPLITS = ("train", "valid", "test")
+SPLIT_SEED = 0
+CUT_TEST_RULE = (
+    f"a fifth of the examples, the first ones in the swap-or-not shuffle with seed {SPLIT_SEED}"
+)
+ONLY_LABELED = "; counting only examples with a label, y = -1 stays in train"
+
+
+def fixed_permutation(num_examples: int) -> np.ndarray:
+    """The shuffle that defines the splits; it never changes."""
+    return np.asarray(order.permute(jnp.arange(num_examples), num_examples, jnp.uint32(SPLIT_SEED)))
+
+
+def _candidates(num_examples: int, labels: Any) -> tuple[np.ndarray, bool]:
+    """The examples that may leave train, shuffled, and True if some are without a label."""
+    shuffle = fixed_permutation(num_examples)
+    if not isinstance(labels, np.ndarray) or not unknown(labels).any():
+        return shuffle, False
+    return shuffle[~unknown(labels)[shuffle]], True
+
+
+def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Train and test arrays from a data set without a test split, by `CUT_TEST_RULE`.
+
+    Examples without a label, y = -1, stay in train.
+    """
+    candidates, _ = _candidates(len(images), labels)
+    is_test = np.zeros(len(images), bool)
+    is_test[candidates[: len(candidates) // 5]] = True
+    arrays = {}
+    for split, positions in (
+        ("test", np.flatnonzero(is_test)),
+        ("train", np.flatnonzero(~is_test)),
+    ):
+        arrays[f"{split}_images"] = images[positions]
+        if labels is not None:
+            arrays[f"{split}_labels"] = labels[positions]
+    return arrays
+
+
+def with_test(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The arrays, in memory, with a test split cut from train by `CUT_TEST_RULE`."""
+    if "test_labels" in arrays:
+        raise InputError(f"{name}: test_labels without test_images; it has {sorted(arrays)}")
+    images, labels = arrays["train_images"], arrays.get("train_labels")
+    if images.ndim == 0 or len(images) < 5:
+        raise InputError(
+            f"{name}: no array 'test_images', and train_images, of shape {images.shape}, has too "
+            f"few examples to cut a fifth of them; it has {sorted(arrays)}"
+        )
+    if labels is not None and (labels.ndim == 0 or len(labels) != len(images)):
+        raise InputError(
+            f"{name}: train_labels has shape {labels.shape} for {len(images)} images; must be "
+            f"[{len(images)}] or [{len(images)}, C]"
+        )
+    return {**arrays, **cut_test(images, labels)}
+
+
+def cut_validation(splits: dict[str, Any], labels: dict[str, Any], fraction: float) -> str:
+    """Move a fraction of train to valid, by the fixed shuffle; return the rule as text.
+
+    Examples without a label, y = -1, stay in train.
+    """
+    check_range("valid_fraction", fraction, 0.0, 0.9, open_low=True)
+    n = len(splits["train"])
+    shuffle, only_labeled = _candidates(n, labels["train"])
+    num_valid = round(fraction * len(shuffle))
+    if not 0 < num_valid < n:
+        raise InputError(
+            f"valid_fraction = {fraction:g}: leaves {num_valid} of {n} train examples for "
+            "validation and the rest for training; both must have some"
+        )
+    is_valid = np.zeros(n, bool)
+    is_valid[shuffle[:num_valid]] = True
+    valid, train = np.flatnonzero(is_valid), np.flatnonzero(~is_valid)
+    for arrays in (splits, labels):
+        rows = arrays["train"]
+        arrays["valid"] = None if rows is None else rows[valid]
+        if isinstance(rows, HostRows):
+            arrays["train"] = rows.select(train)
+        elif rows is not None:
+            arrays["train"] = rows[train]
+    return (
+        f"first {num_valid} of {len(shuffle)} train examples in the swap-or-not shuffle with seed "
+        f"{SPLIT_SEED}{ONLY_LABELED if only_labeled else ''}"
+    )
