@@ -20,7 +20,7 @@ class Selection:
     reason: str = ""
 
     def __str__(self) -> str:
-        score = "" if self.score is None else f"; {self.score_name} on validation {self.score:.4f}"
+        score = "" if self.score is None else f"; {self.score_name} on validation {self.score:.6g}"
         return f"step {self.step} of {self.last_step}, {self.reason}{score}"
 
     def to_json(self) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def select_checkpoint(
     best = checkpoints.best_step()
     reason = f"the {rule} one"
     if rule == "best" and best is None:
-        rule, reason = "last", _explain_last(checkpoints.describe(last))
+        rule, reason = "last", _explain_last(checkpoints.describe(last), last)
     step = last if rule == "last" else best
     return _describe(checkpoints.describe(step), step, last, rule, reason)
 
@@ -60,8 +60,10 @@ def _describe(saved: Description, step: int, last: int, rule: str, reason: str) 
     return Selection(step, max(step, last), rule, saved.score, name, reason)
 
 
-def _explain_last(saved: Description) -> str:
+def _explain_last(saved: Description, step: int) -> str:
     if saved.score is None:
         return "the last one, since no checkpoint has a score"
     end = builders.schedules_end(saved.config)
+    if step >= end:
+        return "the last one, since no score is finite"
     return f"the last one, since none competes before the schedules end at step {end}"

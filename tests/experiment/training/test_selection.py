@@ -77,10 +77,10 @@ def test_a_model_without_a_rate_in_its_loss_is_not_judged_by_the_elbo(fields, tm
 
 def test_checkpoints_of_a_ramp_do_not_compete(tmp_path):
     config = digits(
-        objective__beta=8.0, objective__beta_schedule="linear", objective__beta_steps=300
+        350, objective__beta=8.0, objective__beta_schedule="linear", objective__beta_steps=300
     )
     config.model.likelihood, config.data.binarization = "bernoulli", "dynamic"
-    config.optimizer.learning_rate, config.train.eval_every = 3e-3, 50
+    config.optimizer.learning_rate, config.train.eval_every = 1e-2, 50
     numbers = loop.train_and_evaluate(config, tmp_path)
     lines = valid_lines(tmp_path)
     by_elbo = max(lines, key=lambda line: line["elbo"])
@@ -430,6 +430,8 @@ def test_patience_ends_training_and_resuming_does_not_continue(tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("table", "beta_steps", "expected"),
     [
+        ([math.nan] * 8, 0, (80, 80)),  # no score is finite
+        ([-9, -1, math.nan, -math.inf, 0, 0, 0, 0], 0, (20, 40)),
         (RISING, 0, (80, 80)),
         ([-3.0] * 8, 0, (10, 30)),  # an equal score is no better one
         (RISING[::-1], 35, (40, 60)),  # it begins after the schedules

@@ -36,7 +36,7 @@ class Description:
     event_shape: tuple[int, ...]
     score: float | None  # higher is better; None for a checkpoint only to resume from
     score_name: str = "validation score of an earlier version"
-    competes: bool = True  # False before the end of a schedule: its score says nothing yet
+    competes: bool = True  # False before the end of a schedule, or if the score is not finite
 
 
 class Checkpoints:

@@ -20,7 +20,7 @@ from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
 
-LOWEST = -float(np.finfo(np.float32).max)  # the score of a diverged run
+LOWEST = -float(np.finfo(np.float32).max)  # stands for a score that is not finite
 
 
 class Recorder:
@@ -86,31 +86,31 @@ class Recorder:
             if verdict.name == "collapsed":
                 logger.warning("step %d: %s", step, verdict)
         self._writer.write(step, "valid", numbers, **notes)
-        self._write(state, numbers["score"] if np.isfinite(numbers["score"]) else LOWEST)
+        self._write(state, numbers["score"])
 
     def save_between(self, state: TrainState) -> None:
         """Write an extra checkpoint to resume from, without a score: it changes no result."""
         self._write(state, None)
 
     def _write(self, state: TrainState, score: float | None) -> None:
+        config, step = self.run.config, int(state.step)
+        is_finite = score is None or bool(np.isfinite(score))
+        description = Description(
+            config,
+            self.run.dataset.shape,
+            score if is_finite else LOWEST,
+            builders.name_score(config, step),
+            competes=is_finite and step >= builders.schedules_end(config),
+        )
         try:
-            self.checkpoints.save(
-                state,
-                Description(
-                    self.run.config,
-                    self.run.dataset.shape,
-                    score,
-                    builders.name_score(self.run.config, int(state.step)),
-                    competes=int(state.step) >= builders.schedules_end(self.run.config),
-                ),
-            )
+            self.checkpoints.save(state, description)
         except Exception as error:  # Orbax and TensorStore raise many types for a full disk
             reason = textwrap.shorten(str(error) or type(error).__name__, 160)
             num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             if is_disk_full(error, self.checkpoints.directory, num_bytes):
                 reason = "no space left on the device"
             raise RunStopped(
-                f"checkpoint {int(state.step)} could not be written: {reason}; "
+                f"checkpoint {step} could not be written: {reason}; "
                 f"{describe_latest(self.checkpoints)}"
             ) from error
 
