@@ -175,6 +175,7 @@ def test_m2_is_scored_with_and_without_labels(tmp_path):
 
 def codes_config():
     config = small(model__kind="vq", objective__name="vq", objective__commitment=0.7)
+    config.model.latent_dim = Config().model.latent_dim
     config.codes.grid, config.codes.num_codes, config.codes.code_dim = (2, 2), 8, 2
     config.codes.prior, config.codes.prior_steps = "pixelcnn", 20
     config.codes.prior_features, config.codes.prior_layers = 4, 1
@@ -195,6 +196,7 @@ def test_the_phases_of_codes_have_their_own_scores(tmp_path):
     assert names[2] == names[3] == "negative loss of 'vq' in the phase of the prior"
 
 
+@pytest.mark.slow
 def test_the_model_of_codes_does_not_compete_with_its_prior(tmp_path):
     numbers = loop.train_and_evaluate(codes_config(), tmp_path)
     assert numbers["step"] in (50, 60)
@@ -230,7 +232,7 @@ def test_trials_share_a_program_and_have_their_own_score(tmp_path):
     together = [scorer(params, 40) for scorer in make_scorers(runs)]
     alone = [make_scorers([run])[0](params, 40) for run in runs]
     assert together == pytest.approx(alone, rel=1e-5)
-    assert abs(together[0] - together[1]) > 1
+    assert abs(together[0] - together[1]) > 0.5
 
 
 @pytest.mark.parametrize(
