@@ -12,6 +12,7 @@ from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import builders, evaluate, evaluator
 from vae_jax.experiment.results import Results, describe
 from vae_jax.experiment.run import make_runs
+from vae_jax.experiment.selection import Selection
 from vae_jax.experiment.training import loop
 
 EARLIER = {
@@ -110,7 +111,10 @@ def test_a_trial_without_a_readable_checkpoint_leaves_the_rest(tmp_path, monkeyp
         run.workdir.mkdir(parents=True)
     x = jnp.zeros((1, *runs[1].dataset.shape))
     params = runs[1].model.init(jax.random.key(0), x, jax.random.key(0))
-    bests = [InputError("checkpoint 20 is damaged"), evaluate.Best(params, 20)]
+    bests = [
+        InputError("checkpoint 20 is damaged"),
+        evaluate.Best(params, Selection(20, 20, "best")),
+    ]
     with pytest.raises(RunStopped, match=r"1 of 2 trials failed.*\n.*seed=0: checkpoint 20 is"):
         evaluate.evaluate_runs(runs, bests, config, tmp_path)
     written = json.loads((tmp_path / "results.json").read_text())

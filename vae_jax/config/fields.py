@@ -106,6 +106,14 @@ class Train:
         1_000, at_least=1, doc="steps between validations, each followed by a checkpoint"
     )
     keep_checkpoints: int = field(2, at_least=1, doc="latest checkpoints to keep, beside the best")
+    select: str = field(
+        "best",
+        doc="checkpoint to measure: best (by the objective's own value on validation, of those "
+        "after all schedules), last",
+    )
+    patience: int = field(
+        0, at_least=0, doc="validations without a better score after which training stops; 0: off"
+    )
     max_skipped_in_a_row: int = field(
         50, at_least=1, doc="consecutive non-finite steps after which the run stops"
     )

@@ -23,9 +23,10 @@ from vae_jax.experiment.evaluator import (
     make_run_evaluator,
     summarize_split,
 )
-from vae_jax.experiment.load import find_step, restore_params
-from vae_jax.experiment.results import Results, describe
+from vae_jax.experiment.load import restore_params
+from vae_jax.experiment.results import Results, best_trial, describe
 from vae_jax.experiment.run import Run, make_runs
+from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.storage.metric_writer import read_metrics
@@ -38,16 +39,17 @@ logger = logging.getLogger(__name__)
 
 
 class Best(NamedTuple):
-    """The best checkpoint of a run on validation: its evaluation parameters and its step."""
+    """The checkpoint of a run that is measured: its evaluation parameters, and why it is."""
 
     params: Params
-    step: int
+    selection: Selection
 
 
 def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None) -> dict[str, Any]:
     """Evaluate a run, or every trial of a sweep, again, and plot it; returns the results.
 
-    `override` may differ from the saved config in `evaluation`, and in the location of the data.
+    `override` may differ from the saved config in `evaluation`, in the location of the data, and
+    in `train.select`.
     """
     saved = read_config(as_path(workdir))
     if override is not None:
@@ -60,7 +62,8 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
 
 def _check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> None:
     """Raises InputError if two configs differ in more than the evaluation of a run."""
-    other = ("data.dir", "data.path", "data.streaming", "data.workers", "sweep.chunk")
+    other = ("data.dir", "data.path", "data.streaming", "data.workers", "train.select")
+    other += ("sweep.chunk",)
     free = [
         field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", *other))
     ]
@@ -77,16 +80,18 @@ def load_best(run: Run) -> Best | InputError:
 
 
 def restore_best(run: Run, checkpoints: Checkpoints) -> Best | InputError:
-    """Restore the best checkpoint of a run; returns the error if its checkpoints are unusable."""
+    """Restore the checkpoint to measure; returns the error if the checkpoints are unusable."""
     try:
-        step = find_step(checkpoints)
-        saved = checkpoints.describe(step)
+        selection = select_checkpoint(checkpoints, rule=run.config.train.select)
+        saved = checkpoints.describe(selection.step)
         _check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
-        params = restore_params(checkpoints, step, run.model, run.tx)
+        params = restore_params(checkpoints, selection.step, run.model, run.tx)
     except InputError as error:
         return error
-    return Best(evaluation_params(run, params), step)
+    if selection.rule != run.config.train.select:
+        logger.warning("%s: %s", run.workdir, selection)
+    return Best(evaluation_params(run, params), selection)
 
 
 def evaluate_runs(
@@ -113,7 +118,7 @@ def evaluate_runs(
 
 
 def evaluate_run(
-    run: Run, params: Params, step: int, *, is_training: bool = True
+    run: Run, params: Params, selection: Selection, *, is_training: bool = True
 ) -> dict[str, Any]:
     """Write the numbers on validation and test to `results.json`, and plot the figures.
 
@@ -121,7 +126,7 @@ def evaluate_run(
 
     Args:
       params: evaluation parameters, see `evaluator.evaluation_params`.
-      step: of the checkpoint that they come from.
+      selection: the checkpoint that they come from.
       is_training: True at the end of training, whose command is kept beside later ones.
 
     Raises:
@@ -129,13 +134,15 @@ def evaluate_run(
     """
     c = run.config.evaluation
     evaluate, results = make_run_evaluator(run, c.num_samples), Results(run.workdir)
-    logger.info("evaluating step %d on %d test images", step, run.dataset.test.num_examples)
+    step = selection.step
+    logger.info("evaluating %s, on %d test images", selection, run.dataset.test.num_examples)
     terms = {split: evaluate(params, split) for split in ("valid", "test")}
     results.put(
         {
             "name": run.config.name,
             "seed": run.config.seed,
             "step": step,
+            "selection": selection.to_json(),
             "likelihood": run.config.model.likelihood,
             "estimator": _estimator(run),
             "environment": environment(),
@@ -172,7 +179,7 @@ def _estimator(run: Run) -> str:
     draws = "1 draw" if c.num_samples == 1 else f"{c.num_samples} draws"
     text = (
         f"ELBO in nats per example, {draws} of z each in batches of {c.batch_size} with seed "
-        f"{c.seed}, standard error over examples; checkpoint of the best validation score"
+        f"{c.seed}, standard error over examples"
     )
     if isinstance(run.model.likelihood, OptimalGaussian):
         text += "; one sigma for all, fitted to the training set"
@@ -244,6 +251,7 @@ def write_sweep(
         "swept": sweep.sweep_lists(config),
         "trials": trials,
         "failed": failed,
+        **best_trial(trials),
     }
     if metrics.UDR in config.evaluation.metric_names:
         numbers["metrics"] = _compare_seeds(models, config)
@@ -262,12 +270,12 @@ def write_sweep(
 
 
 def _compare_seeds(models: Sequence[tuple[Run, Params]], config: Config) -> dict[str, Any]:
-    """UDR of the models of each setting with several seeds."""
+    """UDR of the models of each setting with several seeds, on validation: it selects models."""
     groups: dict[str, list[Terms]] = {}
     for run, params in models:
         setting = sweep.values_of(run.config, config)
         setting.pop("seed", None)
-        terms = make_run_evaluator(run)(params, "test")
+        terms = make_run_evaluator(run)(params, "valid")
         groups.setdefault(sweep.trial_name(setting) or "all", []).append(terms)
     groups = {name: terms for name, terms in groups.items() if len(terms) > 1}
     return {metrics.UDR: metrics.agreement(groups)} if groups else {}

@@ -28,7 +28,7 @@ def evaluation_params(run: Run, params: Params) -> Params:
 def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
     """Make (evaluation parameters, split) -> Terms, compiled once for each split and model."""
     config = run.config
-    _, keys = _keys(run)
+    keys = split_keys(run)
     evaluator = _compiled(
         run.model,
         config.evaluation.batch_size,
@@ -43,6 +43,11 @@ def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str]
         return evaluator(*parallel.replicate(arguments, run.mesh))
 
     return evaluate
+
+
+def split_keys(run: Run) -> dict[str, Array]:
+    """The key of each split, for the noise of its evaluation."""
+    return _keys(run)[1]
 
 
 def _keys(run: Run) -> tuple[Array, dict[str, Array]]:

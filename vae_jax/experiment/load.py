@@ -9,8 +9,8 @@ import optax
 from flax import linen as nn
 
 from vae_jax import train
-from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.selection import select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.workdir import run_workdir
 from vae_jax.models.trained import TrainedModel
@@ -27,28 +27,26 @@ def load(
     Args:
       workdir: of a run or a sweep.
       trial: required for a sweep: a name such as "beta=4,seed=1", or a number.
-      step: of the checkpoint; by default the best on validation.
+      step: of the checkpoint; by default the one that is measured, see `config.train.select`.
 
     Raises:
       InputError: there is no run, no such trial, no checkpoint at that step, or a damaged one.
     """
     with Checkpoints(run_workdir(workdir, trial), for_writing=False) as checkpoints:
-        step = find_step(checkpoints, step)
-        saved = checkpoints.describe(step)
+        selection = select_checkpoint(checkpoints, step=step)
+        saved = checkpoints.describe(selection.step)
         model = builders.build_model(saved.config, saved.event_shape)
         tx = builders.build_optimizer(saved.config)
-        params = restore_params(checkpoints, step, model, tx)
-    return TrainedModel(model, params, saved.config, step)
-
-
-def find_step(checkpoints: Checkpoints, step: int | None = None) -> int:
-    """Return `step`, by default the best on validation; raises InputError if there is no such."""
-    steps = checkpoints.steps()
-    step = checkpoints.best_step() if step is None else step
-    if step in steps:
-        return step
-    problem = "no readable checkpoint" if step is None else f"step = {step}: no such checkpoint"
-    raise InputError(f"{problem} in {checkpoints.directory}; there are {steps}")
+        params = restore_params(checkpoints, selection.step, model, tx)
+    return TrainedModel(
+        model,
+        params,
+        saved.config,
+        selection.step,
+        last_step=selection.last_step,
+        score=selection.score,
+        score_name=selection.score_name,
+    )
 
 
 def restore_params(

@@ -77,10 +77,29 @@ def _steps(trials: Mapping[str, Any]) -> dict[str, Any]:
     return {name: trial.get("step") for name, trial in trials.items()}
 
 
+def best_trial(trials: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The trial that is best on validation, by its ELBO, and its numbers on test; {} without any.
+
+    Without a rate it is the one of the lowest distortion.
+    """
+    for key, sign in (("elbo", 1), ("distortion", -1)):
+        values = {name: sign * trial["valid"][key] for name, trial in trials.items()}
+        values = {name: value for name, value in values.items() if np.isfinite(value)}
+        if values:
+            name = max(values, key=lambda name: values[name])
+            entries = {"valid": trials[name]["valid"][key], "test": trials[name]["test"][key]}
+            return {"best": {"trial": name, "by": f"{key} on validation", **entries}}
+    return {}
+
+
 def describe(numbers: Mapping[str, Any]) -> str:
     """Describe the content of `results.json`: the test bound and each metric; of each trial."""
     if "trials" in numbers:
         lines = [f"{name}: {describe(trial)}" for name, trial in numbers["trials"].items()]
+        if "best" in numbers:
+            best = numbers["best"]
+            values = f"{best['valid']:.2f}, on test {best['test']:.2f}"
+            lines.append(f"best trial by {best['by']}: {best['trial']}, {values}")
         return "\n".join([*lines, *_describe_metrics(numbers)])
     return "\n  ".join([_describe_test(numbers), *_describe_metrics(numbers)])
 
@@ -102,8 +121,9 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
     if "mse" in test:
         parts += [f"MSE {test['mse']:.5f}", f"PSNR {test['psnr']:.2f} dB"]
     parts += [f"{test['active_units']} active units"]
+    step = numbers.get("selection", {}).get("text") or f"step {numbers['step']}"
     source = (
         f"{data['name']}, {data['num_test']} images, {numbers['likelihood']} likelihood, "
-        f"binarization {data['binarization']}; step {numbers['step']}"
+        f"binarization {data['binarization']}; {step}"
     )
     return f"{bound} ({source})\n  {', '.join(parts)}"

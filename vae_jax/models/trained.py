@@ -35,6 +35,9 @@ class TrainedModel:
     params: Params = dataclasses.field(repr=False)
     config: Any = None  # of the run that it comes from
     step: int | None = None  # of that run
+    last_step: int | None = None  # of that run, at or after `step`
+    score: float | None = None  # on validation, by which the step was selected; higher is better
+    score_name: str = ""  # such as "ELBO"
 
     @functools.cached_property
     def _apply(self) -> Any:

@@ -430,7 +430,7 @@ def test_seeds_of_a_sweep_are_compared(tmp_path):
     written = loop.train_and_evaluate(config, tmp_path / "run")
     result, runs = written["metrics"]["udr"], make_runs(config, tmp_path / "run")
     models = [
-        evaluator.make_run_evaluator(run)(vae_jax.load(run.workdir).params, "test") for run in runs
+        evaluator.make_run_evaluator(run)(vae_jax.load(run.workdir).params, "valid") for run in runs
     ]
     expected = udr([terms.code for terms in models], [terms.kl.mean(0) for terms in models])
     assert result["all"]["models"] == pytest.approx(expected.tolist())

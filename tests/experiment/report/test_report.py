@@ -106,7 +106,11 @@ def swept(finished, tmp_path_factory):
         config = json.loads((trial / "config.json").read_text())
         config["objective"]["beta"] = beta
         (trial / "config.json").write_text(json.dumps(config))
-        change(trial, test=results["test"] | {"elbo": -30.0 - beta, "rate": 4.0 - beta})
+        change(
+            trial,
+            valid=results["valid"] | {"elbo": -32.0 + beta},  # the other one is better there
+            test=results["test"] | {"elbo": -30.0 - beta, "rate": 4.0 - beta},
+        )
     shutil.rmtree(trial / "figures")
     trials = {
         trial.name: json.loads((trial / "results.json").read_text())
@@ -397,7 +401,7 @@ def test_a_sweep_becomes_a_comparison_of_its_trials(swept):
     page = opened(report.write_report(swept))
     assert {"numbers", "curves", "rate-distortion", "samples", "differences"} <= set(page.ids)
     assert re.search(r"beta=0\.5 .* ± .* beta=2 .* ± ", page.text)
-    assert "Best test ELBO: beta=0.5, −30.50 ± " in page.text
+    assert "Test ELBO of the best on validation: beta=2, −32.00 ± " in page.text
     assert "objective.beta" in page.text
     assert "figure samples of small is missing" in page.text
     svg = [image for image in page.images if image["src"].startswith("data:image/svg")]
@@ -419,7 +423,7 @@ def test_several_workdirs_on_one_page(finished, swept, tmp_path):
     names = ["small", "small beta=0.5", "small beta=2", "small (small)"]
     assert all(f"{name} " in page.text for name in names)
     assert "4 runs" in page.text
-    assert "Best test ELBO" in page.text
+    assert "Test ELBO of the best on validation" in page.text
     with pytest.raises(InputError, match="workdirs"):
         report.write_comparison([], tmp_path / "page.html")
 

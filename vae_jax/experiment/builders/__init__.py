@@ -10,6 +10,14 @@ from vae_jax.experiment.builders.loss import (
 )
 from vae_jax.experiment.builders.model import build_model
 from vae_jax.experiment.builders.optimizer import build_optimizer
+from vae_jax.experiment.builders.score import (
+    build_value,
+    final_step,
+    is_elbo,
+    is_last_phase,
+    name_score,
+    schedules_end,
+)
 
 __all__ = [
     "CORRUPTIONS",
@@ -20,5 +28,11 @@ __all__ = [
     "build_model",
     "build_optimizer",
     "build_post_update",
+    "build_value",
+    "final_step",
+    "is_elbo",
+    "is_last_phase",
     "is_on",
+    "name_score",
+    "schedules_end",
 ]

@@ -30,6 +30,7 @@ TABLES: dict[str, Iterable[str]] = {
     "objective.corruption": loss.CORRUPTIONS,
     "optimizer.name": optimizer.OPTIMIZERS,
     "optimizer.schedule": optimizer.LEARNING_RATES,
+    "train.select": ("best", "last"),
 }
 
 

@@ -11,7 +11,7 @@ UDR = "udr"  # a metric of a sweep, not of its trials
 def agreement(groups: Mapping[str, Sequence[Terms]], *, method: str = "lasso") -> Numbers:
     """UDR of models that differ only in their seed, by setting of the other swept fields.
 
-    `groups` has the terms of each model on the test set.
+    `groups` has the terms of each model on the validation split.
     """
     from vae_jax.evaluation.disentanglement import udr  # slow to import
 
@@ -28,7 +28,7 @@ def agreement(groups: Mapping[str, Sequence[Terms]], *, method: str = "lasso") -
     num_examples = len(next(iter(groups.values()))[0].code)
     return {
         "estimator": f"unsupervised disentanglement ranking by {method}, posterior means of "
-        f"{num_examples} test examples; the deviation is over models that differ in their seed",
+        f"{num_examples} validation examples; the deviation is over models that differ in their seed",
         "num_examples": num_examples,
         **scores,
     }

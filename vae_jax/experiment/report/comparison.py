@@ -63,18 +63,18 @@ def _header(
     blocks = [page.heading(name, 1), paragraph(about, "soft")]
     best = _best(runs)
     if best:
-        blocks.append(page.headline("Best test ELBO: ", best))
+        blocks.append(page.headline("Test ELBO of the best on validation: ", best))
     return blocks + [note(f"{run} has no results: {reason}") for run, reason in failed.items()]
 
 
 def _best(runs: Runs) -> str:
-    """The largest bound, if all bounds are comparable."""
-    tests = {name: run.results_of("test") for name, run in runs.items()}
-    tests = {name: test for name, test in tests.items() if is_number(test.get("elbo"))}
-    if len(tests) < 2 or len({_quantity(run) for run in runs.values()}) > 1:
+    """The run of the largest validation bound, with its test bound, if all are comparable."""
+    valid = {name: run.results_of("valid").get("elbo") for name, run in runs.items()}
+    valid = {name: value for name, value in valid.items() if is_number(value)}
+    if len(valid) < 2 or len({_quantity(run) for run in runs.values()}) > 1:
         return ""
-    name = max(tests, key=lambda name: tests[name]["elbo"])
-    return f"{name}, {format_entry('elbo', tests[name], has_unit=True)}"
+    name = max(valid, key=lambda name: valid[name])
+    return f"{name}, {format_entry('elbo', runs[name].results_of('test'), has_unit=True)}"
 
 
 def _quantity(run: Contents) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def _numbers(runs: Runs) -> list[Block]:
     for name, run in runs.items():
         numbers = [format_entry(key, tests[name]) for key in keys]
         verdict = str(select_verdict(run).get("verdict", ""))
-        rows.append((name, verdict, *numbers, format_value(run.results.get("step", ""))))
+        rows.append((name, verdict, *numbers, _steps(run)))
     text = "On the test set, ± the standard error over examples."
     estimators = {
         str(run.results["estimator"]) for run in runs.values() if "estimator" in run.results
@@ -101,6 +101,12 @@ def _numbers(runs: Runs) -> list[Block]:
     if len(estimators) == 1:
         text += f" {estimators.pop()}."
     return [paragraph(text, "soft"), table(("Run", "Latents", *map(_column, keys), "Step"), rows)]
+
+
+def _steps(run: Contents) -> str:
+    """The step that is measured, and the last one if it is another."""
+    step, last = run.results.get("step", ""), run.results_of("selection").get("last_step")
+    return format_value(step) + (f" of {format_value(last)}" if last not in (None, step) else "")
 
 
 def _column(key: str) -> str:

@@ -50,6 +50,8 @@ KNOWN_RESULTS = (
     "failed",
     "evaluation",
     "evaluation_of",
+    "selection",
+    "best",
 )
 SMALL_KL = 0.01  # nats
 
@@ -70,7 +72,20 @@ def top(run: Contents) -> list[Block]:
         number = format_entry("distortion", test, has_unit=True)
         reason = "; no ELBO, since a deterministic posterior has no rate"
         blocks.append(page.headline("", f"Test distortion {number}", reason))
-    return blocks
+    return blocks + selection(run)
+
+
+def selection(run: Contents) -> list[Block]:
+    """The checkpoint that is measured, and the score that selected it."""
+    numbers = run.results_of("selection")
+    if not {"step", "last_step", "reason"} <= numbers.keys():
+        return []
+    step, last = format_value(numbers["step"]), format_value(numbers["last_step"])
+    text = f"Measured at step {step} of {last}, {numbers['reason']}."
+    if is_number(numbers.get("score")):
+        score = format_value(numbers["score"])
+        text += f" Score on validation: {numbers.get('score_name')}, {score} nats."
+    return [paragraph(text, "soft")]
 
 
 def select_verdict(run: Contents, key: str = "verdict") -> Mapping[str, Any]:

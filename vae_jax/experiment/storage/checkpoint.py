@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import itertools
 import logging
-import math
 import os
 import tempfile
 import textwrap
@@ -36,7 +35,9 @@ class Description:
 
     config: Config
     event_shape: tuple[int, ...]
-    score: float | None  # higher is better; None if a signal asked for the checkpoint
+    score: float | None  # higher is better; None for a checkpoint only to resume from
+    score_name: str = "validation score of an earlier version"
+    competes: bool = True  # False before the end of a schedule, or if the score is not finite
     data: Mapping[str, Any] | None = None  # their identity; None in checkpoints of earlier versions
 
 
@@ -84,10 +85,11 @@ class Checkpoints:
 
     def prune(self) -> None:
         """Delete all but the newest, the best, and the last one, with or without a score."""
-        scores = self._scores()
+        descriptions = self._descriptions()
         steps = self.steps()
-        regular = [step for step in steps if scores.get(step, 0.0) is not None]
-        keep = {*regular[-self._keep :], _best(scores), steps[-1]}
+        to_resume = [step for step, saved in descriptions.items() if saved.score is None]
+        regular = [step for step in steps if step not in to_resume]
+        keep = {*regular[-self._keep :], _best(descriptions), steps[-1]}
         for step in set(steps) - keep:
             self._delete(step)
 
@@ -101,17 +103,27 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def best_step(self) -> int | None:
-        """Return the readable step of the best score, the later of two; None without any."""
-        return _best(self._scores())
+        """Return the step of the best score that competes, the earlier of two; None without any.
 
-    def _scores(self) -> dict[int, float | None]:
-        scores = {}
+        Scores of another name than the newest, as of an earlier phase, do not compete.
+        """
+        return _best(self._descriptions())
+
+    def last_step(self) -> int | None:
+        """Return the newest step with a score, else the newest of all; None without any."""
+        descriptions = self._descriptions()
+        scored = [step for step, saved in descriptions.items() if saved.score is not None]
+        return max(scored or descriptions, default=None)
+
+    def _descriptions(self) -> dict[int, Description]:
+        """The readable ones by step, oldest first."""
+        descriptions = {}
         for step in self.steps():
             try:
-                scores[step] = self.describe(step).score
+                descriptions[step] = self.describe(step)
             except DamagedError as error:
                 logger.warning("%s", error)
-        return scores
+        return descriptions
 
     def describe(self, step: int) -> Description:
         """Return the description of a checkpoint; raises DamagedError if it is unreadable."""
@@ -214,18 +226,27 @@ def _parse_description(values: Mapping[str, Any]) -> Description:
     sizes_are_valid = all(type(size) is int and 0 < size < 2**31 for size in shape)
     if not 0 < len(shape) <= 3 or not sizes_are_valid:
         raise ValueError(f"event_shape = {shape}")
-    data = values.get("data")
-    if data is not None and not isinstance(data, Mapping):
-        raise ValueError(f"data = {data!r}")
-    return Description(config_lib.from_dict(values["config"]), shape, score, data=data)
+    names = ("score_name", "competes", "data")
+    later = {name: values[name] for name in names if name in values}
+    saved = Description(config_lib.from_dict(values["config"]), shape, score, **later)
+    if type(saved.score_name) is not str or type(saved.competes) is not bool:
+        raise ValueError(f"score_name = {saved.score_name!r}, competes = {saved.competes!r}")
+    if saved.data is not None and not isinstance(saved.data, Mapping):
+        raise ValueError(f"data = {saved.data!r}")
+    return saved
 
 
-def _best(scores: Mapping[int, float | None]) -> int | None:
-    def rank(step: int) -> tuple[float, int]:
-        score = scores[step]
-        return (-math.inf if score is None else score, step)
-
-    return max(scores, key=rank, default=None)
+def _best(descriptions: Mapping[int, Description]) -> int | None:
+    scores = {
+        step: saved.score
+        for step, saved in descriptions.items()
+        if saved.score is not None and saved.competes
+    }
+    if not scores:
+        return None
+    name = descriptions[max(scores)].score_name
+    rivals = [step for step in scores if descriptions[step].score_name == name]
+    return max(rivals, key=lambda step: (scores[step], -step))
 
 
 def restore_latest(

@@ -20,6 +20,7 @@ from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluate import Best, evaluate_runs, evaluate_trials, restore_best
 from vae_jax.experiment.run import Run, make_runs
+from vae_jax.experiment.scores import make_scorers
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.interruption import Interruption
@@ -38,6 +39,8 @@ def train_and_evaluate(
 ) -> dict[str, Any]:
     """Train to `config.train.num_steps`, evaluate, and return the results.
 
+    With `config.train.patience`, training stops earlier, that of a sweep once all trials have
+    stopped: until then a stopped trial is computed but no longer recorded.
     Resumes from the latest checkpoint in the workdir if there is one. With a sweep, trains and
     evaluates every trial, or those of a share; the last process to finish joins the results.
 
@@ -97,7 +100,7 @@ def _claim(stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, wor
 def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputError]:
     """Train all runs from the newest step that all of them have a checkpoint of.
 
-    Returns the best checkpoint of each run, or the error if it cannot be read.
+    Returns the checkpoint of each run to measure, or the error if it cannot be read.
     """
     with contextlib.ExitStack() as stack:
         keep = runs[0].config.train.keep_checkpoints
@@ -109,8 +112,8 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
         with Interruption() as interruption:
             try:
                 recorders = []
-                for run, saved in zip(runs, checkpoints, strict=True):
-                    recorders.append(Recorder(run, saved, first))
+                for run, saved, scorer in zip(runs, checkpoints, make_scorers(runs), strict=True):
+                    recorders.append(Recorder(run, saved, first, scorer))
                     stack.callback(recorders[-1].close)
                 last = _advance(trainer, state, first, recorders, interruption)
             except OSError as error:
@@ -154,7 +157,7 @@ def _advance(
     Between evaluations, the metrics of one call are read while the next one runs.
     """
     config = recorders[0].run.config
-    spans = list(calls(first, config))
+    spans = [] if _are_finished(recorders) else list(calls(first, config))
     _announce(recorders, first)
     flag = processes.SharedFlag()
     pending: tuple[int, int, Metrics] | None = None
@@ -171,7 +174,7 @@ def _advance(
                 _report(trainer, *pending, recorders, bar)
                 pending = None
                 _save(recorders, trainer.split(state), regular=regular)
-            if interrupted:
+            if interrupted or _are_finished(recorders):
                 break
     return stop
 
@@ -184,7 +187,14 @@ def _save(recorders: Sequence[Recorder], states: Sequence[TrainState], *, regula
             recorder.save_between(state)
     # Only after all are saved, so that a kill in between leaves a step that all have.
     for recorder in recorders:
-        recorder.checkpoints.prune()
+        recorder.prune()
+
+
+def _are_finished(recorders: Sequence[Recorder]) -> bool:
+    """True once no run has patience left, the diverged ones aside."""
+    return any(recorder.finished for recorder in recorders) and all(
+        recorder.finished or recorder.stopped for recorder in recorders
+    )
 
 
 def _announce(recorders: Sequence[Recorder], first: int) -> None:

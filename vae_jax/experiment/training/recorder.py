@@ -8,10 +8,11 @@ import numpy as np
 
 from vae_jax.data.identity import identity
 from vae_jax.errors import RunStopped
-from vae_jax.experiment import processes
+from vae_jax.experiment import builders, processes
 from vae_jax.experiment.evaluator import evaluation_params, make_run_evaluator, summarize_split
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
+from vae_jax.experiment.scores import Scorer
 from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
 from vae_jax.files import is_disk_full
@@ -20,15 +21,19 @@ from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
 
+LOWEST = -float(np.finfo(np.float32).max)  # stands for a score that is not finite
+
 
 class Recorder:
     """Writes the metrics and checkpoints of a run, or of one trial of a sweep.
 
     Attributes:
       stopped: the reason once too many steps in a row were not finite, else None.
+      finished: True once patience has ended; from then on nothing is recorded but checkpoints to
+        resume from, and the result is that of a run that stopped.
     """
 
-    def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int) -> None:
+    def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int, scorer: Scorer) -> None:
         self.run = run
         self.checkpoints = checkpoints
         self.stopped: str | None = None
@@ -36,6 +41,8 @@ class Recorder:
         if processes.is_first():
             self._writer = MetricsWriter(run.workdir, start_step=start_step)
         self._evaluate = make_run_evaluator(run)
+        self._score = scorer
+        self.finished = self._is_out_of_patience()
 
     def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
         """Write the means of a call's metrics over its finite steps, and return them."""
@@ -44,6 +51,8 @@ class Recorder:
         good = skipped_in_a_row == 0
         numbers = {name: _mean(value[good]) for name, value in values.items()}
         numbers["skipped"] = int(values["skipped"][-1])
+        if self.finished:
+            return numbers
         limit = self.run.config.train.max_skipped_in_a_row
         too_many = skipped_in_a_row >= limit
         notes = {}
@@ -62,9 +71,15 @@ class Recorder:
         Raises:
           RunStopped: the checkpoint could not be written.
         """
-        terms = self._evaluate(evaluation_params(self.run, state.eval_params), "valid")
+        if self.finished:
+            self.save_between(state)
+            return
+        params = evaluation_params(self.run, state.eval_params)
+        terms = self._evaluate(params, "valid")
         step = int(state.step)
         numbers = summarize_split(self.run, terms)
+        is_elbo = builders.is_elbo(self.run.config)
+        numbers["score"] = numbers["elbo"] if is_elbo else self._score(params, step)
         notes = {"binarization": self.run.dataset.preparation["binarization"]}
         if self.run.config.model.kind != "vq":
             verdict = verdict_of(self.run.config, terms)
@@ -72,30 +87,56 @@ class Recorder:
             if verdict.name == "collapsed":
                 logger.warning("step %d: %s", step, verdict)
         self._writer.write(step, "valid", numbers, **notes)
-        self._write(state, _score(numbers))
+        self._write(state, numbers["score"])
 
     def save_between(self, state: TrainState) -> None:
         """Write an extra checkpoint to resume from, without a score: it changes no result."""
         self._write(state, None)
 
     def _write(self, state: TrainState, score: float | None) -> None:
+        config, step = self.run.config, int(state.step)
+        is_finite = score is None or bool(np.isfinite(score))
+        description = Description(
+            config,
+            self.run.dataset.shape,
+            score if is_finite else LOWEST,
+            builders.name_score(config, step),
+            competes=is_finite and step >= builders.schedules_end(config),
+            data=identity(self.run.dataset),
+        )
         self._writer.flush()  # a run resumed from this checkpoint continues after these lines
         try:
-            self.checkpoints.save(
-                state,
-                Description(
-                    self.run.config, self.run.dataset.shape, score, data=identity(self.run.dataset)
-                ),
-            )
+            self.checkpoints.save(state, description)
         except Exception as error:  # Orbax and TensorStore raise many types for a full disk
             reason = textwrap.shorten(str(error) or type(error).__name__, 160)
             num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
             if is_disk_full(error, self.checkpoints.directory, num_bytes):
                 reason = "no space left on the device"
             raise RunStopped(
-                f"checkpoint {int(state.step)} could not be written: {reason}; "
+                f"checkpoint {step} could not be written: {reason}; "
                 f"{describe_latest(self.checkpoints)}"
             ) from error
+
+    def prune(self) -> None:
+        """Delete checkpoints that are no longer needed, and see whether patience has ended."""
+        self.checkpoints.prune()
+        if not self.finished and self._is_out_of_patience():
+            self.finished = True
+            logger.info(
+                "%s: no better score in %d validations (config.train.patience), it stops",
+                self.run.workdir,
+                self.run.config.train.patience,
+            )
+
+    def _is_out_of_patience(self) -> bool:
+        """True if the best score is older than `patience` validations; needs checkpoints only."""
+        c = self.run.config.train
+        if not c.patience:
+            return False
+        best, last = self.checkpoints.best_step(), self.checkpoints.last_step()
+        if best is None or last is None or not builders.is_last_phase(self.run.config, last):
+            return False
+        return last // c.eval_every - best // c.eval_every >= c.patience
 
     def close(self) -> None:
         """Close the files."""
@@ -114,9 +155,3 @@ def describe_latest(checkpoints: Checkpoints) -> str:
     if not steps:
         return "there is no checkpoint yet"
     return f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}"
-
-
-def _score(numbers: dict[str, float]) -> float:
-    """The score of a checkpoint: the ELBO, or -distortion if the rate is infinite."""
-    score = numbers["elbo"] if np.isfinite(numbers["rate"]) else -numbers["distortion"]
-    return score if np.isfinite(score) else -float(np.finfo(np.float32).max)

@@ -1,0 +1,85 @@
+"""Build the score of a checkpoint from a config: the objective's own value on other examples."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import jax.numpy as jnp
+
+from vae_jax.config import Config
+from vae_jax.experiment.builders.loss import build_loss
+from vae_jax.experiment.builders.optimizer import prior_from
+from vae_jax.models.base import Model
+from vae_jax.types import Array, Batch, Params
+
+Value: TypeAlias = Callable[[Params, Batch, Array, Array], Array]
+"""(params, batch, key, step) -> the objective's value [], nats per example; higher is better."""
+
+ELBO = "ELBO"
+
+
+def build_value(config: Config, model: Model, num_examples: int) -> Value:
+    """The negative loss of training, of the model's player alone.
+
+    That of `factor` omits the critic's loss, since a better critic is no better model. That of `m2`
+    counts each labeled example with its label, and without, in the proportion of the training set.
+    """
+    loss_fn = build_loss(config, model, num_examples)
+    num_labels = config.data.num_labels
+
+    def value(params: Params, batch: Batch, key: Array, step: Array) -> Array:
+        loss, metrics = loss_fn(params, batch, key, step)
+        return metrics.get("critic_loss", 0.0) - loss
+
+    def labeled_and_unlabeled(params: Params, batch: Batch, key: Array, step: Array) -> Array:
+        share = num_labels / num_examples
+        unlabeled = {**batch, "y": jnp.full_like(batch["y"], -1)}
+        parts = (value(params, rows, key, step) for rows in (batch, unlabeled))
+        return share * next(parts) + (1 - share) * next(parts)
+
+    return labeled_and_unlabeled if num_labels else value
+
+
+def is_elbo(config: Config) -> bool:
+    """True if the objective, with its schedules at their final values, is the plain ELBO."""
+    c = config.objective
+    balances = c.kl_balancing > 0 and c.beta_schedule == "constant"
+    options = (c.free_bits, c.layer_free_bits, c.capacity, balances)
+    return c.name == "elbo" and c.beta == 1 and c.corruption == "none" and not any(options)
+
+
+def name_score(config: Config, step: int) -> str:
+    """The name of the score of a checkpoint at `step`; only those of one name are comparable."""
+    if is_elbo(config):
+        return ELBO
+    name = f"negative loss of {config.objective.name!r}"
+    if config.objective.name == "factor":
+        name += " without the critic's"
+    if config.data.num_labels:
+        name += " with and without labels"
+    if prior_from(config) is not None:
+        name += " in the phase of the " + ("prior" if is_last_phase(config, step) else "model")
+    return name
+
+
+def is_last_phase(config: Config, step: int) -> bool:
+    """False for a checkpoint at `step` whose training goes on with the prior of codes alone."""
+    start = prior_from(config)
+    return start is None or step > start
+
+
+def final_step(config: Config, step: int) -> int:
+    """The step whose loss has all schedules at their final values, in the phase of `step`."""
+    if not is_last_phase(config, step):
+        return config.train.num_steps - config.codes.prior_steps - 1
+    return max(config.train.num_steps, schedules_end(config))
+
+
+def schedules_end(config: Config) -> int:
+    """The first step at which all schedules of the objective have their final values."""
+    c = config.objective
+    ends = [0]
+    if c.beta_schedule != "constant":  # that of kl_balancing ends with it
+        ends.append(c.beta_steps)
+    if c.capacity > 0:
+        ends.append(c.capacity_steps)
+    return max(ends)
