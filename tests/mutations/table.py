@@ -305,7 +305,7 @@ OBJECTIVES = [
         "objectives/balance.py",
         "jnp.maximum(rates, MIN_RATE) / sizes",
         "jnp.maximum(rates, MIN_RATE) * sizes",
-        "models/test_hierarchical.py -k balance",
+        "models/test_hierarchical.py -k 'balance or weights_by_hand'",
     ),
     Mutation(
         "a cosine that does not end at zero",
