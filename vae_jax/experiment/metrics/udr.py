@@ -28,7 +28,8 @@ def agreement(groups: Mapping[str, Sequence[Terms]], *, method: str = "lasso") -
     num_examples = len(next(iter(groups.values()))[0].code)
     return {
         "estimator": f"unsupervised disentanglement ranking by {method}, posterior means of "
-        f"{num_examples} validation examples; the deviation is over models that differ in their seed",
+        f"{num_examples} validation examples; the deviation is over models that differ in their "
+        "seed",
         "num_examples": num_examples,
         **scores,
     }
