@@ -10,14 +10,14 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vae_jax.errors import InputError, suggest
 
 if TYPE_CHECKING:
     from etils import epath
 
-    Path = pathlib.Path | epath.Path
+    Path: TypeAlias = pathlib.Path | epath.Path
 else:
     Path = Any  # etils is imported only for buckets
 
@@ -146,7 +146,7 @@ def open_appender(path: Path) -> LocalAppender | BucketAppender:
 def modification_time(path: Path) -> float:
     """Return the time of the last change in seconds since 1970; raises OSError if missing."""
     status = path.stat()
-    return status.st_mtime if is_local(path) else float(status.mtime or 0)
+    return float((status.st_mtime if is_local(path) else status.mtime) or 0)  # type: ignore[union-attr]
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

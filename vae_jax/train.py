@@ -126,6 +126,7 @@ def train_step(
     metrics = dict(metrics)
     statistics = metrics.pop("statistics", None)
     if post_update is not None:
+        assert key_post is not None
         params = post_update(params, state.params, statistics, key_post, state.step)
     ema_params = state.ema_params
     if ema_decay is not None:

@@ -67,7 +67,8 @@ def load(
                 f"values = {values!r}: sprites are zeros and ones, not counts; must be 'scaled'"
             )
         return _sprites()
-    test_rule, factor_names = "as in the source", ()
+    test_rule = "as in the source"
+    factor_names: tuple[str, ...] = ()
     if name == "digits":
         arrays, test_rule = _digits(values), CUT_TEST_RULE
     elif name == "npz":

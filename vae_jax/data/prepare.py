@@ -106,7 +106,7 @@ def from_arrays(
         preparation |= {"binary": True, "levels": 2}
     if values == "scaled":
         _check_scales({split: ranges[split] for split in images}, scale, name)
-    sources = {}
+    sources: dict[str, Any] = {}
     for number, split in enumerate(SPLITS):
         dynamic = binarization == "dynamic" and split == "train"
         rows, image_scale = splits[split], scale

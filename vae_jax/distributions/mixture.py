@@ -114,11 +114,9 @@ squared_distances.defjvp(_squared_distances_jvp, symbolic_zeros=True)
 
 
 def _materialize(tangent: Array | SymbolicZero) -> Array:
-    return jnp.zeros(tangent.shape, tangent.dtype) if _is_zero(tangent) else tangent
-
-
-def _is_zero(tangent: Array | SymbolicZero) -> bool:
-    return isinstance(tangent, SymbolicZero)
+    if isinstance(tangent, SymbolicZero):
+        return jnp.zeros(tangent.shape, tangent.dtype)
+    return tangent
 
 
 def _by_precisions(z: Array, means: Array, dprecisions: Array | SymbolicZero) -> Array | float:
@@ -126,7 +124,7 @@ def _by_precisions(z: Array, means: Array, dprecisions: Array | SymbolicZero) ->
 
     Expanded, at a standard deviation of 0.001, it is a small difference of large products.
     """
-    if _is_zero(dprecisions):
+    if isinstance(dprecisions, SymbolicZero):
         return 0.0
     return _sum_over_dimensions(z, means, dprecisions)
 

@@ -108,7 +108,7 @@ def run_ais(
             progress.update(len(part))
         size = jnp.concatenate(sizes)  # [T - 1, B]
         is_forward = posterior_z is None
-        if is_forward:
+        if posterior_z is None:
             z = _prior(model, params, x, y, key_start, num=num_chains)
         else:
             z = jnp.broadcast_to(posterior_z, (num_chains, *posterior_z.shape))

@@ -31,7 +31,8 @@ class Progress:
         self._total, self._description, self._unit = total, description, unit
         self._done, self._start = 0, 0.0
         self._bar: tqdm.tqdm | None = None
-        self._stop, self._thread = threading.Event(), None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self._start = time.monotonic()

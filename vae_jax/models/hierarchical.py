@@ -196,7 +196,7 @@ class Hierarchical(nn.Module):
                 )
             temperatures = jnp.broadcast_to(temperatures, keys.shape)
 
-        def draw(number: int, p: DiagGaussian, q: DiagGaussian | None) -> Array:
+        def draw(number: int, p: Distribution, q: DiagGaussian | None) -> Array:
             if temperatures is not None:
                 p = p.with_temperature(temperatures[number])
             return p.sample(keys[number])
