@@ -159,7 +159,11 @@ def train_features_on(
     check_range("learning_rate", learning_rate, 0, open_low=True)
     if not re.fullmatch(r"[\w.-]+", data):
         raise InputError(f"data = {format_value(data)}: must be letters, digits, '.', '_' and '-'")
-    settings: dict[str, Any] = {"batch_size": batch_size, "learning_rate": learning_rate, "width": num_features}
+    settings: dict[str, Any] = {
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "width": num_features,
+    }
     model = Classifier(num_classes, source.shape, num_features)
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
     state = train.init_state(jax.random.key(seed), model, jnp.zeros((1, *source.shape)), tx)
