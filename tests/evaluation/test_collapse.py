@@ -1,5 +1,7 @@
 """The verdict on models of known health."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,15 @@ def test_the_verdict_goes_by_the_active_latents(active, name, kl):
     assert found.name == name
     assert f"{active} of {D} latents are active" in found.text
     assert bool(found.remedy) == (name != "healthy")
+
+
+def test_an_active_latent_has_both_variance_and_rate():
+    healthy = terms(10)
+    kl = healthy.kl * np.where(np.arange(D) < 4, 1, 1e-3)  # six vary at no rate
+    code = healthy.code * np.where(np.arange(D) < 3, 1, 1e-3)  # one has a rate and is constant
+    for changed, active in (({"kl": kl}, 4), ({"code": code}, 3), ({"kl": kl, "code": code}, 3)):
+        found = verdict(dataclasses.replace(healthy, **changed))
+        assert f"{active} of {D} latents are active" in found.text
 
 
 def test_codes_that_vary_at_no_rate_are_collapsed_all_the_same():

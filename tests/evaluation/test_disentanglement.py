@@ -277,6 +277,14 @@ def test_factor_vae_leaves_out_codes_by_their_standard_deviation(factors):
     assert one_left_out == pytest.approx(2 / 3, abs=0.08)
 
 
+def test_the_factor_vae_score_does_not_depend_on_the_scale_of_a_code(factors):
+    """Noise adds variance to each code; divided by that of the code, its own factor's is least."""
+    noise = np.random.default_rng(0).normal(size=factors.shape)
+    z = (factors - factors.mean(axis=0)) / factors.std(axis=0, ddof=1) + 0.3 * noise
+    alike, apart = (dis.factor_vae_score(z * np.array(s), factors, **FEW) for s in (1, [1, 9, 90]))
+    assert alike == apart == 1
+
+
 def test_examples_are_drawn_alike(factors):
     rng = np.random.default_rng(0)
     example, factor = rng.integers(len(factors), size=2000), rng.integers(3, size=2000)

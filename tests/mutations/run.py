@@ -1,6 +1,6 @@
 """Apply stated mutations one at a time, and run the tests that must notice them.
 
-    python tests/mutations/run.py                  # all, about ten minutes
+    python tests/mutations/run.py                  # all, in half an hour or less
     python tests/mutations/run.py flows/ 'DIP I'   # those with one of the words in name or file
 
 The package and its tests are copied to a temporary folder, so the checkout stays as it is. First
