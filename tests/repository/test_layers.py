@@ -37,6 +37,7 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "experiment.storage.workdir",
     "experiment.builders",
     "experiment.storage.staging",
+    "experiment.storage.description",
     "experiment.storage.checkpoint",
     "experiment.selection",
     "experiment.load",

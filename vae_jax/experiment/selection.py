@@ -5,7 +5,8 @@ from typing import Any
 
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
-from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
+from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import Description
 
 
 @dataclasses.dataclass(frozen=True)

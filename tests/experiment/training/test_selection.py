@@ -22,7 +22,8 @@ from vae_jax.experiment.evaluator import split_keys
 from vae_jax.experiment.metrics import udr
 from vae_jax.experiment.run import make_run, make_runs
 from vae_jax.experiment.scores import make_scorers
-from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
+from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.training import loop, trainers
 from vae_jax.objectives.loss import one_pass

@@ -7,7 +7,7 @@ import logging
 import os
 import tempfile
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 import jax
@@ -18,6 +18,7 @@ from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import processes
+from vae_jax.experiment.storage.description import Description, best_step, parse_description
 from vae_jax.experiment.storage.staging import Staging
 from vae_jax.files import Path, as_path, is_local
 from vae_jax.train import TrainState
@@ -27,18 +28,6 @@ logger = logging.getLogger(__name__)
 
 class DamagedError(InputError):
     """An unreadable checkpoint."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Description:
-    """Metadata of a state: enough to rebuild its model, and a score."""
-
-    config: Config
-    event_shape: tuple[int, ...]
-    score: float | None  # higher is better; None for a checkpoint only to resume from
-    score_name: str = "validation score of an earlier version"
-    competes: bool = True  # False before the end of a schedule, or if the score is not finite
-    data: Mapping[str, Any] | None = None  # their identity; None in checkpoints of earlier versions
 
 
 class Checkpoints:
@@ -89,7 +78,7 @@ class Checkpoints:
         steps = self.steps()
         to_resume = [step for step, saved in descriptions.items() if saved.score is None]
         regular = [step for step in steps if step not in to_resume]
-        keep = {*regular[-self._keep :], _best(descriptions), steps[-1]}
+        keep = {*regular[-self._keep :], best_step(descriptions), steps[-1]}
         for step in set(steps) - keep:
             self._delete(step)
 
@@ -107,7 +96,7 @@ class Checkpoints:
 
         Scores of another name than the newest, as of an earlier phase, do not compete.
         """
-        return _best(self._descriptions())
+        return best_step(self._descriptions())
 
     def last_step(self) -> int | None:
         """Return the newest step with a score, else the newest of all; None without any."""
@@ -129,7 +118,7 @@ class Checkpoints:
         """Return the description of a checkpoint; raises DamagedError if it is unreadable."""
         values = self._restore(step, "description", ocp.args.JsonRestore())
         try:
-            return _parse_description(values)
+            return parse_description(values)
         except (KeyError, TypeError, ValueError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else f"holds {error}"
             raise DamagedError(
@@ -218,35 +207,6 @@ def _make_writable(directory: Path) -> None:
             f"workdir = {os.fspath(directory.parent)!r}: {directory} cannot be written "
             f"({error.strerror or error})"
         ) from error
-
-
-def _parse_description(values: Mapping[str, Any]) -> Description:
-    score = None if values["score"] is None else float(values["score"])
-    shape = tuple(values["event_shape"])
-    sizes_are_valid = all(type(size) is int and 0 < size < 2**31 for size in shape)
-    if not 0 < len(shape) <= 3 or not sizes_are_valid:
-        raise ValueError(f"event_shape = {shape}")
-    names = ("score_name", "competes", "data")
-    later = {name: values[name] for name in names if name in values}
-    saved = Description(config_lib.from_dict(values["config"]), shape, score, **later)
-    if type(saved.score_name) is not str or type(saved.competes) is not bool:
-        raise ValueError(f"score_name = {saved.score_name!r}, competes = {saved.competes!r}")
-    if saved.data is not None and not isinstance(saved.data, Mapping):
-        raise ValueError(f"data = {saved.data!r}")
-    return saved
-
-
-def _best(descriptions: Mapping[int, Description]) -> int | None:
-    scores = {
-        step: saved.score
-        for step, saved in descriptions.items()
-        if saved.score is not None and saved.competes
-    }
-    if not scores:
-        return None
-    name = descriptions[max(scores)].score_name
-    rivals = [step for step in scores if descriptions[step].score_name == name]
-    return max(rivals, key=lambda step: (scores[step], -step))
 
 
 def restore_latest(

@@ -13,7 +13,8 @@ from vae_jax.experiment.evaluator import evaluation_params, make_run_evaluator, 
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.scores import Scorer
-from vae_jax.experiment.storage.checkpoint import Checkpoints, Description
+from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
 from vae_jax.files import is_disk_full
 from vae_jax.train import TrainState
