@@ -13,7 +13,7 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from vae_jax.experiment import run
+from vae_jax.experiment import config_files, run
 from vae_jax.experiment.training import trainers
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -46,21 +46,24 @@ COMMANDS = {
 COMPLETE = {
     name: command
     for name, command in COMMANDS.items()
-    if any(flag.startswith("--config=configs/") for flag in command)
+    if any(re.match(r"--config=\w", flag) for flag in command)
 }
 
 
 def parse(command):
     """Parse the flags as vae_jax/main.py does, but apart from those of this process."""
     values = flags.FlagValues()
+    argv = config_files.replace_names(["main.py", *command])
     config = config_flags.DEFINE_config_file(
-        "config", flag_values=values, lock_config=True, sys_argv=["main.py", *command]
+        "config", flag_values=values, lock_config=True, sys_argv=argv
     )
-    for name in ("workdir", "mode", "coordinator"):
+    for name in ("workdir", "mode", "coordinator", "trials"):
         flags.DEFINE_string(name, None, "", flag_values=values)
     for name in ("num_processes", "process_index"):
         flags.DEFINE_integer(name, None, "", flag_values=values)
-    assert values(["main.py", *command]) == ["main.py"]
+    for name in ("list", "compilation_cache"):
+        flags.DEFINE_bool(name, False, "", flag_values=values)
+    assert values(argv) == ["main.py"]
     return config.value, values
 
 
@@ -99,7 +102,7 @@ def test_commands_are_found():
 def test_a_command_without_a_config_is_parsed(name):
     command = [flag for flag in COMMANDS[name] if flag != "--config=..."]
     _, values = parse(command)
-    assert values.workdir or values.coordinator
+    assert values.workdir or values.coordinator or values.list
 
 
 @pytest.mark.parametrize("name", COMPLETE)

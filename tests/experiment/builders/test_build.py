@@ -266,6 +266,8 @@ UNKNOWN = [
     ("optimizer.schedule", "cosin", "cosine"),
     ("data.binarization", "treshold", "threshold"),
     ("data.values", "count", "counts"),
+    ("hierarchy.merge", "precison", "precision"),
+    ("train.select", "bset", "best"),
 ]
 
 

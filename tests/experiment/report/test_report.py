@@ -444,10 +444,10 @@ def test_a_section_that_fails_becomes_a_note():
 def test_bounds_of_other_quantities_have_no_best(finished, copy):
     data = json.loads((copy / "results.json").read_text())["data"]
     change(copy, data=data | {"test_sha256": "other"})
-    assert "Best" not in comparison_page(
+    assert "best on validation" not in comparison_page(
         "c", {"a": read_workdir(finished), "b": read_workdir(copy)}
     )
-    assert "Best" in comparison_page(
+    assert "best on validation" in comparison_page(
         "c", {"a": read_workdir(finished), "b": read_workdir(finished)}
     )
 
