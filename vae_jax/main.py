@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from absl import app, flags
 from ml_collections import config_flags
 
-from vae_jax.experiment import cli, processes
+from vae_jax.experiment import cli
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -35,6 +35,11 @@ _PROCESS_INDEX = flags.DEFINE_integer("process_index", None, "Index of this proc
 _DISTRIBUTED = flags.DEFINE_bool(
     "distributed", False, "Detect the other processes, on a cluster that JAX supports."
 )
+_COMPILATION_CACHE = flags.DEFINE_bool(
+    "compilation_cache",
+    True,
+    "Keep compiled programs in the user's cache directory, or in $JAX_COMPILATION_CACHE_DIR.",
+)
 _MODE = flags.DEFINE_string(
     "mode",
     "train",
@@ -46,12 +51,17 @@ _MODE = flags.DEFINE_string(
 def _main(argv: Sequence[str]) -> None:
     with cli.exit_with_message():
         cli.check_no_arguments(argv)
+        if not _PROCESS_INDEX.value:
+            cli.announce(_MODE.value, _CONFIG.value, _WORKDIR.value)
+        from vae_jax.experiment import compilation_cache, processes  # load JAX
+
         processes.start(
             _COORDINATOR.value,
             _NUM_PROCESSES.value,
             _PROCESS_INDEX.value,
             distributed=_DISTRIBUTED.value,
         )
+        compilation_cache.set_up(enabled=_COMPILATION_CACHE.value)
         cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value)
 
 

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -102,7 +103,11 @@ def from_arrays(
 
 def fixed_permutation(num_examples: int) -> np.ndarray:
     """The shuffle that defines the splits; it never changes."""
-    return np.asarray(order.permute(jnp.arange(num_examples), num_examples, jnp.uint32(SPLIT_SEED)))
+    # Compiled as one: its parts would be five programs.
+    permute = jax.jit(order.permute, static_argnums=1)
+    return np.asarray(
+        permute(np.arange(num_examples, dtype=np.uint32), num_examples, np.uint32(SPLIT_SEED))
+    )
 
 
 CUT_TEST_RULE = (

@@ -1,5 +1,6 @@
 """Map a function of batches over all examples of a source, in one compiled program."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,7 @@ from vae_jax.types import Array, Batch, Params
 
 def over_batches(
     one_batch: Callable[[Params, Batch, Array], Any], *, batch_size: int, mesh: Mesh | None = None
-) -> Callable[[Params, Source, Array], Any]:
+) -> "OverBatches":
     """(params, source, key) -> the tree of `one_batch` over all examples: arrays [N, ...].
 
     Args:
@@ -46,9 +47,24 @@ def over_batches(
 
         return jax.lax.scan(body, None, (jnp.arange(len(index)), index))[1]
 
-    def run(params: Params, source: Source, key: Array) -> Any:
-        mask = np.asarray(padded_batches(source.num_examples, batch_size)[1])
-        values = jax.device_get(all_batches(params, source, key))
+    return OverBatches(all_batches, batch_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class OverBatches:
+    """The function that `over_batches` returns."""
+
+    all_batches: Any
+    batch_size: int
+
+    def __call__(self, params: Params, source: Source, key: Array) -> Any:
+        """The tree over all examples, without padding."""
+        num_batches = -(-source.num_examples // self.batch_size)
+        index = np.arange(num_batches * self.batch_size).reshape(num_batches, self.batch_size)
+        mask = index < source.num_examples
+        values = jax.device_get(self.all_batches(params, source, key))
         return jax.tree.map(lambda leaf: leaf[mask], values)
 
-    return run
+    def lower(self, params: Params, source: Source, key: Array) -> Any:
+        """Lower the compiled part, as the method of `jax.jit`."""
+        return self.all_batches.lower(params, source, key)

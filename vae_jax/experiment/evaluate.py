@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.types import Params
 
 logger = logging.getLogger(__name__)
+Announce = Callable[[Mapping[str, Any]], None]
 
 
 class Best(NamedTuple):
@@ -42,10 +43,13 @@ class Best(NamedTuple):
     step: int
 
 
-def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None) -> dict[str, Any]:
+def evaluate_workdir(
+    workdir: str | os.PathLike, override: Config | None = None, announce: Announce | None = None
+) -> dict[str, Any]:
     """Evaluate a run, or every trial of a sweep, again, and plot it; returns the results.
 
     `override` may differ from the saved config in `evaluation`, and in the location of the data.
+    `announce` is called with the results before the figures are plotted.
     """
     saved = read_config(pathlib.Path(workdir))
     if override is not None:
@@ -53,7 +57,7 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
     config = override or saved
     runs = make_runs(config, workdir)
     bests = [_load_best(run) for run in runs]
-    return evaluate_runs(runs, bests, config, workdir, is_training=False)
+    return evaluate_runs(runs, bests, config, workdir, is_training=False, announce=announce)
 
 
 def _check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> None:
@@ -92,20 +96,30 @@ def evaluate_runs(
     workdir: str | os.PathLike,
     *,
     is_training: bool = True,
+    announce: Announce | None = None,
 ) -> dict[str, Any]:
-    """Evaluate the one run of a config, or the trials of its sweep, at their best checkpoints."""
+    """Evaluate the one run of a config, or the trials of its sweep, at their best checkpoints.
+
+    `announce` is called with the results before the figures are plotted.
+    """
+    announce = announce or (lambda numbers: None)
     if sweep.sweep_lists(config):
-        return evaluate_trials(runs, bests, config, workdir, is_training=is_training)
+        return evaluate_trials(
+            runs, bests, config, workdir, is_training=is_training, announce=announce
+        )
     (best,) = bests
     if isinstance(best, InputError):
         raise best
-    return evaluate_run(runs[0], *best, is_training=is_training)
+    numbers, context = evaluate_run(runs[0], *best, is_training=is_training)
+    announce(numbers)
+    plot(context)
+    return numbers
 
 
 def evaluate_run(
     run: Run, params: Params, step: int, *, is_training: bool = True
-) -> dict[str, Any]:
-    """Write the numbers on validation and test to `results.json`, and plot the figures.
+) -> tuple[dict[str, Any], metrics.Context]:
+    """Write the numbers on validation and test to `results.json`; returns them and the context.
 
     Earlier metrics of the same step stay in `results.json` unless the config asks for them again.
 
@@ -143,8 +157,6 @@ def evaluate_run(
     )
     context = make_context(run, params, terms["test"])
     has_diverged = not np.isfinite(results.numbers["test"]["distortion"])
-    if processes.is_first() and not has_diverged:
-        _plot(context)
     names = ("collapse",) if has_diverged else None  # its verdict: diverged
     for name, numbers, seconds in metrics.measure(context, names):
         logger.info("%s", metrics.describe(name, numbers))
@@ -153,7 +165,7 @@ def evaluate_run(
         raise RunStopped(
             f"the evaluation of step {step} is not finite, so the run diverged; see {run.workdir}"
         )
-    return results.numbers
+    return results.numbers, context
 
 
 def _estimator(run: Run) -> str:
@@ -174,7 +186,10 @@ def _sizes(dataset: Dataset) -> dict[str, int]:
     }
 
 
-def _plot(context: metrics.Context) -> None:
+def plot(context: metrics.Context) -> None:
+    """Plot the figures of a run, on the first process."""
+    if not processes.is_first():
+        return
     logger.info("plotting")
     visualize.plot_all(
         context.trained_model,
@@ -193,6 +208,7 @@ def evaluate_trials(
     workdir: str | os.PathLike,
     *,
     is_training: bool = True,
+    announce: Announce,
 ) -> dict[str, Any]:
     """Write the results of every trial to the `results.json` of the sweep, and plot its front.
 
@@ -202,14 +218,17 @@ def evaluate_trials(
     workdir = pathlib.Path(workdir)
     trials: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
+    contexts = []
     for run, best in zip(runs, bests, strict=True):
         try:
             if isinstance(best, InputError):
                 raise best
-            trials[run.workdir.name] = evaluate_run(run, *best, is_training=is_training)
+            numbers, context = evaluate_run(run, *best, is_training=is_training)
         except (InputError, RunStopped) as error:
             failed[run.workdir.name] = str(error)
             continue
+        trials[run.workdir.name] = numbers
+        contexts.append(context)
         reasons = [line["stopped"] for line in read_metrics(run.workdir) if "stopped" in line]
         if reasons:
             failed[run.workdir.name] = reasons[0]
@@ -230,6 +249,10 @@ def evaluate_trials(
     elif "metrics" in results.earlier and results.has_steps(trials):
         numbers["metrics"] = results.earlier["metrics"]
     results.put(numbers)
+    if not failed:
+        announce(numbers)
+    for context in contexts:
+        plot(context)
     _plot_front([run for run, _ in models], trials, config, workdir)
     if failed:
         logger.info("%s", describe(numbers))

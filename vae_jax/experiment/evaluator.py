@@ -1,5 +1,6 @@
 """The compiled evaluator of a run, and the summary of a split."""
 
+import concurrent.futures
 import functools
 from collections.abc import Callable
 
@@ -10,9 +11,10 @@ from vae_jax import parallel
 from vae_jax.data.prepare import SPLITS
 from vae_jax.evaluation import Terms, make_evaluator, summarize
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
-from vae_jax.evaluation.terms import Evaluator
 from vae_jax.experiment import builders, metrics
+from vae_jax.experiment.ahead import AheadOfTime, shapes
 from vae_jax.experiment.run import Run
+from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.types import Array, Params
 
 
@@ -27,9 +29,38 @@ def evaluation_params(run: Run, params: Params) -> Params:
 
 def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
     """Make (evaluation parameters, split) -> Terms, compiled once for each split and model."""
-    config = run.config
     _, keys = _keys(run)
-    evaluator = _compiled(
+    evaluator = _evaluator(run, num_samples)
+
+    def evaluate(params: Params, split: str) -> Terms:
+        arguments = (params, getattr(run.dataset, split), keys[split])
+        return evaluator(*parallel.replicate(arguments, run.mesh))
+
+    return evaluate
+
+
+def compile_ahead(run: Run, params: Params, pool: concurrent.futures.Executor) -> None:
+    """Begin to compile the evaluators that training needs, in the order in which it needs them.
+
+    `params` has the shapes of the parameters that the run is trained to. No-op with an optimal
+    sigma, whose evaluation has other parameters.
+    """
+    if isinstance(run.model.likelihood, OptimalGaussian):
+        return
+    _, keys = _keys(run)
+    for num_samples, split in (
+        (1, "valid"),
+        (run.config.evaluation.num_samples, "test"),
+        (run.config.evaluation.num_samples, "valid"),
+    ):
+        arguments = (params, getattr(run.dataset, split), keys[split])
+        places = parallel.replicated(run.mesh)
+        _evaluator(run, num_samples).compile_in(pool, *shapes(arguments, places))
+
+
+def _evaluator(run: Run, num_samples: int) -> AheadOfTime:
+    config = run.config
+    return _compiled(
         run.model,
         config.evaluation.batch_size,
         num_samples,
@@ -37,12 +68,6 @@ def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str]
         config.objective.corruption_level,
         mesh=run.mesh,
     )
-
-    def evaluate(params: Params, split: str) -> Terms:
-        arguments = (params, getattr(run.dataset, split), keys[split])
-        return evaluator(*parallel.replicate(arguments, run.mesh))
-
-    return evaluate
 
 
 def _keys(run: Run) -> tuple[Array, dict[str, Array]]:
@@ -61,13 +86,15 @@ def _compiled(
     level: float,
     *,
     mesh: jax.sharding.Mesh | None,
-) -> Evaluator:
-    return make_evaluator(
-        with_fixed_sigma(model),
-        batch_size=batch_size,
-        num_samples=num_samples,
-        corruption=builders.CORRUPTIONS[corruption](level),
-        mesh=mesh,
+) -> AheadOfTime:
+    return AheadOfTime(
+        make_evaluator(
+            with_fixed_sigma(model),
+            batch_size=batch_size,
+            num_samples=num_samples,
+            corruption=builders.CORRUPTIONS[corruption](level),
+            mesh=mesh,
+        )
     )
 
 

@@ -25,11 +25,11 @@ def claim_workdir(workdir: pathlib.Path, config: Config) -> Iterator[None]:
         files of a run without its config.
     """
     with contextlib.ExitStack() as stack:
-        _check_usable(workdir, config)
+        check_usable(workdir, config)
         try:
             workdir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock_directory(workdir))
-            _check_usable(workdir, config)  # again: another run may have been here in between
+            check_usable(workdir, config)  # again: another run may have been here in between
             for temporary in (*workdir.glob(".config.json.*"), *workdir.glob(".metrics.jsonl.*")):
                 temporary.unlink(missing_ok=True)  # a killed process left it
             write_json(workdir / "config.json", dataclasses.asdict(config))
@@ -40,7 +40,10 @@ def claim_workdir(workdir: pathlib.Path, config: Config) -> Iterator[None]:
         yield
 
 
-def _check_usable(workdir: pathlib.Path, config: Config) -> None:
+def check_usable(workdir: pathlib.Path, config: Config) -> None:
+    """Raises InputError if the workdir can't hold a run of this config; nothing is written."""
+    if any(folder.exists() and not folder.is_dir() for folder in (workdir, *workdir.parents)):
+        raise InputError(f"{_name(workdir)}: cannot be written (Not a directory)")
     if (workdir / "config.json").exists():
         # The chunk is a matter of memory, not of numbers.
         config_lib.check_same(config, read_config(workdir), _name(workdir), ["sweep.chunk"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import logging
 import math
 import os
@@ -15,8 +16,9 @@ import tqdm
 
 from vae_jax.config import Config, sweep
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import Best, evaluate_runs, restore_best
+from vae_jax.experiment import ahead, processes
+from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, restore_best
+from vae_jax.experiment.evaluator import compile_ahead
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.storage.checkpoint import Checkpoints, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
@@ -29,11 +31,13 @@ from vae_jax.types import Metrics
 logger = logging.getLogger(__name__)
 
 
-def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, Any]:
+def train_and_evaluate(
+    config: Config, workdir: str | os.PathLike, announce: Announce | None = None
+) -> dict[str, Any]:
     """Train to `config.train.num_steps`, evaluate, and return the results.
 
     Resumes from the latest checkpoint in the workdir if there is one. With a sweep, trains and
-    evaluates every trial.
+    evaluates every trial. `announce` is called with the results before the figures are plotted.
 
     Raises:
       InputError: the config, the data or the workdir is unusable, or the workdir holds a run of
@@ -49,7 +53,7 @@ def train_and_evaluate(config: Config, workdir: str | os.PathLike) -> dict[str, 
     with contextlib.ExitStack() as stack:
         processes.on_first(functools.partial(_claim, stack, runs, config, pathlib.Path(workdir)))
         bests = train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
-        return evaluate_runs(runs, bests, config, workdir)
+        return evaluate_runs(runs, bests, config, workdir, announce=announce)
 
 
 def _claim(
@@ -69,6 +73,7 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
     with contextlib.ExitStack() as stack:
         keep = runs[0].config.train.keep_checkpoints
         checkpoints = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
+        _compile_ahead(stack, trainer, runs[0])
         state = _restore(trainer, checkpoints, [run.config for run in runs])
         first = int(jax.tree.leaves(trainer.split(state.step))[0])
         with Interruption() as interruption:
@@ -83,6 +88,19 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
             if processes.any_of(interruption.requested):
                 interruption.leave(last)
         return [restore_best(run, saved) for run, saved in zip(runs, checkpoints, strict=True)]
+
+
+def _compile_ahead(stack: contextlib.ExitStack, trainer: Trainer, run: Run) -> None:
+    """Begin to compile the first call and the evaluations, until the stack is closed."""
+    pool = ahead.make_pool()
+    if pool is None:
+        return
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    start, stop = next(calls(0, run.config))
+    params = trainer.compile_ahead(stop - start, pool)
+    if params is not None:
+        compile_ahead(run, params, pool)
+    pool.submit(importlib.import_module, "vae_jax.visualize.all_figures")  # slow: matplotlib
 
 
 def _restore(
