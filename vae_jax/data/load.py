@@ -118,10 +118,10 @@ def _digits(values: str) -> Mapping[str, Any]:
     return cut_test(images.astype(np.float32), table[:, -1].astype(np.int64))
 
 
-def _digits_table() -> np.ndarray:
+def _digits_table(package: str = "sklearn") -> np.ndarray:
     """Pixels and label of each digit, [N, 65], without the slow import of scikit-learn."""
-    package = importlib.util.find_spec("sklearn")
-    for folder in (package and package.submodule_search_locations) or ():
+    spec = importlib.util.find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
         path = os.path.join(folder, "datasets", "data", "digits.csv.gz")
         with contextlib.suppress(OSError, ValueError):
             return np.loadtxt(path, delimiter=",")
