@@ -12,7 +12,7 @@ import pytest
 
 from vae_jax import visualize
 from vae_jax.config import Config
-from vae_jax.data import load as load_lib
+from vae_jax.data.load import _digits_table
 from vae_jax.experiment import cli, compilation_cache
 from vae_jax.experiment.ahead import AheadOfTime, make_pool, shapes
 
@@ -179,8 +179,8 @@ def test_an_error_of_a_compilation_comes_from_the_call():
 
 
 def test_digits_from_the_file_are_those_of_scikit_learn():
-    table = load_lib._digits_table()
-    by_import = load_lib._digits_table("no_such_package")
+    table = _digits_table()
+    by_import = _digits_table("no_such_package")
     assert table.shape == (1797, 65)
     assert table.dtype == by_import.dtype
     np.testing.assert_array_equal(table, by_import)
