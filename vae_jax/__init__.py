@@ -1,36 +1,40 @@
 """Variational autoencoders in JAX, one pure function at a time.
 
-Importing this touches no device and brings in no TensorFlow.
+Importing this touches no device and brings in no TensorFlow. Submodules are imported on first use,
+so that `python -m vae_jax.main --help` does not wait for JAX.
 """
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
-from vae_jax import (
-    corruptions,
-    data,
-    distributions,
-    evaluation,
-    likelihoods,
-    nets,
-    objectives,
-    parallel,
-    posteriors,
-    priors,
-    schedules,
-    train,
-)
-from vae_jax.interpolation import interpolate
-from vae_jax.models import VAE
-from vae_jax.models.trained import TrainedModel
-from vae_jax.objectives import elbo, make_loss_fn, reconstruction
-from vae_jax.types import Outputs
+if TYPE_CHECKING:
+    from vae_jax import (
+        corruptions,
+        data,
+        distributions,
+        evaluation,
+        likelihoods,
+        nets,
+        objectives,
+        parallel,
+        posteriors,
+        priors,
+        schedules,
+        train,
+    )
+    from vae_jax.interpolation import interpolate
+    from vae_jax.models import VAE
+    from vae_jax.models.trained import TrainedModel
+    from vae_jax.objectives import elbo, make_loss_fn, reconstruction
+    from vae_jax.types import Outputs
 
 __version__ = "0.1.0"
 
 
 def load(
     workdir: str | os.PathLike, *, trial: int | str | None = None, step: int | None = None
-) -> TrainedModel:
+) -> "TrainedModel":
     """Load a trained model from its run directory; see `vae_jax.experiment.load.load`.
 
     For a run with the workdir "runs/vae"::
@@ -64,3 +68,25 @@ __all__ = [
     "schedules",
     "train",
 ]
+_SUBMODULES = ("errors", "flows", "interpolation", "models", "types")  # attributes too
+_HOMES = {  # names of modules deeper down; all others are submodules
+    "VAE": "models",
+    "Outputs": "types",
+    "elbo": "objectives",
+    "interpolate": "interpolation",
+    "make_loss_fn": "objectives",
+    "reconstruction": "objectives",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__ and name not in _SUBMODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        return importlib.import_module(f"{__name__}.{name}")
+    module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    return globals().setdefault(name, getattr(module, name))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,12 +18,13 @@ python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=1/2
 python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=2/2
 """
 
+import gc
 from collections.abc import Sequence
 
 from absl import app, flags
 from ml_collections import config_flags
 
-from vae_jax.experiment import cli, processes
+from vae_jax.experiment import cli, clusters
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -56,6 +57,11 @@ _TRIALS = flags.DEFINE_string(
 _LIST = flags.DEFINE_bool(
     "list", False, "Print configs, data sets, parts, objectives and metrics, and exit."
 )
+_COMPILATION_CACHE = flags.DEFINE_bool(
+    "compilation_cache",
+    True,
+    "Keep compiled programs in the user's cache directory, or in $JAX_COMPILATION_CACHE_DIR.",
+)
 _MODE = flags.DEFINE_string(
     "mode",
     "train",
@@ -71,13 +77,28 @@ def _main(argv: Sequence[str]) -> None:
             cli.print_list()
             return
         cli.check_trials(_TRIALS.value, _MODE.value, [_COORDINATOR, _DISTRIBUTED])
+        if _is_surely_first():
+            cli.announce(_MODE.value, _CONFIG.value, _WORKDIR.value)
+        from vae_jax.experiment import compilation_cache, processes  # load JAX
+
         processes.start(
             _COORDINATOR.value,
             _NUM_PROCESSES.value,
             _PROCESS_INDEX.value,
             distributed=False if _TRIALS.value else _DISTRIBUTED.value,
         )
+        compilation_cache.set_up(enabled=_COMPILATION_CACHE.value)
         cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value, _TRIALS.value)
+        gc.freeze()  # otherwise Python visits every object on its way out: half a second
+
+
+def _is_surely_first() -> bool:
+    """True for one process of a run only, without asking JAX, which detects the processes."""
+    if _PROCESS_INDEX.value is not None:
+        return _PROCESS_INDEX.value == 0
+    if _TRIALS.value or _DISTRIBUTED.value is False:
+        return True
+    return not _DISTRIBUTED.value and clusters.detect() is None
 
 
 def main() -> None:

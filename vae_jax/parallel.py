@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import AxisType, Mesh, NamedSharding, Sharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
 
@@ -38,10 +38,17 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
     """
     if mesh is None:
         return jax.device_put(tree, jax.local_devices()[0])
-    sharding = NamedSharding(mesh, P())
+    sharding = replicated(mesh)
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
     return jax.tree.map(functools.partial(_replicate_leaf, sharding), tree)
+
+
+def replicated(mesh: Mesh | None) -> Sharding:
+    """Return the sharding of what `replicate` places."""
+    if mesh is None:
+        return SingleDeviceSharding(jax.local_devices()[0])
+    return NamedSharding(mesh, P())
 
 
 def _replicate_leaf(sharding: NamedSharding, x: Any) -> jax.Array:

@@ -29,9 +29,9 @@ from absl import flags
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from vae_jax import config, main, memory
+from vae_jax import config, main, memory, visualize
 from vae_jax.config import Config
-from vae_jax.experiment import builders, cli, evaluate, results
+from vae_jax.experiment import builders, cli, results
 from vae_jax.experiment.builders.choices import TABLES
 from vae_jax.experiment.training import loop, trainers
 
@@ -171,7 +171,7 @@ def cheap():
         )  # the same sizes are too large on every machine
         patch.setattr(builders.data.data_lib, "load", load_embedded_once)
         patch.setattr(loop, "train_to_end", trace)
-        patch.setattr(loop, "evaluate_runs", lambda *_: numbers)
+        patch.setattr(loop, "evaluate_runs", lambda *_, **__: numbers)
         patch.setattr(trainers, "_run_once", lambda: None)  # only the compiler reads its options
         patch.setattr(results, "describe", str)
         patch.setattr(socket, "getaddrinfo", no_network)
@@ -988,7 +988,7 @@ def finished_run(tmp_path_factory):
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        patch.setattr(evaluate.visualize, "plot_all", lambda *_, **__: [])
+        patch.setattr(visualize, "plot_all", lambda *_, **__: [])
         assert enter(*TINY, f"--workdir={work / 'run'}") == "ran"
         yield work / "run"
 

@@ -9,7 +9,7 @@ import pytest
 from vae_jax import experiment
 from vae_jax.config import Config, Sweep
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import builders, evaluate, evaluator
+from vae_jax.experiment import builders, evaluate, evaluator, figures
 from vae_jax.experiment.results import Results, describe
 from vae_jax.experiment.run import make_runs
 from vae_jax.experiment.selection import Selection
@@ -104,7 +104,7 @@ def test_after_training_the_model_is_not_rebuilt_and_sigma_fitted_once(tmp_path,
 
 
 def test_a_trial_without_a_readable_checkpoint_leaves_the_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluate.visualize, "plot_all", lambda *_, **__: [])
+    monkeypatch.setattr(figures.visualize, "plot_all", lambda *_, **__: [])
     config = small(sweep=Sweep(seed=(0, 1)))
     runs = make_runs(config, tmp_path)
     for run in runs:

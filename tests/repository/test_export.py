@@ -40,7 +40,7 @@ def datasets():
     "name",
     [pytest.param(name, marks=[] if name in DEFAULT else pytest.mark.slow) for name in CONFIGS],
 )
-def test_training_and_evaluation_of_a_config(name, datasets, tmp_path, monkeypatch):
+def test_training_and_evaluation_of_a_config(name, datasets, tmp_path):
     config = runpy.run_path(str(FOLDER / f"{name}.py"))["get_config"]()
     run = make_run(config, tmp_path / "run", datasets.get(str(config.data)))
     datasets[str(config.data)] = run.dataset
@@ -48,21 +48,18 @@ def test_training_and_evaluation_of_a_config(name, datasets, tmp_path, monkeypat
     state = jax.eval_shape(
         lambda source: trainers.initial_state(config, run.model, run.tx, source), source
     )
-    exported(trainers.SingleRunTrainer(run).epoch(2), state, source)
+    exported(trainers.SingleRunTrainer(run).epoch(2).function, state, source)
 
     model, key = with_fixed_sigma(run.model), jax.random.key(0)
     x = jax.ShapeDtypeStruct((1, *run.dataset.shape), jnp.float32)
     params = jax.eval_shape(model.init, key, x, key)
-    programs, jit = [], jax.jit
-    with monkeypatch.context() as patch:  # the program inside the evaluator
-        patch.setattr(jax, "jit", lambda *args, **kwargs: programs.append(jit(*args, **kwargs)))
-        make_evaluator(
-            model,
-            batch_size=config.evaluation.batch_size,
-            corruption=builders.build_corruption(config),
-        )
-    (program,) = programs
-    assert exported(program, params, run.dataset.test, key).out_avals
+    program = make_evaluator(
+        model,
+        batch_size=config.evaluation.batch_size,
+        corruption=builders.build_corruption(config),
+    ).run
+    calls, _ = program.calls(run.dataset.test)
+    assert exported(program.some_batches, params, run.dataset.test, key, *calls[0]).out_avals
 
 
 def test_convolutions_are_chosen_by_the_platform_of_the_program():

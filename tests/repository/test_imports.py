@@ -9,10 +9,13 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
 FRAMEWORKS = ("torch", "tensorflow")
+CACHE = "JAX_COMPILATION_CACHE_DIR"
 HEAVY = (*FRAMEWORKS, "tensorboardX", "sklearn", "matplotlib", "orbax")
 LIBRARY = """
 import sys
 import vae_jax
+for name in vae_jax.__all__:
+    getattr(vae_jax, name)
 above = [name for name in sys.modules if name.startswith(("vae_jax.config", "vae_jax.experiment"))]
 assert not above, above
 """
@@ -49,6 +52,24 @@ def test_the_fakes_raise(run_with_fakes):
 
 
 def test_help_loads_no_framework(run_with_fakes):
-    result = run_with_fakes(FRAMEWORKS, "-m", "vae_jax.main", "--help")
+    names = (*HEAVY, "jax", "flax", "optax", "scipy")
+    result = run_with_fakes(names, "-m", "vae_jax.main", "--help")
     assert result.returncode == 0, result.stderr
     assert "--workdir" in result.stdout
+
+
+def test_digits_load_without_scikit_learn(run_with_fakes):
+    code = "import vae_jax; assert vae_jax.data.load('digits').shape == (8, 8, 1)"
+    result = run_with_fakes(("matplotlib", "orbax", "scipy"), "-c", code)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_library_sets_no_cache(run_with_fakes):
+    code = (
+        "import vae_jax, jax\n"
+        "for name in vae_jax.__all__: getattr(vae_jax, name)\n"
+        "import vae_jax.experiment.training.loop\n"
+        "assert jax.config.jax_compilation_cache_dir is None"
+    )
+    result = run_with_fakes((), "-c", f"import os; os.environ.pop('{CACHE}', None)\n{code}")
+    assert result.returncode == 0, result.stderr

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vae_jax import priors, visualize
+from vae_jax.data import ArraySource
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,7 @@ class FakeModel:
 def test_figures_that_a_model_supports(tmp_path, supported, names):
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.random((4, 2, 2, 1)))
-    test = types.SimpleNamespace(num_examples=4, take=lambda index, key: {"x": x, "y": None})
-    dataset = types.SimpleNamespace(name="other", test=test)
+    dataset = types.SimpleNamespace(factor_names=(), test=ArraySource(x))
     kl = rng.random((4, 4))
     terms = types.SimpleNamespace(code=rng.normal(size=(4, 4)), kl=kl, rate=kl.sum(1), y=None)
     model = FakeModel(supported)

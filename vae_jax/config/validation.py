@@ -22,6 +22,12 @@ from vae_jax.errors import InputError, format_value
 
 def check(config: Config) -> None:
     """Raises InputError for the first field whose value is invalid whatever the data are."""
+    check_values(config)
+    check_rules(RULES, config)
+
+
+def check_values(config: Config) -> None:
+    """Raises InputError for the first field whose value is invalid whatever the others are."""
     check_types(config, "")
     if not re.fullmatch(r"(?=.*\w)[\w.+=,-]{1,100}", config.name):
         raise InputError(
@@ -30,7 +36,6 @@ def check(config: Config) -> None:
         )
     for path, bounds in leaf_fields(Config):
         check_bounds(path, value_of(config, path), bounds)
-    check_rules(RULES, config)
 
 
 def _is_used(path: str, default: Any, used_by: Condition) -> Rule:

@@ -1,6 +1,8 @@
 """Data sets by name: two embedded ones, user-provided .npz files, and tensorflow-datasets."""
 
+import contextlib
 import dataclasses
+import importlib.util
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -121,11 +123,23 @@ def _sprites() -> Dataset:
 
 def _digits(values: str) -> Mapping[str, Any]:
     """The 1,797 handwritten digits of 8x8 pixels in scikit-learn (UCI); a fifth is the test set."""
-    from sklearn.datasets import load_digits
+    table = _digits_table()
+    images = table[:, :-1].reshape(-1, 8, 8)
+    images = images if values == "counts" else images / 16
+    return cut_test(images.astype(np.float32), table[:, -1].astype(np.int64))
+
+
+def _digits_table(package: str = "sklearn") -> np.ndarray:
+    """Pixels and label of each digit, [N, 65], without the slow import of scikit-learn."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = os.path.join(folder, "datasets", "data", "digits.csv.gz")
+        with contextlib.suppress(OSError, ValueError):
+            return np.loadtxt(path, delimiter=",")
+    from sklearn.datasets import load_digits  # the file has moved in this version
 
     bunch = load_digits()
-    images = bunch.images if values == "counts" else bunch.images / 16
-    return cut_test(images.astype(np.float32), bunch.target)
+    return np.column_stack([bunch.data, bunch.target])
 
 
 DESCRIPTIONS = {

@@ -7,6 +7,7 @@ epoch.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae_jax.errors import check_range
 from vae_jax.types import Array
@@ -76,11 +77,11 @@ def _divmod_product(step: Array, batch_size: int, num_examples: int) -> tuple[Ar
     return jax.lax.fori_loop(0, 32, next_bit, (jnp.zeros_like(step), jnp.zeros_like(step)))
 
 
-def padded_batches(num_examples: int, batch_size: int) -> tuple[Array, Array]:
+def padded_batches(num_examples: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices and mask, each [T, B], that visit every example once in order.
 
     The last batch is padded with the first examples, which are masked.
     """
     num_batches = -(-num_examples // batch_size)
-    index = jnp.arange(num_batches * batch_size).reshape(num_batches, batch_size)
+    index = np.arange(num_batches * batch_size, dtype=np.int32).reshape(num_batches, batch_size)
     return index % num_examples, index < num_examples

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from vae_jax.data import order
@@ -21,7 +21,11 @@ ONLY_LABELED = "; counting only examples with a label, y = -1 stays in train"
 
 def fixed_permutation(num_examples: int) -> np.ndarray:
     """The shuffle that defines the splits; it never changes."""
-    return np.asarray(order.permute(jnp.arange(num_examples), num_examples, jnp.uint32(SPLIT_SEED)))
+    # Compiled as one: its parts would be five programs.
+    permute = jax.jit(order.permute, static_argnums=1)
+    return np.asarray(
+        permute(np.arange(num_examples, dtype=np.uint32), num_examples, np.uint32(SPLIT_SEED))
+    )
 
 
 def _candidates(num_examples: int, labels: Any) -> tuple[np.ndarray, bool]:

@@ -1,5 +1,6 @@
 """Map functions over all examples of a source, or over many draws, in constant memory."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -44,7 +45,7 @@ def over_batches(
     batch_size: int,
     mesh: Mesh | None = None,
     description: str = "evaluation",
-) -> Callable[[Params, Source, Array], Any]:
+) -> "OverBatches":
     """(params, source, key) -> the tree of `one_batch` over all examples: arrays [N, ...].
 
     It is compiled once for a source, and called for at most 100 parts of the batches, with
@@ -79,20 +80,42 @@ def over_batches(
 
         return jax.lax.scan(body, None, (numbers, index))[1]
 
-    def run(params: Params, source: Source, key: Array) -> Any:
+    return OverBatches(some_batches, batch_size, description)
+
+
+@dataclasses.dataclass(frozen=True)
+class OverBatches:
+    """The function that `over_batches` returns."""
+
+    some_batches: Any
+    batch_size: int
+    description: str
+
+    def __call__(self, params: Params, source: Source, key: Array) -> Any:
+        """The tree over all examples, without padding."""
         params, source = jax.tree.map(_on_device, (params, source))
-        index, mask = map(np.asarray, padded_batches(source.num_examples, batch_size))
-        ranges = parts(len(index))
+        calls, mask = self.calls(source)
         values = []
-        for part in track(ranges, description, "part"):
-            # The last part is filled up with its last batch, so that one program serves all.
-            numbers = np.minimum(part.start + np.arange(len(ranges[0])), part.stop - 1)
-            leaves = some_batches(params, source, key, numbers.astype(np.int32), index[numbers])
-            values.append(jax.device_get(leaves))
+        for numbers, index in track(calls, self.description, "part"):
+            values.append(jax.device_get(self.some_batches(params, source, key, numbers, index)))
         # What fills up the last part is beyond the end.
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(mask)][mask], *values)
 
-    return run
+    def lower(self, params: Params, source: Source, key: Array) -> Any:
+        """Lower the one program that all calls share, as the method of `jax.jit`."""
+        calls, _ = self.calls(source)
+        return self.some_batches.lower(params, source, key, *calls[0])
+
+    def calls(self, source: Source) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+        """Numbers [P] and indices [P, B] of the batches of each call, and the mask [T, B]."""
+        index, mask = padded_batches(source.num_examples, self.batch_size)
+        ranges = parts(len(index))
+        calls = []
+        for part in ranges:
+            # The last part is filled up with its last batch, so that one program serves all.
+            numbers = np.minimum(part.start + np.arange(len(ranges[0])), part.stop - 1)
+            calls.append((numbers.astype(np.int32), index[numbers]))
+        return calls, mask
 
 
 def _on_device(leaf: Any) -> Array:

@@ -7,7 +7,7 @@ means and standard errors over the examples are computed in float64.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from vae_jax.data import Source
 from vae_jax.distributions import has_kl_terms
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.reconstruction import mse
-from vae_jax.evaluation.scan import mean_over_draws, over_batches
+from vae_jax.evaluation.scan import OverBatches, mean_over_draws, over_batches
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
@@ -46,7 +46,20 @@ class Terms:
         return -(self.distortion + self.rate)
 
 
-Evaluator = Callable[[Params, Source, Array], Terms]
+@dataclasses.dataclass(frozen=True)
+class Evaluator:
+    """(params, source, key) -> Terms over all examples of the source; see `make_evaluator`."""
+
+    run: OverBatches
+
+    def __call__(self, params: Params, source: Source, key: Array) -> Terms:
+        """The terms of all examples."""
+        terms = self.run(params, source, key)
+        return Terms(**{field.name: terms.get(field.name) for field in dataclasses.fields(Terms)})
+
+    def lower(self, params: Params, source: Source, key: Array) -> Any:
+        """Lower the compiled part, as the method of `jax.jit`."""
+        return self.run.lower(params, source, key)
 
 
 def make_evaluator(
@@ -95,13 +108,7 @@ def make_evaluator(
             terms |= _squared_error("denoising_mse", model, params, x, y, code)
         return terms
 
-    run = over_batches(one_batch, batch_size=batch_size, mesh=mesh)
-
-    def evaluator(params: Params, source: Source, key: Array) -> Terms:
-        terms = run(params, source, key)
-        return Terms(**{field.name: terms.get(field.name) for field in dataclasses.fields(Terms)})
-
-    return evaluator
+    return Evaluator(over_batches(one_batch, batch_size=batch_size, mesh=mesh))
 
 
 def summarize(

@@ -1,24 +1,27 @@
-"""The command line: flags, the three modes, and errors as one-line messages."""
+"""The command line: flags, the three modes, and errors as one-line messages.
+
+JAX is imported late: `--help`, bad flags and the first line of a run do not wait for it.
+"""
 
 import asyncio
 import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 from absl import flags
 
 from vae_jax import config as config_lib
-from vae_jax import memory
-from vae_jax.config import Config
+from vae_jax.config import Config, sweep, validation
 from vae_jax.config.sweep import parse_share
 from vae_jax.errors import InputError, RunStopped, check_choice, truncate
-from vae_jax.experiment import config_files, processes
-from vae_jax.files import as_path
+from vae_jax.experiment import config_files
+from vae_jax.experiment.storage.workdir import check_usable
+from vae_jax.files import as_path, is_local
 
+MODES = ("train", "eval", "report")
 MAX_MESSAGE = 4000  # characters; anything longer repeats a long value
 MEMORY_ADVICE = (
     "lower some of these fields of the config: train.batch_size, train.log_every, "
@@ -29,7 +32,7 @@ MEMORY_ADVICE = (
 
 def run(mode: str, config: Config | None, workdir: str | None, trials: str | None = None) -> None:
     """Train, evaluate or report, and print the results and where the files are."""
-    check_choice("mode", mode, ("train", "eval", "report"))
+    check_choice("mode", mode, MODES)
     if mode == "report":
         _report(config, workdir)
         return
@@ -41,22 +44,49 @@ def run(mode: str, config: Config | None, workdir: str | None, trials: str | Non
             f"but returns a {type(config).__name__}"
         )
     share = None if trials is None else parse_share(trials)
-    workdir = os.path.expanduser(workdir or f"runs/{config.name}")
+    workdir = _default_workdir(workdir, config)
     figures = as_path(workdir) / "figures"
-    # Imported late: they load Orbax and matplotlib, which --help can do without.
-    from vae_jax.experiment import evaluate, results
+    from vae_jax import memory
+    from vae_jax.experiment import evaluate, processes
     from vae_jax.experiment.training import loop
 
-    _set_up_logging()
+    _set_up_logging(is_first=processes.is_first())
     with memory.explain_memory_errors(MEMORY_ADVICE):
-        numbers = (
-            loop.train_and_evaluate(config, workdir, share=share)
-            if mode == "train"
-            else evaluate.evaluate_workdir(workdir, config)
-        )
+        if mode == "train":
+            loop.train_and_evaluate(config, workdir, share=share, announce=_print_results)
+        else:
+            evaluate.evaluate_workdir(workdir, config, _print_results)
     if processes.is_first():
-        print(results.describe(numbers))
         print(f"figures: {figures}")
+
+
+def _print_results(numbers: Mapping[str, Any]) -> None:
+    from vae_jax.experiment import processes, results
+
+    if processes.is_first():
+        print(results.describe(numbers), flush=True)
+
+
+def announce(mode: str, config: Config | None, workdir: str | None) -> None:
+    """Print the first line of a run, if nothing is wrong that can be seen without JAX.
+
+    Raises:
+      InputError: a field of the config is invalid, or the workdir cannot hold the run.
+    """
+    check_choice("mode", mode, MODES)
+    if mode != "train" or not isinstance(config, Config):
+        return
+    if not sweep.sweep_lists(config):  # a trial may replace an invalid value
+        validation.check_values(config)
+    folder = as_path(_default_workdir(workdir, config))
+    if is_local(folder):  # a bucket answers slowly, and only once its libraries are loaded
+        with contextlib.suppress(OSError):  # the run tells it, with the workdir
+            check_usable(folder, config)
+    print(f"{config.name}: loading JAX and the data for {folder}", file=sys.stderr, flush=True)
+
+
+def _default_workdir(workdir: str | None, config: Config) -> str:
+    return os.path.expanduser(workdir or f"runs/{config.name}")
 
 
 def _report(config: Config | None, workdir: str | None) -> None:
@@ -68,7 +98,7 @@ def _report(config: Config | None, workdir: str | None) -> None:
         )
     from vae_jax.experiment import report  # loads matplotlib
 
-    workdir = os.path.expanduser(workdir or f"runs/{config.name}")
+    workdir = _default_workdir(workdir, config)
     # The workdir of a trial has commas in its name.
     workdirs = [workdir] if as_path(workdir).is_dir() else workdir.split(",")
     if len(workdirs) == 1:
@@ -80,14 +110,14 @@ def _report(config: Config | None, workdir: str | None) -> None:
     print(f"report: {path}")
 
 
-def _set_up_logging() -> None:
+def _set_up_logging(*, is_first: bool) -> None:
     """Show the package's messages, plain, on stderr, and only warnings of other packages."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     package = logging.getLogger("vae_jax")
     package.handlers = [handler]
     package.propagate = False
-    package.setLevel(logging.INFO if processes.is_first() else logging.ERROR)
+    package.setLevel(logging.INFO if is_first else logging.ERROR)
     if not flags.FLAGS["verbosity"].present:
         logging.getLogger().setLevel(logging.WARNING)
         # Orbax logs every step of a save here, and tracebacks.
@@ -165,18 +195,33 @@ def exit_with_message() -> Iterator[None]:
     sys.unraisablehook = _report_unraisable
     try:
         yield
-    except (InputError, RunStopped, OSError) as error:  # OSError: a full or read-only disk
-        processes.leave(error, _format_error(error))
-    except jax.errors.JaxRuntimeError as error:
-        if not jax.distributed.is_initialized():
-            raise
-        processes.leave(
-            error,
-            "error: another process of this run ended or cannot be reached "
-            f"({truncate(str(error), 200)})",
-        )
     except KeyboardInterrupt:
         sys.exit(130)  # the shell convention for SIGINT
+    except Exception as error:
+        message = _explain(error)
+        if message is None:
+            raise
+        if "jax" not in sys.modules:
+            sys.exit(message)
+        from vae_jax.experiment import processes
+
+        processes.leave(error, message)
+
+
+def _explain(error: Exception) -> str | None:
+    """The message of an expected error; None for any other."""
+    if isinstance(error, InputError | RunStopped | OSError):  # OSError: a full or read-only disk
+        return _format_error(error)
+    if "jax" not in sys.modules:
+        return None
+    import jax
+
+    if not isinstance(error, jax.errors.JaxRuntimeError) or not jax.distributed.is_initialized():
+        return None
+    return (
+        "error: another process of this run ended or cannot be reached "
+        f"({truncate(str(error), 200)})"
+    )
 
 
 def _report_unraisable(unraisable: Any) -> None:

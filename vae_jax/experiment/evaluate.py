@@ -3,26 +3,26 @@
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from vae_jax import config as config_lib
-from vae_jax import visualize
 from vae_jax.config import Config, sweep
 from vae_jax.data import Dataset
 from vae_jax.data.identity import check_same_data, identity
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.scan import MATMUL_PRECISION
-from vae_jax.experiment import builders, metrics, processes
+from vae_jax.experiment import metrics
 from vae_jax.experiment.evaluator import (
     evaluation_params,
     make_context,
     make_run_evaluator,
     summarize_split,
 )
+from vae_jax.experiment.figures import plot_front, plot_runs
 from vae_jax.experiment.load import restore_params
 from vae_jax.experiment.results import Results, best_trial, describe
 from vae_jax.experiment.run import Run, make_runs
@@ -36,6 +36,7 @@ from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.types import Params
 
 logger = logging.getLogger(__name__)
+Announce = Callable[[Mapping[str, Any]], None]
 
 
 class Best(NamedTuple):
@@ -45,11 +46,13 @@ class Best(NamedTuple):
     selection: Selection
 
 
-def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None) -> dict[str, Any]:
+def evaluate_workdir(
+    workdir: str | os.PathLike, override: Config | None = None, announce: Announce | None = None
+) -> dict[str, Any]:
     """Evaluate a run, or every trial of a sweep, again, and plot it; returns the results.
 
     `override` may differ from the saved config in `evaluation`, in the location of the data, and
-    in `train.select`.
+    in `train.select`. `announce` is called with the results before the figures are plotted.
     """
     saved = read_config(as_path(workdir))
     if override is not None:
@@ -57,7 +60,7 @@ def evaluate_workdir(workdir: str | os.PathLike, override: Config | None = None)
     config = override or saved
     runs = make_runs(config, workdir)
     bests = [load_best(run) for run in runs]
-    return evaluate_runs(runs, bests, config, workdir, is_training=False)
+    return evaluate_runs(runs, bests, config, workdir, is_training=False, announce=announce)
 
 
 def _check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> None:
@@ -101,26 +104,35 @@ def evaluate_runs(
     workdir: str | os.PathLike,
     *,
     is_training: bool = True,
+    announce: Announce | None = None,
 ) -> dict[str, Any]:
-    """Evaluate the one run of a config, or the trials of its sweep, at their best checkpoints."""
+    """Evaluate the one run of a config, or the trials of its sweep, at their best checkpoints.
+
+    `announce` is called with the results before the figures are plotted.
+    """
     if sweep.sweep_lists(config):
-        trials, failed = evaluate_trials(runs, bests, is_training=is_training)
+        trials, failed, contexts = evaluate_trials(runs, bests, is_training=is_training)
         models = [
             (run, best.params)
             for run, best in zip(runs, bests, strict=True)
             if run.workdir.name in trials
         ]
-        return write_sweep(runs, trials, failed, models, config, as_path(workdir))
+        where, later = as_path(workdir), {"contexts": contexts, "announce": announce}
+        return write_sweep(runs, trials, failed, models, config, where, **later)
     (best,) = bests
     if isinstance(best, InputError):
         raise best
-    return evaluate_run(runs[0], *best, is_training=is_training)
+    numbers, context = evaluate_run(runs[0], *best, is_training=is_training)
+    if announce is not None:
+        announce(numbers)
+    plot_runs([context])
+    return numbers
 
 
 def evaluate_run(
     run: Run, params: Params, selection: Selection, *, is_training: bool = True
-) -> dict[str, Any]:
-    """Write the numbers on validation and test to `results.json`, and plot the figures.
+) -> tuple[dict[str, Any], metrics.Context]:
+    """Write the numbers on validation and test to `results.json`; returns them and the context.
 
     Earlier metrics of the same step stay in `results.json` unless the config asks for them again.
 
@@ -161,8 +173,6 @@ def evaluate_run(
     )
     context = make_context(run, params, terms["test"])
     has_diverged = not np.isfinite(results.numbers["test"]["distortion"])
-    if processes.is_first() and not has_diverged:
-        _plot(context)
     names = ("collapse",) if has_diverged else None  # its verdict: diverged
     for name, numbers, seconds in metrics.measure(context, names):
         logger.info("%s", metrics.describe(name, numbers))
@@ -171,7 +181,7 @@ def evaluate_run(
         raise RunStopped(
             f"the evaluation of step {step} is not finite, so the run diverged; see {run.workdir}"
         )
-    return results.numbers
+    return results.numbers, context
 
 
 def _estimator(run: Run) -> str:
@@ -192,36 +202,30 @@ def _sizes(dataset: Dataset) -> dict[str, int]:
     }
 
 
-def _plot(context: metrics.Context) -> None:
-    logger.info("plotting")
-    visualize.plot_all(
-        context.trained_model,
-        context.dataset,
-        context.terms,
-        read_metrics(context.workdir),
-        context.workdir / "figures",
-        corruption=builders.build_corruption(context.config),
-    )
-
-
 def evaluate_trials(
     runs: Sequence[Run], bests: Sequence[Best | InputError], *, is_training: bool = True
-) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-    """Evaluate every trial; returns the results of trials, and the reasons of those that failed."""
+) -> tuple[dict[str, dict[str, Any]], dict[str, str], list[metrics.Context]]:
+    """Evaluate every trial.
+
+    Returns the results of trials, the reasons of those that failed, and contexts for the figures.
+    """
     trials: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
+    contexts = []
     for run, best in zip(runs, bests, strict=True):
         try:
             if isinstance(best, InputError):
                 raise best
-            trials[run.workdir.name] = evaluate_run(run, *best, is_training=is_training)
+            numbers, context = evaluate_run(run, *best, is_training=is_training)
         except (InputError, RunStopped) as error:
             failed[run.workdir.name] = str(error)
             continue
+        trials[run.workdir.name] = numbers
+        contexts.append(context)
         reasons = [line["stopped"] for line in read_metrics(run.workdir) if "stopped" in line]
         if reasons:
             failed[run.workdir.name] = reasons[0]
-    return trials, failed
+    return trials, failed, contexts
 
 
 def write_sweep(
@@ -231,6 +235,9 @@ def write_sweep(
     models: Sequence[tuple[Run, Params]],
     config: Config,
     workdir: Path,
+    *,
+    contexts: Sequence[metrics.Context] = (),
+    announce: Announce | None = None,
 ) -> dict[str, Any]:
     """Write the results of every trial to the `results.json` of the sweep, and plot its front.
 
@@ -241,6 +248,8 @@ def write_sweep(
       models: the trials that have results, and the evaluation parameters of each for UDR.
       config: of the sweep.
       workdir: of the sweep.
+      contexts: of the trials whose figures are not plotted yet.
+      announce: is called with the results before figures are plotted, unless a trial failed.
 
     Raises:
       RunStopped: some trials failed; the rest are written nevertheless.
@@ -258,7 +267,10 @@ def write_sweep(
     elif "metrics" in results.earlier and results.has_steps(trials):
         numbers["metrics"] = results.earlier["metrics"]
     results.put(numbers)
-    _plot_front([run for run, _ in models], trials, config, workdir)
+    if announce is not None and not failed:
+        announce(numbers)
+    plot_runs(contexts)
+    plot_front([run for run, _ in models], trials, config, workdir)
     if failed:
         logger.info("%s", describe(numbers))
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
@@ -279,16 +291,3 @@ def _compare_seeds(models: Sequence[tuple[Run, Params]], config: Config) -> dict
         groups.setdefault(sweep.trial_name(setting) or "all", []).append(terms)
     groups = {name: terms for name, terms in groups.items() if len(terms) > 1}
     return {metrics.UDR: metrics.agreement(groups)} if groups else {}
-
-
-def _plot_front(
-    runs: Sequence[Run], trials: Mapping[str, Any], config: Config, workdir: Path
-) -> None:
-    """Plot test rate against distortion, one point for each trial."""
-    points = [
-        (sweep.values_of(run.config, config), trials[run.workdir.name]["test"]) for run in runs
-    ]
-    if any(np.isfinite(test["rate"]) for _, test in points):
-        directory = workdir / "figures"
-        directory.mkdir(exist_ok=True)
-        visualize.save(visualize.rate_distortion(points), directory / "rate_distortion.png")

@@ -1,5 +1,6 @@
 """The compiled evaluator of a run, and the summary of a split."""
 
+import concurrent.futures
 import functools
 from collections.abc import Callable
 
@@ -10,8 +11,8 @@ from vae_jax import parallel
 from vae_jax.data.splits import SPLITS
 from vae_jax.evaluation import Terms, make_evaluator, summarize
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
-from vae_jax.evaluation.terms import Evaluator
 from vae_jax.experiment import builders, metrics
+from vae_jax.experiment.ahead import AheadOfTime, shapes
 from vae_jax.experiment.run import Run
 from vae_jax.types import Array, Params
 
@@ -27,9 +28,28 @@ def evaluation_params(run: Run, params: Params) -> Params:
 
 def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
     """Make (evaluation parameters, split) -> Terms, compiled once for each split and model."""
-    config = run.config
     keys = split_keys(run)
-    evaluator = _compiled(
+    evaluator = _evaluator(run, num_samples)
+
+    def evaluate(params: Params, split: str) -> Terms:
+        arguments = (params, getattr(run.dataset, split), keys[split])
+        return evaluator(*parallel.replicate(arguments, run.mesh))
+
+    return evaluate
+
+
+def compile_ahead(
+    run: Run, params: Params, split: str, num_samples: int, pool: concurrent.futures.Executor
+) -> None:
+    """Begin to compile the evaluator of a split for parameters of these shapes."""
+    arguments = (params, getattr(run.dataset, split), split_keys(run)[split])
+    places = parallel.replicated(run.mesh)
+    _evaluator(run, num_samples).compile_in(pool, *shapes(arguments, places))
+
+
+def _evaluator(run: Run, num_samples: int) -> AheadOfTime:
+    config = run.config
+    return _compiled(
         run.model,
         config.evaluation.batch_size,
         num_samples,
@@ -37,12 +57,6 @@ def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str]
         config.objective.corruption_level,
         mesh=run.mesh,
     )
-
-    def evaluate(params: Params, split: str) -> Terms:
-        arguments = (params, getattr(run.dataset, split), keys[split])
-        return evaluator(*parallel.replicate(arguments, run.mesh))
-
-    return evaluate
 
 
 def split_keys(run: Run) -> dict[str, Array]:
@@ -66,13 +80,15 @@ def _compiled(
     level: float,
     *,
     mesh: jax.sharding.Mesh | None,
-) -> Evaluator:
-    return make_evaluator(
-        with_fixed_sigma(model),
-        batch_size=batch_size,
-        num_samples=num_samples,
-        corruption=builders.CORRUPTIONS[corruption](level),
-        mesh=mesh,
+) -> AheadOfTime:
+    return AheadOfTime(
+        make_evaluator(
+            with_fixed_sigma(model),
+            batch_size=batch_size,
+            num_samples=num_samples,
+            corruption=builders.CORRUPTIONS[corruption](level),
+            mesh=mesh,
+        )
     )
 
 

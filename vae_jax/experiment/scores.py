@@ -1,6 +1,8 @@
 """Scores of checkpoints: the objective's own value on the validation split, compiled once."""
 
-from collections.abc import Callable, Mapping, Sequence
+import concurrent.futures
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,12 +13,39 @@ from vae_jax.config import sweep
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.evaluation.sigma import with_fixed_sigma
 from vae_jax.experiment import builders
+from vae_jax.experiment.ahead import AheadOfTime, shapes
 from vae_jax.experiment.evaluator import split_keys
 from vae_jax.experiment.run import Run
 from vae_jax.types import Array, Batch, Params
 
-Scorer = Callable[[Params, int], float]
-"""(evaluation parameters, step) -> the score, nats per example, higher is better."""
+
+@dataclasses.dataclass(frozen=True)
+class Scorer:
+    """(evaluation parameters, step) -> the score, nats per example, higher is better.
+
+    Attributes:
+      run: the run whose checkpoints are scored.
+      values: of the trial, in the fields that its sweep varies.
+      score: ((params, values, step), source, key) -> scores [N]; shared by all trials.
+    """
+
+    run: Run
+    values: Mapping[str, Any]
+    score: AheadOfTime
+
+    def __call__(self, params: Params, step: int) -> float:
+        """The score of a checkpoint."""
+        arguments = parallel.replicate(self._arguments(params, step), self.run.mesh)
+        return float(np.mean(self.score(*arguments), dtype=np.float64))
+
+    def compile_in(self, pool: concurrent.futures.Executor, params: Params) -> None:
+        """Begin to compile the score for parameters of these shapes, in a thread of the pool."""
+        places = parallel.replicated(self.run.mesh)
+        self.score.compile_in(pool, *shapes(self._arguments(params, 0), places))
+
+    def _arguments(self, params: Params, step: int) -> tuple[Any, ...]:
+        final = np.int32(builders.final_step(self.run.config, step))
+        return (params, self.values, final), self.run.dataset.valid, split_keys(self.run)["valid"]
 
 
 def make_scorers(runs: Sequence[Run]) -> list[Scorer]:
@@ -39,18 +68,9 @@ def make_scorers(runs: Sequence[Run]) -> list[Scorer]:
         return jnp.broadcast_to(value(params, batch, key, step), len(batch["x"]))
 
     size = _batch_size(first.dataset.valid.num_examples, first.config.train.batch_size)
-    score = over_batches(one_batch, batch_size=size, mesh=first.mesh)
-
-    def scorer(run: Run, own: Mapping[str, Any]) -> Scorer:
-        def compute(params: Params, step: int) -> float:
-            final = np.int32(builders.final_step(run.config, step))
-            arguments = ((params, own, final), run.dataset.valid, split_keys(run)["valid"])
-            return float(np.mean(score(*parallel.replicate(arguments, run.mesh)), dtype=np.float64))
-
-        return compute
-
+    score = AheadOfTime(over_batches(one_batch, batch_size=size, mesh=first.mesh))
     rows = [{name: column[i] for name, column in values.items()} for i in range(len(runs))]
-    return [scorer(run, row) for run, row in zip(runs, rows, strict=True)]
+    return [Scorer(run, row, score) for run, row in zip(runs, rows, strict=True)]
 
 
 def _batch_size(num_examples: int, max_size: int) -> int:

@@ -98,7 +98,7 @@ class TrainedModel:
         y: Array | None = None,
     ) -> Array:
         """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E]."""
-        codes = interpolate(
+        codes = _interpolate(
             self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
         )
         return self.image(codes, y=y)
@@ -108,6 +108,7 @@ def _image(p: Distribution, key: Array | None = None) -> Array:
     return p.mean if p.has_mean else _draw(p, jax.random.key(0) if key is None else key)
 
 
+_interpolate = jax.jit(interpolate, static_argnames=("num_points", "kind"))
 _draw = jax.jit(lambda p, key: p.sample(key))
 
 

@@ -1,21 +1,25 @@
 """Figures of a trained model: functions return matplotlib figures, `plot_all` writes PNG files."""
 
-from vae_jax.visualize.all_figures import plot_all
-from vae_jax.visualize.charts import (
-    CURVES,
-    bars,
-    histogram,
-    latent_map,
-    learning_curve,
-    learning_curves,
-    overlaid_curves,
-    principal_plane,
-)
-from vae_jax.visualize.factors import match_factors
-from vae_jax.visualize.files import DPI, save, svg
-from vae_jax.visualize.grids import image_rows
-from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
-from vae_jax.visualize.rate_distortion_plane import rate_distortion
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vae_jax.visualize.all_figures import plot_all
+    from vae_jax.visualize.charts import (
+        CURVES,
+        bars,
+        histogram,
+        latent_map,
+        learning_curve,
+        learning_curves,
+        overlaid_curves,
+        principal_plane,
+    )
+    from vae_jax.visualize.factors import match_factors
+    from vae_jax.visualize.files import DPI, save, svg
+    from vae_jax.visualize.grids import image_rows
+    from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
+    from vae_jax.visualize.rate_distortion_plane import rate_distortion
 
 __all__ = [
     "CURVES",
@@ -38,3 +42,24 @@ __all__ = [
     "svg",
     "traversals",
 ]
+
+_MODULES = {  # imported on first use: they load matplotlib
+    "all_figures": ("plot_all",),
+    "factors": ("match_factors",),
+    "files": ("DPI", "save", "svg"),
+    "grids": ("image_rows",),
+    "image_grids": ("interpolations", "reconstructions", "samples", "traversals"),
+    "rate_distortion_plane": ("rate_distortion",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_HOMES.get(name, 'charts')}")
+    return globals().setdefault(name, getattr(module, name))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

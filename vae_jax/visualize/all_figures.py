@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.corruptions import Corruption
-from vae_jax.data import Dataset
+from vae_jax.data import Dataset, Source
 from vae_jax.evaluation import Terms
 from vae_jax.files import Path
 from vae_jax.models.trained import TrainedModel
+from vae_jax.types import Array, Batch
 from vae_jax.visualize.charts import latent_map, learning_curves
 from vae_jax.visualize.files import save
 from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
@@ -39,9 +39,9 @@ def plot_all(
       directory: for the PNG files; created if missing.
       corruption: of the inputs, for denoising models.
     """
-    key_data, key_corruption, key_prior = jax.random.split(jax.random.key(0), 3)
     num_examples = min(NUM_EXAMPLES, dataset.test.num_examples)
-    batch = dataset.test.take(jnp.arange(num_examples), key_data)
+    index = np.arange(num_examples, dtype=np.int32)
+    batch, key_corruption, key_prior = _take(dataset.test, index, jax.random.key(0))
     x = batch["x"]
     y = batch["y"] if model.is_conditional else None
     corrupted = None if corruption is None else corruption(key_corruption, x)
@@ -66,3 +66,9 @@ def plot_all(
         figures["learning_curves"] = learning_curves(history)
     directory.mkdir(parents=True, exist_ok=True)
     return [save(figure, directory / f"{name}.png") for name, figure in figures.items()]
+
+
+@jax.jit  # op by op, the source would be compiled as dozens of programs
+def _take(source: Source, index: Array, key: Array) -> tuple[Batch, Array, Array]:
+    key_data, key_corruption, key_prior = jax.random.split(key, 3)
+    return source.take(index, key_data), key_corruption, key_prior

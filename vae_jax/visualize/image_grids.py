@@ -44,14 +44,14 @@ def samples(
     """
     suffix = "" if temperature is None else f" at temperature {temperature:g}"
     if y is None:
-        images = model.sample(key, side * side, temperature=temperature)
+        images = np.asarray(model.sample(key, side * side, temperature=temperature))
         rows = {str(i): row for i, row in enumerate(images.reshape(side, side, *images.shape[1:]))}
         title = f"Samples: mean of p(x | z) at z from the prior{suffix}"
         return image_rows(rows, title, names=False)
     num_classes = getattr(model.model.conditioning, "num_classes", None) if y.ndim == 1 else None
     y = y[:side] if num_classes is None else jnp.arange(min(num_classes, MAX_ROWS))
     repeated = jnp.repeat(y, side, axis=0)
-    images = model.sample(key, len(y) * side, y=repeated, temperature=temperature)
+    images = np.asarray(model.sample(key, len(y) * side, y=repeated, temperature=temperature))
     name = "y of example" if num_classes is None else "class"
     grid = images.reshape(len(y), side, *images.shape[1:])
     rows = {f"{name} {i}": row for i, row in enumerate(grid)}
@@ -73,7 +73,10 @@ def interpolations(
     end = x[num_pairs : 2 * num_pairs]
     y = None if y is None else y[:num_pairs]
     kinds: tuple[Kind, ...] = ("linear", "spherical")
-    paths = {kind: model.interpolate(start, end, num_points, kind=kind, y=y) for kind in kinds}
+    paths = {
+        kind: np.asarray(model.interpolate(start, end, num_points, kind=kind, y=y))
+        for kind in kinds
+    }
     rows = {
         f"{pair + 1} {kind}": path[:, pair]
         for pair in range(num_pairs)
@@ -102,15 +105,16 @@ def traversals(
     has_kl = kl is not None and bool(np.isfinite(kl).all())
     weight = spread if kl is None or not has_kl else kl.mean(0)
     scale = np.ones_like(spread) if has_kl else spread
-    offsets = jnp.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points)
+    offsets = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points, dtype=np.float32)
     order = np.argsort(-weight)[:MAX_ROWS]
-    start = jnp.tile(jnp.asarray(codes[0]), (num_points, 1))
     rows = {}
     for d, factor in zip(order, match_factors(codes[:, order], terms.y, factor_names), strict=True):
         center = 0.0 if has_kl else codes[:, d].mean()
         label = f"z{d}  {'KL' if has_kl else 'sd'} {weight[d]:.2f}"
         label += f"\nfollows {factor}" if factor else ""
-        rows[label] = model.image(start.at[:, d].set(center + offsets * scale[d]), y=y)
+        path = np.tile(codes[0], (num_points, 1))
+        path[:, d] = center + offsets * scale[d]
+        rows[label] = model.image(path, y=y)
     title = "Traversals from the first test example: each latent over"
     return image_rows(rows, f"{title} {_describe_range(model, has_kl)}")
 

@@ -396,14 +396,21 @@ def test_invalid_fields(fields, message, tmp_path):
 def stop_early(monkeypatch, config, workdir, *tables):
     """Train with these scores of the runs, one for each validation; returns the selections."""
 
-    def make(runs):
-        def scorer(run, table):
-            return lambda params, step: table[step // run.config.train.eval_every - 1]
+    class GivenScorer:
+        def __init__(self, run, table):
+            self.run, self.table = run, table
 
-        return [scorer(run, table) for run, table in zip(runs, tables, strict=True)]
+        def __call__(self, params, step):
+            return self.table[step // self.run.config.train.eval_every - 1]
+
+        def compile_in(self, pool, params):
+            """Nothing to compile."""
+
+    def make(runs):
+        return [GivenScorer(run, table) for run, table in zip(runs, tables, strict=True)]
 
     monkeypatch.setattr(loop, "make_scorers", make)
-    monkeypatch.setattr(loop, "evaluate_runs", lambda runs, bests, *_: bests)
+    monkeypatch.setattr(loop, "evaluate_runs", lambda runs, bests, *_, **__: bests)
     return [best.selection for best in loop.train_and_evaluate(config, workdir)]
 
 

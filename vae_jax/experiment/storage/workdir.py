@@ -31,10 +31,10 @@ def claim_workdir(workdir: Path, config: Config, *, wait: float = WAIT) -> Itera
     """
     with contextlib.ExitStack() as stack:
         try:
-            _check_usable(workdir, config)
+            check_usable(workdir, config)
             workdir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock_directory(workdir, wait=wait))
-            _check_usable(workdir, config)  # again: another run may have been here in between
+            check_usable(workdir, config)  # again: another run may have been here in between
             if is_local(workdir):
                 _delete_temporaries(workdir)
             write_json(workdir / "config.json", dataclasses.asdict(config))
@@ -63,7 +63,11 @@ def _unusable_bucket(workdir: Path, error: Exception) -> InputError:
     return InputError(f"{_name(workdir)}: the bucket cannot be used ({reason})")
 
 
-def _check_usable(workdir: Path, config: Config) -> None:
+def check_usable(workdir: Path, config: Config) -> None:
+    """Raises InputError if the workdir can't hold a run of this config; nothing is written."""
+    folders = (workdir, *workdir.parents) if is_local(workdir) else ()  # buckets have no folders
+    if any(folder.exists() and not folder.is_dir() for folder in folders):
+        raise InputError(f"{_name(workdir)}: cannot be written (Not a directory)")
     if (workdir / "config.json").exists():
         # The chunk is a matter of memory, not of numbers.
         config_lib.check_same(config, read_config(workdir), _name(workdir), ["sweep.chunk"])

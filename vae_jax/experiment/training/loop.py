@@ -18,11 +18,19 @@ from vae_jax.config.sweep import Share
 from vae_jax.data.identity import check_same_data, describe_data, identity
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import Best, evaluate_runs, evaluate_trials, restore_best
+from vae_jax.experiment.evaluate import (
+    Announce,
+    Best,
+    evaluate_runs,
+    evaluate_trials,
+    restore_best,
+)
+from vae_jax.experiment.figures import plot_runs
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.scores import make_scorers
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
+from vae_jax.experiment.training.compilation import start_compiling
 from vae_jax.experiment.training.interruption import Interruption
 from vae_jax.experiment.training.recorder import Recorder, describe_latest
 from vae_jax.experiment.training.trainers import Trainer, make_trainer
@@ -35,7 +43,11 @@ logger = logging.getLogger(__name__)
 
 
 def train_and_evaluate(
-    config: Config, workdir: str | os.PathLike, *, share: Share | None = None
+    config: Config,
+    workdir: str | os.PathLike,
+    *,
+    share: Share | None = None,
+    announce: Announce | None = None,
 ) -> dict[str, Any]:
     """Train to `config.train.num_steps`, evaluate, and return the results.
 
@@ -43,6 +55,8 @@ def train_and_evaluate(
     stopped: until then a stopped trial is computed but no longer recorded.
     Resumes from the latest checkpoint in the workdir if there is one. With a sweep, trains and
     evaluates every trial, or those of a share; the last process to finish joins the results.
+    `announce` is called with the results before the figures are plotted, or after those of the
+    trials of a share.
 
     Raises:
       InputError: the config, the data or the workdir is unusable, or the workdir holds a run of
@@ -51,12 +65,15 @@ def train_and_evaluate(
     """
     runs = processes.together(functools.partial(make_runs, config, workdir))
     if share is not None:
-        return _train_share(runs, config, as_path(workdir), share)
+        numbers = _train_share(runs, config, as_path(workdir), share)
+        if announce is not None:
+            announce(numbers)
+        return numbers
     _check_batch(runs)
     with contextlib.ExitStack() as stack:
         processes.on_first(functools.partial(_claim, stack, runs, config, as_path(workdir)))
         bests = train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
-        return evaluate_runs(runs, bests, config, workdir)
+        return evaluate_runs(runs, bests, config, workdir, announce=announce)
 
 
 def _train_share(
@@ -71,7 +88,8 @@ def _train_share(
     try:
         with claim_share(selected, config, workdir):
             bests = train_to_end(selected, make_trainer(selected, chunk=config.sweep.chunk))
-            trials, failed = evaluate_trials(selected, bests)
+            trials, failed, contexts = evaluate_trials(selected, bests)
+            plot_runs(contexts)
             if failed:
                 reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
                 raise RunStopped(f"{len(failed)} of {len(selected)} trials failed:\n{reasons}")
@@ -107,12 +125,15 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
         checkpoints = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
         for run, saved in zip(runs, checkpoints, strict=True):
             _check_data(run, saved)
+        start, stop = next(calls(0, runs[0].config))
+        scorers = make_scorers(runs)
+        start_compiling(stack, trainer, runs[0], scorers[0], stop - start)
         state = _restore(trainer, checkpoints, [run.config for run in runs])
         first = int(jax.tree.leaves(trainer.split(state.step))[0])
         with Interruption() as interruption:
             try:
                 recorders = []
-                for run, saved, scorer in zip(runs, checkpoints, make_scorers(runs), strict=True):
+                for run, saved, scorer in zip(runs, checkpoints, scorers, strict=True):
                     recorders.append(Recorder(run, saved, first, scorer))
                     stack.callback(recorders[-1].close)
                 last = _advance(trainer, state, first, recorders, interruption)

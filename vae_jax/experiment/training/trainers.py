@@ -1,5 +1,6 @@
 """Trainers: run several steps per compiled call, for one run or all trials of a sweep."""
 
+import concurrent.futures
 import contextlib
 import functools
 import logging
@@ -19,9 +20,10 @@ from vae_jax.config import Config, sweep
 from vae_jax.data import Source, order, streaming
 from vae_jax.data.streaming import Block, Span
 from vae_jax.experiment import builders
+from vae_jax.experiment.ahead import AheadOfTime, shapes
 from vae_jax.experiment.run import Run
 from vae_jax.train import TrainState
-from vae_jax.types import Array, Metrics
+from vae_jax.types import Array, Metrics, Params
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +42,12 @@ class Trainer(Protocol):
 
     def epoch(self, num_steps: int) -> Epoch:
         """(state, data) -> (state, metrics), compiled once per `num_steps`; donates the state."""
+
+    def compile_ahead(self, num_steps: int, pool: concurrent.futures.Executor) -> Params | None:
+        """Begin to compile the epoch; returns the shapes of one run's parameters, None if unknown.
+
+        The parameters are those for the evaluation.
+        """
 
     def split(self, tree: Any) -> list[Any]:
         """Return the tree of each run, for a state or metrics of all."""
@@ -60,9 +68,18 @@ class SingleRunTrainer:
         return contextlib.nullcontext(self.source)
 
     def initial(self) -> TrainState:
+        return self.join([self._init(self._example())])
+
+    @functools.cached_property
+    def _init(self) -> Any:
         run = self._run
         init = functools.partial(initial_state, run.config, run.model, run.tx)
-        return self.join([jax.jit(init, compiler_options=_run_once())(self._example())])
+        return jax.jit(init, compiler_options=_run_once())
+
+    def compile_ahead(self, num_steps: int, pool: concurrent.futures.Executor) -> Params | None:
+        state = shapes(self._init.eval_shape(self._example()), parallel.replicated(self._run.mesh))
+        self.epoch(num_steps).compile_in(pool, state, self.source)
+        return state.eval_params
 
     def split(self, tree: Any) -> list[Any]:
         return [tree]
@@ -73,8 +90,10 @@ class SingleRunTrainer:
     def _example(self) -> Source:
         return self._run.dataset.train
 
-    def _make_epoch(self, num_steps: int) -> Epoch:
-        return self._compile(num_steps, data_order(self._run.config, self._run.dataset.train))
+    def _make_epoch(self, num_steps: int) -> AheadOfTime:
+        return AheadOfTime(
+            self._compile(num_steps, data_order(self._run.config, self._run.dataset.train))
+        )
 
     def _compile(
         self, num_steps: int, batch_order: Callable[[Array], Array], *, batched: bool = False
@@ -102,7 +121,7 @@ class StreamingTrainer(SingleRunTrainer):
     def __init__(self, run: Run) -> None:
         self._run = run
         self._max_steps = run.dataset.train.steps_in_a_block(run.config.train.batch_size)
-        self.epoch = functools.cache(self._make_epoch)
+        self.epoch = functools.cache(self._make_blocks)
         self._block = functools.cache(self._make_block)
 
     def open_data(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Data]:
@@ -120,7 +139,10 @@ class StreamingTrainer(SingleRunTrainer):
     def _example(self) -> Source:
         return self._run.dataset.train.at(np.zeros(1, np.int64))
 
-    def _make_epoch(self, num_steps: int) -> Epoch:
+    def compile_ahead(self, num_steps: int, pool: concurrent.futures.Executor) -> Params | None:
+        return self._init.eval_shape(self._example()).eval_params
+
+    def _make_blocks(self, num_steps: int) -> Epoch:
         lengths = [stop - start for start, stop in streaming.parts((0, num_steps), self._max_steps)]
 
         def epoch(state: TrainState, blocks: Iterator[Block]) -> tuple[TrainState, Metrics]:
@@ -178,6 +200,9 @@ class SweepTrainer:
             init_trial, chunk=1, mesh=self._mesh, compiler_options=_run_once()
         )
         return init(None, self._values, self.source)
+
+    def compile_ahead(self, num_steps: int, pool: concurrent.futures.Executor) -> Params | None:
+        return None
 
     def split(self, tree: Any) -> list[Any]:
         on_device = isinstance(jax.tree.leaves(tree)[0], jax.Array)

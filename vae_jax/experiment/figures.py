@@ -1,0 +1,45 @@
+"""The figures of runs and of sweeps."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vae_jax import visualize
+from vae_jax.config import Config, sweep
+from vae_jax.experiment import builders, metrics, processes
+from vae_jax.experiment.run import Run
+from vae_jax.experiment.storage.metric_writer import read_metrics
+from vae_jax.files import Path
+
+logger = logging.getLogger(__name__)
+
+
+def plot_runs(contexts: Sequence[metrics.Context]) -> None:
+    """Plot the figures of these runs, on the first process."""
+    if not processes.is_first():
+        return
+    for context in contexts:
+        logger.info("plotting")
+        visualize.plot_all(
+            context.trained_model,
+            context.dataset,
+            context.terms,
+            read_metrics(context.workdir),
+            context.workdir / "figures",
+            corruption=builders.build_corruption(context.config),
+        )
+
+
+def plot_front(
+    runs: Sequence[Run], trials: Mapping[str, Any], config: Config, workdir: Path
+) -> None:
+    """Plot test rate against distortion, one point for each trial."""
+    points = [
+        (sweep.values_of(run.config, config), trials[run.workdir.name]["test"]) for run in runs
+    ]
+    if any(np.isfinite(test["rate"]) for _, test in points):
+        directory = workdir / "figures"
+        directory.mkdir(exist_ok=True)
+        visualize.save(visualize.rate_distortion(points), directory / "rate_distortion.png")

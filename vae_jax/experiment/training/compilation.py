@@ -1,0 +1,33 @@
+"""Programs of a training run that compile while it is prepared."""
+
+import contextlib
+import importlib
+
+from vae_jax.experiment import ahead, builders
+from vae_jax.experiment.evaluator import compile_ahead
+from vae_jax.experiment.run import Run
+from vae_jax.experiment.scores import Scorer
+from vae_jax.experiment.training.trainers import Trainer
+from vae_jax.likelihoods import OptimalGaussian
+
+
+def start_compiling(
+    stack: contextlib.ExitStack, trainer: Trainer, run: Run, scorer: Scorer, num_steps: int
+) -> None:
+    """Begin to compile the first call and the evaluations, until the stack is closed.
+
+    The evaluations come in the order in which training needs them, but for those of a model with
+    an optimal sigma: their parameters are not those of training.
+    """
+    pool = ahead.make_pool()
+    if pool is None:
+        return
+    stack.callback(pool.shutdown, wait=False, cancel_futures=True)
+    params = trainer.compile_ahead(num_steps, pool)
+    if params is not None and not isinstance(run.model.likelihood, OptimalGaussian):
+        compile_ahead(run, params, "valid", 1, pool)
+        if not builders.is_elbo(run.config):
+            scorer.compile_in(pool, params)
+        for split in ("valid", "test"):
+            compile_ahead(run, params, split, run.config.evaluation.num_samples, pool)
+    pool.submit(importlib.import_module, "vae_jax.visualize.all_figures")  # slow: matplotlib
