@@ -19,6 +19,7 @@ TEST = [
     "ipykernel>=6.29",
     "numpyro>=0.22",  # an independent implementation of the densities
     "tensorboardX>=2.6.2",
+    "h5py>=3.10",
 ]
 # Pinned: linters and type checkers find other things in other versions.
 LINT = ["ruff==0.17.6", "mypy==2.4.1"]
@@ -39,6 +40,7 @@ setup(
     extras_require={
         "test": TEST,
         "dev": [*TEST, *LINT, "build>=1.2", "pre-commit>=3.7"],
+        "h5": ["h5py>=3.10"],
         "cuda": ["jax[cuda13]"],
         "cuda12": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],

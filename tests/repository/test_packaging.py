@@ -16,6 +16,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "colab" / "constraints.txt"
 ACCELERATORS = ("cuda", "cuda12", "tpu", "k8s")
+OPTIONAL = {"h5py"}  # extras; without one, a message names it
 IMPORTED_BY_OTHERS = {"importlib-resources"}  # by tensorflow-datasets, which doesn't declare it
 
 
@@ -49,7 +50,7 @@ def test_requirements_are_the_imports():
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 names.add(node.module.split(".")[0])
-    names -= {*sys.stdlib_module_names, "vae_jax"}
+    names -= {*sys.stdlib_module_names, "vae_jax", *OPTIONAL}
     files = requirements(ROOT / "requirements.txt")
     undeclared = {
         name for name in names if not {normalize(p) for p in providers.get(name, ())} & set(files)
