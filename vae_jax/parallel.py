@@ -38,7 +38,7 @@ def replicate(tree: Any, mesh: Mesh | None) -> Any:
     """
     if mesh is None:
         return jax.device_put(tree, jax.local_devices()[0])
-    sharding = replicated(mesh)
+    sharding = NamedSharding(mesh, P())
     if jax.process_count() == 1:
         return jax.device_put(tree, sharding)
     return jax.tree.map(functools.partial(_replicate_leaf, sharding), tree)

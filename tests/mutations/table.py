@@ -341,8 +341,8 @@ DISTRIBUTIONS = [
     Mutation(
         "no gradient of the dispersion of a negative binomial",
         "distributions/counts.py",
-        "k, mu, r = jnp.round(value), jnp.exp(self.log_mean), jnp.exp(self.log_inverse_dispersion)",
-        "k, mu = jnp.round(value), jnp.exp(self.log_mean)\n"
+        "mu, r = jnp.exp(self.log_mean), jnp.exp(self.log_inverse_dispersion)",
+        "mu = jnp.exp(self.log_mean)\n"
         "        r = jax.lax.stop_gradient(jnp.exp(self.log_inverse_dispersion))",
         f"{GRADIENTS} -k negative",
     ),

@@ -102,7 +102,7 @@ def test_commands_are_found():
 def test_a_command_without_a_config_is_parsed(name):
     command = [flag.replace("--config=...", "--config=vae") for flag in COMMANDS[name]]
     _, values = parse(command)
-    assert values.workdir or values.coordinator or values.list
+    assert values.workdir or values.coordinator or values.list or values.trials
 
 
 @pytest.mark.parametrize("name", COMPLETE)

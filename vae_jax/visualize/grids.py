@@ -1,14 +1,14 @@
 """Grids of examples with labeled rows: images, or curves for other data."""
 
 from collections.abc import Mapping
+from typing import Any
 
-import jax
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 
-def image_rows(rows: Mapping[str, jax.Array], title: str, *, names: bool = True) -> Figure:
+def image_rows(rows: Mapping[str, Any], title: str, *, names: bool = True) -> Figure:
     """A grid with a labeled row for each entry [N, *E]: images, or curves for other data."""
     arrays = {name: np.asarray(values, np.float32) for name, values in rows.items()}
     example = next(iter(arrays.values()))[0]

@@ -114,7 +114,7 @@ def traversals(
         label += f"\nfollows {factor}" if factor else ""
         path = np.tile(codes[0], (num_points, 1))
         path[:, d] = center + offsets * scale[d]
-        rows[label] = model.image(path, y=y)
+        rows[label] = model.image(jnp.asarray(path), y=y)
     title = "Traversals from the first test example: each latent over"
     return image_rows(rows, f"{title} {_describe_range(model, has_kl)}")
 
