@@ -126,17 +126,22 @@ def _by_precisions(z: Array, means: Array, dprecisions: Array | SymbolicZero) ->
     """
     if isinstance(dprecisions, SymbolicZero):
         return 0.0
-    return _sum_over_dimensions(z, means, dprecisions)
+    # A loop of Python: before jax 0.8, a scan over a tangent has no transpose here.
+    terms = (_term(z[..., d], means[..., d], dprecisions[..., d]) for d in range(z.shape[-1]))
+    return functools.reduce(jnp.add, terms)
 
 
 def _sum_over_dimensions(z: Array, means: Array, factors: Array) -> Array:
     """sum_d (z_d - mean_kd)^2 factor_kd, [..., K], one dimension at a time."""
 
-    @jax.checkpoint  # the backward pass computes the squares again, instead of storing all
     def add(total: Array, dimension: tuple[Array, Array, Array]) -> tuple[Array, None]:
-        z, mean, factor = dimension
-        return total + jnp.square(z[..., None] - mean) * factor, None
+        return total + _term(*dimension), None
 
     shape = (*jnp.broadcast_shapes(z.shape[:-1], means.shape[:-2]), means.shape[-2])
     by_dimension = tuple(jnp.moveaxis(array, -1, 0) for array in (z, means, factors))
     return jax.lax.scan(add, jnp.zeros(shape, z.dtype), by_dimension)[0]
+
+
+@jax.checkpoint  # the backward pass computes the squares again, instead of storing all
+def _term(z: Array, mean: Array, factor: Array) -> Array:
+    return jnp.square(z[..., None] - mean) * factor
