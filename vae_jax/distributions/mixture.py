@@ -134,7 +134,7 @@ def _by_precisions(z: Array, means: Array, dprecisions: Array | SymbolicZero) ->
 def _sum_over_dimensions(z: Array, means: Array, factors: Array) -> Array:
     """sum_d (z_d - mean_kd)^2 factor_kd, [..., K], one dimension at a time."""
 
-    def add(total: Array, dimension: tuple[Array, Array, Array]) -> tuple[Array, None]:
+    def add(total: Array, dimension: tuple[Array, ...]) -> tuple[Array, None]:
         return total + _term(*dimension), None
 
     shape = (*jnp.broadcast_shapes(z.shape[:-1], means.shape[:-2]), means.shape[-2])
