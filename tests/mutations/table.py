@@ -500,8 +500,8 @@ EVALUATION = [
     Mutation(
         "sigma is fitted at the mean of the posterior",
         "evaluation/sigma.py",
-        ".sample(jax.random.fold_in(key_z, number))",
-        ".mean",
+        'method="encode").sample(key)',
+        'method="encode").mean',
         "evaluation/test_sigma.py -k draws",
     ),
     Mutation(
@@ -549,8 +549,8 @@ EVALUATION = [
     Mutation(
         "the kernel distance with a square",
         "evaluation/quality.py",
-        "(x @ y.T / x.shape[1] + 1) ** 3",
-        "(x @ y.T / x.shape[1] + 1) ** 2",
+        "(products / size + 1) ** 3",
+        "(products / size + 1) ** 2",
         "evaluation/test_quality.py -k kernel",
     ),
     Mutation(
