@@ -1,4 +1,4 @@
-"""The identity of a data set: shape in words, sizes, range of each split, and a hash."""
+"""The identity of a data set: described shape, sizes, range of each split, and a hash."""
 
 import hashlib
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def describe_data(preparation: Mapping[str, Any]) -> str:
 
 
 def identity(dataset: Dataset) -> dict[str, Any]:
-    """What tells a data set from another: name, shape, sizes, ranges and hash.
+    """Properties that identify a data set: name, shape, sizes, ranges and hash.
 
     Kept beside the checkpoints of a model.
     """

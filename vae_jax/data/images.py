@@ -132,7 +132,7 @@ def _dtype_error(images: np.ndarray, key: str, name: str) -> InputError:
 
 
 def describe_shape(shape: tuple[int, ...]) -> str:
-    """The shape of an example in words: 'images of 16x16 with 3 channels', 'rows of 30 columns'.
+    """Describe the shape of an example: 'images of 16x16 with 3 channels', 'rows of 30 columns'.
 
     Height comes before width.
     """

@@ -92,7 +92,7 @@ def _explain_labels(config: Config, dataset: Dataset) -> str | None:
 
 
 def _label_remedy(y: np.ndarray, size: int) -> str:
-    """What to do about labels [N] that are not 0 to size - 1."""
+    """The remedy for labels [N] that are not 0 to size - 1."""
     classes = np.unique(y)
     if classes[0] == 1 and classes[-1] == size:
         return "; classes count from 0: save y - 1"

@@ -62,7 +62,7 @@ def name_score(config: Config, step: int) -> str:
 
 
 def is_last_phase(config: Config, step: int) -> bool:
-    """False for a checkpoint at `step` whose training goes on with the prior of codes alone."""
+    """False for a checkpoint at `step` whose training continues with the prior of codes alone."""
     start = prior_from(config)
     return start is None or step > start
 

@@ -1,4 +1,4 @@
-"""What is saved beside the state of a checkpoint."""
+"""The metadata saved beside the state of a checkpoint."""
 
 import dataclasses
 from collections.abc import Mapping
