@@ -110,6 +110,7 @@ def test_shares_without_trials(share, fields, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_one_after_the_other(swept, tmp_path, caplog):
     workdir = tmp_path / "run"
     with caplog.at_level(logging.INFO):
