@@ -25,7 +25,7 @@ MODES = ("train", "eval", "report")
 MAX_MESSAGE = 4000  # characters; anything longer repeats a long value
 MEMORY_ADVICE = (
     "lower some of these fields of the config: train.batch_size, train.log_every, "
-    "objective.num_samples, evaluation.batch_size, evaluation.num_samples, model.hidden, "
+    "objective.num_samples, evaluation.batch_size, model.hidden, "
     "model.channels, model.latent_dim, sweep.chunk"
 )
 

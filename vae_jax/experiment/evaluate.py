@@ -55,9 +55,8 @@ def evaluate_workdir(
     in `train.select`. `announce` is called with the results before the figures are plotted.
     """
     saved = read_config(as_path(workdir))
-    if override is not None:
-        _check_same_run(override, saved, workdir)
     config = override or saved
+    _check_same_run(config, saved, workdir)
     runs = make_runs(config, workdir)
     bests = [load_best(run) for run in runs]
     return evaluate_runs(runs, bests, config, workdir, is_training=False, announce=announce)
@@ -77,24 +76,32 @@ def load_best(run: Run) -> Best | InputError:
     """Load the best checkpoint of a run; returns the error if its checkpoints are unusable."""
     try:
         with Checkpoints(run.workdir, for_writing=False) as checkpoints:
-            return restore_best(run, checkpoints)
+            return find_best(run, checkpoints)
     except InputError as error:
         return error
 
 
-def restore_best(run: Run, checkpoints: Checkpoints) -> Best | InputError:
-    """Restore the checkpoint to measure; returns the error if the checkpoints are unusable."""
+def find_best(
+    run: Run, checkpoints: Checkpoints, known: Mapping[int, Params] | None = None
+) -> Best | InputError:
+    """Select the checkpoint to measure; returns the error if the checkpoints are unusable.
+
+    Its parameters are restored unless they are among the `known` ones, by step.
+    """
     try:
         selection = select_checkpoint(checkpoints, rule=run.config.train.select)
         saved = checkpoints.describe(selection.step)
         _check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
-        params = restore_params(checkpoints, selection.step, run.model, run.tx)
+        params = (known or {}).get(selection.step)
+        if params is None:
+            restored = restore_params(checkpoints, selection.step, run.model, run.tx)
+            params = evaluation_params(run, restored)
     except InputError as error:
         return error
     if selection.rule != run.config.train.select:
         logger.warning("%s: %s", run.workdir, selection)
-    return Best(evaluation_params(run, params), selection)
+    return Best(params, selection)
 
 
 def evaluate_runs(
@@ -117,8 +124,8 @@ def evaluate_runs(
             for run, best in zip(runs, bests, strict=True)
             if run.workdir.name in trials
         ]
-        where, later = as_path(workdir), {"contexts": contexts, "announce": announce}
-        return write_sweep(runs, trials, failed, models, config, where, **later)
+        later = {"contexts": contexts, "announce": announce}
+        return write_sweep(runs, trials, failed, models, config, as_path(workdir), **later)
     (best,) = bests
     if isinstance(best, InputError):
         raise best

@@ -18,13 +18,7 @@ from vae_jax.config.sweep import Share
 from vae_jax.data.identity import check_same_data, describe_data, identity
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import (
-    Announce,
-    Best,
-    evaluate_runs,
-    evaluate_trials,
-    restore_best,
-)
+from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_trials, find_best
 from vae_jax.experiment.figures import plot_runs
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.scores import make_scorers
@@ -141,7 +135,10 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
                 raise RunStopped(f"{error}; {describe_latest(checkpoints[0])}") from error
             if processes.any_of(interruption.requested):
                 interruption.leave(last)
-        return [restore_best(run, saved) for run, saved in zip(runs, checkpoints, strict=True)]
+        return [
+            find_best(run, saved, recorder.params)
+            for run, saved, recorder in zip(runs, checkpoints, recorders, strict=True)
+        ]
 
 
 def _check_data(run: Run, checkpoints: Checkpoints) -> None:
