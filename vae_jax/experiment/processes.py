@@ -150,7 +150,7 @@ def any_of(flag: bool) -> bool:
 
 
 class SharedFlag:
-    """A flag that any process can set during training, known to all at the same call, one later.
+    """A flag that any process can set during training; all processes see it one call later.
 
     Each call of `exchange` starts to combine the flags of all processes, and returns the result of
     the call before. All get the same answers, and the host waits for nothing that the devices have
@@ -178,7 +178,7 @@ class SharedFlag:
 
 
 def leave(error: Exception, message: str) -> NoReturn:
-    """End the program with a message; at once if other processes do not know of the error."""
+    """End the program with a message, immediately if only this process has the error."""
     if isinstance(error, SharedError) or not jax.distributed.is_initialized():
         sys.exit(message)
     print(message, file=sys.stderr, flush=True)

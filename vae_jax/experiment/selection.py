@@ -1,4 +1,4 @@
-"""Selection of the checkpoint of a run that is measured."""
+"""Selection of the checkpoint that the evaluation measures."""
 
 import dataclasses
 from typing import Any
@@ -12,12 +12,12 @@ from vae_jax.experiment.storage.description import Description
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The checkpoint of a run that is measured, and why it is this one."""
+    """The checkpoint selected for evaluation, and why."""
 
     step: int
     last_step: int  # of the run
     rule: str  # config.train.select, "last" if none competes, or "step" for one on request
-    score: float | None = None  # None for a checkpoint only to resume from
+    score: float | None = None  # None for a resume-only checkpoint
     score_name: str = ""
     reason: str = ""
 

@@ -21,7 +21,7 @@ from vae_jax.files import Path
 
 logger = logging.getLogger(__name__)
 
-WAIT = 20.0  # seconds for the lock of the sweep, which every process holds for a moment only
+WAIT = 20.0  # seconds to wait for the lock of the sweep, which is held only briefly
 
 __all__ = ["claim_share", "join_results", "select_share"]
 
@@ -38,7 +38,7 @@ def select_share(runs: Sequence[Run], share: Share) -> list[Run]:
 
 @contextlib.contextmanager
 def claim_share(runs: Sequence[Run], config: Config, workdir: Path) -> Iterator[None]:
-    """Claim the workdirs of some trials, and that of the sweep for a moment only.
+    """Claim the workdirs of some trials, and briefly that of the sweep.
 
     Raises:
       InputError: as `claim_workdir`; a process that trains the whole sweep has its workdir.

@@ -110,7 +110,7 @@ def _claim(stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, wor
 
 
 def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputError]:
-    """Train all runs from the newest step that all of them have a checkpoint of.
+    """Train all runs, from their newest common checkpoint if there is one.
 
     Returns the checkpoint of each run to measure, or the error if it cannot be read.
     """
@@ -146,7 +146,7 @@ def _check_data(run: Run, checkpoints: Checkpoints) -> None:
     for step in reversed(checkpoints.steps()):
         try:
             saved = checkpoints.describe(step)
-        except DamagedError:  # `restore_latest` tells it
+        except DamagedError:  # reported by `restore_latest`
             continue
         config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
         check_same_data(identity(run.dataset), saved.data, str(checkpoints.directory))
@@ -209,7 +209,7 @@ def _save(recorders: Sequence[Recorder], states: Sequence[TrainState], *, regula
 
 
 def _are_finished(recorders: Sequence[Recorder]) -> bool:
-    """True once no run has patience left, the diverged ones aside."""
+    """True once every run that has not diverged is out of patience."""
     return any(recorder.finished for recorder in recorders) and all(
         recorder.finished or recorder.stopped for recorder in recorders
     )
@@ -234,7 +234,7 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
 
 
 def _progress_bar(config: Config, first: int) -> tqdm.tqdm:
-    # tqdm's own estimate draws nothing in a terminal that claims to have no rows.
+    # Without `nrows`, tqdm prints nothing in a terminal that reports zero rows.
     width = shutil.get_terminal_size().columns
     return tqdm.tqdm(
         total=config.train.num_steps,

@@ -23,7 +23,7 @@ from vae_jax.types import Metrics, Params
 
 logger = logging.getLogger(__name__)
 
-LOWEST = -float(np.finfo(np.float32).max)  # stands for a score that is not finite
+LOWEST = -float(np.finfo(np.float32).max)  # replaces a score that is not finite
 
 
 class Recorder:
@@ -31,8 +31,8 @@ class Recorder:
 
     Attributes:
       stopped: the reason once too many steps in a row were not finite, else None.
-      finished: True once patience has ended; from then on nothing is recorded but checkpoints to
-        resume from, and the result is that of a run that stopped.
+      finished: True once patience ran out; afterwards only resume-only checkpoints are written, and
+        the result is that of a run that stopped.
       params: evaluation parameters by step, on the host, of the best and the last validation here.
     """
 
@@ -124,14 +124,14 @@ class Recorder:
             ) from error
 
     def prune(self) -> None:
-        """Delete checkpoints that are no longer needed, and see whether patience has ended."""
+        """Delete checkpoints that are no longer needed, and update `finished`."""
         self.checkpoints.prune()
         steps = (self.checkpoints.best_step(), self.checkpoints.last_step())
         self.params = {step: self.params[step] for step in steps if step in self.params}
         if not self.finished and is_out_of_patience(self.run.config, self.checkpoints):
             self.finished = True
             logger.info(
-                "%s: no better score in %d validations (config.train.patience), it stops",
+                "%s: early stopping: no better score in %d validations (config.train.patience)",
                 self.run.workdir,
                 self.run.config.train.patience,
             )
