@@ -51,8 +51,8 @@ def _explain_table(config: Config, dataset: Dataset) -> str | None:
                 check_table(config.model.columns, np.asarray(source.images) * source.scale)
             except InputError as error:
                 return (
-                    f"config.model.{error}; tables are read as floats, or with data.values = "
-                    "'counts'"
+                    f"{error.under('config.model')}; tables are read as floats, or with "
+                    "config.data.values = 'counts'"
                 )
     return None
 

@@ -6,7 +6,7 @@ from flax import linen as nn
 
 from vae_jax import nets, priors
 from vae_jax.config import Config
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, prefix_arguments
 from vae_jax.experiment.builders import parts
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import Shape
@@ -93,15 +93,14 @@ def _classifier(config: Config, event_shape: Shape) -> nn.Module | None:
 
 def _levels(config: Config, event_shape: Shape) -> tuple[Level, ...]:
     h = config.hierarchy
-    try:
+    if config.model.network != "mlp":
+        _check_images(config.model.network, event_shape)
+    with prefix_arguments("config.hierarchy"):
         if config.model.network == "mlp":
             return vector_levels(h.latents, h.widths)
-        _check_images(config.model.network, event_shape)
         latents = _one_or_each(h.latents)
         widths = _one_or_each(h.widths)
         return map_levels(h.stack, event_shape, latents=latents, widths=widths)
-    except InputError as error:
-        raise InputError(f"config.hierarchy.{error}") from error
 
 
 def _one_or_each(values: Sequence[int]) -> int | tuple[int, ...]:
