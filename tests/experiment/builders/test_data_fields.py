@@ -9,6 +9,8 @@ from PIL import Image
 from vae_jax.config import Config
 from vae_jax.errors import Argument, InputError, prefix_arguments
 from vae_jax.experiment import builders
+from vae_jax.experiment.metrics import requirements
+from vae_jax.experiment.run import make_runs
 from vae_jax.experiment.validation import validate
 
 
@@ -179,3 +181,24 @@ def test_one_target_per_example_is_a_vector_of_one(tmp_path) -> None:
     dataset = builders.build_data(config)
     validate(config, dataset)
     assert dataset.train.labels.shape[1:] == (1,)
+
+
+def test_the_trials_of_a_sweep_check_their_data_once(tmp_path, monkeypatch) -> None:
+    loads = []
+    build = builders.build_anomalies
+    monkeypatch.setattr(requirements, "build_anomalies", lambda c: loads.append(c) or build(c))
+    config = Config()
+    config.data.leave_out = 3
+    config.evaluation.metrics = ("anomaly",)
+    config.sweep.seed = (0, 1, 2)
+    assert len(make_runs(config, tmp_path)) == 3
+    assert len(loads) == 1
+
+
+def test_anomalies_must_be_named() -> None:
+    config = Config()
+    config.evaluation.metrics = ("anomaly",)
+    with pytest.raises(InputError, match=r"^config\.evaluation\.anomaly = '': name other data"):
+        validate(config)
+    config.data.leave_out = 3
+    validate(config)

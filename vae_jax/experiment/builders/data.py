@@ -50,11 +50,6 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
     c = config.data
     other = config.evaluation.anomaly
     if not other:
-        if c.leave_out < 0:
-            raise InputError(
-                "config.evaluation.anomaly = '': name other data, or leave a class out with "
-                "config.data.leave_out"
-            )
         with prefix_arguments(FIELDS):
             dataset = data_lib.load(c.name, dir=c.dir, path=c.path, **_options(config))
         return f"class {c.leave_out} of {c.name}", class_examples(dataset, c.leave_out)
