@@ -4,7 +4,9 @@ import functools
 
 from vae_jax.config import Config
 from vae_jax.config.rules import Rule, all_but, needs, objective, one_of
+from vae_jax.experiment.builders.lookup import value_or_none
 from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS, PRIORS
+from vae_jax.objectives.elbo import OTHER_RATES
 
 SINGLE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
 WEIGHTED = ("iwae", "stl", "dreg", "miwae", "piwae", "ciwae", "renyi", "m2")
@@ -16,7 +18,6 @@ CLOSED_FORM = (
     ("diag_gaussian", "diag_gaussian"),
     ("gumbel_softmax", "uniform"),
 )  # pairs of posterior and prior
-OTHER_RATES = ("free_bits", "layer_free_bits", "kl_balancing")
 
 _kind = functools.partial(one_of, "model.kind")
 _network = functools.partial(one_of, "model.network")
@@ -43,8 +44,8 @@ def _prior_ignores_y(config: Config) -> str | None:
 def _other_rates(config: Config) -> str | None:
     """Only one option replaces the rate, and the KL of each latent is known."""
     c = config.model
-    options = {name: getattr(config.objective, name) for name in OTHER_RATES}
-    options = {name: value for name, value in options.items() if value}
+    options = {name: value_or_none(config.objective, name) for name in OTHER_RATES}
+    options = {name: value for name, value in options.items() if value is not None}
     if len(options) > 1:
         return (
             f"config.objective.{', '.join(options)}: each replaces the rate by another; use one of "
