@@ -1,11 +1,41 @@
 """Actionable error messages: the field, its value, what is allowed, the nearest name."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+
+class Argument(str):
+    """The name of an argument in the message of an `InputError`."""
+
+    __slots__ = ()
 
 
 class InputError(ValueError):
-    """Invalid input; the message is all that the user needs to see."""
+    """Invalid input; the message is all that the user needs to see.
+
+    The message is in parts, so that a caller can put its own names in place of the arguments'.
+
+    >>> error = InputError.of("path", "x.npz", "no such file; see also ", Argument("dir"))
+    >>> str(error)
+    "path = 'x.npz': no such file; see also dir"
+    >>> str(error.under("config.data"))
+    "config.data.path = 'x.npz': no such file; see also config.data.dir"
+    """
+
+    def __init__(self, *parts: str) -> None:
+        super().__init__("".join(parts))
+        self.parts = parts
+
+    @classmethod
+    def of(cls, argument: str, value: object, *problem: str) -> "InputError":
+        """The error of an argument with an invalid value."""
+        return cls(Argument(argument), f" = {value!r}: ", *problem)
+
+    def under(self, prefix: str) -> "InputError":
+        """The same error with the prefix, such as "config.data", before each argument."""
+        parts = (f"{prefix}.{part}" if isinstance(part, Argument) else part for part in self.parts)
+        return InputError(*parts)
 
 
 class UnsupportedError(InputError):
@@ -14,6 +44,17 @@ class UnsupportedError(InputError):
 
 class RunStopped(RuntimeError):
     """A run cannot continue; the message says why, and what is left of it."""
+
+
+@contextlib.contextmanager
+def prefix_arguments(prefix: str) -> Iterator[None]:
+    """Put the prefix before the arguments in the message of an `InputError` of the context."""
+    try:
+        yield
+    except InputError as error:
+        if not any(isinstance(part, Argument) for part in error.parts):
+            raise
+        raise error.under(prefix) from error
 
 
 def format_value(value: object, max_length: int = 200) -> str:
@@ -41,8 +82,9 @@ def check_choice(field: str, value: str, allowed: Iterable[str]) -> str:
     allowed = list(allowed)
     if value not in allowed:
         raise InputError(
-            f"{field} = {format_value(value)}: unknown; allowed are {', '.join(allowed)}"
-            f"{suggest(value, allowed)}"
+            field,
+            f" = {format_value(value)}: unknown; allowed are {', '.join(allowed)}"
+            f"{suggest(value, allowed)}",
         )
     return value
 
@@ -55,7 +97,7 @@ def check_range(
     if not in_range:
         bound = f"{'greater than' if open_low else 'at least'} {_format_bound(low)}"
         bound += f" and at most {_format_bound(high)}" if high != float("inf") else ""
-        raise InputError(f"{field} = {format_value(value)}: must be {bound}")
+        raise InputError(field, f" = {format_value(value)}: must be {bound}")
 
 
 def _format_bound(bound: float) -> str:

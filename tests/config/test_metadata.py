@@ -7,7 +7,7 @@ import pytest
 
 from vae_jax.config import Config, Sweep, describe_fields, flatten, value_of
 from vae_jax.config.metadata import MAX_FLOAT, MAX_INT, check_bounds, field, leaf_fields
-from vae_jax.config.rules import Rule, check_rules, explained_rule, needs, none_of, one_of
+from vae_jax.config.rules import check_rules, metric, needs, none_of, one_of
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.choices import TABLES
 
@@ -105,7 +105,7 @@ def test_conditions() -> None:
 
 
 def test_rules() -> None:
-    rule = needs("evaluation.metrics", ("gap", "codes"), "model.kind", ("vq",), "no codebook")
+    rule = needs(metric("gap", "codes"), one_of("model.kind", "vq"), "no codebook")
     config = Config()
     check_rules([rule], config)
     config.evaluation.metrics = ("likelihood,codes",)
@@ -118,10 +118,9 @@ def test_rules() -> None:
     config.model.kind = "vq"
     check_rules([rule], config)
 
-    even = Rule(lambda n: n > 10, lambda n: n % 2 == 0, lambda n: f"{n} is odd")
-    same = explained_rule(lambda n: n > 10, lambda n: f"{n} is odd" if n % 2 else None)
-    for rule in (even, same):
-        check_rules([rule], 9)
-        check_rules([rule], 12)
-        with pytest.raises(InputError, match=r"^11 is odd$"):
-            check_rules([rule], 11)
+    def less(low: int, high: int) -> str | None:
+        return None if low < high else f"{low} is not below {high}"
+
+    check_rules([less, less], 1, 2)
+    with pytest.raises(InputError, match=r"^3 is not below 2$"):
+        check_rules([less], 3, 2)

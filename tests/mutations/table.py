@@ -69,9 +69,8 @@ BUILDERS = [
     Mutation(
         "stratified is negated",
         LOSS,
-        "if field in SCHEDULES else getattr(c, field)",
-        'if field in SCHEDULES else (not getattr(c, field)) if field == "stratified" '
-        "else getattr(c, field)",
+        "SCHEDULES[field](c) if is_scheduled else value",
+        'SCHEDULES[field](c) if is_scheduled else (not value) if field == "stratified" else value',
         case("beta_tc"),
     ),
     Mutation(
@@ -98,15 +97,15 @@ BUILDERS = [
     Mutation(
         "the decay of the codebook is ignored",
         LOSS,
-        "decay=c.decay, ",
+        "decay=c.decay,\n",
         "",
         f"{WIRING} -k codebook_is_updated",
     ),
     Mutation(
         "codes are revived below the default",
         LOSS,
-        "revive_below=c.revive_below or None, ",
-        "",
+        'value_or_none(c, "revive_below")',
+        "0.1",
         f"{WIRING} -k codebook_is_updated",
     ),
     Mutation(

@@ -75,14 +75,15 @@ class Optimizer:
         doc="decoupled weight decay",
     )
     clip_norm: float = field(
-        0.0, at_least=0, sweep=True, doc="maximum global norm of the gradient; 0: off"
+        0.0, at_least=0, off=0, sweep=True, doc="maximum global norm of the gradient"
     )
     ema_decay: float = field(
         0.0,
         at_least=0,
         at_most=1 - 1e-7,
         sweep=True,
-        doc="decay of the parameter average that evaluation uses; 0: off",
+        off=0,
+        doc="decay of the parameter average that evaluation uses",
     )
     critic_rate: float = field(
         1e-4,
@@ -112,7 +113,7 @@ class Train:
         "after all schedules), last",
     )
     patience: int = field(
-        0, at_least=0, doc="validations without a better score after which training stops; 0: off"
+        0, at_least=0, off=0, doc="validations without a better score after which training stops"
     )
     max_skipped_in_a_row: int = field(
         50, at_least=1, doc="consecutive non-finite steps after which the run stops"

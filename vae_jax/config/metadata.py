@@ -18,6 +18,8 @@ def field(
     above: float | None = None,
     at_most: float | None = None,
     used_by: Condition | None = None,
+    off: float | None = None,
+    ends_schedule: bool = False,
     sweep: bool = False,
     doc: str,
 ) -> Any:
@@ -29,11 +31,14 @@ def field(
       above: the same, exclusive.
       at_most: the upper bound, inclusive; that of int32 or `MAX_FLOAT` by default.
       used_by: without it, a value other than the default is an error.
+      off: the value that turns it off: the parts are given None instead.
+      ends_schedule: for the length of a schedule of the objective, in steps.
       sweep: adds a list of values to `Sweep`.
       doc: one line.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
-    metadata = {"used_by": used_by, "sweep": sweep, "doc": doc}
+    metadata = {"used_by": used_by, "off": off, "ends_schedule": ends_schedule, "sweep": sweep}
+    metadata["doc"] = doc if off is None else f"{doc}; {off:g}: off"
     metadata |= {name: bound for name, bound in bounds.items() if bound is not None}
     return dataclasses.field(default=default, metadata=metadata)
 

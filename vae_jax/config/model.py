@@ -157,7 +157,8 @@ class Codes:
         0.1,
         at_least=0,
         used_by=CODEBOOK,
-        doc="replace codes used less than this fraction of uniform usage; 0: off",
+        off=0,
+        doc="replace codes used less than this fraction of uniform usage",
     )
     prior: str = field(
         "uniform", used_by=VQ, doc="uniform, pixelcnn (trained in the last prior_steps)"

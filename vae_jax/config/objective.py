@@ -31,7 +31,12 @@ class Objective:
         0.0, at_least=0, used_by=SCHEDULE, sweep=True, doc="weight of the rate at step 0"
     )
     beta_steps: int = field(
-        0, at_least=0, used_by=SCHEDULE, sweep=True, doc="length of the schedule of beta"
+        0,
+        at_least=0,
+        used_by=SCHEDULE,
+        ends_schedule=True,
+        sweep=True,
+        doc="length of the schedule of beta",
     )
     beta_cycles: int = field(
         4,
@@ -42,20 +47,23 @@ class Objective:
     )
     free_bits: float = field(
         0.0,
+        off=0,
         at_least=0,
         used_by=objective("elbo"),
         sweep=True,
-        doc="nats per latent dimension, on the batch mean; 0: off",
+        doc="nats per latent dimension, on the batch mean",
     )
     layer_free_bits: float = field(
         0.0,
+        off=0,
         at_least=0,
         used_by=HIERARCHY,
         sweep=True,
-        doc="nats per layer of a hierarchy, on the batch mean; 0: off",
+        doc="nats per layer of a hierarchy, on the batch mean",
     )
     kl_balancing: float = field(
         0.0,
+        off=0,
         at_least=0,
         at_most=1,
         used_by=HIERARCHY,
@@ -64,15 +72,17 @@ class Objective:
     )
     capacity: float = field(
         0.0,
+        off=0,
         at_least=0,
         used_by=objective("elbo"),
         sweep=True,
-        doc="final C of beta |R - C|, nats; 0: off",
+        doc="final C of beta |R - C|, nats",
     )
     capacity_steps: int = field(
         0,
         at_least=0,
         used_by=CAPACITY,
+        ends_schedule=True,
         sweep=True,
         doc="steps over which C grows linearly from 0",
     )

@@ -1,8 +1,8 @@
 """Rules between the values of a config: what must hold, and when."""
 
 import functools
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
 
 from vae_jax.errors import InputError
 
@@ -13,10 +13,15 @@ def value_of(config: Any, path: str) -> Any:
 
 
 class Condition(NamedTuple):
-    """A property of a config, and its description in messages, such as "model.kind 'vq'"."""
+    """A property of a config, and its description in messages, such as "model.kind 'vq'".
+
+    `path` and `values` are those of `one_of` and `metric`.
+    """
 
     text: str
     holds: Callable[[Any], bool]
+    path: str = ""
+    values: tuple[object, ...] = ()
 
     def __and__(self, other: "Condition") -> "Condition":
         return Condition(
@@ -24,11 +29,18 @@ class Condition(NamedTuple):
             lambda config: self.holds(config) and other.holds(config),
         )
 
+    def first(self, config: Any) -> object | None:
+        """The value of the field, or the first entry of the list of metrics, among `values`."""
+        return next((entry for entry in _entries(config, self.path) if entry in self.values), None)
+
 
 def one_of(path: str, *values: object) -> Condition:
     """The field has one of the values."""
     return Condition(
-        f"{path} {join_values(values)}", lambda config: value_of(config, path) in values
+        f"{path} {join_values(values)}",
+        lambda config: value_of(config, path) in values,
+        path,
+        values,
     )
 
 
@@ -45,12 +57,21 @@ def objective(*names: str) -> Condition:
     return one_of("objective.name", *names)
 
 
+METRICS = "evaluation.metrics"
+
+
 def metric(*names: str) -> Condition:
     """The evaluation includes one of the metrics."""
     return Condition(
-        f"{join_values(names)} in config.evaluation.metrics",
+        f"{join_values(names)} in config.{METRICS}",
         lambda config: any(name in config.evaluation.metric_names for name in names),
+        METRICS,
+        names,
     )
+
+
+def _entries(config: Any, path: str) -> tuple[object, ...]:
+    return config.evaluation.metric_names if path == METRICS else (value_of(config, path),)
 
 
 def join_values(values: Iterable[object]) -> str:
@@ -58,59 +79,31 @@ def join_values(values: Iterable[object]) -> str:
     return " or ".join(map(repr, values))
 
 
-class Rule(NamedTuple):
-    """A requirement that must hold if it applies; else `message` is the error.
-
-    Each is a function of the config or, in rules about data, of the config and the data set.
-    """
-
-    applies: Callable[..., bool]
-    holds: Callable[..., bool]
-    message: Callable[..., str]
+Rule: TypeAlias = Callable[..., str | None]
+"""(config), in rules about data (config, data set), to the error or None if the rule holds."""
 
 
 def check_rules(rules: Iterable[Rule], *subject: Any) -> None:
     """Raises InputError with the message of the first rule that the subject breaks."""
     for rule in rules:
-        if rule.applies(*subject) and not rule.holds(*subject):
-            raise InputError(rule.message(*subject))
+        message = rule(*subject)
+        if message is not None:
+            raise InputError(message)
 
 
-def always(*subject: Any) -> bool:
-    """The condition of a rule without one."""
-    return True
+def needs(chosen: Condition, allowed: Condition, why: str) -> Rule:
+    """A rule: a config with one of the `chosen` values must have one of the `allowed`."""
 
-
-def explained_rule(applies: Callable[..., bool], explain: Callable[..., str | None]) -> Rule:
-    """A rule that holds if `explain` returns None, and whose message it returns otherwise."""
-    return Rule(
-        applies, lambda *subject: explain(*subject) is None, lambda *subject: explain(*subject)
-    )
-
-
-def needs(
-    path: str, values: Collection[object], other: str, allowed: Collection[object], why: str
-) -> Rule:
-    """A rule: if `path` is, or lists, one of `values`, then `other` must be one of `allowed`."""
-
-    def message(config: Any) -> str:
+    def rule(config: Any) -> str | None:
+        if not chosen.holds(config) or allowed.holds(config):
+            return None
         return (
-            f"config.{path} = {matches(config, path, values)[0]!r}: doesn't fit config.{other} = "
-            f"{value_of(config, other)!r}, which must be {join_values(allowed)}; {why}"
+            f"config.{chosen.path} = {chosen.first(config)!r}: doesn't fit config.{allowed.path} = "
+            f"{value_of(config, allowed.path)!r}, which must be {join_values(allowed.values)}; "
+            f"{why}"
         )
 
-    return Rule(
-        lambda config: bool(matches(config, path, values)),
-        lambda config: value_of(config, other) in allowed,
-        message,
-    )
-
-
-def matches(config: Any, path: str, values: Collection[object]) -> list[object]:
-    """The entries of the field, or of the list of metrics, that are among the values."""
-    is_list = path == "evaluation.metrics"
-    entries = config.evaluation.metric_names if is_list else (value_of(config, path),)
-    return [entry for entry in entries if entry in values]
+    return rule
 
 
 def all_but(names: Iterable[str], *excluded: str) -> tuple[str, ...]:

@@ -6,16 +6,7 @@ from typing import Any
 
 from vae_jax.config.fields import Config
 from vae_jax.config.metadata import MAX_INT, check_bounds, leaf_fields
-from vae_jax.config.rules import (
-    Condition,
-    Rule,
-    always,
-    check_rules,
-    none_of,
-    objective,
-    one_of,
-    value_of,
-)
+from vae_jax.config.rules import Condition, Rule, check_rules, objective, one_of, value_of
 from vae_jax.config.tree import as_tuple, check_types
 from vae_jax.errors import InputError, format_value
 
@@ -40,51 +31,124 @@ def check_values(config: Config) -> None:
 
 def _is_used(path: str, default: Any, used_by: Condition) -> Rule:
     """A value other than the default needs something that uses it."""
-    return Rule(
-        lambda config: as_tuple(value_of(config, path)) != default,
-        used_by.holds,
-        lambda config: (
-            f"config.{path} = {as_tuple(value_of(config, path))!r}: does nothing without "
-            f"{used_by.text}; leave it out"
-        ),
-    )
+
+    def rule(config: Config) -> str | None:
+        value = as_tuple(value_of(config, path))
+        if value == default or used_by.holds(config):
+            return None
+        return f"config.{path} = {value!r}: does nothing without {used_by.text}; leave it out"
+
+    return rule
 
 
 def _in_range(condition: Condition, path: str, low: float, high: float = math.inf) -> Rule:
     """Bounds that are narrower under the condition."""
     bounds = f"at least {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
-    return Rule(
-        condition.holds,
-        lambda config: low <= value_of(config, path) <= high,
-        lambda config: (
-            f"config.{path} = {value_of(config, path)!r}: must be {bounds} with {condition.text}"
-        ),
-    )
 
+    def rule(config: Config) -> str | None:
+        value = value_of(config, path)
+        if not condition.holds(config) or low <= value <= high:
+            return None
+        return f"config.{path} = {value!r}: must be {bounds} with {condition.text}"
 
-def _prior_from(config: Config) -> int:
-    return config.train.num_steps - config.codes.prior_steps
-
-
-def _less_prior_steps(config: Config) -> str:
-    steps = config.codes.prior_steps
-    return f" less config.codes.prior_steps = {steps}" if steps else ""
+    return rule
 
 
 def _wide_enough(condition: Condition, path: str) -> Rule:
     """A MADE needs a unit for each dimension, or some are not read."""
-    return Rule(
-        condition.holds,
-        lambda config: value_of(config, path) >= config.model.latent_dim,
-        lambda config: (
-            f"config.{path} = {value_of(config, path)}: must be at least config.model.latent_dim = "
-            f"{config.model.latent_dim} with {condition.text}; narrower, some dimensions are not "
-            "read"
-        ),
+
+    def rule(config: Config) -> str | None:
+        width, latent_dim = value_of(config, path), config.model.latent_dim
+        if not condition.holds(config) or width >= latent_dim:
+            return None
+        return (
+            f"config.{path} = {width}: must be at least config.model.latent_dim = {latent_dim} "
+            f"with {condition.text}; narrower, some dimensions are not read"
+        )
+
+    return rule
+
+
+def _corruption_level(config: Config) -> str | None:
+    c = config.objective
+    if c.corruption == "none" or c.corruption_level > 0:
+        return None
+    return (
+        f"config.objective.corruption_level = {c.corruption_level}: corruption {c.corruption!r} "
+        "needs one above 0"
     )
 
 
-RULES = (
+def _channels(config: Config) -> str | None:
+    c = config.model
+    if not c.channels and c.network in ("conv", "resnet") and c.kind != "hierarchical":
+        return (
+            "config.model.channels = (): must have at least one entry with config.model.network "
+            f"{c.network!r}"
+        )
+    if c.channels and c.network == "resnet" and c.channels[-1] < 2:
+        return (
+            f"config.model.channels = {tuple(c.channels)}: the last must be at least 2 with "
+            "network 'resnet'"
+        )
+    return None
+
+
+def _grid_of_pixelcnn(config: Config) -> str | None:
+    c = config.codes
+    has_grid = config.model.kind == "vq" and config.model.network != "resnet"
+    if not has_grid or c.prior != "pixelcnn" or len(c.grid) == 2:
+        return None
+    return f"config.codes.grid = {tuple(c.grid)}: must have two entries with codes.prior 'pixelcnn'"
+
+
+def _length_of_cycles(config: Config) -> str | None:
+    c = config.objective
+    if c.beta_schedule != "cyclical" or c.beta_steps * c.beta_cycles <= MAX_INT:
+        return None
+    return (
+        f"config.objective.beta_cycles = {c.beta_cycles}: times config.objective.beta_steps = "
+        f"{c.beta_steps}, must be at most {MAX_INT}"
+    )
+
+
+def _groups(config: Config) -> str | None:
+    c = config.objective
+    if c.num_samples % c.num_groups == 0:
+        return None
+    return (
+        f"config.objective.num_groups = {c.num_groups}: must divide config.objective.num_samples = "
+        f"{c.num_samples}"
+    )
+
+
+def _columns(config: Config) -> str | None:
+    if config.model.likelihood != "mixed" or config.model.columns:
+        return None
+    return "config.model.columns = (): must name the type of each column with likelihood 'mixed'"
+
+
+def _phases(config: Config) -> str | None:
+    """The steps of the prior and of the warm-up leave some for the rest."""
+    num_steps, prior_steps = config.train.num_steps, config.codes.prior_steps
+    warmup = config.optimizer.warmup_steps
+    if prior_steps >= num_steps:
+        return (
+            f"config.codes.prior_steps = {prior_steps}: must be below config.train.num_steps = "
+            f"{num_steps}, of which they are the last"
+        )
+    less = f" less config.codes.prior_steps = {prior_steps}" if prior_steps else ""
+    too_long = f"config.optimizer.warmup_steps = {warmup}: must be below config."
+    if warmup >= num_steps - prior_steps:
+        return f"{too_long}train.num_steps = {num_steps}{less}"
+    if 0 < prior_steps <= warmup:
+        return f"{too_long}codes.prior_steps = {prior_steps}; the prior has its own warm-up"
+    if config.codes.prior == "pixelcnn" and not prior_steps:
+        return "config.codes.prior_steps = 0: the prior 'pixelcnn' needs steps to be trained in"
+    return None
+
+
+RULES: tuple[Rule, ...] = (
     *(
         _is_used(path, entry.default, entry.metadata["used_by"])
         for path, entry in leaf_fields(Config)
@@ -92,112 +156,26 @@ RULES = (
     ),
     # A learned sigma is bounded there.
     _in_range(one_of("model.sigma", "scalar", "channel", "pixel"), "model.init_sigma", 1e-3, 50),
-    Rule(
-        none_of("objective.corruption", "none").holds,
-        lambda config: config.objective.corruption_level > 0,
-        lambda config: (
-            f"config.objective.corruption_level = {config.objective.corruption_level}: corruption "
-            f"{config.objective.corruption!r} needs one above 0"
-        ),
-    ),
+    _corruption_level,
     _in_range(
         one_of("objective.corruption", "masking", "salt_and_pepper"),
         "objective.corruption_level",
-        0,
-        1,
+        low=0,
+        high=1,
     ),
-    Rule(
-        lambda config: (
-            config.model.network in ("conv", "resnet") and config.model.kind != "hierarchical"
-        ),
-        lambda config: bool(config.model.channels),
-        lambda config: (
-            "config.model.channels = (): must have at least one entry with config.model.network "
-            f"{config.model.network!r}"
-        ),
-    ),
-    Rule(
-        lambda config: config.model.network == "resnet" and bool(config.model.channels),
-        lambda config: config.model.channels[-1] >= 2,
-        lambda config: (
-            f"config.model.channels = {tuple(config.model.channels)}: the last must be at least 2 "
-            "with network 'resnet'"
-        ),
-    ),
-    Rule(
-        lambda config: (
-            config.model.kind == "vq"
-            and config.model.network != "resnet"
-            and config.codes.prior == "pixelcnn"
-        ),
-        lambda config: len(config.codes.grid) == 2,
-        lambda config: (
-            f"config.codes.grid = {tuple(config.codes.grid)}: must have two entries with "
-            "codes.prior 'pixelcnn'"
-        ),
-    ),
+    _channels,
+    _grid_of_pixelcnn,
     # These compare the examples of a batch.
     _in_range(objective("beta_tc", "factor", "dip", "info", "wae"), "train.batch_size", 2),
     _in_range(
         one_of("objective.beta_schedule", "linear", "sigmoid", "cyclical"),
         "objective.beta_steps",
-        1,
+        low=1,
     ),
-    Rule(
-        one_of("objective.beta_schedule", "cyclical").holds,
-        lambda config: config.objective.beta_steps * config.objective.beta_cycles <= MAX_INT,
-        lambda config: (
-            f"config.objective.beta_cycles = {config.objective.beta_cycles}: times "
-            f"config.objective.beta_steps = {config.objective.beta_steps}, must be at most "
-            f"{MAX_INT}"
-        ),
-    ),
-    Rule(
-        always,
-        lambda config: config.objective.num_samples % config.objective.num_groups == 0,
-        lambda config: (
-            f"config.objective.num_groups = {config.objective.num_groups}: must divide "
-            f"config.objective.num_samples = {config.objective.num_samples}"
-        ),
-    ),
-    Rule(
-        one_of("model.likelihood", "mixed").holds,
-        lambda config: bool(config.model.columns),
-        lambda config: (
-            "config.model.columns = (): must name the type of each column with likelihood 'mixed'"
-        ),
-    ),
+    _length_of_cycles,
+    _groups,
+    _columns,
     _wide_enough(one_of("model.posterior", "iaf"), "model.posterior_width"),
     _wide_enough(one_of("model.prior", "autoregressive"), "model.prior_width"),
-    Rule(
-        always,
-        lambda config: _prior_from(config) >= 1,
-        lambda config: (
-            f"config.codes.prior_steps = {config.codes.prior_steps}: must be below "
-            f"config.train.num_steps = {config.train.num_steps}, of which they are the last"
-        ),
-    ),
-    Rule(
-        always,
-        lambda config: config.optimizer.warmup_steps < _prior_from(config),
-        lambda config: (
-            f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below "
-            f"config.train.num_steps = {config.train.num_steps}{_less_prior_steps(config)}"
-        ),
-    ),
-    Rule(
-        lambda config: config.codes.prior_steps > 0,
-        lambda config: config.optimizer.warmup_steps < config.codes.prior_steps,
-        lambda config: (
-            f"config.optimizer.warmup_steps = {config.optimizer.warmup_steps}: must be below "
-            f"config.codes.prior_steps = {config.codes.prior_steps}; the prior has its own warm-up"
-        ),
-    ),
-    Rule(
-        one_of("codes.prior", "pixelcnn").holds,
-        lambda config: config.codes.prior_steps > 0,
-        lambda config: (
-            "config.codes.prior_steps = 0: the prior 'pixelcnn' needs steps to be trained in"
-        ),
-    ),
+    _phases,
 )

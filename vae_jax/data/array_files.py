@@ -10,8 +10,8 @@ import numpy as np
 
 from vae_jax.data.image_folder import image_files, read_folder
 from vae_jax.data.names import assign, warn_unused
-from vae_jax.data.rows import NpyRows, open_npy, open_npz
-from vae_jax.errors import InputError
+from vae_jax.data.rows import NpyRows, check_no_objects, open_npy, open_npz
+from vae_jax.errors import Argument, InputError
 from vae_jax.memory import in_gigabytes, machine_memory
 
 STREAMED_ARRAYS = ("train_images", "train_labels")
@@ -27,9 +27,11 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
       InputError: it cannot be read, or not in this way.
     """
     if not path:
-        raise InputError(
-            "path = '': the data set 'npz' needs the path of an .npz, .npy or .h5 file, "
-            "of a folder of .npy files, or of one of images"
+        raise InputError.of(
+            "path",
+            path,
+            "the data set 'npz' needs the path of an .npz, .npy or .h5 file, of a folder of .npy "
+            "files, or of one of images",
         )
     streamed = STREAMED_ARRAYS if streaming else ()
     if os.path.isdir(path):
@@ -41,9 +43,10 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
         folder = pathlib.Path(path)
         if not files and image_files(folder):
             if streaming:
-                raise InputError(
-                    f"streaming = True: {path!r} is a folder of images, which are read into "
-                    "memory; must be False"
+                raise InputError.of(
+                    "streaming",
+                    streaming,
+                    f"{path!r} is a folder of images, which are read into memory; must be False",
                 )
             return read_folder(folder, image_size)
         _check_no_size(image_size)
@@ -51,15 +54,15 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
         return {key: _npy(files[name], key in streamed) for key, name in names.items()}
     if not os.path.isfile(path):
         problem = "not a regular file" if os.path.exists(path) else "no such file"
-        raise InputError(f"path = {path!r}: {problem}")
+        raise InputError.of("path", path, problem)
     _check_no_size(image_size)
     if path.lower().endswith((".h5", ".hdf5")):
         return _hdf5(path, streaming)
     if path.lower().endswith(".npy"):
         return {"train_images": _npy(path, streaming)}
     if not _is_archive(path):
-        raise InputError(
-            f"path = {path!r}: damaged, or not an .npz file; must be written by numpy.savez"
+        raise InputError.of(
+            "path", path, "damaged, or not an .npz file; must be written by numpy.savez"
         )
     try:
         with zipfile.ZipFile(path) as archive:
@@ -74,34 +77,24 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
                 f"{in_gigabytes(machine_memory())} of this machine"
             )
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: _member(file, name) for key, name in in_memory.items()}
+            for name in in_memory.values():
+                check_no_objects(file.zip, name)
+            arrays = {key: file[name] for key, name in in_memory.items()}
         return arrays | {key: open_npz(path, names[key]) for key in names if key not in in_memory}
     except InputError:
         raise
     except Exception as error:  # numpy, zipfile and decompressors raise many types
         reason = str(error) or type(error).__name__
-        raise InputError(
-            f"path = {path!r}: not a readable .npz of plain arrays ({reason})"
+        raise InputError.of(
+            "path", path, f"not a readable .npz of plain arrays ({reason})"
         ) from error
 
 
 def _assign(names: Iterable[str], path: str) -> dict[str, str]:
     """The name in the file of each canonical name; warns of those that nothing reads."""
-    assignment = assign(names, f"path = {path!r}")
+    assignment = assign(names, (Argument("path"), f" = {path!r}"))
     warn_unused(assignment.unused, f"path = {path!r}")
     return assignment.arrays
-
-
-def _member(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    """One array of an archive; raises ValueError with its name if it holds objects."""
-    try:
-        return file[name]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        raise ValueError(
-            f"{name} holds objects, not numbers; store an array of numbers or texts instead"
-        ) from error
 
 
 def _is_archive(path: str) -> bool:
@@ -117,30 +110,34 @@ def _npy(path: str, streaming: bool) -> np.ndarray | NpyRows:
         return np.load(path, allow_pickle=False)
     except Exception as error:
         reason = str(error) or type(error).__name__
-        raise InputError(
-            f"path = {path!r}: not a readable .npy of plain numbers ({reason})"
+        raise InputError.of(
+            "path", path, f"not a readable .npy of plain numbers ({reason})"
         ) from error
 
 
 def _check_no_size(image_size: int) -> None:
     if image_size:
-        raise InputError(
-            f"image_size = {image_size}: only images of a folder are resized; must be 0 for arrays"
+        raise InputError.of(
+            "image_size",
+            image_size,
+            "only images of a folder are resized; must be 0 for arrays",
         )
 
 
 def _hdf5(path: str, streaming: bool) -> Mapping[str, Any]:
     """The arrays at any depth of an HDF5 file; a group's name and its array's are one name."""
     if streaming:
-        raise InputError(
-            f"streaming = True: {path!r} is an HDF5 file, which is read into memory; must be "
-            "False, or save its arrays as .npy files in a folder"
+        raise InputError.of(
+            "streaming",
+            streaming,
+            f"{path!r} is an HDF5 file, which is read into memory; must be False, or save its "
+            "arrays as .npy files in a folder",
         )
     try:
         import h5py
     except ImportError as error:
-        raise InputError(
-            f"path = {path!r}: needs h5py, which is not installed (pip install h5py)"
+        raise InputError.of(
+            "path", path, "needs h5py, which is not installed (pip install h5py)"
         ) from error
     try:
         with h5py.File(path, "r") as file:
@@ -159,7 +156,7 @@ def _hdf5(path: str, streaming: bool) -> Mapping[str, Any]:
     except InputError:
         raise
     except Exception as error:  # h5py raises many types
-        raise InputError(f"path = {path!r}: not a readable HDF5 file ({error})") from error
+        raise InputError.of("path", path, f"not a readable HDF5 file ({error})") from error
     return {key: _decode(array) for key, array in arrays.items()}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vae_jax.data.names import SPLIT_WORDS
-from vae_jax.errors import InputError
+from vae_jax.errors import Argument, InputError
 from vae_jax.memory import in_gigabytes, machine_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -40,7 +40,7 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
     names = {word: split for split, words in SPLIT_WORDS.items() for word in words}
     files = image_files(folder)
     if not files:
-        raise InputError(f"path = {str(folder)!r}: no images there ({', '.join(SUFFIXES)})")
+        raise InputError.of("path", str(folder), f"no images there ({', '.join(SUFFIXES)})")
     tops = {path.relative_to(folder).parts[0].lower() for path in files}
     has_splits = "train" in {names.get(top) for top in tops}
     rows: dict[str, list[tuple[pathlib.Path, str | None]]] = {}
@@ -49,9 +49,11 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
         split = "train"
         if has_splits:
             if parts[0].lower() not in names:
-                raise InputError(
-                    f"path = {str(folder)!r}: holds {parts[0]!r} beside folders of splits; must be "
-                    "train, val and test only"
+                raise InputError.of(
+                    "path",
+                    str(folder),
+                    f"holds {parts[0]!r} beside folders of splits; must be train, val and test "
+                    "only",
                 )
             split, parts = names[parts[0].lower()], parts[1:]
         rows.setdefault(split, []).append((path, parts[0] if len(parts) > 1 else None))
@@ -63,9 +65,10 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
         if any(classes):
             if None in classes:
                 path = entries[classes.index(None)][0]
-                raise InputError(
-                    f"path = {str(folder)!r}: {path} is in no folder of a class, others are; must "
-                    "be all or none"
+                raise InputError.of(
+                    "path",
+                    str(folder),
+                    f"{path} is in no folder of a class, others are; must be all or none",
                 )
             arrays[f"{split}_labels"] = np.array(classes)
     return arrays
@@ -85,16 +88,21 @@ def _read(files: Sequence[pathlib.Path], size: int, mode: str, folder: pathlib.P
     for path in files:
         image = _convert(path, size, mode)
         if images and image.shape != images[0].shape:
-            raise InputError(
-                f"path = {str(folder)!r}: {path.name} is {image.shape[1]} wide and "
-                f"{image.shape[0]} high, {files[0].name} {images[0].shape[1]} and "
-                f"{images[0].shape[0]}; must be equal, or set image_size to resize and crop them"
+            raise InputError.of(
+                "path",
+                str(folder),
+                f"{path.name} is {image.shape[1]} wide and {image.shape[0]} high, {files[0].name} "
+                f"{images[0].shape[1]} and {images[0].shape[0]}; must be equal, or set ",
+                Argument("image_size"),
+                " to resize and crop them",
             )
         if not images and image.nbytes * len(files) > machine_memory():
-            raise InputError(
-                f"path = {str(folder)!r}: {len(files)} images of {image.shape} would take more "
-                f"than the {in_gigabytes(machine_memory())} of this machine; set a smaller "
-                "image_size"
+            raise InputError.of(
+                "path",
+                str(folder),
+                f"{len(files)} images of {image.shape} would take more than the "
+                f"{in_gigabytes(machine_memory())} of this machine; set a smaller ",
+                Argument("image_size"),
             )
         images.append(image)
     return np.stack(images)
@@ -116,7 +124,11 @@ def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
         elif mode == "I;16" and not image.mode.startswith("I"):
             raise InputError(f"{path}: has mode {image.mode}, others have 16 bits; must be equal")
         if size and mode == "I;16":
-            raise InputError(f"{path}: images of 16 bits can't be resized; image_size must be 0")
+            raise InputError(
+                f"{path}: images of 16 bits can't be resized; ",
+                Argument("image_size"),
+                " must be 0",
+            )
         if size:
             image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
         array = np.asarray(image)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data.rows import HostRows
-from vae_jax.errors import InputError
+from vae_jax.errors import Argument, InputError
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,9 @@ def convert_images(
             raise InputError(
                 f"{name}: {key} has integers from {images.min()} to {images.max()}; "
                 "must be 0 to 255, or else floats (uint16 images are divided by their bits; counts "
-                "need values = 'counts')"
+                "need ",
+                Argument("values"),
+                " = 'counts')",
             )
         return images.astype(np.uint8)
     if not np.issubdtype(images.dtype, np.floating):
@@ -118,9 +120,11 @@ def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
         valid = (images >= 0) & (images <= MAX_COUNT) & (images == np.floor(images))
         if not valid.all():
             wrong = images[~valid]
-            raise InputError(
-                f"values = 'counts': {name}: {key} has {len(wrong)} values that are not counts, "
-                f"such as {wrong[0]}; must be whole numbers from 0 to {MAX_COUNT}"
+            raise InputError.of(
+                "values",
+                "counts",
+                f"{name}: {key} has {len(wrong)} values that are not counts, such as {wrong[0]}; "
+                f"must be whole numbers from 0 to {MAX_COUNT}",
             )
     return images.astype(np.float32)
 

@@ -56,17 +56,18 @@ def load(
     check_values(values, binarization)
     if name == "sprites":
         if streaming:
-            raise InputError(
-                "streaming = True: sprites are rendered on the device, there is nothing to stream; "
-                "must be False"
+            raise InputError.of(
+                "streaming",
+                streaming,
+                "sprites are rendered on the device, there is nothing to stream; must be False",
             )
         if binarization != "none":
-            raise InputError(
-                f"binarization = {binarization!r}: sprites are already binary; must be 'none'"
+            raise InputError.of(
+                "binarization", binarization, "sprites are already binary; must be 'none'"
             )
         if values != "scaled":
-            raise InputError(
-                f"values = {values!r}: sprites are zeros and ones, not counts; must be 'scaled'"
+            raise InputError.of(
+                "values", values, "sprites are zeros and ones, not counts; must be 'scaled'"
             )
         return _sprites()
     test_rule = "as in the source"

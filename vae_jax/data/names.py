@@ -11,7 +11,7 @@ the training split (`X`, `labels`), from which a missing test split is cut.
 import dataclasses
 import logging
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from vae_jax.errors import InputError, suggest
 
@@ -63,11 +63,12 @@ def canonical_name(name: str) -> tuple[str, str] | None:
     return _SPLITS.get(split or "", ""), _ROLES.get(match["role"] or "x", "images")
 
 
-def assign(names: Iterable[str], where: str = "arrays") -> Assignment:
+def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignment:
     """Assign arrays to splits and roles by their names.
 
     The canonical name, such as `train_images`, wins over others. A name without a split is that of
     the training split, if no other array is. A file of one array, of any name, holds its images.
+    `where` has the parts of a message's beginning, see `InputError`.
 
     Raises:
       InputError: two arrays could be the same, or none holds training images.
@@ -91,15 +92,17 @@ def assign(names: Iterable[str], where: str = "arrays") -> Assignment:
             found = [key]
         if len(found) > 1:
             raise InputError(
-                f"{where}: {' and '.join(map(repr, sorted(found)))} could each be {key!r}; "
-                "rename all but one, or leave them out"
+                *where,
+                f": {' and '.join(map(repr, sorted(found)))} could each be {key!r}; "
+                "rename all but one, or leave them out",
             )
         if found:
             arrays[key] = found[0]
     if "train_images" not in arrays:
         raise InputError(
-            f"{where}: no array 'train_images'; it needs train_images and test_images, or names "
-            f"such as {', '.join(_COMMON)}, and has {sorted(names)}"
+            *where,
+            ": no array 'train_images'; it needs train_images and test_images, or names such as "
+            f"{', '.join(_COMMON)}, and has {sorted(names)}",
         )
     return Assignment(arrays, tuple(name for name in names if name not in arrays.values()))
 

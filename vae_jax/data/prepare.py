@@ -19,7 +19,7 @@ from vae_jax.data.sources import ArraySource, Dataset
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_validation, with_test
 from vae_jax.data.streaming import HostSource
 from vae_jax.data.values import Values, survey
-from vae_jax.errors import InputError, check_choice
+from vae_jax.errors import Argument, InputError, check_choice
 
 VALUES = ("scaled", "counts")
 OTHER_SCALE = 16  # floats from 0 to more than this, beside floats in [0, 1], have another scale
@@ -66,8 +66,10 @@ def from_arrays(
     if "test_images" not in arrays:
         if streaming:
             raise InputError(
-                f"{name}: no array 'test_images'; streaming = True needs it, since rows on disk "
-                f"cannot be split; it has {sorted(arrays)}"
+                f"{name}: no array 'test_images'; ",
+                Argument("streaming"),
+                " = True needs it, since rows on disk cannot be split; it has ",
+                f"{sorted(arrays)}",
             )
         arrays, test_rule = with_test(arrays, name), CUT_TEST_RULE
     images = {split: arrays[f"{split}_images"] for split in SPLITS if f"{split}_images" in arrays}
@@ -98,9 +100,10 @@ def from_arrays(
     if binarization != "none":
         low, high = value_range
         if low < 0 or high > 1:
-            raise InputError(
-                f"binarization = {binarization!r}: needs values in [0, 1], but {name} has "
-                f"values from {low:g} to {high:g}"
+            raise InputError.of(
+                "binarization",
+                binarization,
+                f"needs values in [0, 1], but {name} has values from {low:g} to {high:g}",
             )
         value_range = (0.0, 1.0)
         preparation |= {"binary": True, "levels": 2}
@@ -125,7 +128,7 @@ def from_arrays(
 
 def _canonical(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The arrays that are used, by canonical name; warns about the others."""
-    assignment = assign(arrays, name)
+    assignment = assign(arrays, (name,))
     warn_unused(assignment.unused, name)
     return {key: arrays[given] for key, given in assignment.arrays.items()}
 
@@ -156,10 +159,12 @@ def _labels(
 
 def check_values(values: str, binarization: str) -> None:
     """Raises InputError if `values` or `binarization` is unknown, or they are incompatible."""
-    check_choice("binarization", binarization, BINARIZATIONS)
-    check_choice("values", values, VALUES)
+    check_choice(Argument("binarization"), binarization, BINARIZATIONS)
+    check_choice(Argument("values"), values, VALUES)
     if values == "counts" and binarization != "none":
-        raise InputError(f"binarization = {binarization!r}: must be 'none' for values = 'counts'")
+        raise InputError.of(
+            "binarization", binarization, "must be 'none' for ", Argument("values"), " = 'counts'"
+        )
 
 
 def _merge_surveys(

@@ -96,7 +96,7 @@ def open_npy(path: str) -> NpyRows:
             shape, dtype = _read_header(file)
             return _check_complete(NpyRows(path, file.tell(), shape, dtype))
     except Exception as error:  # numpy raises many types for a damaged header
-        raise InputError(f"path = {path!r}: can't be streamed: {error}") from error
+        raise InputError.of("path", path, f"can't be streamed: {error}") from error
 
 
 def open_npz(path: str, key: str) -> NpyRows:
@@ -117,10 +117,22 @@ def open_npz(path: str, key: str) -> NpyRows:
             begin = file.tell() + 4 + sum(int.from_bytes(file.read(2), "little") for _ in range(2))
         return _check_complete(NpyRows(path, begin + length, shape, dtype))
     except Exception as error:  # numpy and zipfile raise many types
-        raise InputError(f"path = {path!r}: can't be streamed: {error}") from error
+        raise InputError.of("path", path, f"can't be streamed: {error}") from error
 
 
-def _read_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
+def check_no_objects(archive: zipfile.ZipFile, key: str) -> None:
+    """Raises ValueError if an array of an .npz file holds objects, which numpy would unpickle."""
+    name = f"{key}.npy"
+    with archive.open(name if name in archive.namelist() else key) as member:
+        *_, dtype = _parse_header(member)
+    if dtype.hasobject:
+        raise ValueError(
+            f"{key} holds objects, not numbers; store an array of numbers or texts instead"
+        )
+
+
+def _parse_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, True if column-major, and dtype of an array in the .npy format."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -128,7 +140,11 @@ def _read_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(file)
     if version not in readers:
         raise ValueError(f"the .npy format {version} is unknown")
-    shape, column_major, dtype = readers[version](file)
+    return readers[version](file)
+
+
+def _read_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
+    shape, column_major, dtype = _parse_header(file)
     if dtype.hasobject or dtype.names:
         raise ValueError("it holds objects, not numbers")
     if column_major and len(shape) > 1:

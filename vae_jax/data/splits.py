@@ -9,10 +9,11 @@ import numpy as np
 from vae_jax.data import order
 from vae_jax.data.labels import unknown
 from vae_jax.data.rows import HostRows
-from vae_jax.errors import InputError, check_range
+from vae_jax.errors import Argument, InputError, check_range
 
 SPLITS = ("train", "valid", "test")
 SPLIT_SEED = 0
+MAX_VALID_FRACTION = 0.9
 CUT_TEST_RULE = (
     f"a fifth of the examples, the first ones in the swap-or-not shuffle with seed {SPLIT_SEED}"
 )
@@ -78,14 +79,15 @@ def cut_validation(splits: dict[str, Any], labels: dict[str, Any], fraction: flo
 
     Examples without a label, y = -1, stay in train.
     """
-    check_range("valid_fraction", fraction, 0.0, 0.9, open_low=True)
+    check_range(Argument("valid_fraction"), fraction, 0.0, MAX_VALID_FRACTION, open_low=True)
     n = len(splits["train"])
     shuffle, only_labeled = _candidates(n, labels["train"])
     num_valid = round(fraction * len(shuffle))
     if not 0 < num_valid < n:
         raise InputError(
-            f"valid_fraction = {fraction:g}: leaves {num_valid} of {n} train examples for "
-            "validation and the rest for training; both must have some"
+            Argument("valid_fraction"),
+            f" = {fraction:g}: leaves {num_valid} of {n} train examples for validation and the "
+            "rest for training; both must have some",
         )
     is_valid = np.zeros(n, bool)
     is_valid[shuffle[:num_valid]] = True

@@ -26,6 +26,7 @@ from vae_jax.data import order
 from vae_jax.data.binarization import binarize
 from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import ArraySource, convert_rows, static
+from vae_jax.errors import truncate
 from vae_jax.types import Array, Batch
 
 # Maximum size of the images of a block with several batches. Blocks wait in /dev/shm, often 64 MiB.
@@ -159,8 +160,8 @@ def _with_plain_errors(blocks: Iterator[Block]) -> Generator[Block, None, None]:
     except RuntimeError as error:
         if type(error) is not RuntimeError:  # raised by XLA
             raise
-        status = str(error).partition(". ")[0]
-        reason = f"a data worker failed: {status} (-9: out of memory, -7: /dev/shm is full)"
+        status = truncate(str(error), 300)
+        reason = f"a data worker failed (-9: out of memory, -7: /dev/shm is full): {status}"
     raise OSError(reason)
 
 

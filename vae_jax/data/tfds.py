@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from vae_jax.data.splits import CUT_TEST_RULE, cut_test
-from vae_jax.errors import InputError, suggest
+from vae_jax.errors import Argument, InputError, suggest
 
 ALLOWED_NAMES = "allowed are sprites, digits, npz, and the names of tensorflow-datasets"
 CHUNK = 1000  # examples read at a time
@@ -45,17 +45,20 @@ def read_arrays(
         _download(builder, name, data_dir)
     features = builder.info.features
     if "image" not in features or None in features["image"].shape:
-        raise InputError(
-            f"name = {name!r}: not images of one shape under the key 'image'; "
-            f"its features are {dict(features)}"
+        raise InputError.of(
+            "name",
+            name,
+            f"not images of one shape under the key 'image'; its features are {dict(features)}",
         )
     splits = set(builder.info.splits)
     test_split = next((split for split in ("test", "validation") if split in splits), None)
     if "train" not in splits:
-        raise InputError(f"name = {name!r}: no split 'train'; it has {sorted(splits)}")
+        raise InputError.of("name", name, f"no split 'train'; it has {sorted(splits)}")
     if streaming and test_split is None:
-        raise InputError(
-            f"name = {name!r}: can't be streamed, it has no split for test; it has {sorted(splits)}"
+        raise InputError.of(
+            "name",
+            name,
+            f"can't be streamed, it has no split for test; it has {sorted(splits)}",
         )
     factor_names = _factor_names(builder)
     arrays: dict[str, Any] = (
@@ -77,13 +80,13 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
         return tfds.builder(name, data_dir=data_dir or None)
     except tfds.core.DatasetNotFoundError as error:
         names = ["sprites", "digits", "npz", *tfds.list_builders(with_community_datasets=False)]
-        raise InputError(
-            f"name = {name!r}: unknown; {ALLOWED_NAMES}{suggest(name, names)}"
+        raise InputError.of(
+            "name", name, f"unknown; {ALLOWED_NAMES}{suggest(name, names)}"
         ) from error
     except Exception as error:  # an invalid name, a missing module, a damaged dataset_info.json
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"name = {name!r}: tensorflow-datasets cannot open it: {reason}; {ALLOWED_NAMES}"
+        raise InputError.of(
+            "name", name, f"tensorflow-datasets cannot open it: {reason}; {ALLOWED_NAMES}"
         ) from error
 
 
@@ -93,22 +96,27 @@ def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> No
     Raises InputError if that fails; at once, not after minutes of retries, if there is no network.
     """
     folder = data_dir or os.fspath(builder.data_path.parent.parent)
-    where = f"not in dir = {folder!r}"
+    where = f" = {folder!r}, "
     if not os.path.isdir(folder):
-        where += ", there is no such directory"
-    advice = "set dir to the directory that contains it, or use the embedded 'sprites' or 'digits'"
+        where += "there is no such directory, "
+    where += "and "
+    advice = (
+        "; set ",
+        Argument("dir"),
+        " to the directory that contains it, or use the embedded 'sprites' or 'digits'",
+    )
+
+    def failure(problem: str) -> InputError:
+        return InputError.of("name", name, "not in ", Argument("dir"), where, problem, *advice)
+
     try:
         socket.getaddrinfo("storage.googleapis.com", 443)
     except OSError as error:
-        raise InputError(
-            f"name = {name!r}: {where}, and it cannot be downloaded, there is no network; {advice}"
-        ) from error
+        raise failure("it cannot be downloaded, there is no network") from error
     try:
         builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # anything: no space, a moved file, a license to accept
-        raise InputError(
-            f"name = {name!r}: {where}, and its download failed: {error}; {advice}"
-        ) from error
+        raise failure(f"its download failed: {error}") from error
 
 
 def _factor_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
@@ -149,9 +157,11 @@ def _read(
 
 
 def _unreadable(builder: tfds.core.DatasetBuilder, data_dir: str, error: Exception) -> InputError:
-    return InputError(
-        f"dir = {data_dir!r}: the records of {builder.info.full_name} cannot be read: {error}; "
-        "prepare the data set again"
+    return InputError.of(
+        "dir",
+        data_dir,
+        f"the records of {builder.info.full_name} cannot be read: {error}; prepare the data set "
+        "again",
     )
 
 
@@ -177,8 +187,8 @@ def _records(builder: tfds.core.DatasetBuilder, data_dir: str) -> dict[str, Reco
     """The training split, left in its files. Labels are read without decoding the images."""
     file_format = builder.info.file_format
     if file_format is None or file_format.value != "array_record":
-        raise InputError(
-            f"dir = {data_dir!r}: can't be streamed; the data set must be prepared as array_record"
+        raise InputError.of(
+            "dir", data_dir, "can't be streamed; the data set must be prepared as array_record"
         )
     where = f"dir = {data_dir!r}, {builder.info.full_name}"
     try:
@@ -215,10 +225,14 @@ def _rows(
     else:
         name = builder.info.full_name.rsplit("/", 1)[0]
         stored = file_format.value if file_format else "unknown files"
-        raise InputError(
-            f"dir = {data_dir!r}: holds {name!r} as {stored}, which only TensorFlow reads, "
-            "and that is not installed; on a machine with a network, prepare it as array_record by "
+        raise InputError.of(
+            "dir",
+            data_dir,
+            f"holds {name!r} as {stored}, which only TensorFlow reads, and that is not installed; "
+            "on a machine with a network, prepare it as array_record by "
             'python -c "import tensorflow_datasets as tfds; '
             f"tfds.builder('{name}', data_dir='DIR')"
-            ".download_and_prepare(file_format='array_record')\", and set dir to that DIR"
+            ".download_and_prepare(file_format='array_record')\", and set ",
+            Argument("dir"),
+            " to that DIR",
         )

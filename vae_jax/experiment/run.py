@@ -41,7 +41,8 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
     Args:
       config: of one run; its sweep is ignored.
       workdir: the folder of the run.
-      dataset: the data of the config, if built before, as for an earlier trial of a sweep.
+      dataset: the data of the config, if built and validated before, as for an earlier trial of a
+        sweep.
 
     Raises:
       InputError: the config is invalid. Nothing was compiled or written.
@@ -50,7 +51,7 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
     tx = builders.build_optimizer(config)
     if dataset is None:
         dataset = builders.build_data(config)
-    validate(config, dataset)
+        validate(config, dataset)
     model = builders.build_model(config, dataset.shape)
     return Run(
         config=config,

@@ -12,54 +12,53 @@ from vae_jax.experiment.builders.choices import check_names
 from vae_jax.experiment.metrics import requirements
 from vae_jax.experiment.metrics.udr import UDR
 
-
-def _is_sweep(config: Config) -> bool:
-    return bool(sweep_lists(config))
-
-
-SWEEP_RULES = (
-    Rule(
-        lambda config: UDR in config.evaluation.metric_names,
-        lambda config: len(config.sweep.seed) >= 2,
-        lambda config: (
-            f"config.sweep.seed = {tuple(config.sweep.seed)}: metric {UDR!r} compares models, give "
-            "several seeds"
-        ),
-    ),
-    Rule(
-        _is_sweep,
-        lambda config: jax.process_count() == 1,
-        lambda config: (
-            f"config.sweep: {jax.process_count()} processes can't share a sweep; give each process "
-            "its own trials"
-        ),
-    ),
-    Rule(
-        _is_sweep,
-        lambda config: not config.data.streaming,
-        lambda config: (
-            "config.data.streaming = True: a sweep reads data in memory only; run its trials one "
-            "by one"
-        ),
-    ),
+RULES: tuple[Rule, ...] = (
+    *config_validation.RULES,
+    *compatibility.RULES,
+    *requirements.RULES,
 )
+DATA_RULES: tuple[Rule, ...] = (*data_compatibility.RULES, *requirements.DATA_RULES)
 
 
 def validate(config: Config, dataset: Dataset | None = None) -> None:
     """Raises InputError for the first rule that the config of a run breaks.
 
-    Without a data set, checks all that needs no data; with one, checks the config against it.
+    Rules about the data are left out without a data set.
     """
-    if dataset is None:
-        check_names(config)
-        config_validation.check(config)
-        requirements.check_metric_names(config)
-        check_rules((*compatibility.RULES, *requirements.RULES), config)
-    else:
-        rules = (*data_compatibility.RULES, *requirements.DATA_RULES)
-        check_rules(rules, config, dataset)
+    config_validation.check_values(config)
+    check_names(config)
+    requirements.check_metric_names(config)
+    check_rules(RULES, config)
+    if dataset is not None:
+        check_rules(DATA_RULES, config, dataset)
+
+
+def _udr_needs_seeds(config: Config) -> str | None:
+    if UDR not in config.evaluation.metric_names or len(config.sweep.seed) >= 2:
+        return None
+    return (
+        f"config.sweep.seed = {tuple(config.sweep.seed)}: metric {UDR!r} compares models, give "
+        "several seeds"
+    )
+
+
+def _sweep_in_one_process(config: Config) -> str | None:
+    if not sweep_lists(config) or jax.process_count() == 1:
+        return None
+    return (
+        f"config.sweep: {jax.process_count()} processes can't share a sweep; give each process its "
+        "own trials"
+    )
+
+
+def _sweep_in_memory(config: Config) -> str | None:
+    if not sweep_lists(config) or not config.data.streaming:
+        return None
+    return (
+        "config.data.streaming = True: a sweep reads data in memory only; run its trials one by one"
+    )
 
 
 def validate_sweep(config: Config) -> None:
     """Raises InputError if a config can't be trained as a sweep; its trials are runs."""
-    check_rules(SWEEP_RULES, config)
+    check_rules((_udr_needs_seeds, _sweep_in_one_process, _sweep_in_memory), config)

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import LOGVAR_RANGE, Distribution, soft_clip
-from vae_jax.errors import InputError, check_choice, format_value
+from vae_jax.errors import Argument, InputError, check_choice, format_value
 from vae_jax.likelihoods.base import Likelihood
 from vae_jax.likelihoods.counts import LOG_MEAN_RANGE, log_inverse_dispersion_param
 from vae_jax.likelihoods.event import EventLayer, bounded_param
@@ -44,22 +44,24 @@ def parse_columns(columns: Sequence[str] | str) -> tuple[Column, ...]:
     entries = columns.split(",") if isinstance(columns, str) else columns
     parsed = tuple(column for entry in entries for column in _entry(entry))
     if not parsed:
-        raise InputError(f"columns = {format_value(columns)}: must name at least one; {SYNTAX}")
+        raise InputError(
+            Argument("columns"), f" = {format_value(columns)}: must name at least one; {SYNTAX}"
+        )
     return parsed
 
 
 def _entry(entry: Any) -> tuple[Column, ...]:
     if not isinstance(entry, str):
-        raise InputError(f"columns: {format_value(entry)} is not a string; {SYNTAX}")
+        raise InputError(Argument("columns"), f": {format_value(entry)} is not a string; {SYNTAX}")
     head, star, times = entry.strip().partition("*")
     kind, colon, categories = head.strip().partition(":")
-    check_choice("columns", kind, KINDS)
+    check_choice(Argument("columns"), kind, KINDS)
     repeat = _number(times, entry, 1, "the N of *N") if star else 1
     if kind == "categorical":
         return (Column(kind, _number(categories, entry, 2, "CATEGORIES")),) * repeat
     if colon:
         hint = f"{kind} has no number after a colon; write N such columns as '{kind}*N'"
-        raise InputError(f"columns: {format_value(entry)}: {hint}")
+        raise InputError(Argument("columns"), f": {format_value(entry)}: {hint}")
     return (Column(kind),) * repeat
 
 
@@ -67,8 +69,9 @@ def _number(text: str, entry: str, least: int, what: str) -> int:
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least):
         raise InputError(
-            f"columns: {format_value(entry)}: {what} must be a whole number "
-            f"from {least} to 999999; {SYNTAX}"
+            Argument("columns"),
+            f": {format_value(entry)}: {what} must be a whole number "
+            f"from {least} to 999999; {SYNTAX}",
         )
     return int(text)
 
@@ -81,8 +84,9 @@ def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
     parsed = parse_columns(columns)
     if x.ndim != 2 or x.shape[1] != len(parsed):
         raise InputError(
-            f"columns: there are {len(parsed)}, but the data have shape {x.shape}; "
-            f"must be [N, {len(parsed)}]"
+            Argument("columns"),
+            f": there are {len(parsed)}, but the data have shape {x.shape}; "
+            f"must be [N, {len(parsed)}]",
         )
     for number, column in enumerate(parsed):
         if column.kind == "gaussian":
@@ -95,8 +99,9 @@ def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
             allowed = f"whole numbers from 0 {end}"
             span = f"{values.min():g} to {values.max():g}"
             raise InputError(
-                f"columns: column {number} is {column.kind}, which allows {allowed}; "
-                f"the data have other values, from {span}"
+                Argument("columns"),
+                f": column {number} is {column.kind}, which allows {allowed}; "
+                f"the data have other values, from {span}",
             )
 
 
@@ -116,8 +121,8 @@ class Mixed(Likelihood):
         columns = parse_columns(self.columns)
         if tuple(self.event_shape) != (len(columns),):
             raise InputError(
-                f"columns: there are {len(columns)}, "
-                f"but the event has shape {tuple(self.event_shape)}"
+                Argument("columns"),
+                f": there are {len(columns)}, but the event has shape {tuple(self.event_shape)}",
             )
         ends = np.cumsum([column.num_params for column in columns])
         numbers = EventLayer((int(ends[-1]),))(h, lead)[..., 0]

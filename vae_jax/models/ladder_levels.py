@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from vae_jax.errors import InputError, check_range, format_value
+from vae_jax.errors import Argument, InputError, check_range, format_value
 from vae_jax.nets.conv import halve_resolution
 from vae_jax.nets.residual import Grid
 
@@ -34,12 +34,14 @@ def vector_levels(latents: Sequence[int], widths: Sequence[int]) -> tuple[Level,
     """
     if not latents or len(latents) != len(widths):
         raise InputError(
-            f"latents = {format_value(tuple(latents))}: must have the length of widths = "
-            f"{format_value(tuple(widths))}, at least one"
+            Argument("latents"),
+            f" = {format_value(tuple(latents))}: must have the length of ",
+            Argument("widths"),
+            f" = {format_value(tuple(widths))}, at least one",
         )
     for name, sizes in (("latents", latents), ("widths", widths)):
         for size in sizes:
-            check_range(name, size, 1)
+            check_range(Argument(name), size, 1)
     return tuple(Level(None, width, latent) for latent, width in zip(latents, widths, strict=True))
 
 
@@ -82,12 +84,14 @@ def map_levels(
     resolutions = [resolution for resolution, _ in entries]
     if any(above >= below for above, below in itertools.pairwise(resolutions)):
         raise InputError(
-            f"stack = {format_value(stack)}: resolutions must grow from the top down, each named "
-            f"once: {SYNTAX}"
+            Argument("stack"),
+            f" = {format_value(stack)}: resolutions must grow from the top down, each named once: "
+            f"{SYNTAX}",
         )
     if entries[0][1] == 0:
         raise InputError(
-            f"stack = {format_value(stack)}: the first entry, the top, must have a stochastic layer"
+            Argument("stack"),
+            f" = {format_value(stack)}: the first entry, the top, must have a stochastic layer",
         )
     latents = _each("latents", latents, len(entries))
     widths = _each("widths", widths, len(entries))
@@ -105,14 +109,16 @@ def _entry(stack: str, text: str, grids: dict[int, tuple[int, ...]]) -> tuple[in
     match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", text)
     if match is None:
         raise InputError(
-            f"stack = {format_value(stack)}: {format_value(text)} is not an entry; must be {SYNTAX}"
+            Argument("stack"),
+            f" = {format_value(stack)}: {format_value(text)} is not an entry; must be {SYNTAX}",
         )
     resolution, layers = int(match[1]), int(match[2] or 1)
     if resolution not in grids:
         size = "x".join(map(str, grids[max(grids)]))
         raise InputError(
-            f"stack = {format_value(stack)}: no map of resolution {resolution}; an image of {size} "
-            f"has {', '.join(map(str, grids))}"
+            Argument("stack"),
+            f" = {format_value(stack)}: no map of resolution {resolution}; an image of {size} has "
+            f"{', '.join(map(str, grids))}",
         )
     return resolution, layers
 
@@ -121,9 +127,10 @@ def _each(name: str, values: int | Sequence[int], number: int) -> tuple[int, ...
     values = (values,) * number if isinstance(values, int) else tuple(values)
     if len(values) != number:
         raise InputError(
-            f"{name} = {format_value(values)}: must be one number, or one for each of the {number} "
-            "entries of the stack"
+            Argument(name),
+            f" = {format_value(values)}: must be one number, or one for each of the {number} "
+            "entries of the stack",
         )
     for value in values:
-        check_range(name, value, 1)
+        check_range(Argument(name), value, 1)
     return values

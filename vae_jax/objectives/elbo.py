@@ -1,5 +1,7 @@
 """The evidence lower bound and its variants: VAE, beta-VAE, capacity, free bits."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 
 from vae_jax.distributions import Deterministic, has_kl_terms
@@ -19,6 +21,13 @@ def free_bits_rate(outputs: Outputs, free_bits: Scalar) -> Array:
             f"{type(outputs.posterior).__name__} and {type(outputs.prior).__name__}"
         )
     return jnp.maximum(dimension_rates(outputs).mean(0), free_bits).sum()
+
+
+OTHER_RATES: dict[str, Callable[[Outputs, Scalar], Array]] = {
+    "free_bits": free_bits_rate,
+    "layer_free_bits": layer_free_bits_rate,
+    "kl_balancing": balanced_rate,
+}  # by the option of `elbo` that replaces the rate by them
 
 
 def elbo(
@@ -73,17 +82,17 @@ def elbo(
         raise ValueError(
             "a deterministic posterior has an infinite rate, and so no ELBO; use `reconstruction`"
         )
-    if sum(option is not None for option in (free_bits, kl_balancing, layer_free_bits)) > 1:
-        raise ValueError(
-            "free_bits, layer_free_bits and kl_balancing each replace the rate: use only one"
-        )
+    options = {
+        "free_bits": free_bits,
+        "layer_free_bits": layer_free_bits,
+        "kl_balancing": kl_balancing,
+    }
+    replacing = {name: value for name, value in options.items() if value is not None}
+    if len(replacing) > 1:
+        raise ValueError(f"{', '.join(replacing)} each replace the rate: use only one")
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
-    if free_bits is not None:
-        rate = free_bits_rate(outputs, free_bits)
-    if layer_free_bits is not None:
-        rate = layer_free_bits_rate(outputs, layer_free_bits)
-    if kl_balancing is not None:
-        rate = balanced_rate(outputs, kl_balancing)
+    for name, value in replacing.items():
+        rate = OTHER_RATES[name](outputs, value)
     if capacity is not None:
         # A Monte Carlo rate can be negative: without the condition, capacity 0 would not be off.
         rate = jnp.where(jnp.asarray(capacity) > 0, jnp.abs(rate - capacity), rate)

@@ -1,34 +1,105 @@
 """The data of a config: errors name its fields, and labels are compatible with the model."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from vae_jax.config import Config
-from vae_jax.errors import InputError
+from vae_jax.errors import Argument, InputError, prefix_arguments
 from vae_jax.experiment import builders
-from vae_jax.experiment.builders.data import data_fields
+from vae_jax.experiment.metrics import requirements
+from vae_jax.experiment.run import make_runs
 from vae_jax.experiment.validation import validate
 
 
 @pytest.mark.parametrize(
-    ("message", "expected"),
+    ("error", "expected"),
     [
-        ("path = 'x.npz': no such file", "config.data.path = 'x.npz': no such file"),
-        ("path: 'x.npy' is damaged", "config.data.path: 'x.npy' is damaged"),
-        ("valid_fraction = 1: too large", "config.data.valid_fraction = 1: too large"),
-        ("config.data.path = 'x.npz': no such file", "config.data.path = 'x.npz': no such file"),
-        ("pathology: train_images is empty", "pathology: train_images is empty"),
+        (
+            InputError.of("path", "x.npz", "no such file"),
+            "config.data.path = 'x.npz': no such file",
+        ),
+        (InputError(Argument("path"), ": damaged"), "config.data.path: damaged"),
+        (
+            InputError("path: too large; set a smaller ", Argument("image_size")),
+            "path: too large; set a smaller config.data.image_size",
+        ),
+        (InputError("path = 3: of another caller"), "path = 3: of another caller"),
+        (InputError.of("path", 3, "bad").under("config.data"), "config.data.path = 3: bad"),
     ],
 )
-def test_errors_of_the_library_name_the_field(message, expected) -> None:
-    with pytest.raises(InputError) as error, data_fields():
-        raise InputError(message)
-    assert str(error.value) == expected
+def test_errors_of_the_library_name_the_field(error, expected) -> None:
+    plain = "".join(error.parts)
+    assert str(error) == plain
+    with pytest.raises(InputError) as raised, prefix_arguments("config.data"):
+        raise error
+    assert str(raised.value) == expected
 
 
 def test_other_errors_are_unchanged() -> None:
-    with pytest.raises(KeyError, match="path"), data_fields():
+    with pytest.raises(KeyError, match="path"), prefix_arguments("config.data"):
         raise KeyError("path = 3")
+
+
+def npz_config(path, **fields) -> Config:
+    config = Config()
+    config.data.name, config.data.path = "npz", str(path)
+    for name, value in fields.items():
+        setattr(config.data, name, value)
+    return config
+
+
+def test_a_remedy_names_the_field(tmp_path) -> None:
+    images = np.full((20, 4), 300, np.int64)
+    np.savez(tmp_path / "large.npz", train_images=images, test_images=images)
+    with pytest.raises(InputError, match=r"counts need config\.data\.values = 'counts'\)$"):
+        builders.build_data(npz_config(tmp_path / "large.npz"))
+    np.savez(tmp_path / "one.npz", train_images=images)
+    with pytest.raises(InputError, match=r"; config\.data\.streaming = True needs it"):
+        builders.build_data(npz_config(tmp_path / "one.npz", streaming=True))
+    config = npz_config(tmp_path / "one.npz", values="counts", binarization="static")
+    with pytest.raises(
+        InputError,
+        match=r"^config\.data\.binarization = 'static': must be 'none' for config\.data\.values",
+    ):
+        builders.build_data(config)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, side in (("a", 4), ("b", 5)):
+        Image.new("L", (side, side)).save(folder / f"{name}.png")
+    with pytest.raises(InputError, match=r"or set config\.data\.image_size to resize"):
+        builders.build_data(npz_config(folder))
+    with pytest.raises(InputError, match=r"set config\.data\.dir to the directory|unknown"):
+        builders.build_data(Config(data=dataclasses.replace(Config().data, name="mnist", dir="/x")))
+
+
+def test_objects_in_an_archive_are_named(tmp_path) -> None:
+    images = np.zeros((20, 4), np.uint8)
+    path = tmp_path / "objects.npz"
+    labels = np.array([{}] * 20, dtype=object)
+    np.savez(path, train_images=images, train_labels=labels, test_images=images)
+    with pytest.raises(InputError, match=r"path = .*\(train_labels holds objects, not numbers"):
+        builders.build_data(npz_config(path))
+
+
+@pytest.mark.parametrize(
+    ("network", "stack", "beginning"),
+    [
+        ("conv", "1x1 4x2", "config.model.network = 'conv': needs images [H, W, C]"),
+        ("conv", "2x1 1x1", "config.hierarchy.stack = '2x1 1x1': resolutions must grow"),
+        ("mlp", "", "config.hierarchy.latents = (2,): must have the length of config.hierarchy."),
+    ],
+)
+def test_errors_about_a_ladder_name_its_fields(network, stack, beginning) -> None:
+    config = Config()
+    config.model.kind, config.model.network = "hierarchical", network
+    config.hierarchy.stack, config.hierarchy.latents = stack, (2,)
+    shape = (8, 8, 1) if stack.startswith("2") else (64,)
+    with pytest.raises(InputError) as error:
+        builders.build_model(config, shape)
+    assert str(error.value).startswith(beginning)
 
 
 def test_an_unusable_path_names_the_field() -> None:
@@ -110,3 +181,24 @@ def test_one_target_per_example_is_a_vector_of_one(tmp_path) -> None:
     dataset = builders.build_data(config)
     validate(config, dataset)
     assert dataset.train.labels.shape[1:] == (1,)
+
+
+def test_the_trials_of_a_sweep_check_their_data_once(tmp_path, monkeypatch) -> None:
+    loads = []
+    build = builders.build_anomalies
+    monkeypatch.setattr(requirements, "build_anomalies", lambda c: loads.append(c) or build(c))
+    config = Config()
+    config.data.leave_out = 3
+    config.evaluation.metrics = ("anomaly",)
+    config.sweep.seed = (0, 1, 2)
+    assert len(make_runs(config, tmp_path)) == 3
+    assert len(loads) == 1
+
+
+def test_anomalies_must_be_named() -> None:
+    config = Config()
+    config.evaluation.metrics = ("anomaly",)
+    with pytest.raises(InputError, match=r"^config\.evaluation\.anomaly = '': name other data"):
+        validate(config)
+    config.data.leave_out = 3
+    validate(config)

@@ -1,5 +1,6 @@
 """The checkpoint that is measured: its score, which checkpoints compete, and early stopping."""
 
+import inspect
 import json
 import logging
 import math
@@ -259,6 +260,35 @@ def test_which_objectives_end_as_the_plain_elbo(fields, expected):
     for name, value in fields.items():
         setattr(config.objective, name, value)
     assert builders.is_elbo(config) == expected
+
+
+ELBO_OPTIONS = {
+    name: default
+    for name, parameter in inspect.signature(objectives.elbo).parameters.items()
+    if (default := parameter.default) is not parameter.empty
+}
+
+
+def test_each_option_of_the_elbo_is_off_by_default():
+    config = Config()
+    assert builders.loss.values_at(config.objective, 0) == ELBO_OPTIONS
+    assert builders.is_elbo(config)
+
+
+@pytest.mark.parametrize("name", ELBO_OPTIONS)
+def test_an_elbo_with_an_option_is_not_the_plain_one(name):
+    config = Config()
+    setattr(config.objective, name, 0.5)
+    assert not builders.is_elbo(config)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "sigmoid", "cyclical"])
+def test_a_schedule_that_ends_at_one_ends_as_the_plain_elbo(schedule):
+    config = Config()
+    config.objective.beta_schedule, config.objective.beta_steps = schedule, 7
+    assert builders.is_elbo(config)
+    config.objective.beta = 0.99
+    assert not builders.is_elbo(config)
 
 
 @pytest.mark.parametrize("schedule", ["linear", "sigmoid", "cyclical"])

@@ -1,17 +1,13 @@
 """Build the data of a config."""
 
-import contextlib
-import dataclasses
 import logging
 import pathlib
-import re
-from collections.abc import Iterator
 from typing import Any
 
 from vae_jax import data as data_lib
-from vae_jax.config import Config, Data
+from vae_jax.config import Config
 from vae_jax.data import Dataset, Source
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, prefix_arguments
 from vae_jax.experiment.builders.label_subsets import (
     allow_unlabeled,
     class_examples,
@@ -24,13 +20,13 @@ from vae_jax.experiment.builders.parts import LIKELIHOODS
 
 logger = logging.getLogger(__name__)
 
-_ARGUMENT = re.compile(rf"(?:{'|'.join(field.name for field in dataclasses.fields(Data))})(?: =|:)")
+FIELDS = "config.data"  # of the arguments of `data.load`
 
 
 def build_data(config: Config) -> Dataset:
     """Return the data set, with the class and the labels removed that the config removes."""
     c = config.data
-    with data_fields():
+    with prefix_arguments(FIELDS):
         dataset = data_lib.load(
             c.name, dir=c.dir, path=c.path, streaming=c.streaming, **_options(config)
         )
@@ -54,12 +50,7 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
     c = config.data
     other = config.evaluation.anomaly
     if not other:
-        if c.leave_out < 0:
-            raise InputError(
-                "config.evaluation.anomaly = '': name other data, or leave a class out with "
-                "config.data.leave_out"
-            )
-        with data_fields():
+        with prefix_arguments(FIELDS):
             dataset = data_lib.load(c.name, dir=c.dir, path=c.path, **_options(config))
         return f"class {c.leave_out} of {c.name}", class_examples(dataset, c.leave_out)
     name = other
@@ -68,21 +59,10 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
         name = pathlib.Path(other).stem
         source = {"name": "npz", "path": other}
     try:
-        with data_fields():
+        with prefix_arguments(FIELDS):
             return name, data_lib.load(dir=c.dir, **source, **_options(config)).test
     except InputError as error:
         raise InputError(f"config.evaluation.anomaly = {other!r}: {error}") from error
-
-
-@contextlib.contextmanager
-def data_fields() -> Iterator[None]:
-    """Errors that name an argument of the library name the field: `path` is `config.data.path`."""
-    try:
-        yield
-    except InputError as error:
-        if not _ARGUMENT.match(str(error)):
-            raise
-        raise InputError(f"config.data.{error}") from error
 
 
 def _options(config: Config) -> dict[str, Any]:

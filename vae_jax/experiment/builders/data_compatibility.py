@@ -5,13 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.config import Config
-from vae_jax.config.rules import Rule, always, explained_rule
+from vae_jax.config.rules import Rule
 from vae_jax.data import ArraySource, Dataset, HostSource, Source
 from vae_jax.data.labels import UNKNOWN
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
 from vae_jax.likelihoods import check_table
+
+
+def _explain_batch_size(config: Config, dataset: Dataset) -> str | None:
+    batch_size, num_examples = config.train.batch_size, dataset.train.num_examples
+    if batch_size <= num_examples:
+        return None
+    return (
+        f"config.train.batch_size = {batch_size}: larger than the data, {num_examples} training "
+        "examples"
+    )
 
 
 def _explain_values(config: Config, dataset: Dataset) -> str | None:
@@ -45,14 +55,16 @@ def _explain_values(config: Config, dataset: Dataset) -> str | None:
 
 def _explain_table(config: Config, dataset: Dataset) -> str | None:
     """A column with values on which its type has no mass."""
+    if config.model.likelihood != "mixed":
+        return None
     for source in (dataset.train, dataset.valid, dataset.test):
         if isinstance(source, ArraySource):
             try:
                 check_table(config.model.columns, np.asarray(source.images) * source.scale)
             except InputError as error:
                 return (
-                    f"config.model.{error}; tables are read as floats, or with data.values = "
-                    "'counts'"
+                    f"{error.under('config.model')}; tables are read as floats, or with "
+                    "config.data.values = 'counts'"
                 )
     return None
 
@@ -60,6 +72,8 @@ def _explain_table(config: Config, dataset: Dataset) -> str | None:
 def _explain_labels(config: Config, dataset: Dataset) -> str | None:
     """Labels that a conditional model can't use."""
     conditioning = config.model.conditioning
+    if conditioning == "none":
+        return None
     size = config.model.num_classes
     splits = [_labels(source) for source in (dataset.train, dataset.valid, dataset.test)]
     if any(y is None for y in splits):
@@ -122,19 +136,4 @@ def _labels(source: Source | HostSource) -> np.ndarray | None:
     return np.asarray(batch["y"]) if "y" in batch else None
 
 
-RULES = (
-    Rule(
-        always,
-        lambda config, dataset: config.train.batch_size <= dataset.train.num_examples,
-        lambda config, dataset: (
-            f"config.train.batch_size = {config.train.batch_size}: larger than the data, "
-            f"{dataset.train.num_examples} training examples"
-        ),
-    ),
-    explained_rule(always, _explain_values),
-    explained_rule(lambda config, dataset: config.model.likelihood == "mixed", _explain_table),
-    explained_rule(
-        lambda config, dataset: config.model.conditioning != "none",
-        _explain_labels,
-    ),
-)
+RULES: tuple[Rule, ...] = (_explain_batch_size, _explain_values, _explain_table, _explain_labels)

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from vae_jax import corruptions, objectives, schedules
 from vae_jax.config import Config, Objective
 from vae_jax.corruptions import Corruption
-from vae_jax.experiment.builders.lookup import is_on, pick
+from vae_jax.experiment.builders.lookup import is_on, pick, value_or_none
 from vae_jax.experiment.builders.optimizer import prior_from
 from vae_jax.models.base import Model
-from vae_jax.objectives.loss import Forward
+from vae_jax.objectives.loss import Forward, at_step
 from vae_jax.types import Array, LossFn, Metrics, Outputs, PostUpdate, Scalar, Schedule
 
 CORRUPTIONS: dict[str, Callable[[float], Corruption | None]] = {
@@ -89,15 +89,11 @@ def _kl_balancing(c: Objective) -> Scalar | Schedule:
     return schedules.linear(c.kl_balancing, 0.0, c.beta_steps)
 
 
-# Fields whose value is not what the objective is given: schedules, and 0 for "off".
-SCHEDULES: dict[str, Callable[[Objective], Scalar | Schedule | None]] = {
+# Fields, if they are not off, whose value is that of a schedule.
+SCHEDULES: dict[str, Callable[[Objective], Scalar | Schedule]] = {
     "beta": lambda c: pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c),
-    "free_bits": lambda c: c.free_bits if is_on(c.free_bits) else None,
-    "layer_free_bits": lambda c: c.layer_free_bits if is_on(c.layer_free_bits) else None,
-    "kl_balancing": lambda c: _kl_balancing(c) if is_on(c.kl_balancing) else None,
-    "capacity": lambda c: (
-        schedules.linear(0.0, c.capacity, c.capacity_steps) if is_on(c.capacity) else None
-    ),
+    "kl_balancing": _kl_balancing,
+    "capacity": lambda c: schedules.linear(0.0, c.capacity, c.capacity_steps),
 }
 
 
@@ -136,7 +132,9 @@ def _hyper_parameters(entry: Entry, c: Objective, num_examples: int) -> dict[str
     for keyword in keywords:
         field = entry.fields.get(keyword, keyword)
         if field in fields:
-            values[keyword] = SCHEDULES[field](c) if field in SCHEDULES else getattr(c, field)
+            value = value_or_none(c, field)
+            is_scheduled = field in SCHEDULES and value is not None
+            values[keyword] = SCHEDULES[field](c) if is_scheduled else value
     if "num_examples" in keywords:
         values["num_examples"] = num_examples
     return values
@@ -154,5 +152,12 @@ def build_post_update(config: Config) -> PostUpdate | None:
     if config.objective.name != "vq" or c.quantizer == "fsq":
         return None
     return objectives.vq_post_update(
-        decay=c.decay, revive_below=c.revive_below or None, frozen_from=prior_from(config)
+        decay=c.decay,
+        revive_below=value_or_none(c, "revive_below"),
+        frozen_from=prior_from(config),
     )
+
+
+def values_at(c: Objective, step: int) -> dict[str, Any]:
+    """The hyper-parameters of the objective by keyword, at a step of their schedules."""
+    return at_step(_hyper_parameters(OBJECTIVES[c.name], c, num_examples=0), jnp.int32(step))

@@ -6,7 +6,7 @@ from flax import linen as nn
 
 from vae_jax import nets, priors
 from vae_jax.config import Config
-from vae_jax.errors import InputError
+from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders import parts
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import Shape
@@ -40,7 +40,7 @@ def _vae(config: Config, event_shape: Shape) -> VAE:
 def _vqvae(config: Config, event_shape: Shape) -> VQVAE:
     c, codes = config.model, config.codes
     if c.network == "resnet":
-        _check_images(c.network, event_shape)
+        parts.check_images(c.network, event_shape)
         _, dtype = parts.compute(c)
         levels, width = len(c.channels), c.channels[-1]
         encoder = nets.ResNetEncoder(width, c.channels[0], num_levels=levels, dtype=dtype)
@@ -93,27 +93,18 @@ def _classifier(config: Config, event_shape: Shape) -> nn.Module | None:
 
 def _levels(config: Config, event_shape: Shape) -> tuple[Level, ...]:
     h = config.hierarchy
-    try:
+    if config.model.network != "mlp":
+        parts.check_images(config.model.network, event_shape)
+    with prefix_arguments("config.hierarchy"):
         if config.model.network == "mlp":
             return vector_levels(h.latents, h.widths)
-        _check_images(config.model.network, event_shape)
         latents = _one_or_each(h.latents)
         widths = _one_or_each(h.widths)
         return map_levels(h.stack, event_shape, latents=latents, widths=widths)
-    except InputError as error:
-        raise InputError(f"config.hierarchy.{error}") from error
 
 
 def _one_or_each(values: Sequence[int]) -> int | tuple[int, ...]:
     return values[0] if len(values) == 1 else tuple(values)
-
-
-def _check_images(network: str, event_shape: Shape) -> None:
-    if len(event_shape) != 3:
-        raise InputError(
-            f"config.model.network = {network!r}: needs images [H, W, C], but the data are "
-            f"{event_shape}"
-        )
 
 
 NETWORK_NAMES = (*parts.NETWORKS, "resnet")

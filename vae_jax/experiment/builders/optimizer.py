@@ -9,7 +9,7 @@ import optax
 
 from vae_jax import schedules
 from vae_jax.config import Config
-from vae_jax.experiment.builders.lookup import is_on, pick
+from vae_jax.experiment.builders.lookup import is_on, pick, value_or_none
 from vae_jax.types import Params, Schedule
 
 OPTIMIZERS = {"adam": optax.adam, "adamw": optax.adamw, "adamax": optax.adamax}
@@ -63,11 +63,12 @@ def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
         rate = schedules.warmup(rate, c.learning_rate, c.warmup_steps)
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
-    if not is_on(c.clip_norm):
-        # The same structure of the state as with clipping: some trials of a sweep may clip.
-        return optax.chain(optax.identity(), tx)
-    max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)
-    return optax.chain(optax.clip_by_global_norm(max_norm), tx)
+    # The state has one structure with clipping and without: some trials of a sweep may clip.
+    clip = optax.identity()
+    if value_or_none(c, "clip_norm") is not None:
+        max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)
+        clip = optax.clip_by_global_norm(max_norm)
+    return optax.chain(clip, tx)
 
 
 def _labels(module: str) -> Callable[[Params], Any]:

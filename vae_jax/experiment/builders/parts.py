@@ -109,16 +109,22 @@ NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.
 def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
     """Return encoder and decoder for events of that shape."""
     network = pick(NETWORKS, "model.network", c.network)
-    if c.network != "mlp" and len(event_shape) != 3:
-        raise InputError(
-            f"config.model.network = {c.network!r}: needs images [H, W, C], but the data are "
-            f"{event_shape}"
-        )
+    if c.network != "mlp":
+        check_images(c.network, event_shape)
     if c.network == "burgess" and event_shape[:2] != (64, 64):
         raise InputError(
             f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}"
         )
     return network(c, event_shape, *compute(c))
+
+
+def check_images(network: str, event_shape: Shape) -> None:
+    """Raises InputError if the examples are not images [H, W, C], which the network needs."""
+    if len(event_shape) != 3:
+        raise InputError(
+            f"config.model.network = {network!r}: needs images [H, W, C], but the data are "
+            f"{event_shape}"
+        )
 
 
 def compute(c: Model) -> tuple[Callable, Any]:

@@ -1,12 +1,14 @@
 """Build the score of a checkpoint from a config: the objective's own value on other examples."""
 
+import dataclasses
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
 import jax.numpy as jnp
 
-from vae_jax.config import Config
-from vae_jax.experiment.builders.loss import build_loss
+from vae_jax.config import Config, Objective
+from vae_jax.experiment.builders.loss import build_loss, values_at
 from vae_jax.experiment.builders.optimizer import prior_from
 from vae_jax.models.base import Model
 from vae_jax.types import Array, Batch, Params
@@ -40,11 +42,17 @@ def build_value(config: Config, model: Model, num_examples: int) -> Value:
 
 
 def is_elbo(config: Config) -> bool:
-    """True if the objective, with its schedules at their final values, is the plain ELBO."""
+    """True if the objective, with its schedules at their final values, is the plain ELBO.
+
+    It is if `elbo` is given nothing but the defaults of its fields.
+    """
     c = config.objective
-    balances = c.kl_balancing > 0 and c.beta_schedule == "constant"
-    options = (c.free_bits, c.layer_free_bits, c.capacity, balances)
-    return c.name == "elbo" and c.beta == 1 and c.corruption == "none" and not any(options)
+    if c.name != "elbo" or c.corruption != "none":
+        return False
+    return all(
+        value is None or math.isclose(value, getattr(Objective, name), rel_tol=1e-6)
+        for name, value in values_at(c, _last_step(config)).items()
+    )
 
 
 def name_score(config: Config, step: int) -> str:
@@ -71,15 +79,16 @@ def final_step(config: Config, step: int) -> int:
     """The step whose loss has all schedules at their final values, in the phase of `step`."""
     if not is_last_phase(config, step):
         return config.train.num_steps - config.codes.prior_steps - 1
+    return _last_step(config)
+
+
+def _last_step(config: Config) -> int:
     return max(config.train.num_steps, schedules_end(config))
 
 
 def schedules_end(config: Config) -> int:
     """The first step at which all schedules of the objective have their final values."""
     c = config.objective
-    ends = [0]
-    if c.beta_schedule != "constant":  # that of kl_balancing ends with it
-        ends.append(c.beta_steps)
-    if c.capacity > 0:
-        ends.append(c.capacity_steps)
-    return max(ends)
+    lengths = (entry for entry in dataclasses.fields(c) if entry.metadata["ends_schedule"])
+    used = (length.name for length in lengths if length.metadata["used_by"].holds(config))
+    return max((getattr(c, name) for name in used), default=0)

@@ -1,28 +1,26 @@
 """Requirements of the metrics: combinations with model and data that are rejected, and why."""
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import jax
 import numpy as np
 
 from vae_jax.config import Config, value_of
-from vae_jax.config.rules import Rule, all_but, explained_rule, matches, needs
+from vae_jax.config.rules import METRICS as PATH
+from vae_jax.config.rules import Condition, Rule, all_but, metric, needs, objective, one_of
 from vae_jax.data import ArraySource, Dataset, Source
 from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.features import load_features
 from vae_jax.experiment.builders import build_anomalies
+from vae_jax.experiment.builders.compatibility import CLOSED_FORM, CONTINUOUS, RANDOM
 from vae_jax.experiment.builders.lookup import pick
-from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS
+from vae_jax.experiment.builders.parts import LIKELIHOODS
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
 from vae_jax.experiment.metrics.registry import METRICS
 from vae_jax.experiment.metrics.udr import UDR
 
-PATH = "evaluation.metrics"
 DENSITIES = ("likelihood", "annealed", "gap", "decomposition", "compression")
-
-
-_metric_needs = functools.partial(needs, PATH)
 
 
 def check_metric_names(config: Config) -> None:
@@ -32,17 +30,19 @@ def check_metric_names(config: Config) -> None:
 
 
 def _needs_data(
-    metrics: Collection[str], field: str, is_met: Callable[[Config, Dataset], bool], why: str
+    chosen: Condition, field: str, is_met: Callable[[Config, Dataset], bool], why: str
 ) -> Rule:
     """Each of the metrics needs a property of the data that depends on `field`."""
-    return Rule(
-        lambda config, dataset: bool(matches(config, PATH, metrics)),
-        is_met,
-        lambda config, dataset: (
-            f"config.{PATH} = {matches(config, PATH, metrics)[0]!r}: doesn't fit config.{field} = "
+
+    def rule(config: Config, dataset: Dataset) -> str | None:
+        if not chosen.holds(config) or is_met(config, dataset):
+            return None
+        return (
+            f"config.{PATH} = {chosen.first(config)!r}: doesn't fit config.{field} = "
             f"{value_of(config, field)!r}; {why}"
-        ),
-    )
+        )
+
+    return rule
 
 
 def _labels(dataset: Dataset) -> np.ndarray | None:
@@ -75,7 +75,19 @@ def _has_symbols(config: Config, dataset: Dataset) -> bool:
     return name != "logistic_mixture" or dataset.shape[-1] != 3
 
 
+def _no_anomalies(config: Config) -> str | None:
+    is_named = config.evaluation.anomaly or config.data.leave_out >= 0
+    if "anomaly" not in config.evaluation.metric_names or is_named:
+        return None
+    return (
+        "config.evaluation.anomaly = '': name other data, or leave a class out with "
+        "config.data.leave_out"
+    )
+
+
 def _explain_anomalies(config: Config, dataset: Dataset) -> str | None:
+    if "anomaly" not in config.evaluation.metric_names:
+        return None
     name, source = build_anomalies(config)
     field = f"config.evaluation.anomaly = {config.evaluation.anomaly!r}"
     if source.shape != dataset.shape:
@@ -110,6 +122,8 @@ def _explain_other_scale(field: str, anomalous: Source, normal: Source) -> str |
 
 def _explain_features(config: Config, dataset: Dataset) -> str | None:
     path = config.evaluation.features
+    if not path or "quality" not in config.evaluation.metric_names:
+        return None
     try:
         shape = tuple(load_features(path).model.shape)
     except InputError as error:
@@ -122,123 +136,107 @@ def _explain_features(config: Config, dataset: Dataset) -> str | None:
     return None
 
 
-RULES = (
-    _metric_needs(("codes",), "model.kind", ("vq",), "there is no codebook"),
-    _metric_needs(
-        DENSITIES,
-        "model.posterior",
-        all_but(POSTERIORS, "deterministic"),
+_kind = functools.partial(one_of, "model.kind")
+_posterior = functools.partial(one_of, "model.posterior")
+_likelihood = functools.partial(one_of, "model.likelihood")
+_conditioning = functools.partial(one_of, "model.conditioning")
+
+RULES: tuple[Rule, ...] = (
+    needs(metric("codes"), _kind("vq"), "there is no codebook"),
+    needs(
+        metric(*DENSITIES),
+        _posterior(*RANDOM),
         "a deterministic posterior has no density to weight samples by, and the model no "
         "likelihood",
     ),
-    _metric_needs(
-        DENSITIES,
-        "model.kind",
-        ("vae", "hierarchical"),
+    needs(
+        metric(*DENSITIES),
+        _kind("vae", "hierarchical"),
         "the encoder selects codes, it does not sample them from a density",
     ),
-    _metric_needs(
-        ("annealed",),
-        "model.posterior",
-        all_but(POSTERIORS, "deterministic", "gumbel_softmax"),
-        "its moves need continuous latents",
-    ),
-    _metric_needs(
-        ("gap", "compression", UDR), "model.kind", ("vae",), "it needs one layer of latents"
-    ),
-    _metric_needs(
-        ("gap", "compression"),
-        "model.posterior",
-        ("diag_gaussian",),
+    needs(metric("annealed"), _posterior(*CONTINUOUS), "its moves need continuous latents"),
+    needs(metric("gap", "compression", UDR), _kind("vae"), "it needs one layer of latents"),
+    needs(
+        metric("gap", "compression"),
+        _posterior("diag_gaussian"),
         "it needs a diagonal Gaussian posterior",
     ),
-    _metric_needs((UDR,), "model.posterior", ("diag_gaussian",), "it needs the KL of each latent"),
-    _metric_needs(
-        (UDR,),
-        "model.prior",
-        ("standard_normal", "diag_gaussian"),
+    needs(metric(UDR), _posterior("diag_gaussian"), "it needs the KL of each latent"),
+    needs(
+        metric(UDR),
+        one_of("model.prior", *(p for q, p in CLOSED_FORM if q == "diag_gaussian")),
         "it needs the KL of each latent",
     ),
-    _metric_needs(
-        ("compression",),
-        "model.prior",
-        ("standard_normal",),
+    needs(
+        metric("compression"),
+        one_of("model.prior", "standard_normal"),
         "latents are cut into bins of N(0, 1)",
     ),
-    _metric_needs(
-        ("compression", "representation", "disentanglement", "anomaly"),
-        "model.conditioning",
-        ("none",),
+    needs(
+        metric("compression", "representation", "disentanglement", "anomaly"),
+        _conditioning("none"),
         "the model is given the label of every example",
     ),
-    _metric_needs(
-        ("compression",),
-        "model.likelihood",
-        ("bernoulli", "discretized_logistic", "logistic_mixture", "categorical", "beta_binomial"),
+    needs(
+        metric("compression"),
+        _likelihood(
+            "bernoulli", "discretized_logistic", "logistic_mixture", "categorical", "beta_binomial"
+        ),
         "it needs a probability mass on a few values, independent given z",
     ),
-    _metric_needs(
-        ("augmentation",), "model.conditioning", ("label",), "it needs samples of a class"
-    ),
-    _metric_needs(
-        ("quality", "augmentation"),
-        "model.posterior",
-        all_but(POSTERIORS, "deterministic"),
+    needs(metric("augmentation"), _conditioning("label"), "it needs samples of a class"),
+    needs(
+        metric("quality", "augmentation"),
+        _posterior(*RANDOM),
         "an autoencoder has nothing to sample from",
     ),
-    _metric_needs(
-        ("quality", "augmentation"),
-        "model.likelihood",
-        all_but(LIKELIHOODS, "mixed", "negative_binomial"),
+    needs(
+        metric("quality", "augmentation"),
+        _likelihood(*all_but(LIKELIHOODS, "mixed", "negative_binomial")),
         "its samples are no images",
     ),
-    _metric_needs(
-        ("reconstruction",),
-        "model.likelihood",
-        all_but(LIKELIHOODS, "autoregressive"),
+    needs(
+        metric("reconstruction"),
+        _likelihood(*all_but(LIKELIHOODS, "autoregressive")),
         "p(x | z) has no closed-form mean",
     ),
-    _metric_needs(("anomaly",), "data.streaming", (False,), "it compares with examples in memory"),
-    _metric_needs(("accuracy",), "objective.name", ("m2",), "there is no classifier"),
+    needs(
+        metric("anomaly"), one_of("data.streaming", False), "it compares with examples in memory"
+    ),
+    needs(metric("accuracy"), objective("m2"), "there is no classifier"),
+    _no_anomalies,
 )
-DATA_RULES = (
+DATA_RULES: tuple[Rule, ...] = (
     _needs_data(
-        ("compression",),
+        metric("compression"),
         "data.binarization",
         _has_symbols,
         "the likelihood has no mass on some of these values",
     ),
     _needs_data(
-        ("disentanglement",),
+        metric("disentanglement"),
         "data.name",
         _has_factors,
         "it needs labels [N, F] of whole numbers, the factors of each example",
     ),
     _needs_data(
-        ("representation", "augmentation"),
+        metric("representation", "augmentation"),
         "data.name",
         _has_labels,
         "the training and the test examples need labels",
     ),
     _needs_data(
-        ("quality",),
+        metric("quality"),
         "data.name",
         lambda config, dataset: len(dataset.shape) == 3,
         "its features are those of images [H, W, C]",
     ),
     _needs_data(
-        ("quality",),
+        metric("quality"),
         "evaluation.features",
         _has_features,
         "without labels, no feature network can be trained: name a saved one",
     ),
-    explained_rule(
-        lambda config, dataset: "anomaly" in config.evaluation.metric_names, _explain_anomalies
-    ),
-    explained_rule(
-        lambda config, dataset: (
-            "quality" in config.evaluation.metric_names and bool(config.evaluation.features)
-        ),
-        _explain_features,
-    ),
+    _explain_anomalies,
+    _explain_features,
 )
