@@ -18,9 +18,13 @@ class Likelihood(nn.Module):
 
     `lead` is (N,) by default. The class attributes describe the values that have density or mass;
     data are checked against them.
+
+    Any other Flax module is a likelihood too: ``likelihood(h)`` returns a distribution over
+    [N, *E]. Only modules with `takes_lead` are given `lead`.
     """
 
     event_shape: Sequence[int]
+    takes_lead: ClassVar[bool] = True  # a head without it is called with h alone
     support: ClassVar[tuple[float, float]] = REALS  # smallest and largest value
     binary: ClassVar[bool] = False  # only the two ends of the support
     levels: ClassVar[int] = 0  # number of equidistant values in [0, 1]; 0 if not a grid

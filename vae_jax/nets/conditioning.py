@@ -37,6 +37,11 @@ class Vector(nn.Module):
         return jnp.zeros((num, self.size))
 
 
+def call_with_condition(network: nn.Module, x: Array, c: Array | None) -> Array:
+    """Features of x from a network that is called with the condition c [N, C] only if given."""
+    return network(x) if c is None else network(x, c)
+
+
 def concat_condition(h: Array, c: Array | None) -> Array:
     """Concatenate vectors h [N, F] and the condition c [N, C], in the dtype of h."""
     return h if c is None else jnp.concatenate([h, c.astype(h.dtype)], axis=-1)

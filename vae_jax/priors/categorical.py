@@ -4,7 +4,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, OneHotCategorical
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -14,5 +13,5 @@ class UniformCategorical(nn.Module):
     num_variables: int
     num_classes: int
 
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         return OneHotCategorical(jnp.zeros(self.num_variables * self.num_classes), self.num_classes)

@@ -5,7 +5,6 @@ from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian, Distribution, bounded_logvar
 from vae_jax.nets.dense import Dense
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -14,7 +13,7 @@ class StandardNormal(nn.Module):
 
     latent_dim: int
 
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         zeros = jnp.zeros(self.latent_dim)
         return DiagGaussian(zeros, zeros)
 
@@ -29,7 +28,7 @@ class LearnedDiagonal(nn.Module):
     latent_dim: int
 
     @nn.compact
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         if c is None:
             zeros = nn.initializers.zeros_init()
             mean, logvar = (

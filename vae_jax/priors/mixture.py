@@ -5,7 +5,6 @@ from flax import linen as nn
 
 from vae_jax.distributions import Distribution, MixtureOfGaussians, bounded_logvar
 from vae_jax.nets.dense import Dense
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -20,7 +19,7 @@ class Mixture(nn.Module):
     num_components: int = 10
 
     @nn.compact
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         shape = (self.num_components, self.latent_dim)
         zeros = nn.initializers.zeros_init()
         means = self.param("means", nn.initializers.normal(1.0), shape)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,7 @@ class VampPrior(nn.Module):
     """
 
     event_shape: Sequence[int]
+    needs_encode: ClassVar[bool] = True
     num_components: int = 500
     low: float = 0.0
     high: float = 1.0
