@@ -28,6 +28,7 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "evaluation",
     "visualize",
     "config",
+    "experiment.settings",
     "experiment.clusters",
     "experiment.processes",
     "experiment.compilation_cache",

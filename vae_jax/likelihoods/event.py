@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import chex
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import inverse_soft_clip, soft_clip
@@ -19,7 +20,7 @@ def bounded_param(
 ) -> Array:
     """A parameter of the head, kept inside the bounds, from the value `init`."""
     init_fn = nn.initializers.constant(inverse_soft_clip(init, *bounds))
-    return soft_clip(head.param(name, init_fn, tuple(shape)), *bounds)
+    return soft_clip(head.param(name, init_fn, tuple(shape), jnp.float32), *bounds)
 
 
 class FeatureSizeError(InputError):

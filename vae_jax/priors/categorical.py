@@ -14,4 +14,5 @@ class UniformCategorical(nn.Module):
     num_classes: int
 
     def __call__(self, c: Array | None = None) -> Distribution:
-        return OneHotCategorical(jnp.zeros(self.num_variables * self.num_classes), self.num_classes)
+        logits = jnp.zeros(self.num_variables * self.num_classes, jnp.float32)
+        return OneHotCategorical(logits, self.num_classes)

@@ -6,6 +6,7 @@ the layout of the model's latents.
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
@@ -46,7 +47,9 @@ class PixelCNNCodes(nn.Module):
     @nn.compact
     def __call__(self, c: Array | None = None) -> Distribution:
         grid = tuple(self.grid)
-        context = self.param("place", nn.initializers.zeros_init(), (*grid, self.features))
+        context = self.param(
+            "place", nn.initializers.zeros_init(), (*grid, self.features), jnp.float32
+        )
         if c is not None:
             context = context + Dense(self.features, name="condition")(c)[:, None, None]
         network = PixelCNN(

@@ -47,5 +47,5 @@ class AutoregressivePrior(nn.Module):
 def _standard(dim: int, c: Array | None) -> DiagGaussian:
     """N(0, I) over [D], or over [B, D] for a condition [B, C]."""
     batch = () if c is None else c.shape[:-1]
-    zeros = jnp.zeros((*batch, dim))
+    zeros = jnp.zeros((*batch, dim), jnp.float32)
     return DiagGaussian(zeros, zeros)

@@ -14,7 +14,7 @@ class StandardNormal(nn.Module):
     latent_dim: int
 
     def __call__(self, c: Array | None = None) -> Distribution:
-        zeros = jnp.zeros(self.latent_dim)
+        zeros = jnp.zeros(self.latent_dim, jnp.float32)
         return DiagGaussian(zeros, zeros)
 
 
@@ -32,7 +32,8 @@ class LearnedDiagonal(nn.Module):
         if c is None:
             zeros = nn.initializers.zeros_init()
             mean, logvar = (
-                self.param(name, zeros, (self.latent_dim,)) for name in ("mean", "logvar")
+                self.param(name, zeros, (self.latent_dim,), jnp.float32)
+                for name in ("mean", "logvar")
             )
         else:
             mean, logvar = (Dense(self.latent_dim, name=name)(c) for name in ("mean", "logvar"))
