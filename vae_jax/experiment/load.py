@@ -1,6 +1,7 @@
 """Load a trained model from its run directory."""
 
 import functools
+import math
 import os
 
 import jax
@@ -9,6 +10,7 @@ import optax
 from flax import linen as nn
 
 from vae_jax import train
+from vae_jax.data.inputs import Inputs
 from vae_jax.experiment import builders
 from vae_jax.experiment.selection import select_checkpoint
 from vae_jax.experiment.settings import run_settings
@@ -46,8 +48,9 @@ def load(
         saved.config,
         selection.step,
         last_step=selection.last_step,
-        score=selection.score,
+        selection_score=selection.score,
         score_name=selection.score_name,
+        inputs=saved.inputs or Inputs(saved.event_shape, (-math.inf, math.inf)),
     )
 
 
