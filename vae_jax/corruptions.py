@@ -28,7 +28,8 @@ def gaussian_noise(stddev: float) -> Corruption:
 
 def masking(rate: float) -> Corruption:
     """Set each entry to zero with probability `rate`."""
-    return lambda key, x: jnp.where(jax.random.bernoulli(key, rate, x.shape), 0.0, x)
+    p = jnp.float32(rate)
+    return lambda key, x: jnp.where(jax.random.bernoulli(key, p, x.shape), 0.0, x)
 
 
 def salt_and_pepper(rate: float) -> Corruption:

@@ -25,7 +25,7 @@ def interpolate(start: Array, end: Array, num_points: int, *, kind: Kind = "line
     check_choice("kind", kind, ("linear", "spherical"))
     check_range("num_points", num_points, 2)
     chex.assert_equal_shape([start, end])
-    t = jnp.linspace(0.0, 1.0, num_points).reshape(-1, *[1] * start.ndim)
+    t = jnp.linspace(0.0, 1.0, num_points, dtype=start.dtype).reshape(-1, *[1] * start.ndim)
     line = (1 - t) * start + t * end
     if kind == "linear":
         return line

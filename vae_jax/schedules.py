@@ -20,7 +20,7 @@ constant = optax.constant_schedule
 
 
 def _fraction(step: Array, num_steps: Scalar) -> Array:
-    return jnp.clip(step / jnp.maximum(num_steps, 1), 0.0, 1.0)
+    return jnp.clip(step / jnp.maximum(num_steps, 1), 0.0, 1.0).astype(jnp.float32)
 
 
 def linear(start: Scalar, end: Scalar, num_steps: Scalar) -> Schedule:
@@ -66,7 +66,7 @@ def cyclical(
 
     def schedule(step: Array) -> Array:
         # The remainder in integers: otherwise a cycle may start a step late.
-        position = jnp.mod(step * num_cycles, num_steps) / num_steps
+        position = (jnp.mod(step * num_cycles, num_steps) / num_steps).astype(jnp.float32)
         rise = jnp.where(step < num_steps, jnp.minimum(position / ramp, 1.0), 1.0)
         return start + (end - start) * rise
 

@@ -34,7 +34,7 @@ LADDER = Hierarchical(vector_levels((1, 2), (4, 4)), LIKELIHOOD)
 class PlainPrior(nn.Module):
     """A prior without a temperature."""
 
-    def __call__(self, c=None, *, encode=None):
+    def __call__(self):
         return ContinuousBernoulli(jnp.zeros(2))
 
 

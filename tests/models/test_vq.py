@@ -458,7 +458,7 @@ class TableCodes(nn.Module):
     num_codes: int = M
 
     @nn.compact
-    def __call__(self, c=None, *, encode=None):
+    def __call__(self):
         return Table(
             self.param("logits", nn.initializers.zeros_init(), (*self.grid, self.num_codes))
         )

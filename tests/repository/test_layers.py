@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 PACKAGE = pathlib.Path(__file__).parents[2] / "vae_jax"
-LAYERS = [  # from the bottom up; a module belongs to the first layer that contains it
+LAYERS = [  # from the bottom up; a module belongs to the most specific layer that contains it
     "types",
     "errors",
     "files",
@@ -26,8 +26,13 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "memory",
     "data",
     "evaluation",
+    "models.examples",
+    "models.bounds",
+    "models.trained",
+    "models.saving",
     "visualize",
     "config",
+    "experiment.settings",
     "experiment.clusters",
     "experiment.processes",
     "experiment.compilation_cache",
@@ -78,8 +83,8 @@ MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 def layer(module):
     """The index in LAYERS, or None for a module in no layer."""
-    matches = (i for i, name in enumerate(LAYERS) if f"{module}.".startswith(f"{name}."))
-    return next(matches, None)
+    matches = [i for i, name in enumerate(LAYERS) if f"{module}.".startswith(f"{name}.")]
+    return max(matches, key=lambda i: len(LAYERS[i]), default=None)
 
 
 def imported_modules(nodes):

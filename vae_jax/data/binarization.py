@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.data.fixed_random import fixed_draws, fixed_key
 from vae_jax.types import Array
 
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
@@ -20,13 +21,14 @@ def binarize(
     """
     if binarization == "threshold":
         return (images * scale > 0.5).astype(np.uint8)
-    key = jax.random.fold_in(jax.random.key(BINARIZATION_SEED), split)
+    key = jax.random.fold_in(fixed_key(BINARIZATION_SEED), split)
     index = np.arange(len(images)) if index is None else index
     chunk = 4096
     parts = []
     for start in range(0, len(images), chunk):
         rows = slice(start, start + chunk)
-        parts.append(np.asarray(_draw(key, index[rows], images[rows], scale)))
+        with fixed_draws():
+            parts.append(np.asarray(_draw(key, index[rows], images[rows], scale)))
     return np.concatenate(parts)
 
 

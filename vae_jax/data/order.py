@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.distributions.base import allow_broadcasting
 from vae_jax.errors import check_range
 from vae_jax.types import Array
 
@@ -45,6 +46,7 @@ def permute(position: Array, num_examples: int, seed: Array) -> Array:
     return jax.lax.fori_loop(0, ROUNDS, swap_or_not, x).astype(jnp.int32)
 
 
+@allow_broadcasting
 def batch_index(step: Array, *, num_examples: int, batch_size: int, seed: int | Array) -> Array:
     """Indices [*step.shape, B] of the examples of one or more steps.
 

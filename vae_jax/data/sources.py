@@ -78,7 +78,7 @@ def _draw(key: Array, p: Array) -> Array:
     """
     threshold = jnp.round(p * 2**16).astype(jnp.uint32)
     half = -(-p.shape[1] // 2)
-    bits = jax.random.bits(key, (len(p), half))
+    bits = jax.random.bits(key, (len(p), half), jnp.uint32)
     low, high = bits & 0xFFFF, bits[:, : p.shape[1] - half] >> 16
     return jnp.concatenate([low < threshold[:, :half], high < threshold[:, half:]], axis=1).astype(
         jnp.float32

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.distributions.base import allow_broadcasting
 from vae_jax.errors import InputError
 
 FACTOR_NAMES = ("shape", "scale", "orientation", "x", "y")
@@ -47,6 +48,7 @@ _HEART = (
 )
 
 
+@allow_broadcasting
 def render(classes: jax.Array) -> jax.Array:
     """Render images from factors; they equal the published ones up to a few outline pixels.
 

@@ -19,6 +19,7 @@ shape)`` returns ``[*shape, *batch, *event]``.
 
 from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.base import Distribution, sum_event
+from vae_jax.distributions.batch import BatchShaped
 from vae_jax.distributions.categorical import OneHotCategorical
 from vae_jax.distributions.codes import EmbeddedCodes, Quantized, UniformCodes
 from vae_jax.distributions.continuous_bernoulli import ContinuousBernoulli
@@ -55,6 +56,7 @@ from vae_jax.distributions.scale import (
 __all__ = [
     "LOGVAR_RANGE",
     "Autoregressive",
+    "BatchShaped",
     "Bernoulli",
     "BetaBinomial",
     "Categorical",

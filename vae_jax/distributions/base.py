@@ -1,6 +1,9 @@
 """The interface of distributions: frozen dataclasses and pytrees over ``[*batch, *event]``."""
 
 import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import chex
@@ -23,6 +26,20 @@ def one_axis(x: Array, event_shape: tuple[int, ...]) -> Array:
     return x.reshape(*x.shape[: x.ndim - len(event_shape)], -1)
 
 
+def allow_broadcasting(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with arrays of different ranks, whatever `jax_numpy_rank_promotion` says.
+
+    Here values broadcast against parameters by definition.
+    """
+
+    @functools.wraps(function)
+    def broadcasting(*args: Any, **kwargs: Any) -> Any:
+        with jax.numpy_rank_promotion("allow"):
+            return function(*args, **kwargs)
+
+    return broadcasting
+
+
 class Distribution:
     """Base class of all distributions.
 
@@ -35,6 +52,14 @@ class Distribution:
     """
 
     has_mean: ClassVar[bool] = True
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, member in list(vars(cls).items()):
+            if isinstance(member, property) and member.fget is not None:
+                setattr(cls, name, property(allow_broadcasting(member.fget)))
+            elif inspect.isfunction(member) and not name.startswith("__"):
+                setattr(cls, name, allow_broadcasting(member))
 
     if TYPE_CHECKING:  # fields or properties of the subclasses, which are dataclasses
         __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]

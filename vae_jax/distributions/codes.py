@@ -11,7 +11,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.base import Distribution, allow_broadcasting
 from vae_jax.distributions.kl import closed_form_kl
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
@@ -33,11 +33,11 @@ class UniformCodes(Distribution):
         return ()
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        return jax.random.randint(key, (*shape, *self.grid), 0, self.num_codes)
+        return jax.random.randint(key, (*shape, *self.grid), 0, self.num_codes, jnp.int32)
 
     def log_prob_terms(self, value: Array) -> Array:
         inside = (value >= 0) & (value < self.num_codes)
-        return jnp.where(inside, -math.log(self.num_codes), -jnp.inf)
+        return jnp.where(inside, jnp.float32(-math.log(self.num_codes)), -jnp.inf)
 
     def _narrow(self, temperature: Scalar) -> "UniformCodes":
         return self  # p^(1 / t) is uniform too
@@ -72,7 +72,7 @@ class Quantized(Distribution):
         return jnp.where((value == self.z_q).all(-1), 0.0, -jnp.inf)
 
     def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
-        return self.sample(key, shape), jnp.zeros((*shape, *self.batch_shape))
+        return self.sample(key, shape), jnp.zeros((*shape, *self.batch_shape), self.z_q.dtype)
 
 
 @pytree_dataclass
@@ -117,6 +117,7 @@ class EmbeddedCodes(Distribution):
         return self.codebook[codes].reshape(*lead, -1)
 
 
+@allow_broadcasting
 def nearest_codes(vectors: Array, codebook: Array) -> Array:
     """Index of the nearest row of codebook [M, d] for vectors [..., d]: int32 [...].
 

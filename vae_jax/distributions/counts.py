@@ -34,8 +34,9 @@ class BetaBinomial(Distribution):
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         p_key, k_key = jax.random.split(key)
         alpha, beta = jnp.broadcast_arrays(jnp.exp(self.log_alpha), jnp.exp(self.log_beta))
-        p = jax.random.beta(p_key, alpha, beta, (*shape, *self.log_alpha.shape))
-        return jax.random.binomial(k_key, self.levels - 1, p) / (self.levels - 1)
+        p = jax.random.beta(p_key, alpha, beta, (*shape, *self.log_alpha.shape), alpha.dtype)
+        k = jax.random.binomial(k_key, self.levels - 1, p, dtype=p.dtype)
+        return k / (self.levels - 1)
 
     def log_prob_terms(self, value: Array) -> Array:
         # log C(n, k) + log B(k + alpha, n - k + beta) - log B(alpha, beta). Each of the nine gamma
@@ -80,9 +81,9 @@ class NegativeBinomial(Distribution):
         """Exact up to a rate of 2^31, the limit of the Poisson sampler."""
         rate_key, k_key = jax.random.split(key)
         r = jnp.exp(self.log_inverse_dispersion)
-        gamma = jax.random.gamma(rate_key, r, (*shape, *self.log_mean.shape))
+        gamma = jax.random.gamma(rate_key, r, (*shape, *self.log_mean.shape), r.dtype)
         rate = jnp.exp(self.log_mean) * gamma / r
-        return jax.random.poisson(k_key, rate).astype(self.log_mean.dtype)
+        return jax.random.poisson(k_key, rate, dtype=jnp.int32).astype(self.log_mean.dtype)
 
     def log_prob_terms(self, value: Array) -> Array:
         # Stirling's formula for the three gamma functions, as in the beta-binomial.

@@ -84,7 +84,9 @@ class GridCategorical(Categorical):
 
     @property
     def mean(self) -> Array:
-        return jax.nn.softmax(self.logits) @ jnp.linspace(0, 1, self.levels)
+        return jax.nn.softmax(self.logits) @ jnp.linspace(
+            0, 1, self.levels, dtype=self.logits.dtype
+        )
 
     @property
     def center(self) -> Array:

@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Distribution, sum_event
+from vae_jax.distributions.base import Distribution, allow_broadcasting, sum_event
 from vae_jax.distributions.categorical import OneHotCategorical
 from vae_jax.distributions.deterministic import Deterministic
 from vae_jax.distributions.discrete import Bernoulli
@@ -30,7 +30,7 @@ def closed_form_kl(
     """
 
     def register(kl_fn: Callable) -> Callable:
-        (_TOTALS if total else _TERMS)[q_type, p_type] = kl_fn
+        (_TOTALS if total else _TERMS)[q_type, p_type] = allow_broadcasting(kl_fn)
         return kl_fn
 
     return register
@@ -110,7 +110,7 @@ def _kl_bernoullis(q: Bernoulli, p: Bernoulli) -> Array:
 @closed_form_kl(Deterministic, DiagGaussian)
 def _kl_point_mass(q: Deterministic, p: DiagGaussian) -> Array:
     # A point mass is singular with respect to any density.
-    return jnp.full(jnp.broadcast_shapes(q.mean.shape, p.mean.shape), jnp.inf)
+    return jnp.full(jnp.broadcast_shapes(q.mean.shape, p.mean.shape), jnp.inf, q.mean.dtype)
 
 
 def monte_carlo_kl(

@@ -72,7 +72,7 @@ def uniform_mixture(components: Distribution) -> MixtureOfGaussians:
         raise InputError(f"components = {type(components).__name__}: must be a DiagGaussian")
     mean = components.mean
     logvars = jnp.broadcast_to(components.logvar, mean.shape)
-    return MixtureOfGaussians(mean, logvars, jnp.zeros(mean.shape[0]))
+    return MixtureOfGaussians(mean, logvars, jnp.zeros(mean.shape[0], mean.dtype))
 
 
 def _take_rows(array: Array, k: Array, num_axes: int) -> Array:

@@ -58,7 +58,7 @@ def temperatures(num: int, *, steepness: float = 4.0) -> Array:
 
     It is dense at both ends, where the densities change fastest.
     """
-    ladder = jax.nn.sigmoid(steepness * jnp.linspace(-1, 1, num))
+    ladder = jax.nn.sigmoid(steepness * jnp.linspace(-1, 1, num, dtype=jnp.float32))
     return (ladder - ladder[0]) / (ladder[-1] - ladder[0])
 
 
@@ -98,7 +98,7 @@ def run_ais(
     with Progress(2 * num_steps, "annealing", "temperatures") as progress:
         # Step sizes, from chains that adapt along the ladder.
         z = _prior(model, params, x, y, key_tuning_start, num=tuning)
-        log_size, sizes = jnp.full(len(x), math.log(0.1)), []
+        log_size, sizes = jnp.full(len(x), math.log(0.1), jnp.float32), []
         for part in ranges:
             steps = np.asarray(part)
             z, log_size, some = _tune(
@@ -112,7 +112,7 @@ def run_ais(
             z = _prior(model, params, x, y, key_start, num=num_chains)
         else:
             z = jnp.broadcast_to(posterior_z, (num_chains, *posterior_z.shape))
-        total, rates = jnp.zeros(z.shape[:2]), []
+        total, rates = jnp.zeros(z.shape[:2], z.dtype), []
         for part in ranges:
             steps = np.asarray(part)
             rungs = steps if is_forward else num_steps - 1 - steps  # between t_i and t_{i+1}

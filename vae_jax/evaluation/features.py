@@ -25,6 +25,7 @@ from flax import traverse_util
 
 from vae_jax import train
 from vae_jax.data import ArraySource, Source, order
+from vae_jax.data.fixed_random import fixed_key
 from vae_jax.errors import InputError, check_range, format_value
 from vae_jax.evaluation.classifier import (
     Classifier,
@@ -166,7 +167,7 @@ def train_features_on(
     }
     model = Classifier(num_classes, source.shape, num_features)
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
-    state = train.init_state(jax.random.key(seed), model, jnp.zeros((1, *source.shape)), tx)
+    state = train.init_state(fixed_key(seed), model, jnp.zeros((1, *source.shape), jnp.float32), tx)
     batches = functools.partial(
         order.batch_index, num_examples=source.num_examples, batch_size=batch_size, seed=seed
     )

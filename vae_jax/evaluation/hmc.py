@@ -25,7 +25,7 @@ def transition(
       num_leapfrog: steps of one trajectory.
     """
     key_momentum, key_accept = jax.random.split(key)
-    momentum = jax.random.normal(key_momentum, z.shape)
+    momentum = jax.random.normal(key_momentum, z.shape, z.dtype)
     eps = step_size[..., None]
     gradient = jax.grad(lambda z: log_density(z).sum())
 
@@ -42,5 +42,5 @@ def transition(
     energy = log_density(z) - jnp.square(momentum).sum(-1) / 2
     log_ratio = log_density(proposed) - jnp.square(last).sum(-1) / 2 - energy
     log_ratio = jnp.where(jnp.isfinite(log_ratio), log_ratio, -jnp.inf)  # reject if diverged
-    accept = jnp.log(jax.random.uniform(key_accept, log_ratio.shape)) < log_ratio
+    accept = jnp.log(jax.random.uniform(key_accept, log_ratio.shape, log_ratio.dtype)) < log_ratio
     return jnp.where(accept[..., None], proposed, z), jnp.exp(jnp.minimum(log_ratio, 0.0))

@@ -84,8 +84,8 @@ def running_log_mean(
             logs,
         ), None
 
-    zeros = jnp.zeros(num_examples)
-    start: tuple[Array, ...] = (jnp.full(num_examples, -jnp.inf), zeros, zeros, zeros)
+    zeros = jnp.zeros(num_examples, jnp.float32)
+    start: tuple[Array, ...] = (jnp.full(num_examples, -jnp.inf, jnp.float32), zeros, zeros, zeros)
     (top, total, squares, logs), _ = jax.lax.scan(body, start, jnp.arange(-(-num_samples // chunk)))
     log_mean = top + jnp.log(total) - math.log(num_samples)
     return log_mean, jnp.square(total) / squares, logs / num_samples

@@ -89,7 +89,7 @@ def _ssim(x: Array, y: Array) -> Array:
             variances, covariance = sums
             return (variances + weight * (dx**2 + dy**2), covariance + weight * dx * dy), None
 
-        zeros = jnp.zeros(places)
+        zeros = jnp.zeros(places, jnp.float32)
         (variances, covariance), _ = jax.lax.scan(add, (zeros, zeros), jnp.arange(size**2))
         luminance = (2 * mean_x * mean_y + K1**2) / (mean_x**2 + mean_y**2 + K1**2)
         return (luminance * (2 * covariance + K2**2) / (variances + K2**2)).mean()

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 import jax
 
+from vae_jax.experiment.settings import run_settings
+
 
 class Lowerable(Protocol):
     """A function compiled by `jax.jit`, or one with the same interface."""
@@ -41,6 +43,7 @@ class AheadOfTime:
         if signature not in self._pending:
             self._pending[signature] = pool.submit(self._compile, args)
 
+    @run_settings()  # settings of JAX are those of a thread
     def _compile(self, args: tuple[Any, ...]) -> None:
         self.function.lower(*args).compile()
 

@@ -27,6 +27,7 @@ from vae_jax.experiment.load import restore_params
 from vae_jax.experiment.results import Results, best_trial, describe
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.selection import Selection, select_checkpoint
+from vae_jax.experiment.settings import run_settings
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.storage.metric_writer import read_metrics
@@ -46,6 +47,7 @@ class Best(NamedTuple):
     selection: Selection
 
 
+@run_settings()
 def evaluate_workdir(
     workdir: str | os.PathLike, override: Config | None = None, announce: Announce | None = None
 ) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Load a trained model from its run directory."""
 
 import functools
+import math
 import os
 
 import jax
@@ -9,14 +10,17 @@ import optax
 from flax import linen as nn
 
 from vae_jax import train
+from vae_jax.data.inputs import Inputs
 from vae_jax.experiment import builders
 from vae_jax.experiment.selection import select_checkpoint
+from vae_jax.experiment.settings import run_settings
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.workdir import run_workdir
 from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Params
 
 
+@run_settings()
 def load(
     workdir: str | os.PathLike, *, trial: int | str | None = None, step: int | None = None
 ) -> TrainedModel:
@@ -44,8 +48,9 @@ def load(
         saved.config,
         selection.step,
         last_step=selection.last_step,
-        score=selection.score,
+        selection_score=selection.score,
         score_name=selection.score_name,
+        inputs=saved.inputs or Inputs(saved.event_shape, (-math.inf, math.inf)),
     )
 
 

@@ -127,10 +127,10 @@ def _parameters(
     module: nn.Module, network: Conditioner, inputs: int, num_flows: int, context: Array | None
 ) -> list[Any]:
     """The network parameters of each flow, owned by `module` as flow_0, flow_1, ..."""
-    example = None if context is None else jnp.zeros(context.shape[-1])
+    example = None if context is None else jnp.zeros(context.shape[-1], jnp.float32)
 
     def init(key: Array) -> Any:
-        return network.init(key, jnp.zeros(inputs), example)["params"]
+        return network.init(key, jnp.zeros(inputs, jnp.float32), example)["params"]
 
     return [module.param(f"flow_{number}", init) for number in range(num_flows)]
 

@@ -8,7 +8,7 @@ import numpy as np
 from flax import linen as nn
 
 from vae_jax.errors import InputError
-from vae_jax.nets.dense import Dense
+from vae_jax.nets.dense import Dense, add_bias
 from vae_jax.types import Array
 
 # For last layers: flows start near the identity.
@@ -41,9 +41,9 @@ class MaskedDense(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, mask: np.ndarray) -> Array:
-        kernel = self.param("kernel", self.kernel_init, mask.shape)
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        return x @ (kernel * mask) + bias
+        kernel = self.param("kernel", self.kernel_init, mask.shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
+        return add_bias(x @ (kernel * mask), bias)
 
 
 class Conditioner(nn.Module):

@@ -6,6 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from vae_jax.distributions.base import allow_broadcasting
 from vae_jax.flows.base import Flow
 from vae_jax.flows.planar import MARGIN, TINY
 from vae_jax.flows.root import slope, tanh_root
@@ -87,6 +88,7 @@ def orthonormal(vectors: Array) -> Array:
     return jax.lax.scan(reflect, start, jnp.moveaxis(vectors, -1, 0), reverse=True)[0]
 
 
+@allow_broadcasting
 def bounded_triangular(raw: Array) -> Array:
     """The upper triangle of raw [..., M, M], with its diagonal in (-0.995, 0.995).
 

@@ -15,7 +15,7 @@ head supports.
 """
 
 from vae_jax.likelihoods.autoregressive import Autoregressive
-from vae_jax.likelihoods.base import REALS, GridLikelihood, Likelihood
+from vae_jax.likelihoods.base import REALS, GridLikelihood, Likelihood, check_support
 from vae_jax.likelihoods.binary import Bernoulli, ContinuousBernoulli
 from vae_jax.likelihoods.counts import NegativeBinomial
 from vae_jax.likelihoods.event import EventLayer
@@ -56,6 +56,7 @@ __all__ = [
     "OptimalGaussian",
     "PredictedGaussian",
     "PredictedLaplace",
+    "check_support",
     "check_table",
     "parse_columns",
 ]

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution
-from vae_jax.errors import check_range
+from vae_jax.errors import InputError, check_range
 from vae_jax.types import Array
 
 REALS = (-math.inf, math.inf)
@@ -18,9 +19,13 @@ class Likelihood(nn.Module):
 
     `lead` is (N,) by default. The class attributes describe the values that have density or mass;
     data are checked against them.
+
+    Any other Flax module is a likelihood too: ``likelihood(h)`` returns a distribution over
+    [N, *E]. Only modules with `takes_lead` are given `lead`.
     """
 
     event_shape: Sequence[int]
+    takes_lead: ClassVar[bool] = True  # a head without it is called with h alone
     support: ClassVar[tuple[float, float]] = REALS  # smallest and largest value
     binary: ClassVar[bool] = False  # only the two ends of the support
     levels: ClassVar[int] = 0  # number of equidistant values in [0, 1]; 0 if not a grid
@@ -47,3 +52,20 @@ class GridLikelihood(Likelihood):
     def binary(self) -> bool:  # type: ignore[override]
         """True if only the two ends of the support have mass."""
         return self.levels == 2
+
+
+def check_support(likelihood: nn.Module, x: np.ndarray) -> None:
+    """Raises InputError if x [B, *E] has values on which the likelihood has no density or mass.
+
+    A likelihood of other origin than this library may have the attributes `support` and `integers`.
+    """
+    low, high = getattr(likelihood, "support", REALS)
+    name = type(likelihood).__name__
+    smallest, largest = float(x.min()), float(x.max())
+    if not (low <= smallest and largest <= high):  # never with NaN
+        raise InputError(
+            f"x has values from {smallest:g} to {largest:g}: the likelihood {name} allows {low:g} "
+            f"to {high:g}"
+        )
+    if getattr(likelihood, "integers", False) and (x != np.round(x)).any():
+        raise InputError(f"x has values that are not counts, which the likelihood {name} needs")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import chex
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import inverse_soft_clip, soft_clip
@@ -19,14 +20,19 @@ def bounded_param(
 ) -> Array:
     """A parameter of the head, kept inside the bounds, from the value `init`."""
     init_fn = nn.initializers.constant(inverse_soft_clip(init, *bounds))
-    return soft_clip(head.param(name, init_fn, tuple(shape)), *bounds)
+    return soft_clip(head.param(name, init_fn, tuple(shape), jnp.float32), *bounds)
+
+
+class FeatureSizeError(InputError):
+    """A feature map that fits no layer from it to the event."""
 
 
 class EventLayer(nn.Module):
     """Features to `num_params` numbers per dimension: ``[N, ...] -> [*lead, *E, num_params]``.
 
     A feature map of the image size passes a 1x1 convolution, one of half the size a 4x4 stride-2
-    transposed convolution, a vector a dense layer. Raises InputError for a map of another size.
+    transposed convolution, a vector a dense layer. Raises FeatureSizeError for a map of another
+    size.
     """
 
     event_shape: Sequence[int]
@@ -44,7 +50,7 @@ class EventLayer(nn.Module):
         elif is_map and h.shape[1:3] == halve_resolution(event[:2], 1):
             out = double_resolution(h, features, event[:2], wide=True, name="out")
         elif is_map:
-            raise InputError(
+            raise FeatureSizeError(
                 f"features of size {h.shape[1:3]}: must be {event[:2]} "
                 f"or half of it for events {event}"
             )

@@ -47,20 +47,24 @@ class DiscretizedLogisticMixture(GridLikelihood):
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         event = tuple(self.event_shape)
         m = self.components
-        start = (jnp.arange(m) + 0.5) / m
+        start = (jnp.arange(m, dtype=jnp.float32) + 0.5) / m
         if len(event) == 3 and event[-1] == 3:
             numbers = EventLayer((*event[:2], 1), num_params=10 * m)(h, lead)[..., 0, :]
             logits, rest = numbers[..., :m], numbers[..., m:].reshape(*numbers.shape[:-1], 3, 3, m)
             loc, log_scale, coefficients = jnp.moveaxis(rest, -3, 0)
             log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
             return distributions.ColorLogisticMixture(
-                start + loc, log_scale, jnp.tanh(coefficients), logits, self.levels
+                jnp.broadcast_to(start, loc.shape) + loc,
+                log_scale,
+                jnp.tanh(coefficients),
+                logits,
+                self.levels,
             )
         numbers = EventLayer(event, num_params=3 * m)(h, lead)
         loc, log_scale, logits = jnp.split(numbers, 3, axis=-1)
         log_scale = soft_clip(START + log_scale, *LOG_SCALE_RANGE)
         return distributions.DiscretizedLogisticMixture(
-            start + loc, log_scale, logits, self.levels, len(event)
+            jnp.broadcast_to(start, loc.shape) + loc, log_scale, logits, self.levels, len(event)
         )
 
 

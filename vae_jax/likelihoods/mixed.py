@@ -143,7 +143,7 @@ class Mixed(Likelihood):
         if column.kind == "bernoulli":
             return distributions.Bernoulli(first)
         if column.kind == "gaussian":
-            init = jnp.zeros(())
+            init = jnp.zeros((), jnp.float32)
             logvar = bounded_param(self, "logvar", first.shape[-1:], init, LOGVAR_RANGE)
             return distributions.DiagGaussian(first, logvar)
         log_r = log_inverse_dispersion_param(self, first.shape[-1:])

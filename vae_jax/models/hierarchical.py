@@ -11,7 +11,7 @@ from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian, Distribution, kl_divergence
 from vae_jax.errors import InputError, check_choice
-from vae_jax.models import common
+from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
 from vae_jax.models.ladder_levels import Level
 from vae_jax.models.ladder_path import MERGES, BottomUp, Choose, Descent, Merge, TopDown
@@ -79,7 +79,7 @@ class Hierarchical(nn.Module):
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
         lead = z.shape[:-1]
-        return self.likelihood(self._follow(z, common.condition(self, y, lead)).h, lead)
+        return parts.observe(self, self._follow(z, common.condition(self, y, lead)).h, lead)
 
     def generate(
         self,
@@ -94,7 +94,8 @@ class Hierarchical(nn.Module):
         `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
         narrows the prior of each layer: one number, or one per layer from the top down.
         """
-        return self.likelihood(self._sample(key, num_samples, y, temperature).h, (num_samples,))
+        path = self._sample(key, num_samples, y, temperature)
+        return parts.observe(self, path.h, (num_samples,))
 
     def sample_prior(
         self,
@@ -129,8 +130,7 @@ class Hierarchical(nn.Module):
 
     def infer(self, x: Array, *, y: Array | None = None) -> Evidence:
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
-        chex.assert_shape(x, (None, *self.likelihood.event_shape))
-        chex.assert_type(x, float)
+        parts.check_input(self, x)
         c = common.condition(self, y, x.shape[:1])
         return Evidence(self.bottom_up(x, c), c)
 
@@ -148,7 +148,7 @@ class Hierarchical(nn.Module):
         p = _side_by_side(path.priors, lead)
         z = jnp.concatenate(path.z, axis=-1).reshape(*lead, -1)
         return Outputs(
-            log_px_z=self.likelihood(path.h, lead).log_prob(x),
+            log_px_z=parts.observe(self, path.h, lead).log_prob(x),
             log_pz=p.log_prob(z),
             log_qz_x=q.log_prob(z),
             kl=kl_divergence(q, p).mean(0),
@@ -163,7 +163,7 @@ class Hierarchical(nn.Module):
         lead = z.shape[:-1]
         path = self._follow(z, common.condition(self, y, x.shape[:1]))
         log_pz = _side_by_side(path.priors, lead).log_prob(z)
-        return log_pz, self.likelihood(path.h, lead).log_prob(x)
+        return log_pz, parts.observe(self, path.h, lead).log_prob(x)
 
     def classify(self, x: Array) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
@@ -174,8 +174,8 @@ class Hierarchical(nn.Module):
         chex.assert_axis_dimension(z, -1, sum(self.layers))
         c = common.condition_rows(c, z.shape[:-1])
         z = z.reshape(-1, z.shape[-1])
-        parts = jnp.split(z, np.cumsum(self.layers)[:-1], axis=-1)
-        return self.top_down(z.shape[0], c, lambda number, p, q: parts[number])
+        latents = jnp.split(z, np.cumsum(self.layers)[:-1], axis=-1)
+        return self.top_down(z.shape[0], c, lambda number, p, q: latents[number])
 
     def _sample(
         self, key: Array, num: int, y: Array | None, temperature: Scalar | Array | None
@@ -209,7 +209,7 @@ class Hierarchical(nn.Module):
         return common.supports(self, capability, missing=("flat_posterior",))
 
 
-def _side_by_side(parts: list[DiagGaussian], lead: tuple[int, ...]) -> DiagGaussian:
+def _side_by_side(gaussians: list[DiagGaussian], lead: tuple[int, ...]) -> DiagGaussian:
     """Gaussians over [N_l, D_l] as one over [*lead, D].
 
     N_l is the product of lead, or of lead[1:] if all draws share one.
@@ -219,4 +219,4 @@ def _side_by_side(parts: list[DiagGaussian], lead: tuple[int, ...]) -> DiagGauss
         arrays = [a.reshape(-1, *lead[1:], a.shape[-1]) for a in arrays]
         return jnp.concatenate([jnp.broadcast_to(a, (*lead, a.shape[-1])) for a in arrays], axis=-1)
 
-    return DiagGaussian(join([part.mean for part in parts]), join([part.logvar for part in parts]))
+    return DiagGaussian(join([q.mean for q in gaussians]), join([q.logvar for q in gaussians]))

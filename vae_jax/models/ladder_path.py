@@ -126,7 +126,7 @@ class TopDown(nn.Module):
     def setup(self) -> None:
         top, *rest = self.levels
         self.start = self.param(
-            "start", nn.initializers.normal(0.1), (*(top.grid or ()), top.width)
+            "start", nn.initializers.normal(0.1), (*(top.grid or ()), top.width), jnp.float32
         )
         self.rises = [Up(level.grid, level.width, self.style) for level in rest]
         self.shifts = [Shift() for _ in self.levels]

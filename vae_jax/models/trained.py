@@ -5,18 +5,31 @@ import functools
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
+from vae_jax.data.images import describe_shape
+from vae_jax.data.inputs import Inputs
 from vae_jax.distributions import Distribution
+from vae_jax.errors import InputError, check_choice
 from vae_jax.interpolation import Kind, interpolate
+from vae_jax.models import bounds
 from vae_jax.models.base import Capability, Model
+from vae_jax.models.examples import convert_examples, convert_labels
 from vae_jax.types import Array, Params, Scalar
+
+SCORES = ("elbo", "likelihood", "reconstruction")
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainedModel:
     """A model with its parameters, trained here or loaded.
 
-    Every method is compiled at its first call for a shape.
+    Every method is compiled at its first call for a shape. Examples x [B, *E] and labels y are
+    given as the training data were: images may lack their channel axis, and integers are scaled if
+    those of the run were. Values are checked once on the host, against the range of the training
+    data and the support of the likelihood; one message says what is allowed. Inside `jax.jit`
+    nothing is checked.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
@@ -29,6 +42,10 @@ class TrainedModel:
     ((4, 3), (6, 3))
     >>> model.supports("traversals")
     True
+    >>> model.elbo(key, x).shape, model.log_prob(key, x, num_samples=8).shape
+    ((4,), (4,))
+    >>> model
+    TrainedModel(VAE with Bernoulli, rows of 3 columns, 119 parameters)
     """
 
     model: Model
@@ -36,8 +53,21 @@ class TrainedModel:
     config: Any = None  # of the run that it comes from
     step: int | None = None  # of that run
     last_step: int | None = None  # of that run, at or after `step`
-    score: float | None = None  # on validation, by which the step was selected; higher is better
+    selection_score: float | None = None  # on validation, of the step; higher is better
     score_name: str = ""  # such as "ELBO"
+    inputs: Inputs | None = None  # the form of the training data
+    checks: bool = True  # False: x and y reach the model as they are
+
+    def __repr__(self) -> str:
+        event = getattr(self.model.likelihood, "event_shape", None)
+        size = sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        parts = [f"{type(self.model).__name__} with {type(self.model.likelihood).__name__}"]
+        parts += [] if event is None else [describe_shape(tuple(event))]
+        parts += [f"{size:,} parameters"]
+        parts += [] if self.step is None else [f"step {self.step}"]
+        if self.selection_score is not None:
+            parts += [f"{self.score_name} {self.selection_score:.6g}"]
+        return f"TrainedModel({', '.join(parts)})"
 
     @functools.cached_property
     def _apply(self) -> Any:
@@ -57,11 +87,11 @@ class TrainedModel:
 
     def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
         """q(z | x) for x [B, *E], over [B, D]. `y` [B] or [B, C] is for a conditional model."""
-        return self._apply(self.params, x, y=y, method="encode")
+        return self._apply(self.params, self._x(x), y=self._y(y), method="encode")
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [..., D]: a distribution over [..., *E]."""
-        return self._apply(self.params, z, y=y, method="decode")
+        return self._apply(self.params, z, y=self._y(y), method="decode")
 
     def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
         """The mean of p(x | z) at the posterior center, [B, *E]; a draw if it has no mean."""
@@ -85,7 +115,7 @@ class TrainedModel:
         narrows the prior; raises UnsupportedError if the prior has none.
         """
         key_z, key_x = jax.random.split(key)
-        options = {"num_samples": num_samples, "y": y, "temperature": temperature}
+        options = {"num_samples": num_samples, "y": self._y(y), "temperature": temperature}
         return _image(self._apply(self.params, key_z, **options, method="generate"), key_x)
 
     def interpolate(
@@ -102,6 +132,76 @@ class TrainedModel:
             self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
         )
         return self.image(codes, y=y)
+
+    def elbo(self, key: Array, x: Array, *, y: Array | None = None, num_samples: int = 1) -> Array:
+        """The ELBO [B] of examples x [B, *E] in nats, the mean over K = `num_samples` draws of z.
+
+        Examples of a model of binarized images are binarized as its test set was.
+        """
+        distortion, rate = self._terms(key, x, y, num_samples)
+        return -(distortion + rate)
+
+    def log_prob(
+        self, key: Array, x: Array, *, y: Array | None = None, num_samples: int = 100
+    ) -> Array:
+        """Importance-sampled log p(x), [B] nats: the log mean of K = `num_samples` weights.
+
+        Its expectation is a lower bound, which rises with K (Burda et al., 2016, arXiv:1509.00519).
+        Examples are binarized as for `elbo`.
+
+        Raises:
+          UnsupportedError: the posterior has no density, as that of codes or of an autoencoder.
+        """
+        batch = self._batch(x, y)
+        return bounds.log_prob(self.model, self.params, batch, key, num_samples=num_samples)
+
+    def score(
+        self,
+        key: Array,
+        x: Array,
+        *,
+        y: Array | None = None,
+        kind: str = "elbo",
+        num_samples: int = 16,
+    ) -> Array:
+        """Anomaly scores [B], higher for more anomalous examples.
+
+        They are those of `vae_jax.evaluation.anomaly.scores`, with K = `num_samples` draws of z:
+        'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)].
+        """
+        check_choice("kind", kind, SCORES)
+        if kind == "likelihood":
+            return -self.log_prob(key, x, y=y, num_samples=num_samples)
+        if kind == "elbo":
+            return -self.elbo(key, x, y=y, num_samples=num_samples)
+        return self._terms(key, x, y, num_samples)[0]
+
+    def _terms(self, key: Array, x: Any, y: Any, num_samples: int) -> tuple[Array, Array]:
+        """Distortion and rate, each [B]."""
+        batch = self._batch(x, y)
+        return bounds.terms(self.model, self.params, batch, key, num_samples=num_samples)
+
+    def _batch(self, x: Any, y: Any) -> dict[str, Array]:
+        """The batch of a bound: x, binarized as the test set was, and y if the model needs it."""
+        x, y = self._x(x), self._y(y)
+        if self.inputs is not None and self.checks and not isinstance(x, jax.core.Tracer):
+            x = self.inputs.binarize(np.asarray(x))
+        if not self.is_conditional:
+            if y is not None:
+                raise InputError("y was given to a model without conditioning; omit it")
+            return {"x": x}
+        if y is None:
+            raise InputError("y = None: a conditional model needs y [B], what to condition on")
+        return {"x": x, "y": jnp.broadcast_to(y, (len(x), *jnp.shape(y)[1:]))}
+
+    def _x(self, x: Any) -> Any:
+        return convert_examples(self.model.likelihood, x, self.inputs) if self.checks else x
+
+    def _y(self, y: Any) -> Any:
+        if y is None or not self.checks or isinstance(y, jax.core.Tracer):
+            return y
+        classes = () if self.inputs is None else self.inputs.classes
+        return convert_labels(self.model.conditioning, y, classes)
 
 
 def _image(p: Distribution, key: Array | None = None) -> Array:

@@ -6,8 +6,9 @@ import chex
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
-from vae_jax.models import common
+from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
+from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.types import Array, Outputs, Scalar
 
 
@@ -55,12 +56,12 @@ class VAE(nn.Module):
         return self._posterior(x, common.condition(self, y, x.shape[:1]))
 
     def _posterior(self, x: Array, c: Array | None) -> Distribution:
-        chex.assert_shape(x, (None, *self.likelihood.event_shape))
-        chex.assert_type(x, float)
-        return self.posterior(self.encoder(x, c))
+        parts.check_input(self, x)
+        return self.posterior(call_with_condition(self.encoder, x, c))
 
     def _prior(self, c: Array | None) -> Distribution:
-        return self.prior(c if self.condition_prior else None, encode=self._posterior)
+        c = c if self.condition_prior else None
+        return parts.prior_distribution(self.prior, c, self._posterior)
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
@@ -69,7 +70,8 @@ class VAE(nn.Module):
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead = z.shape[:-1]
         rows = common.condition_rows(c, lead)
-        return self.likelihood(self.decoder(z.reshape(-1, z.shape[-1]), rows), lead)
+        h = call_with_condition(self.decoder, z.reshape(-1, z.shape[-1]), rows)
+        return parts.observe(self, h, lead)
 
     def generate(
         self,
@@ -112,7 +114,9 @@ class VAE(nn.Module):
     def infer(self, x: Array, *, y: Array | None = None) -> Inferred:
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         c = common.condition(self, y, x.shape[:1])
-        return Inferred(self._posterior(x, c), self._prior(c), c)
+        q, p = self._posterior(x, c), self._prior(c)
+        parts.check_latents(self, q, p)
+        return Inferred(q, p, c)
 
     def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""

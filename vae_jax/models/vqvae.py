@@ -9,8 +9,9 @@ from flax import linen as nn
 
 from vae_jax.distributions import Distribution, EmbeddedCodes, Quantized, kl_divergence
 from vae_jax.errors import InputError
-from vae_jax.models import common
+from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
+from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.types import Array, Outputs, Scalar
 
 
@@ -91,9 +92,8 @@ class VQVAE(nn.Module):
         )
 
     def _posterior(self, x: Array, c: Array | None) -> Quantized:
-        chex.assert_shape(x, (None, *self.likelihood.event_shape))
-        chex.assert_type(x, float)
-        return self.quantizer(self.encoder(x, c), tuple(self.prior.grid))
+        parts.check_input(self, x)
+        return self.quantizer(call_with_condition(self.encoder, x, c), tuple(self.prior.grid))
 
     def _prior(self, c: Array | None) -> EmbeddedCodes:
         if self.prior.num_codes != self.quantizer.num_codes:
@@ -101,16 +101,15 @@ class VQVAE(nn.Module):
                 f"num_codes = {self.prior.num_codes} of the prior: must be the quantizer's, "
                 f"{self.quantizer.num_codes}"
             )
-        return EmbeddedCodes(
-            self.prior(c if self.condition_prior else None), self.quantizer.codebook()
-        )
+        codes = parts.prior_distribution(self.prior, c if self.condition_prior else None)
+        return EmbeddedCodes(codes, self.quantizer.codebook())
 
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead, grid = z.shape[:-1], tuple(self.prior.grid)
         chex.assert_axis_dimension(z, -1, math.prod(grid) * self.quantizer.code_dim)
         rows = common.condition_rows(c, lead)
         z = z.reshape(-1, *grid, self.quantizer.code_dim)
-        return self.likelihood(self.decoder(z, rows), lead)
+        return parts.observe(self, call_with_condition(self.decoder, z, rows), lead)
 
     @nn.nowrap
     def supports(self, capability: Capability) -> bool:

@@ -1,6 +1,6 @@
 """Networks: arrays ``[N, ...]`` to features ``[N, ...]``, with one batch axis.
 
-A network takes the condition c [N, C], if any, as its second argument.
+Without a condition a network is called with one argument; c [N, C], if any, is its second.
 
 A network computes in its `dtype` (None: that of its inputs and parameters), which is also the dtype
 of its features; the head that follows uses the same for its linear map. With bfloat16, parameters,

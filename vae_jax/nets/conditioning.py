@@ -17,7 +17,7 @@ class OneHot(nn.Module):
     num_classes: int
 
     def __call__(self, y: Array) -> Array:
-        return jax.nn.one_hot(y, self.num_classes)
+        return jax.nn.one_hot(y, self.num_classes, dtype=jnp.float32)
 
     def example(self, num: int) -> Array:
         """Labels of the right shape and type."""
@@ -34,7 +34,12 @@ class Vector(nn.Module):
 
     def example(self, num: int) -> Array:
         """Vectors of the right shape and type."""
-        return jnp.zeros((num, self.size))
+        return jnp.zeros((num, self.size), jnp.float32)
+
+
+def call_with_condition(network: nn.Module, x: Array, c: Array | None) -> Array:
+    """Features of x from a network that is called with the condition c [N, C] only if given."""
+    return network(x) if c is None else network(x, c)
 
 
 def concat_condition(h: Array, c: Array | None) -> Array:

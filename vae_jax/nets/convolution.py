@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.nets.conv_ops import Pair, conv, conv_transpose
@@ -29,8 +30,14 @@ class _Layer(nn.Module):
         size = self.kernel_size
         if isinstance(size, int):
             size = (size, size)
-        kernel = self.param("kernel", self.kernel_init, (*size, x.shape[-1], self.features))
-        bias = self.param("bias", self.bias_init, (self.features,)) if self.use_bias else None
+        kernel = self.param(
+            "kernel", self.kernel_init, (*size, x.shape[-1], self.features), jnp.float32
+        )
+        bias = (
+            self.param("bias", self.bias_init, (self.features,), jnp.float32)
+            if self.use_bias
+            else None
+        )
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
         y = self.function(x, kernel, stride=self.stride, padding=self.padding)
         return add_bias(y, bias, wide=self.wide)

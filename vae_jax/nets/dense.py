@@ -17,7 +17,8 @@ def add_bias(y: Array, bias: Array | None, *, wide: bool = False) -> Array:
     """
     dtype = y.dtype
     y = y.astype(jnp.promote_types(dtype, jnp.float32))
-    y = y if bias is None else y + bias.astype(y.dtype)
+    if bias is not None:
+        y = y + bias.astype(y.dtype).reshape(*(1,) * (y.ndim - 1), -1)
     return y if wide else y.astype(dtype)
 
 
@@ -36,7 +37,7 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features))
-        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        kernel = self.param("kernel", self.kernel_init, (x.shape[-1], self.features), jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros_init(), (self.features,), jnp.float32)
         x, kernel = nn.dtypes.promote_dtype(x, kernel, dtype=self.dtype)
         return add_bias(x @ kernel, bias, wide=self.wide)

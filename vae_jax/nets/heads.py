@@ -6,6 +6,7 @@ from typing import Any
 
 from flax import linen as nn
 
+from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.nets.dense import Dense
 from vae_jax.nets.mlp import MLP
 from vae_jax.types import Array
@@ -34,6 +35,6 @@ class Classifier(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
-        h = self.features(x, c)
+        h = call_with_condition(self.features, x, c)
         h = h.reshape(h.shape[0], -1)
         return Dense(self.num_classes, dtype=h.dtype, wide=True, name="logits")(h)

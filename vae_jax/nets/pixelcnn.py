@@ -116,8 +116,9 @@ class PixelCNN(nn.Module):
 
         They are the same for images of any size.
         """
-        context = jnp.zeros((1, 1, 1, context_features))
-        return self.init(key, jnp.zeros((1, 1, 1, channels)), context)["params"]
+        context = jnp.zeros((1, 1, 1, context_features), jnp.float32)
+        x = jnp.zeros((1, 1, 1, channels), jnp.float32)
+        return self.init(key, x, context)["params"]
 
     def _check(self) -> None:
         check_range("layers", self.layers, 1)

@@ -130,8 +130,10 @@ class Up(nn.Module):
             h = Dense(self.features, dtype=dtype)(activation(h))
         for i in reversed(range(times)):
             h = repeat_pixels(h, halve_resolution(place, i))
-        offset = self.param("place", nn.initializers.normal(0.1), (*place, self.features))
-        return h + offset.astype(h.dtype)
+        offset = self.param(
+            "place", nn.initializers.normal(0.1), (*place, self.features), jnp.float32
+        )
+        return h + offset.astype(h.dtype)[None]
 
 
 def repeat_pixels(h: Array, size: tuple[int, ...]) -> Array:

@@ -50,7 +50,7 @@ def paper_diagonal_weight(kind: int, off_diagonal_weight: Scalar) -> Scalar:
 
 def _covariance(x: Array) -> Array:
     """The covariance [D, D] of the rows of x [B, D]."""
-    centered = x - x.mean(0)
+    centered = x - x.mean(0, keepdims=True)
     return jnp.einsum("bi,bj->ij", centered, centered, precision="highest") / len(x)
 
 

@@ -46,16 +46,15 @@ def semi_supervised(
         )
     labeled = y >= 0
     log_q = jax.nn.log_softmax(logits)
-    classes = jnp.where(
-        labeled[:, None], jax.nn.one_hot(y, num_classes), jnp.exp(log_q)
-    )  # pi [B, C]
+    known = jax.nn.one_hot(y, num_classes, dtype=log_q.dtype)
+    classes = jnp.where(labeled[:, None], known, jnp.exp(log_q))  # pi [B, C]
     distortion, rate = (
         (classes.T * term.reshape(num_classes, batch_size)).sum(0).mean()
         for term in per_example_terms(outputs)
     )
     negative_entropy = jnp.where(labeled, 0, (jnp.exp(log_q) * log_q).sum(-1))
     label_rate = (jnp.log(float(num_classes)) + negative_entropy).mean()
-    classification = -jnp.where(labeled, (jax.nn.one_hot(y, num_classes) * log_q).sum(-1), 0).mean()
+    classification = -jnp.where(labeled, (known * log_q).sum(-1), 0).mean()
     bound = -(distortion + rate + label_rate)
     loss = -bound + alpha * classification
     metrics = {
@@ -65,11 +64,13 @@ def semi_supervised(
         "rate": rate + label_rate,
         "label_rate": label_rate,
     }
-    correct = (labeled & (logits.argmax(-1) == y)).sum()
-    accuracy = jnp.where(labeled.any(), correct / jnp.maximum(labeled.sum(), 1), jnp.nan)
+    correct = (labeled & (logits.argmax(-1) == y)).sum(dtype=log_q.dtype)
+    accuracy = jnp.where(
+        labeled.any(), correct / jnp.maximum(labeled.sum(dtype=log_q.dtype), 1), jnp.nan
+    )
     return loss, metrics | {
         "classification": classification,
-        "labeled": labeled.mean(),
+        "labeled": labeled.mean(dtype=log_q.dtype),
         "accuracy": accuracy,
     }
 

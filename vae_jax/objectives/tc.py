@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
 from vae_jax.distributions import DiagGaussian
+from vae_jax.distributions.base import allow_broadcasting
 from vae_jax.objectives.requirements import diag_gaussian
 from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Metrics, Outputs, Scalar
@@ -14,7 +15,9 @@ def uniform_log_weights(batch_size: int, num_examples: int) -> Array:
 
     Its estimate of q(z) is too low.
     """
-    return jnp.full((batch_size, batch_size), -jnp.log(float(num_examples * batch_size)))
+    return jnp.full(
+        (batch_size, batch_size), -jnp.log(float(num_examples * batch_size)), jnp.float32
+    )
 
 
 def stratified_log_weights(batch_size: int, num_examples: int) -> Array:
@@ -25,11 +28,12 @@ def stratified_log_weights(batch_size: int, num_examples: int) -> Array:
     diagonal and (1 - 1/N) / (B - 1) off it. Rows sum to one. The paper weights the rest unequally.
     Equal weights have the same mean, less variance, and are exact if the batch is the data set.
     """
-    diagonal = 1 / num_examples
+    diagonal = jnp.float32(1 / num_examples)
     off_diagonal = (1 - 1 / num_examples) / (batch_size - 1)
     return jnp.log(jnp.where(jnp.eye(batch_size, dtype=bool), diagonal, off_diagonal))
 
 
+@allow_broadcasting
 def aggregate_log_densities(
     posterior: DiagGaussian, z: Array, log_weights: Array
 ) -> tuple[Array, Array]:

@@ -230,7 +230,7 @@ def _metrics(loss: Array, outputs: Outputs, q: Quantized, key: Array | None) -> 
     return bound_metrics(loss, outputs) | {
         "quantization_error": _squared_distance(q.z_e, q.embedding),
         "perplexity": jnp.exp(-jax.scipy.special.xlogy(shares, shares).sum()),
-        "codes_in_use": (shares > 0).mean(),
+        "codes_in_use": (shares > 0).mean(dtype=shares.dtype),
         "prior_bits_per_code": rate / (math.prod(q.codes.shape[1:]) * math.log(2)),
         "statistics": statistics,
     }
@@ -244,12 +244,12 @@ def _statistics(q: Quantized, key: Array | None) -> dict[str, Any]:
     that of the weights, is again close to one of the vectors.
     """
     vectors, codes = q.z_e.reshape(q.codes.size, -1), q.codes.reshape(-1)
-    one_hot = jax.nn.one_hot(codes, q.num_codes)
+    one_hot = jax.nn.one_hot(codes, q.num_codes, dtype=jnp.float32)
     sums = jnp.matmul(one_hot.T, vectors, precision=jax.lax.Precision.HIGHEST) / len(codes)
     statistics: dict[str, Any] = {"counts": one_hot.mean(0), "sums": sums}
     if key is not None:
         key_index, key_weight = jax.random.split(key)
-        index = jax.random.randint(key_index, (q.num_codes,), 0, len(codes))
-        weights = jnp.exp(-SPREAD * jax.random.uniform(key_weight, (q.num_codes,)))
+        index = jax.random.randint(key_index, (q.num_codes,), 0, len(codes), jnp.int32)
+        weights = jnp.exp(-SPREAD * jax.random.uniform(key_weight, (q.num_codes,), jnp.float32))
         statistics["candidates"] = (vectors[index] * weights[:, None], weights)
     return statistics

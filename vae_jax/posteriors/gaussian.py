@@ -50,7 +50,7 @@ class FullGaussianHead(nn.Module):
         h = h.reshape(h.shape[0], -1)
         dim = self.latent_dim
         diagonal = DiagGaussianHead(dim, self.logvar_fn, name="diagonal")(h)
-        unit = jnp.broadcast_to(jnp.eye(dim), (h.shape[0], dim, dim))
+        unit = jnp.broadcast_to(jnp.eye(dim, dtype=jnp.float32), (h.shape[0], dim, dim))
         if dim > 1:
             size = dim * (dim - 1) // 2
             below = Dense(size, dtype=h.dtype, wide=True, kernel_init=SMALL, name="below")(h)

@@ -18,6 +18,7 @@ import numpy as np
 from flax import linen as nn
 
 from vae_jax.distributions import Quantized
+from vae_jax.distributions.base import allow_broadcasting
 from vae_jax.distributions.codes import nearest_codes
 from vae_jax.errors import InputError
 from vae_jax.nets.dense import Dense
@@ -76,12 +77,12 @@ class VectorQuantizer(nn.Module):
         )
         if self.ema:
             table = self.variable(
-                "codebook", "embedding", lambda: init(self.make_rng("params"), shape)
+                "codebook", "embedding", lambda: init(self.make_rng("params"), shape, jnp.float32)
             )
             self.variable("codebook", "sums", lambda: table.value / self.num_codes)
             self.embedding = jax.lax.stop_gradient(table.value)
         else:
-            self.embedding = self.param("embedding", init, shape)
+            self.embedding = self.param("embedding", init, shape, jnp.float32)
 
     def codebook(self) -> Array:
         """The vectors [M, d]."""
@@ -94,7 +95,7 @@ class VectorQuantizer(nn.Module):
             vectors = self.embedding[codes]
         else:
             # The gradient of a look-up is a scatter, which is not deterministic on GPU.
-            chosen = jax.nn.one_hot(codes, self.num_codes)
+            chosen = jax.nn.one_hot(codes, self.num_codes, dtype=self.embedding.dtype)
             vectors = jnp.matmul(chosen, self.embedding, precision=jax.lax.Precision.HIGHEST)
         learning = "average" if self.ema else "gradient"
         return _make_quantized(z_e, vectors, codes, self.num_codes, learning)
@@ -135,19 +136,22 @@ class FiniteScalarQuantizer(nn.Module):
 
     def codebook(self) -> Array:
         """The vectors [M, d] of all codes."""
-        return jnp.asarray(self.vectors_of(np.arange(self.num_codes)))
+        return jnp.asarray(self.vectors_of(np.arange(self.num_codes)), jnp.float32)
 
+    @allow_broadcasting
     def vectors_of(self, codes: Array | np.ndarray) -> Array:
         """Codes [...] -> vectors [..., d]."""
         levels, basis = self._base()
         return ((codes[..., None] // basis) % levels - levels // 2) / np.float32(levels // 2)
 
+    @allow_broadcasting
     def codes_of(self, vectors: Array) -> Array:
         """Vectors [..., d] on the grid of levels -> codes int32 [...]."""
         levels, basis = self._base()
         digits = jnp.round(vectors * (levels // 2)).astype(jnp.int32) + levels // 2
         return (digits * basis).sum(-1)
 
+    @allow_broadcasting
     def __call__(self, h: Array, grid: Sequence[int]) -> Quantized:
         bounded = self._bound(self.project(h, grid))
         half = np.float32(np.asarray(self.levels) // 2)
@@ -156,6 +160,7 @@ class FiniteScalarQuantizer(nn.Module):
             bounded / half, vectors, self.codes_of(vectors), self.num_codes, "none"
         )
 
+    @allow_broadcasting
     def _bound(self, z: Array) -> Array:
         levels = np.asarray(self.levels)
         reach = (levels - 1) * (1 - FSQ_MARGIN) / 2

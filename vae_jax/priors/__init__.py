@@ -1,7 +1,7 @@
-"""Priors: (c, encode) -> p(z) over [D], or p(z | c) over [B, D] for a condition c [B, C].
+"""Priors: () -> p(z) over [D], or c -> p(z | c) over [B, D] for a condition c [B, C].
 
-`encode` is the model's own posterior, for priors made of posteriors. An unconditional prior ignores
-c. `vae_jax.priors.base` has the contracts.
+Priors made of posteriors are also given `encode`, the model's own posterior. An unconditional prior
+ignores c. `vae_jax.priors.base` has the contracts.
 
 >>> import jax
 >>> import jax.numpy as jnp

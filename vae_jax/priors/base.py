@@ -11,9 +11,13 @@ Encode: TypeAlias = Callable[[Array, Array | None], Distribution]
 
 
 class Prior(Protocol):
-    """A map from a condition to p(z) over [D], or to p(z | c) over [B, D] given c [B, C]."""
+    """A map to p(z) over [D], or, given c [B, C], to p(z | c) over [B, D].
 
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution: ...
+    Models call ``prior()``, or ``prior(c)`` if it is conditioned. A prior with an attribute
+    `needs_encode` that is True, as the VampPrior has, is also given ``encode=``, see `Encode`.
+    """
+
+    def __call__(self, c: Array | None = None) -> Distribution: ...
 
 
 class CodePrior(Prior, Protocol):

@@ -4,7 +4,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, OneHotCategorical
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -14,5 +13,6 @@ class UniformCategorical(nn.Module):
     num_variables: int
     num_classes: int
 
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
-        return OneHotCategorical(jnp.zeros(self.num_variables * self.num_classes), self.num_classes)
+    def __call__(self, c: Array | None = None) -> Distribution:
+        logits = jnp.zeros(self.num_variables * self.num_classes, jnp.float32)
+        return OneHotCategorical(logits, self.num_classes)

@@ -1,4 +1,4 @@
-"""Priors over grids of discrete codes: (c, encode) -> p(codes) over integers [*grid].
+"""Priors over grids of discrete codes: () or c -> p(codes) over integers [*grid].
 
 Given c they are over [B, *grid]. They see codes only, so no gradient reaches the encoder. `grid` is
 the layout of the model's latents.
@@ -6,13 +6,13 @@ the layout of the model's latents.
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import Distribution
 from vae_jax.nets.dense import Dense
 from vae_jax.nets.pixelcnn import PixelCNN
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -22,7 +22,7 @@ class UniformCodes(nn.Module):
     grid: Sequence[int]
     num_codes: int
 
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         return distributions.UniformCodes(tuple(self.grid), self.num_codes, len(self.grid))
 
 
@@ -45,9 +45,11 @@ class PixelCNNCodes(nn.Module):
     embedding: int = 32
 
     @nn.compact
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         grid = tuple(self.grid)
-        context = self.param("place", nn.initializers.zeros_init(), (*grid, self.features))
+        context = self.param(
+            "place", nn.initializers.zeros_init(), (*grid, self.features), jnp.float32
+        )
         if c is not None:
             context = context + Dense(self.features, name="condition")(c)[:, None, None]
         network = PixelCNN(

@@ -5,7 +5,6 @@ from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian, Distribution, Flowed
 from vae_jax.flows import autoregressive_flow, coupling_flow
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -21,7 +20,7 @@ class CouplingPrior(nn.Module):
     width: int = 64
 
     @nn.compact
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         flow = coupling_flow(self, self.latent_dim, self.num_flows, self.width, c)
         return Flowed(_standard(self.latent_dim, c), flow)
 
@@ -38,7 +37,7 @@ class AutoregressivePrior(nn.Module):
     width: int = 64
 
     @nn.compact
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         flow = autoregressive_flow(
             self, self.latent_dim, self.num_flows, self.width, c, inverted=True
         )
@@ -48,5 +47,5 @@ class AutoregressivePrior(nn.Module):
 def _standard(dim: int, c: Array | None) -> DiagGaussian:
     """N(0, I) over [D], or over [B, D] for a condition [B, C]."""
     batch = () if c is None else c.shape[:-1]
-    zeros = jnp.zeros((*batch, dim))
+    zeros = jnp.zeros((*batch, dim), jnp.float32)
     return DiagGaussian(zeros, zeros)

@@ -5,7 +5,6 @@ from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian, Distribution, bounded_logvar
 from vae_jax.nets.dense import Dense
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -14,8 +13,8 @@ class StandardNormal(nn.Module):
 
     latent_dim: int
 
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
-        zeros = jnp.zeros(self.latent_dim)
+    def __call__(self, c: Array | None = None) -> Distribution:
+        zeros = jnp.zeros(self.latent_dim, jnp.float32)
         return DiagGaussian(zeros, zeros)
 
 
@@ -29,11 +28,12 @@ class LearnedDiagonal(nn.Module):
     latent_dim: int
 
     @nn.compact
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         if c is None:
             zeros = nn.initializers.zeros_init()
             mean, logvar = (
-                self.param(name, zeros, (self.latent_dim,)) for name in ("mean", "logvar")
+                self.param(name, zeros, (self.latent_dim,), jnp.float32)
+                for name in ("mean", "logvar")
             )
         else:
             mean, logvar = (Dense(self.latent_dim, name=name)(c) for name in ("mean", "logvar"))

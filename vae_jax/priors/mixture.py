@@ -5,7 +5,6 @@ from flax import linen as nn
 
 from vae_jax.distributions import Distribution, MixtureOfGaussians, bounded_logvar
 from vae_jax.nets.dense import Dense
-from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
@@ -20,13 +19,13 @@ class Mixture(nn.Module):
     num_components: int = 10
 
     @nn.compact
-    def __call__(self, c: Array | None = None, *, encode: Encode | None = None) -> Distribution:
+    def __call__(self, c: Array | None = None) -> Distribution:
         shape = (self.num_components, self.latent_dim)
         zeros = nn.initializers.zeros_init()
-        means = self.param("means", nn.initializers.normal(1.0), shape)
-        logvars = bounded_logvar(self.param("logvars", zeros, shape))
-        logits = self.param("logits", zeros, shape[:1])
+        means = self.param("means", nn.initializers.normal(1.0), shape, jnp.float32)
+        logvars = bounded_logvar(self.param("logvars", zeros, shape, jnp.float32))
+        logits = self.param("logits", zeros, shape[:1], jnp.float32)
         if c is not None:
-            means = means + Dense(means.size, name="means_of_c")(c).reshape(-1, *shape)
-            logits = logits + Dense(logits.size, name="logits_of_c")(c)
+            means = means[None] + Dense(means.size, name="means_of_c")(c).reshape(-1, *shape)
+            logits = logits[None] + Dense(logits.size, name="logits_of_c")(c)
         return MixtureOfGaussians(means, jnp.broadcast_to(logvars, means.shape), logits)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +31,7 @@ class VampPrior(nn.Module):
     """
 
     event_shape: Sequence[int]
+    needs_encode: ClassVar[bool] = True
     num_components: int = 500
     low: float = 0.0
     high: float = 1.0
@@ -49,7 +51,7 @@ class VampPrior(nn.Module):
 
     def _pseudo_inputs(self) -> Array:
         shape = (self.num_components, *self.event_shape)
-        raw = self.param("raw_inputs", nn.initializers.normal(1.0), shape)
+        raw = self.param("raw_inputs", nn.initializers.normal(1.0), shape, jnp.float32)
         if self._is_bounded():
             return self.low + (self.high - self.low) * jax.nn.sigmoid(raw)
         return self.low + jax.nn.softplus(raw) if math.isfinite(self.low) else raw
@@ -59,7 +61,7 @@ class VampPrior(nn.Module):
             return None
 
         def init(key: Array, shape: tuple[int, ...]) -> Array:
-            return 1 / self.num_condition + 0.1 * jax.random.normal(key, shape)
+            return 1 / self.num_condition + 0.1 * jax.random.normal(key, shape, jnp.float32)
 
         return self.param("conditions", init, (self.num_components, self.num_condition))
 

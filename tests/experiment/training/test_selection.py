@@ -108,7 +108,7 @@ def test_an_iwae_is_judged_by_its_own_bound(tmp_path):
     model = vae_jax.load(tmp_path)
     assert model.step == numbers["step"]
     assert model.last_step == numbers["selection"]["last_step"] == 300
-    assert model.score == numbers["selection"]["score"]
+    assert model.selection_score == numbers["selection"]["score"]
     assert model.score_name == "negative loss of 'iwae'"
 
 
@@ -341,9 +341,9 @@ def test_the_measured_one(entries, expected, kept, tmp_path):
 def test_the_last_one_on_request(tmp_path):
     store(tmp_path, [(1, -1.0), (2, -2.0), (3, None)], config=small(train__select="last"))
     model = vae_jax.load(tmp_path)
-    assert (model.step, model.last_step, model.score) == (2, 2, -2.0)
+    assert (model.step, model.last_step, model.selection_score) == (2, 2, -2.0)
     other = vae_jax.load(tmp_path, step=1)
-    assert (other.step, other.last_step, other.score) == (1, 2, -1.0)
+    assert (other.step, other.last_step, other.selection_score) == (1, 2, -1.0)
     with pytest.raises(InputError, match=r"step = 9: no such checkpoint .* \[1, 2, 3\]"):
         vae_jax.load(tmp_path, step=9)
 
@@ -382,7 +382,7 @@ def test_a_checkpoint_of_an_earlier_version_loads(finished, tmp_path):
         old = {name: values[name] for name in ("config", "event_shape")}
         path.write_text(json.dumps(old | {"score": score}))
     model = vae_jax.load(copy)
-    assert (model.step, model.last_step, model.score) == (20, 40, -1.0)
+    assert (model.step, model.last_step, model.selection_score) == (20, 40, -1.0)
     assert model.score_name == "validation score of an earlier version"
     assert vae_jax.load(copy, step=40).step == 40
     numbers = evaluate.evaluate_workdir(copy)

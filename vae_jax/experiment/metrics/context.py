@@ -42,7 +42,7 @@ class Context:
     @functools.cached_property
     def trained_model(self) -> TrainedModel:
         """The model with compiled methods."""
-        return TrainedModel(self.model, self.params, self.config)
+        return TrainedModel(self.model, self.params, self.config, checks=False)
 
     @property
     def is_conditional(self) -> bool:

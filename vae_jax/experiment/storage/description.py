@@ -6,6 +6,7 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config
+from vae_jax.data.inputs import Inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Description:
     score_name: str = "validation score of an earlier version"
     competes: bool = True  # False before the end of a schedule, or if the score is not finite
     data: Mapping[str, Any] | None = None  # their identity; None in checkpoints of earlier versions
+    inputs: Inputs | None = None  # their form; None in checkpoints of earlier versions
 
 
 def parse_description(values: Mapping[str, Any]) -> Description:
@@ -29,6 +31,8 @@ def parse_description(values: Mapping[str, Any]) -> Description:
         raise ValueError(f"event_shape = {shape}")
     names = ("score_name", "competes", "data")
     later = {name: values[name] for name in names if name in values}
+    if values.get("inputs") is not None:
+        later["inputs"] = Inputs.from_json(values["inputs"])
     saved = Description(config_lib.from_dict(values["config"]), shape, score, **later)
     if type(saved.score_name) is not str or type(saved.competes) is not bool:
         raise ValueError(f"score_name = {saved.score_name!r}, competes = {saved.competes!r}")

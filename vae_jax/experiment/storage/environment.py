@@ -9,11 +9,13 @@ from typing import Any
 
 import jax
 
+from vae_jax.data.fixed_random import GENERATOR
+
 PACKAGES = ("vae_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, devices and processor; this makes JAX start its backend."""
+    """Return versions, devices, processor and settings of JAX; this makes JAX start its backend."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "versions": versions(),
@@ -23,6 +25,8 @@ def environment() -> dict[str, Any]:
         "num_processes": jax.process_count(),
         "processor": _processor(),
         "cores": cores,
+        "generator": GENERATOR,
+        "default_matmul_precision": jax.config.jax_default_matmul_precision or "default",
         "system": f"{platform.system()} {platform.machine()}",
     }
 

@@ -22,6 +22,7 @@ from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_
 from vae_jax.experiment.figures import plot_runs
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.scores import make_scorers
+from vae_jax.experiment.settings import run_settings
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.compilation import start_compiling
@@ -36,6 +37,7 @@ from vae_jax.types import Metrics
 logger = logging.getLogger(__name__)
 
 
+@run_settings()
 def train_and_evaluate(
     config: Config,
     workdir: str | os.PathLike,
@@ -46,15 +48,13 @@ def train_and_evaluate(
     """Train to `config.train.num_steps`, evaluate, and return the results.
 
     With `config.train.patience`, training stops earlier, that of a sweep once all trials have
-    stopped: until then a stopped trial is computed but no longer recorded.
-    Resumes from the latest checkpoint in the workdir if there is one. With a sweep, trains and
-    evaluates every trial, or those of a share; the last process to finish joins the results.
-    `announce` is called with the results before the figures are plotted, or after those of the
-    trials of a share.
+    stopped: until then a stopped trial is computed but no longer recorded. Resumes from the latest
+    checkpoint in the workdir if any. With a sweep, trains and evaluates every trial, or those of a
+    share; the last process to finish joins the results. `announce` is called with the results
+    before the figures are plotted, or after those of the trials of a share.
 
     Raises:
-      InputError: the config, the data or the workdir is unusable, or the workdir holds a run of
-        another config, or the share is invalid.
+      InputError: the config, data, workdir or share is invalid, or of another run.
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
     runs = processes.together(functools.partial(make_runs, config, workdir))

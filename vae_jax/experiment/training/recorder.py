@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from vae_jax.data.identity import identity
+from vae_jax.data.inputs import Inputs
 from vae_jax.errors import RunStopped
 from vae_jax.experiment import builders, processes
 from vae_jax.experiment.evaluator import evaluation_params, make_run_evaluator, summarize_split
@@ -109,6 +110,7 @@ class Recorder:
             builders.name_score(config, step),
             competes=is_finite and step >= builders.schedules_end(config),
             data=identity(self.run.dataset),
+            inputs=Inputs.of(self.run.dataset),
         )
         self._writer.flush()  # a run resumed from this checkpoint continues after these lines
         try:

@@ -1,0 +1,121 @@
+"""Examples given to a trained model later: converted and scaled as those it was trained on."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from vae_jax.data.binarization import binarize
+from vae_jax.data.images import convert_images, describe_shape
+from vae_jax.data.sources import Dataset
+from vae_jax.data.splits import SPLITS
+from vae_jax.errors import InputError
+
+TEST = SPLITS.index("test")
+IMAGE_MARGIN = 0.5  # of the range of images, beyond which values have another scale
+TABLE_MARGIN = 15.0  # the same for tables, whose anomalies may be far out
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """The form of the examples that a model was trained on.
+
+    >>> inputs = Inputs((2, 2, 1), scale=1 / 255)
+    >>> inputs.convert(np.full((3, 2, 2), 255, np.uint8)).shape  # without the channel axis
+    (3, 2, 2, 1)
+    >>> inputs.convert(np.full((3, 2, 2, 1), 255.0))
+    Traceback (most recent call last):
+    vae_jax.errors.InputError: x has values from 255 to 255, the model was trained on 0 to 1: \
+divide by 255, or pass integers, which are scaled
+    """
+
+    shape: tuple[int, ...]  # *E
+    value_range: tuple[float, float] = (0.0, 1.0)  # of the values that the model sees
+    values: str = "scaled"  # or "counts"
+    scale: float = 1.0  # from stored integers to values of the model
+    bits: int = 0  # of 16-bit images, by which they were divided
+    binarization: str = "none"
+    classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """The form of the examples of a data set."""
+        preparation = dataset.preparation
+        low, high = dataset.train.value_range
+        return cls(
+            shape=tuple(dataset.shape),
+            value_range=(float(low), float(high)),
+            values=preparation["values"],
+            scale=float(preparation["scale"]),
+            bits=int(preparation.get("bits", 0)),
+            binarization=preparation["binarization"],
+            classes=tuple(preparation.get("classes", ())),
+        )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild from the fields as JSON has them; raises TypeError or ValueError if damaged."""
+        low, high = values["value_range"]
+        entries = {**values, "value_range": (float(low), float(high))}
+        return cls(**entries | {key: tuple(values[key]) for key in ("shape", "classes")})
+
+    def with_channel(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape [B, *E] of x, whose axis of one channel may be missing.
+
+        Raises:
+          InputError: any other shape.
+        """
+        if shape[1:] == self.shape:
+            return shape
+        if self.shape[-1] == 1 and len(self.shape) == 3 and shape[1:] == self.shape[:-1]:
+            return (*shape, 1)
+        needed = f"[B, {', '.join(map(str, self.shape))}], {describe_shape(self.shape)}"
+        hint = "; of one example pass x[None]" if shape in (self.shape, self.shape[:-1]) else ""
+        raise InputError(f"x has shape {shape}: must be {needed}{hint}")
+
+    def convert(self, x: np.ndarray) -> np.ndarray:
+        """X [B, *E] as float32 in the range of the model, by the rules of `from_arrays`.
+
+        Images may lack their channel axis. Integers 0 to 255 are scaled if those of the training
+        data were; floats must already be in the range of the data.
+
+        Raises:
+          InputError: another shape, values that are not finite, or on another scale.
+        """
+        shape = self.with_channel(x.shape)
+        is_bool = x.dtype == bool
+        name = "the examples given to the model"
+        rows = convert_images(x, key="x", name=name, values=self.values, bits=self.bits)
+        rows = rows.reshape(shape)
+        if self.values == "counts" or is_bool:
+            return rows.astype(np.float32)
+        if rows.dtype == np.uint8:
+            scaled = rows.astype(np.float32) * np.float32(self.scale)
+            self._check_range(scaled, remedy="they are not scaled, for the training data were not")
+            return scaled
+        remedy = "pass them on the scale of the training data"
+        if self.value_range == (0.0, 1.0):
+            remedy = "divide by 255, or pass integers, which are scaled"
+            if self.scale == 1:
+                remedy = "scale them as the training data were"
+        self._check_range(rows, remedy=remedy)
+        return rows
+
+    def _check_range(self, x: np.ndarray, *, remedy: str) -> None:
+        """Raises InputError if values have another scale than those of training."""
+        low, high = self.value_range
+        margin = (high - low) * (IMAGE_MARGIN if len(self.shape) == 3 else TABLE_MARGIN)
+        smallest, largest = float(x.min()), float(x.max())
+        if smallest < low - margin or largest > high + margin:
+            raise InputError(
+                f"x has values from {smallest:g} to {largest:g}, the model was trained on {low:g} "
+                f"to {high:g}: {remedy}"
+            )
+
+    def binarize(self, x: np.ndarray) -> np.ndarray:
+        """Converted x [B, *E] as the binarized test set: the same draws for the same positions."""
+        if self.binarization == "none" or ((x == 0) | (x == 1)).all():
+            return x
+        rule = "threshold" if self.binarization == "threshold" else "static"
+        return binarize(x, 1.0, rule, TEST).astype(np.float32)

@@ -1,0 +1,35 @@
+"""Runs mean the same whatever the settings of JAX are."""
+
+import contextlib
+from collections.abc import Iterator
+
+import jax
+
+from vae_jax.data.fixed_random import GENERATOR, fixed_draws
+
+
+@contextlib.contextmanager
+def run_settings() -> Iterator[None]:
+    """The settings of JAX under which runs are trained, loaded and measured, as a decorator too.
+
+    32 bits, the generator threefry2x32 with partitionable draws, and broadcasting between arrays of
+    different ranks. A checkpoint or a number never depends on what the environment, or a notebook,
+    has set. `jax_debug_nans` and `jax_default_matmul_precision` stay as they are; the latter is
+    recorded in the results.
+    """
+    with (
+        _in_32_bits(),
+        fixed_draws(),
+        jax.default_prng_impl(GENERATOR),
+        jax.numpy_rank_promotion("allow"),
+        jax.numpy_dtype_promotion("standard"),
+    ):
+        yield
+
+
+def _in_32_bits() -> contextlib.AbstractContextManager:
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(False)
+    from jax.experimental import disable_x64  # before jax 0.8
+
+    return disable_x64()

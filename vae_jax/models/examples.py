@@ -1,0 +1,93 @@
+"""Examples and labels given to a trained model, checked on the host."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from vae_jax.data.inputs import Inputs
+from vae_jax.errors import InputError, format_value, suggest
+from vae_jax.likelihoods import Mixed, check_support, check_table
+from vae_jax.nets import OneHot, Vector
+from vae_jax.types import Array
+
+MAX_NAMES = 20  # of classes in a message
+
+
+def convert_examples(likelihood: nn.Module, x: Any, inputs: Inputs | None) -> Array | np.ndarray:
+    """Examples x as the model needs them: float32 [B, *E] in the range of the data.
+
+    Inside `jax.jit` a missing channel axis is added and integers are scaled, without any check.
+
+    Args:
+      likelihood: whose support contains the values.
+      x: in the form of the training data, or as the model needs them.
+      inputs: the form of the training data; if None, x has the event shape of the likelihood.
+
+    Raises:
+      InputError: another shape, values on another scale, or values outside the support.
+    """
+    if isinstance(x, jax.core.Tracer):
+        if inputs is None:
+            return x
+        x = x.reshape(inputs.with_channel(x.shape))
+        is_float = jnp.issubdtype(x.dtype, jnp.floating)
+        return x if is_float else x.astype(jnp.float32) * inputs.scale
+    event = getattr(likelihood, "event_shape", None)
+    if inputs is None and event is not None:
+        inputs = Inputs(tuple(event), (-math.inf, math.inf))
+    x = np.asarray(x)
+    x = x if inputs is None else inputs.convert(x)
+    if isinstance(likelihood, Mixed):
+        check_table(likelihood.columns, x)
+    check_support(likelihood, x)
+    return x
+
+
+def convert_labels(conditioning: nn.Module | None, y: Any, classes: Sequence[str] = ()) -> Any:
+    """Labels y [...] of classes as int32, or vectors [..., C] as float32.
+
+    Args:
+      conditioning: of the model; y of one of another kind than `OneHot` and `Vector` is unchanged.
+      y: numbers, or names of `classes`.
+      classes: names, in the order of their numbers.
+
+    Raises:
+      InputError: a class that does not exist, or a vector of another size.
+    """
+    if not isinstance(conditioning, OneHot | Vector):
+        return y
+    y = np.asarray(y)
+    if isinstance(conditioning, Vector):
+        if y.shape[-1:] != (conditioning.size,) or y.dtype.kind not in "biuf":
+            raise InputError(
+                f"y has shape {y.shape} and dtype {y.dtype}: must be [B, {conditioning.size}] "
+                "numbers, what to condition on"
+            )
+        return y.astype(np.float32)
+    if y.dtype.kind in "US":
+        y = _numbers(y.astype(str), classes)
+    number = conditioning.num_classes
+    is_class = np.zeros(y.shape, bool)
+    if y.dtype.kind in "biuf":
+        is_class = (y == np.round(y)) & (y >= 0) & (y < number)
+    if not is_class.all():
+        wrong = y[~is_class].reshape(-1)[0].item()
+        names = f", {', '.join(classes)}" if 0 < len(classes) <= MAX_NAMES else ""
+        raise InputError(
+            f"y = {format_value(wrong)}: no such class; must be 0 to {number - 1}{names}"
+        )
+    return y.astype(np.int32)
+
+
+def _numbers(y: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    number = {name: i for i, name in enumerate(classes)}
+    unknown = [name for name in np.unique(y).tolist() if name not in number]
+    if unknown:
+        hint = suggest(unknown[0], classes) if classes else "; they are numbers"
+        raise InputError(f"y = {format_value(unknown[0])}: no such class{hint}")
+    return np.vectorize(number.__getitem__, otypes=[np.int32])(y)
