@@ -8,7 +8,7 @@ it too. Elsewhere the process leaves at once, which breaks the connections of th
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from vae_jax.errors import InputError, RunStopped
+from vae_jax.errors import InputError, RunDiverged, RunStopped
 from vae_jax.experiment import clusters
 
 MESSAGE_BYTES = 8192
@@ -29,7 +29,18 @@ T = TypeVar("T")
 
 
 class SharedError(RunStopped):
-    """An error that all processes raise together."""
+    """An error that all processes raise together.
+
+    Attributes:
+      kind: the class of the error on the process that it comes from, one of `KINDS`.
+    """
+
+    def __init__(self, message: str, kind: type[Exception]) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+KINDS: tuple[type[Exception], ...] = (InputError, RunDiverged, RunStopped)
 
 
 def start(
@@ -121,12 +132,14 @@ def together(action: Callable[[], T]) -> T:
         result = action()
     except Exception as error:  # whatever its type, the others must not wait forever
         failure = error
-        message = str(error) or type(error).__name__
+        kind = next((number for number, kind in enumerate(KINDS) if isinstance(error, kind)), -1)
+        message = f"{kind} {str(error) or type(error).__name__}"
     messages = _gather(message)
     failing = [index for index, text in enumerate(messages) if text]
     if failing:
         where = "" if len(failing) == len(messages) else f"process {failing[0]}: "
-        raise SharedError(where + messages[failing[0]]) from failure
+        kind, _, message = messages[failing[0]].partition(" ")
+        raise SharedError(where + message, KINDS[int(kind)]) from failure
     return result
 
 
@@ -177,9 +190,9 @@ class SharedFlag:
         return before is not None and bool(before.addressable_data(0))
 
 
-def leave(error: Exception, message: str) -> NoReturn:
-    """End the program with a message; at once if other processes do not know of the error."""
+def leave_if_alone(error: Exception, message: str, status: int) -> None:
+    """End the program at once if other processes do not know of the error; else return."""
     if isinstance(error, SharedError) or not jax.distributed.is_initialized():
-        sys.exit(message)
+        return
     print(message, file=sys.stderr, flush=True)
-    os._exit(1)  # an orderly exit would wait for the others, which wait for this process
+    os._exit(status)  # an orderly exit would wait for the others, which wait for this process
