@@ -64,6 +64,16 @@ def test_lists_of_names_in_the_plain_form(parse, field, given, expected, form):
     assert getattr(getattr(config, group), name) == expected
 
 
+@pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+def test_a_field_can_be_given_twice_in_a_process(monkeypatch, parse):
+    for seed in (3, 4):  # as by `%run -m vae_jax.main` in a notebook
+        words = ["main.py", VAE, f"--config.seed={seed}"]
+        monkeypatch.setattr(sys, "argv", words)
+        flags.FLAGS.unparse_flags()
+        cli.parse_flags(words)
+        assert main._CONFIG.value.seed == seed
+
+
 def test_lists_of_numbers_are_left_to_config_flags():
     words = ["main.py", VAE, "--config.model.hidden=3,4"]
     assert arguments.prepare(words) == words

@@ -125,6 +125,8 @@ def _set_up_logging(*, is_first: bool) -> None:
 def parse_flags(argv: Sequence[str]) -> list[str]:
     """Parse the flags; raises InputError for a bad flag, config file or field."""
     argv = arguments.prepare(argv)
+    for name in [name for name in flags.FLAGS if name.startswith("config.")]:
+        delattr(flags.FLAGS, name)  # of an earlier run in this process, as in a notebook
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
