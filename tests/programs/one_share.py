@@ -18,7 +18,8 @@ SWEEP = {"sweep__seed": (3, 4), "sweep__beta": (1.0, 0.5)}
 
 if __name__ == "__main__":
     workdir, share, *fields = sys.argv[1:]
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # Orbax has installed a handler of absl, which would make this a no-op.
+    logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
     visualize.plot_all = lambda *args, **kwargs: []
     config = small(**SWEEP | (json.loads(fields[0]) if fields else {}))
     with exits.exit_with_message():
