@@ -5,8 +5,10 @@ An error of one process ends all. Where they synchronize (`together`, `on_first`
 it too. Elsewhere the process leaves at once, which breaks the connections of the others.
 """
 
+import functools
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -21,6 +23,7 @@ from vae_jax.errors import InputError, RunDiverged, RunStopped
 from vae_jax.experiment import clusters
 
 MESSAGE_BYTES = 8192
+MAX_CALLS = 1000  # of `SharedFlag.exchange` between two combinations
 ADVICE = (
     "give --coordinator, --num_processes and --process_index, --trials=K/N to give each process "
     "its own trials of a sweep, or --nodistributed to run this process alone"
@@ -163,31 +166,64 @@ def any_of(flag: bool) -> bool:
 
 
 class SharedFlag:
-    """A flag that any process can set during training, known to all at the same call, one later.
+    """A flag that any process can set during training, known to all at the same call.
 
-    Each call of `exchange` starts to combine the flags of all processes, and returns the result of
-    the call before. All get the same answers, and the host waits for nothing that the devices have
-    not finished since, as long as they run collectives in the background (GPU and TPU; CPU devices
-    do not). A single process gets its flag at once.
+    Processes combine their flags about once in `seconds`, which on CPU they have to wait for: at
+    every N-th call of `exchange`, where N follows from the slowest process, and is exchanged with
+    the flags, so that all agree. Each combination starts at one of these calls, and its result is
+    read at the next one: on GPU and TPU, which run collectives in the background, the host waits
+    for nothing. A single process gets its flag at once.
+
+    Args:
+      seconds: between two combinations; 0 for one at every call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 1.0) -> None:
+        self._seconds = seconds
+        self._is_set = False
+        self._wait = 1  # calls until the next combination
+        self._calls, self._start = 0, time.monotonic()
         self._pending: jax.Array | None = None
         if jax.process_count() > 1:
             mesh = Mesh(np.asarray(jax.devices()), ("devices",))
             self._sharding = NamedSharding(mesh, P("devices"))
-            self._combine = jax.jit(jnp.any, out_shardings=NamedSharding(mesh, P()))
+            combine = functools.partial(jnp.max, axis=0)
+            self._combine = jax.jit(combine, out_shardings=NamedSharding(mesh, P()))
 
     def exchange(self, flag: bool) -> bool:
-        """True if the flag was set on any process at the call before; every process must call."""
+        """True once the flag was set on any process; every process must call.
+
+        The answer is the same on all processes, and stays True.
+        """
         if jax.process_count() == 1:
             return flag
+        self._is_set |= flag
+        self._calls += 1
+        if self._calls < self._wait:
+            return False
         before = self._pending
-        flags = jax.make_array_from_callback(
-            (jax.device_count(),), self._sharding, lambda index: np.full(1, flag)
+        values = np.array([self._is_set, self._seconds_of_a_call()], np.float32)
+        rows = jax.make_array_from_callback(
+            (jax.device_count(), 2), self._sharding, lambda index: values[None]
         )
-        self._pending = self._combine(flags)  # not awaited
-        return before is not None and bool(before.addressable_data(0))
+        self._pending = self._combine(rows)  # not awaited
+        if before is None:
+            return False
+        is_set, slowest = np.asarray(before.addressable_data(0))
+        self._wait = calls_between(self._seconds, float(slowest))
+        return bool(is_set)
+
+    def _seconds_of_a_call(self) -> float:
+        """The mean since the last combination, from which this one counts anew."""
+        now = time.monotonic()
+        mean = (now - self._start) / self._calls
+        self._calls, self._start = 0, now
+        return mean
+
+
+def calls_between(seconds: float, seconds_of_a_call: float) -> int:
+    """The number of calls that take about the given seconds, from 1 to `MAX_CALLS`."""
+    return int(min(max(seconds / max(seconds_of_a_call, 1e-9), 1), MAX_CALLS))
 
 
 def leave_if_alone(error: Exception, message: str, status: int) -> None:

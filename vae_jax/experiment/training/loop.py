@@ -184,7 +184,7 @@ def _advance(
 ) -> int:
     """Train to the end or an interruption; returns the last step, which is saved.
 
-    Several processes stop one call after the interruption of any of them, all at the same step.
+    Several processes stop within seconds of the interruption of any, all at the same step.
 
     Between evaluations, the metrics of one call are read while the next one runs.
     """
