@@ -2,7 +2,7 @@
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 
 class Argument(str):
@@ -43,7 +43,34 @@ class UnsupportedError(InputError):
 
 
 class RunStopped(RuntimeError):
-    """A run cannot continue; the message says why, and what is left of it."""
+    """A run cannot start or continue; the message says why, and what is left of it."""
+
+
+class RunDiverged(RunStopped):
+    """The loss, the gradient or the evaluation of a run, or of trials of a sweep, is not finite."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; the message says what is saved, and how to continue.
+
+    Attributes:
+      status: the exit status by the convention of shells, 128 and the number of the signal.
+    """
+
+    def __init__(self, message: str, status: int = 130) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@contextlib.contextmanager
+def explain_interrupt(message: Callable[[], str]) -> Iterator[None]:
+    """Raise Interrupted with the message if Ctrl-C ends the context without an explanation."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except KeyboardInterrupt as error:
+        raise Interrupted(message()) from error
 
 
 @contextlib.contextmanager

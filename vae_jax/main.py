@@ -16,6 +16,15 @@ python -m vae_jax.main --config=... --coordinator=10.0.0.1:1234 --num_processes=
 
 python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=1/2
 python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=2/2
+
+--mode=eval uses the saved config of the workdir. --config.evaluation.* replace its fields, and
+--config.data.path or --config.data.dir the location of data that have moved:
+
+python -m vae_jax.main --workdir=runs/mnist1 --mode=eval --config.evaluation.metrics=likelihood,gap
+
+Exit status: 0, done; 1, the machine stopped it (no such device, no memory, a full disk, another
+process); 2, wrong input (flag, config, data or workdir); 3, the run or a trial of the sweep
+diverged; 130, Ctrl-C; 143, SIGTERM.
 """
 
 import gc
@@ -24,7 +33,7 @@ from collections.abc import Sequence
 from absl import app, flags
 from ml_collections import config_flags
 
-from vae_jax.experiment import cli, clusters
+from vae_jax.experiment import cli, clusters, exits
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -71,25 +80,28 @@ _MODE = flags.DEFINE_string(
 
 
 def _main(argv: Sequence[str]) -> None:
-    with cli.exit_with_message():
-        cli.check_no_arguments(argv)
-        if _LIST.value:
-            cli.print_list()
-            return
-        cli.check_trials(_TRIALS.value, _MODE.value, [_COORDINATOR, _DISTRIBUTED])
-        if _is_surely_first():
-            cli.announce(_MODE.value, _CONFIG.value, _WORKDIR.value)
-        from vae_jax.experiment import compilation_cache, processes  # load JAX
+    cli.check_no_arguments(argv)
+    if _LIST.value:
+        gc.disable()  # JAX makes many objects and no garbage when it is imported
+        cli.print_list()
+        gc.freeze()
+        return
+    cli.check_trials(_TRIALS.value, _MODE.value, [_COORDINATOR, _DISTRIBUTED])
+    if _is_surely_first():
+        cli.announce(_MODE.value, _CONFIG.value, _WORKDIR.value)
+    with exits.explain_import():
+        import jax  # noqa: F401
+    from vae_jax.experiment import compilation_cache, processes
 
-        processes.start(
-            _COORDINATOR.value,
-            _NUM_PROCESSES.value,
-            _PROCESS_INDEX.value,
-            distributed=False if _TRIALS.value else _DISTRIBUTED.value,
-        )
-        compilation_cache.set_up(enabled=_COMPILATION_CACHE.value)
-        cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value, _TRIALS.value)
-        gc.freeze()  # otherwise Python visits every object on its way out: half a second
+    processes.start(
+        _COORDINATOR.value,
+        _NUM_PROCESSES.value,
+        _PROCESS_INDEX.value,
+        distributed=False if _TRIALS.value else _DISTRIBUTED.value,
+    )
+    compilation_cache.set_up(enabled=_COMPILATION_CACHE.value)
+    cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value, _TRIALS.value)
+    gc.freeze()  # otherwise Python visits every object on its way out: half a second
 
 
 def _is_surely_first() -> bool:
@@ -103,7 +115,8 @@ def _is_surely_first() -> bool:
 
 def main() -> None:
     """Run the command line."""
-    app.run(_main, flags_parser=cli.parse_flags_or_exit)
+    with exits.exit_with_message():
+        app.run(_main, flags_parser=cli.parse_flags_or_exit)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,30 @@ def test_flat_folder_of_gray_or_colour_images(tmp_path, suffix) -> None:
     assert dataset.shape == (*shape, 1)[:3]
 
 
+def test_images_of_1_bit_are_binary(tmp_path) -> None:
+    images = pixels(10, (6, 5)) > 100
+    for i, image in enumerate(images):
+        (tmp_path / "train").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "train" / f"{i}.png")
+    dataset = load("npz", path=os.fspath(tmp_path))
+    assert dataset.preparation["binary"]
+    stored = np.concatenate(
+        [np.asarray(s.images) for s in (dataset.train, dataset.valid, dataset.test)]
+    )
+    assert set(np.unique(stored)) == {0, 1}
+    assert stored.mean() == pytest.approx(images.mean())
+    x = dataset.train.take(np.arange(2), None)["x"]
+    assert set(np.unique(x)) == {0.0, 1.0}
+    resized = load("npz", path=os.fspath(tmp_path), image_size=4)  # gray in between
+    assert not resized.preparation["binary"]
+    assert resized.train.value_range[1] > 0.5
+    Image.fromarray(pixels(1, (6, 5))[0]).save(tmp_path / "train" / "gray.png")
+    mixed = load("npz", path=os.fspath(tmp_path))
+    assert not mixed.preparation["binary"]
+    stored = np.concatenate([np.asarray(s.images) for s in (mixed.train, mixed.valid, mixed.test)])
+    assert stored.max() == 255
+
+
 def test_images_of_16_bits_and_transparent_ones(tmp_path) -> None:
     deep = np.linspace(0, 65535, 120).astype(np.uint16).reshape(10, 4, 3)
     save(tmp_path / "deep", deep)

@@ -21,10 +21,10 @@ FEW, MANY, TEST = blobs(12, 0), blobs(600, 1), blobs(1000, 2)
 
 
 def test_more_examples_of_the_true_distribution_help_and_wrong_labels_harm():
-    good = augmentation_gain(*FEW, *MANY, *TEST, seeds=(0, 1), num_updates=150)
+    good = augmentation_gain(*FEW, *MANY, [TEST], seeds=(0, 1), num_updates=150)
     assert good.gain.value > 0.03
     wrong = augmentation_gain(
-        *FEW, MANY[0], (MANY[1] + 1) % 3, *TEST, seeds=(0, 1), num_updates=150
+        *FEW, MANY[0], (MANY[1] + 1) % 3, [TEST], seeds=(0, 1), num_updates=150
     )
     assert wrong.gain.value < -0.1
     assert wrong.without == good.without  # the generated ones have no part in it
@@ -32,7 +32,7 @@ def test_more_examples_of_the_true_distribution_help_and_wrong_labels_harm():
 
 def test_the_gain_is_the_mean_over_seeds_of_the_difference():
     seeds, options = (3, 4, 5), {"num_updates": 40}
-    gain = augmentation_gain(*FEW, *MANY, *TEST, seeds=seeds, **options)
+    gain = augmentation_gain(*FEW, *MANY, [TEST], seeds=seeds, **options)
     both = np.concatenate([FEW[0], MANY[0]]), np.concatenate([FEW[1], MANY[1]])
 
     def accuracy(x, y, seed):
@@ -48,6 +48,16 @@ def test_the_gain_is_the_mean_over_seeds_of_the_difference():
     assert gain.augmented == mean_estimate(augmented)
     assert gain.gain.value == pytest.approx(np.mean(augmented - without))
     assert gain.gain.stderr == pytest.approx(np.std(augmented - without, ddof=1) / math.sqrt(3))
+
+
+def test_batches_of_the_test_set_are_read_once_and_change_nothing():
+    options = {"seeds": (0, 1), "num_updates": 20}
+    parts = np.array_split(np.arange(1000), 7)
+    batches = ((TEST[0][part], TEST[1][part]) for part in parts)
+    ours = augmentation_gain(*FEW, *MANY, batches, **options)
+    assert ours == augmentation_gain(*FEW, *MANY, [TEST], **options)
+    with pytest.raises(InputError, match="test: has no examples"):
+        augmentation_gain(*FEW, *MANY, batches, **options)
 
 
 def test_both_trainings_take_the_same_number_of_updates(monkeypatch):
@@ -84,19 +94,19 @@ def test_a_seed_decides_the_training():
 
 
 def test_one_seed_has_no_standard_error():
-    gain = augmentation_gain(*FEW, *MANY, *TEST, seeds=(0,), num_updates=5)
+    gain = augmentation_gain(*FEW, *MANY, [TEST], seeds=(0,), num_updates=5)
     assert math.isnan(gain.gain.stderr)
 
 
 def test_bad_input():
     with pytest.raises(InputError, match=r"generated_y: has shape \(12,\); must be \[600\]"):
-        augmentation_gain(*FEW, MANY[0], FEW[1], *TEST)
+        augmentation_gain(*FEW, MANY[0], FEW[1], [TEST])
     with pytest.raises(
         InputError, match="the dimensions of test_x = 5: must be that of real_x, 10"
     ):
-        augmentation_gain(*FEW, *MANY, TEST[0][:, 0], TEST[1])
+        augmentation_gain(*FEW, *MANY, [(TEST[0][:, 0], TEST[1])])
     with pytest.raises(InputError, match=r"len\(seeds\) = 0: must be at least 1"):
-        augmentation_gain(*FEW, *MANY, *TEST, seeds=())
+        augmentation_gain(*FEW, *MANY, [TEST], seeds=())
     with pytest.raises(InputError, match="y: has a single class"):
         train_classifier(FEW[0], 0 * FEW[1], seed=0)
     with pytest.raises(InputError, match=r"x: is nan at \[0, 0\]"):

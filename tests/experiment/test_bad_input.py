@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 
 from vae_jax import config, main, memory, visualize
 from vae_jax.config import Config
-from vae_jax.experiment import builders, cli, results
+from vae_jax.experiment import builders, cli, exits, results
 from vae_jax.experiment.builders.choices import TABLES
 from vae_jax.experiment.training import loop, trainers
 
@@ -82,18 +82,27 @@ def enter(*arguments: str) -> str:
 
 def enter_and_read(*arguments: str) -> tuple[str, str]:
     argv = ["main.py", *arguments]
-    with fresh_flags(argv), time_limit(), contextlib.redirect_stdout(io.StringIO()) as out:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        fresh_flags(argv),
+        time_limit(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
         try:
-            main._main(cli.parse_flags_or_exit(argv))
+            with exits.exit_with_message():
+                main._main(cli.parse_flags_or_exit(argv))
             return "ran", out.getvalue()
         except SystemExit as stop:
-            message = stop.code
+            status = stop.code
+    assert status in (1, 2, 3), status
+    message = f"\n{err.getvalue()}".partition("\nerror: ")
+    message = "".join(message[1:]).strip()
     assert_clear(message)
     return "message", message
 
 
-def assert_clear(message: str | int | None) -> None:
-    assert isinstance(message, str), message
+def assert_clear(message: str) -> None:
     assert message.startswith("error: "), message
     assert len(message) > len("error: ") + 10, message
     assert len(message) < 4100, f"{len(message)} characters: {message[:300]}"
@@ -556,7 +565,7 @@ COMMANDS = [
 def test_processes(tmp_path, arguments) -> None:
     command = [sys.executable, "-m", "vae_jax.main", *arguments, f"--workdir={tmp_path / 'run'}"]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=SECONDS, check=False)
-    assert process.returncode == 1
+    assert process.returncode == 2
     first, error = process.stderr.splitlines()
     assert b"loading JAX and the data" in first
     assert error.startswith(b"error: config.")

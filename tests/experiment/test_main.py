@@ -19,7 +19,7 @@ from vae_jax import config as config_lib
 from vae_jax import main  # noqa: F401  # defines the flags
 from vae_jax.config import Config
 from vae_jax.errors import InputError
-from vae_jax.experiment import cli, config_files, listing, report
+from vae_jax.experiment import cli, config_files, exits, listing, report
 from vae_jax.experiment.builders import choices, loss, parts
 from vae_jax.experiment.metrics import METRICS
 
@@ -64,6 +64,10 @@ COMMANDS = {
     "workdir below a file": (
         [VAE, "--workdir=WORK/file/run"],
         ["workdir = 'WORK/file/run'", "cannot be written", "Not a directory"],
+    ),
+    "field without a config": (
+        ["--config.model.latent_dim=3"],
+        ["config.model.latent_dim: a field of which config?", "--config=NAME", "--mode=eval"],
     ),
     "eval of no run": (
         [VAE, "--mode=eval", "--workdir=WORK/other"],
@@ -118,7 +122,7 @@ def finished(tmp_path_factory):
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "help"])
 def test_one_clear_message_and_nothing_touched(finished, name) -> None:
     process, work, before = finished[name]
-    assert process.returncode != 0
+    assert process.returncode == 2
     assert process.stdout == ""
     assert process.stderr.startswith("error: ")
     assert "Traceback" not in process.stderr
@@ -131,7 +135,7 @@ def test_one_clear_message_and_nothing_touched(finished, name) -> None:
 def test_help(finished) -> None:
     process, work, before = finished["help"]
     assert process.returncode == 0
-    for flag in ("--config", "--workdir", "--mode"):
+    for flag in ("--config", "--workdir", "--mode", "Exit status: 0, done; 1,"):
         assert flag in process.stdout
     assert process.stderr == ""
     assert contents(work) == before
@@ -451,11 +455,11 @@ def test_only_callbacks_to_a_closed_event_loop_are_ignored(monkeypatch) -> None:
         event_loop.call_soon_threadsafe(print)
     # A thread in C++ calls it directly, not from a frame of this test.
     traceback = callback.value.__traceback__.tb_next
-    cli._report_unraisable(types.SimpleNamespace(exc_traceback=traceback))
+    exits._report_unraisable(types.SimpleNamespace(exc_traceback=traceback))
     assert calls == []
     for traceback in (callback.value.__traceback__, None):
         unraisable = types.SimpleNamespace(exc_traceback=traceback)
-        cli._report_unraisable(unraisable)
+        exits._report_unraisable(unraisable)
         assert calls.pop() is unraisable
 
 
@@ -492,4 +496,4 @@ def test_every_field_can_be_given_as_a_flag() -> None:
     ]
     process = python("-m", "vae_jax.main", VAE, *fields, "--config.train.batch_size=-7")
     assert process.stderr == "error: config.train.batch_size = -7: must be at least 1\n"
-    assert process.returncode == 1
+    assert process.returncode == 2

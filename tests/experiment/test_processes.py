@@ -195,7 +195,18 @@ def test_a_flag_is_known_to_both_processes_one_call_later():
     results = [json.loads(output.splitlines()[-1]) for output in outputs]
     for result in results:
         # Set at call 3, and so known to both at call 4.
-        assert result["answers"] == [False, False, False, False, True, False]
+        assert result["answers"] == [False, False, False, False, True, True]
+    # With calls of 10 ms and 0.2 s between two combinations, few calls combine.
+    assert results[0]["call"] == results[1]["call"] > 150
+    assert results[0]["combined"] == results[1]["combined"] < results[0]["call"] / 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "seconds_of_a_call", "calls"),
+    [(1, 0.01, 100), (1, 3.0, 1), (0, 0.01, 1), (1, 0.0, processes.MAX_CALLS), (1, 0.4, 2)],
+)
+def test_the_calls_between_two_combinations(seconds, seconds_of_a_call, calls):
+    assert processes.calls_between(seconds, seconds_of_a_call) == calls
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,7 @@ import sys
 from test_loop import small
 
 from vae_jax import visualize
-from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import processes
+from vae_jax.experiment import exits, processes
 from vae_jax.experiment.training import loop
 
 CONFIG = {"train__num_steps": 100, "train__eval_every": 50}
@@ -26,7 +25,5 @@ if __name__ == "__main__":
         processes.start(f"localhost:{port}", int(num_processes), int(process_index))
     drawn = pathlib.Path(workdir + ".drawn")
     visualize.plot_all = lambda *args, **kwargs: drawn.open("a").write("once\n")
-    try:
+    with exits.exit_with_message():
         loop.train_and_evaluate(small(**CONFIG | json.loads(fields)), workdir)
-    except (InputError, RunStopped) as error:
-        processes.leave(error, f"error: {error}")

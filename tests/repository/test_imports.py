@@ -46,6 +46,12 @@ def test_the_library_loads_nothing_heavy(run_with_fakes):
     assert result.returncode == 0, result.stderr
 
 
+def test_the_disentanglement_scores_wait_for_scikit_learn(run_with_fakes):
+    code = "import vae_jax.experiment.training.loop, vae_jax.evaluation.disentanglement"
+    result = run_with_fakes((*FRAMEWORKS, "sklearn"), "-c", code)
+    assert result.returncode == 0, result.stderr
+
+
 def test_the_fakes_raise(run_with_fakes):
     result = run_with_fakes(HEAVY, "-c", "import orbax.checkpoint")
     assert "AssertionError: orbax was imported" in result.stderr

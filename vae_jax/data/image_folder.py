@@ -57,11 +57,11 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
                 )
             split, parts = names[parts[0].lower()], parts[1:]
         rows.setdefault(split, []).append((path, parts[0] if len(parts) > 1 else None))
-    channels = _channels([path for path, _ in rows["train"]])
+    mode = _mode(rows["train"][0][0], files, size)
     arrays = {}
     for split, entries in rows.items():
         classes = [name for _, name in entries]
-        arrays[f"{split}_images"] = _read([path for path, _ in entries], size, channels, folder)
+        arrays[f"{split}_images"] = _read([path for path, _ in entries], size, mode, folder)
         if any(classes):
             if None in classes:
                 path = entries[classes.index(None)][0]
@@ -74,16 +74,21 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _channels(files: Sequence[pathlib.Path]) -> str:
-    """The mode of Pillow for all images: that of the first one, gray or colour."""
-    mode = _open(files[0]).mode
+def _mode(first: pathlib.Path, files: Sequence[pathlib.Path], size: int) -> str:
+    """The mode of Pillow for all images: that of the first training image, gray or colour.
+
+    "1", black and white as bool, only if all images are and none is resized.
+    """
+    mode = _open(first).mode
+    if mode == "1" and not size and all(_open(path).mode == "1" for path in files):
+        return "1"
     if mode in ("1", "L"):
         return "L"
     return "I;16" if mode.startswith("I") else "RGB"
 
 
 def _read(files: Sequence[pathlib.Path], size: int, mode: str, folder: pathlib.Path) -> np.ndarray:
-    """The images of files as one array [N, H, W] or [N, H, W, 3]."""
+    """The images of files as one array [N, H, W] or [N, H, W, 3], bool if black and white."""
     images: list[np.ndarray] = []
     for path in files:
         image = _convert(path, size, mode)
@@ -115,7 +120,7 @@ def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
     image = _open(path)
     try:
         image = ImageOps.exif_transpose(image)
-        if image.mode == "1" or (mode != "I;16" and image.mode != mode):
+        if mode != "I;16" and image.mode != mode:
             if "A" in image.mode or "transparency" in image.info:  # transparent parts are white
                 image = image.convert("RGBA")
                 white = Image.new("RGBA", image.size, "white")

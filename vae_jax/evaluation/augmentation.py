@@ -5,7 +5,7 @@ number of updates is the same with and without the generated examples, so the ga
 more training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,6 @@ from vae_jax.errors import InputError, check_range
 from vae_jax.evaluation.common import Estimate, check_same, labels, matrix, mean_estimate
 
 HIDDEN = 128
-BLOCK = 4096  # test examples classified at once
 
 
 class Gain(NamedTuple):
@@ -65,8 +64,7 @@ def augmentation_gain(
     real_y: Any,
     generated_x: Any,
     generated_y: Any,
-    test_x: Any,
-    test_y: Any,
+    test: Iterable[tuple[Any, Any]],
     *,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     num_updates: int = 2000,
@@ -77,32 +75,43 @@ def augmentation_gain(
     weights, unless the generated examples have a class that the real ones lack.
 
     Args:
-      real_x, generated_x, test_x: [N, *E], any N each, in the same range of values, preferably [0,
-        1].
-      real_y, generated_y, test_y: classes [N].
+      real_x, generated_x: [N, *E], any N each, in the same range of values, preferably [0, 1].
+      real_y, generated_y: classes [N].
+      test: batches (x [B, *E], y [B]) of the test set, which are read once, one at a time; for
+        arrays [(x, y)].
+      seeds: of the classifiers.
+      num_updates: of each training.
     """
     check_range("len(seeds)", len(seeds), 1)
-    sets = {
-        "real": (real_x, real_y),
-        "generated": (generated_x, generated_y),
-        "test": (test_x, test_y),
+    x = {"real": flatten_examples("real_x", real_x)}
+    x["generated"] = _like("generated_x", generated_x, x["real"])
+    y = {
+        "real": labels("real_y", real_y, len(x["real"])),
+        "generated": labels("generated_y", generated_y, len(x["generated"])),
     }
-    x = {name: flatten_examples(f"{name}_x", values) for name, (values, _) in sets.items()}
-    y = {name: labels(f"{name}_y", values, len(x[name])) for name, (_, values) in sets.items()}
-    for name in ("generated", "test"):
-        check_same(f"the dimensions of {name}_x", x[name].shape[1], "real_x", x["real"].shape[1])
     both = np.concatenate([x["real"], x["generated"]]), np.concatenate([y["real"], y["generated"]])
-
-    num_blocks = -(-len(x["test"]) // BLOCK)
-
-    def accuracy(x_train: np.ndarray, y_train: np.ndarray, seed: int) -> float:
-        model = train_classifier(x_train, y_train, seed=seed, num_updates=num_updates)
-        predicted = [model.predict(some) for some in np.array_split(x["test"], num_blocks)]
-        return float(np.mean(np.concatenate(predicted) == y["test"]))
-
-    without = np.array([accuracy(x["real"], y["real"], seed) for seed in seeds])
-    augmented = np.array([accuracy(*both, seed) for seed in seeds])
+    models = [
+        train_classifier(*data, seed=seed, num_updates=num_updates)
+        for data in ((x["real"], y["real"]), both)
+        for seed in seeds
+    ]
+    num_correct, num_examples = np.zeros(len(models), np.int64), 0
+    for batch_x, batch_y in test:
+        rows = _like("test_x", batch_x, x["real"])
+        classes = labels("test_y", batch_y, len(rows))
+        num_correct += [int(np.sum(model.predict(rows) == classes)) for model in models]
+        num_examples += len(rows)
+    if not num_examples:
+        raise InputError("test: has no examples")
+    without, augmented = (num_correct / num_examples).reshape(2, len(seeds))
     return Gain(*map(mean_estimate, (without, augmented, augmented - without)))
+
+
+def _like(field: str, x: Any, real: np.ndarray) -> np.ndarray:
+    """Examples [N, *E] as rows [N, dims] of the size of the real ones."""
+    rows = flatten_examples(field, x)
+    check_same(f"the dimensions of {field}", rows.shape[1], "real_x", real.shape[1])
+    return rows
 
 
 def flatten_examples(field: str, x: Any) -> np.ndarray:

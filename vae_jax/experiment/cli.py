@@ -1,28 +1,25 @@
-"""The command line: flags, the three modes, and errors as one-line messages.
+"""The command line: flags and the three modes.
 
 JAX is imported late: `--help`, bad flags and the first line of a run do not wait for it.
 """
 
-import asyncio
 import contextlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import flags
 
-from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep, validation
 from vae_jax.config.sweep import parse_share
-from vae_jax.errors import InputError, RunStopped, check_choice, truncate
-from vae_jax.experiment import config_files
+from vae_jax.errors import InputError, check_choice
+from vae_jax.experiment import arguments, config_files, exits
 from vae_jax.experiment.storage.workdir import check_usable
 from vae_jax.files import as_path, is_local
 
 MODES = ("train", "eval", "report")
-MAX_MESSAGE = 4000  # characters; anything longer repeats a long value
 MEMORY_ADVICE = (
     "lower some of these fields of the config: train.batch_size, train.log_every, "
     "objective.num_samples, evaluation.batch_size, model.hidden, "
@@ -47,10 +44,11 @@ def run(mode: str, config: Config | None, workdir: str | None, trials: str | Non
     workdir = _default_workdir(workdir, config)
     figures = as_path(workdir) / "figures"
     from vae_jax import memory
-    from vae_jax.experiment import evaluate, processes
+    from vae_jax.experiment import devices, evaluate, processes
     from vae_jax.experiment.training import loop
 
     _set_up_logging(is_first=processes.is_first())
+    devices.check_devices()
     with memory.explain_memory_errors(MEMORY_ADVICE):
         if mode == "train":
             loop.train_and_evaluate(config, workdir, share=share, announce=_print_results)
@@ -126,11 +124,9 @@ def _set_up_logging(*, is_first: bool) -> None:
 
 def parse_flags(argv: Sequence[str]) -> list[str]:
     """Parse the flags; raises InputError for a bad flag, config file or field."""
-    argv = config_files.replace_names(argv)
-    for argument in argv[1:]:
-        name = argument.lstrip("-").partition("=")[0]
-        if name.startswith("config."):
-            config_lib.check_field(name.removeprefix("config."))
+    argv = arguments.prepare(argv)
+    for name in [name for name in flags.FLAGS if name.startswith("config.")]:
+        delattr(flags.FLAGS, name)  # of an earlier run in this process, as in a notebook
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
@@ -149,11 +145,12 @@ def parse_flags_or_exit(argv: Sequence[str]) -> list[str]:
     try:
         return parse_flags(argv)
     except InputError as error:
-        sys.exit(_format_error(error))
+        exits.leave_with(error)
     except SystemExit as stop:
         if any(argument.lstrip("-").startswith(("help", "?")) for argument in argv[1:]):
             sys.exit(0)  # absl exits with 1
-        sys.exit(f"error: config: the file cannot be used, it ends the program with {stop.code!r}")
+        problem = f"config: the file cannot be used, it ends the program with {stop.code!r}"
+        exits.leave_with(InputError(problem))
 
 
 def print_list() -> None:
@@ -187,53 +184,3 @@ def check_no_arguments(argv: Sequence[str]) -> None:
             f"unexpected argument {argv[1]!r}; every argument is a flag, "
             "such as --config=configs/vae.py"
         )
-
-
-@contextlib.contextmanager
-def exit_with_message() -> Iterator[None]:
-    """End the program with a one-line message if an expected error leaves the context."""
-    sys.unraisablehook = _report_unraisable
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(130)  # the shell convention for SIGINT
-    except Exception as error:
-        message = _explain(error)
-        if message is None:
-            raise
-        if "jax" not in sys.modules:
-            sys.exit(message)
-        from vae_jax.experiment import processes
-
-        processes.leave(error, message)
-
-
-def _explain(error: Exception) -> str | None:
-    """The message of an expected error; None for any other."""
-    if isinstance(error, InputError | RunStopped | OSError):  # OSError: a full or read-only disk
-        return _format_error(error)
-    if "jax" not in sys.modules:
-        return None
-    import jax
-
-    if not isinstance(error, jax.errors.JaxRuntimeError) or not jax.distributed.is_initialized():
-        return None
-    return (
-        "error: another process of this run ended or cannot be reached "
-        f"({truncate(str(error), 200)})"
-    )
-
-
-def _report_unraisable(unraisable: Any) -> None:
-    """Call Python's own hook, except for callbacks to an event loop that is already closed.
-
-    The threads that wrote a checkpoint make them after its failure was reported.
-    """
-    traceback = unraisable.exc_traceback
-    callback = asyncio.BaseEventLoop.call_soon_threadsafe.__code__
-    if traceback is None or traceback.tb_frame.f_code is not callback:
-        sys.__unraisablehook__(unraisable)
-
-
-def _format_error(error: Exception) -> str:
-    return f"error: {truncate(str(error), MAX_MESSAGE)}"

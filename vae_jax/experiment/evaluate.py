@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.data import Dataset
 from vae_jax.data.identity import check_same_data, identity
-from vae_jax.errors import InputError, RunStopped
+from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.scan import MATMUL_PRECISION
 from vae_jax.experiment import metrics
@@ -24,6 +23,12 @@ from vae_jax.experiment.evaluator import (
 )
 from vae_jax.experiment.figures import plot_front, plot_runs
 from vae_jax.experiment.load import restore_params
+from vae_jax.experiment.overrides import (
+    advise_evaluation,
+    check_data_path,
+    check_evaluation_only,
+    check_same_run,
+)
 from vae_jax.experiment.results import Results, best_trial, describe
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.selection import Selection, select_checkpoint
@@ -58,20 +63,11 @@ def evaluate_workdir(
     """
     saved = read_config(as_path(workdir))
     config = override or saved
-    _check_same_run(config, saved, workdir)
+    check_evaluation_only(config, saved, workdir)
+    check_data_path(config)
     runs = make_runs(config, workdir)
     bests = [load_best(run) for run in runs]
     return evaluate_runs(runs, bests, config, workdir, is_training=False, announce=announce)
-
-
-def _check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> None:
-    """Raises InputError if two configs differ in more than the evaluation of a run."""
-    other = ("data.dir", "data.path", "data.streaming", "data.workers", "train.select")
-    other += ("sweep.chunk",)
-    free = [
-        field for field in config_lib.flatten(saved) if field.startswith(("evaluation.", *other))
-    ]
-    config_lib.check_same(config, saved, f"workdir = {os.fspath(where)!r}", free)
 
 
 def load_best(run: Run) -> Best | InputError:
@@ -93,7 +89,7 @@ def find_best(
     try:
         selection = select_checkpoint(checkpoints, rule=run.config.train.select)
         saved = checkpoints.describe(selection.step)
-        _check_same_run(run.config, saved.config, run.workdir / "checkpoints")
+        check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
         params = (known or {}).get(selection.step)
         if params is None:
@@ -118,24 +114,30 @@ def evaluate_runs(
     """Evaluate the one run of a config, or the trials of its sweep, at their best checkpoints.
 
     `announce` is called with the results before the figures are plotted.
+
+    Raises:
+      InputError: the checkpoint of the run is unusable.
+      RunStopped: as `evaluate_run`, or trials failed.
+      Interrupted: by Ctrl-C; the message has the command that evaluates the run.
     """
-    if sweep.sweep_lists(config):
-        trials, failed, contexts = evaluate_trials(runs, bests, is_training=is_training)
-        models = [
-            (run, best.params)
-            for run, best in zip(runs, bests, strict=True)
-            if run.workdir.name in trials
-        ]
-        later = {"contexts": contexts, "announce": announce}
-        return write_sweep(runs, trials, failed, models, config, as_path(workdir), **later)
-    (best,) = bests
-    if isinstance(best, InputError):
-        raise best
-    numbers, context = evaluate_run(runs[0], *best, is_training=is_training)
-    if announce is not None:
-        announce(numbers)
-    plot_runs([context])
-    return numbers
+    with explain_interrupt(lambda: advise_evaluation(workdir, is_training=is_training)):
+        if sweep.sweep_lists(config):
+            trials, failed, contexts = evaluate_trials(runs, bests, is_training=is_training)
+            models = [
+                (run, best.params)
+                for run, best in zip(runs, bests, strict=True)
+                if run.workdir.name in trials
+            ]
+            later = {"contexts": contexts, "announce": announce}
+            return write_sweep(runs, trials, failed, models, config, as_path(workdir), **later)
+        (best,) = bests
+        if isinstance(best, InputError):
+            raise best
+        numbers, context = evaluate_run(runs[0], *best, is_training=is_training)
+        if announce is not None:
+            announce(numbers)
+        plot_runs([context])
+        return numbers
 
 
 def evaluate_run(
@@ -151,7 +153,7 @@ def evaluate_run(
       is_training: True at the end of training, whose command is kept beside later ones.
 
     Raises:
-      RunStopped: the numbers are not finite; they are written nevertheless.
+      RunDiverged: the numbers are not finite; they are written nevertheless.
     """
     c = run.config.evaluation
     evaluate, results = make_run_evaluator(run, c.num_samples), Results(run.workdir)
@@ -187,7 +189,7 @@ def evaluate_run(
         logger.info("%s", metrics.describe(name, numbers))
         results.put_metric(name, numbers, seconds)
     if has_diverged:
-        raise RunStopped(
+        raise RunDiverged(
             f"the evaluation of step {step} is not finite, so the run diverged; see {run.workdir}"
         )
     return results.numbers, context
@@ -261,7 +263,7 @@ def write_sweep(
       announce: is called with the results before figures are plotted, unless a trial failed.
 
     Raises:
-      RunStopped: some trials failed; the rest are written nevertheless.
+      RunDiverged: some trials failed; the rest are written nevertheless.
     """
     results = Results(workdir)
     numbers = {
@@ -283,7 +285,7 @@ def write_sweep(
     if failed:
         logger.info("%s", describe(numbers))
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-        raise RunStopped(
+        raise RunDiverged(
             f"{len(failed)} of {len(runs)} trials failed, "
             f"the remaining ones are in {workdir / 'trials'}:\n{reasons}"
         )

@@ -5,10 +5,12 @@ An error of one process ends all. Where they synchronize (`together`, `on_first`
 it too. Elsewhere the process leaves at once, which breaks the connections of the others.
 """
 
+import functools
 import os
 import sys
+import time
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,10 +19,11 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from vae_jax.errors import InputError, RunStopped
+from vae_jax.errors import InputError, RunDiverged, RunStopped
 from vae_jax.experiment import clusters
 
 MESSAGE_BYTES = 8192
+MAX_CALLS = 1000  # of `SharedFlag.exchange` between two combinations
 ADVICE = (
     "give --coordinator, --num_processes and --process_index, --trials=K/N to give each process "
     "its own trials of a sweep, or --nodistributed to run this process alone"
@@ -29,7 +32,18 @@ T = TypeVar("T")
 
 
 class SharedError(RunStopped):
-    """An error that all processes raise together."""
+    """An error that all processes raise together.
+
+    Attributes:
+      kind: the class of the error on the process that it comes from, one of `KINDS`.
+    """
+
+    def __init__(self, message: str, kind: type[Exception]) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+KINDS: tuple[type[Exception], ...] = (InputError, RunDiverged, RunStopped)
 
 
 def start(
@@ -121,12 +135,14 @@ def together(action: Callable[[], T]) -> T:
         result = action()
     except Exception as error:  # whatever its type, the others must not wait forever
         failure = error
-        message = str(error) or type(error).__name__
+        kind = next((number for number, kind in enumerate(KINDS) if isinstance(error, kind)), -1)
+        message = f"{kind} {str(error) or type(error).__name__}"
     messages = _gather(message)
     failing = [index for index, text in enumerate(messages) if text]
     if failing:
         where = "" if len(failing) == len(messages) else f"process {failing[0]}: "
-        raise SharedError(where + messages[failing[0]]) from failure
+        kind, _, message = messages[failing[0]].partition(" ")
+        raise SharedError(where + message, KINDS[int(kind)]) from failure
     return result
 
 
@@ -150,36 +166,69 @@ def any_of(flag: bool) -> bool:
 
 
 class SharedFlag:
-    """A flag that any process can set during training; all processes see it one call later.
+    """A flag that any process can set during training; all see it at the same later call.
 
-    Each call of `exchange` starts to combine the flags of all processes, and returns the result of
-    the call before. All get the same answers, and the host waits for nothing that the devices have
-    not finished since, as long as they run collectives in the background (GPU and TPU; CPU devices
-    do not). A single process gets its flag at once.
+    Processes combine their flags about once in `seconds`, which on CPU they have to wait for: at
+    every N-th call of `exchange`, where N follows from the slowest process, and is exchanged with
+    the flags, so that all agree. Each combination starts at one of these calls, and its result is
+    read at the next one: on GPU and TPU, which run collectives in the background, the host waits
+    for nothing. A single process gets its flag at once.
+
+    Args:
+      seconds: between two combinations; 0 for one at every call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = 1.0) -> None:
+        self._seconds = seconds
+        self._is_set = False
+        self._wait = 1  # calls until the next combination
+        self._calls, self._start = 0, time.monotonic()
         self._pending: jax.Array | None = None
         if jax.process_count() > 1:
             mesh = Mesh(np.asarray(jax.devices()), ("devices",))
             self._sharding = NamedSharding(mesh, P("devices"))
-            self._combine = jax.jit(jnp.any, out_shardings=NamedSharding(mesh, P()))
+            combine = functools.partial(jnp.max, axis=0)
+            self._combine = jax.jit(combine, out_shardings=NamedSharding(mesh, P()))
 
     def exchange(self, flag: bool) -> bool:
-        """True if the flag was set on any process at the call before; every process must call."""
+        """True once the flag was set on any process; every process must call.
+
+        The answer is the same on all processes, and stays True.
+        """
         if jax.process_count() == 1:
             return flag
+        self._is_set |= flag
+        self._calls += 1
+        if self._calls < self._wait:
+            return False
         before = self._pending
-        flags = jax.make_array_from_callback(
-            (jax.device_count(),), self._sharding, lambda index: np.full(1, flag)
+        values = np.array([self._is_set, self._seconds_of_a_call()], np.float32)
+        rows = jax.make_array_from_callback(
+            (jax.device_count(), 2), self._sharding, lambda index: values[None]
         )
-        self._pending = self._combine(flags)  # not awaited
-        return before is not None and bool(before.addressable_data(0))
+        self._pending = self._combine(rows)  # not awaited
+        if before is None:
+            return False
+        is_set, slowest = np.asarray(before.addressable_data(0))
+        self._wait = calls_between(self._seconds, float(slowest))
+        return bool(is_set)
+
+    def _seconds_of_a_call(self) -> float:
+        """The mean since the last combination, from which this one counts anew."""
+        now = time.monotonic()
+        mean = (now - self._start) / self._calls
+        self._calls, self._start = 0, now
+        return mean
 
 
-def leave(error: Exception, message: str) -> NoReturn:
-    """End the program with a message, immediately if only this process has the error."""
+def calls_between(seconds: float, seconds_of_a_call: float) -> int:
+    """The number of calls that take about the given seconds, from 1 to `MAX_CALLS`."""
+    return int(min(max(seconds / max(seconds_of_a_call, 1e-9), 1), MAX_CALLS))
+
+
+def leave_if_alone(error: Exception, message: str, status: int) -> None:
+    """End the program at once if other processes do not know of the error; else return."""
     if isinstance(error, SharedError) or not jax.distributed.is_initialized():
-        sys.exit(message)
+        return
     print(message, file=sys.stderr, flush=True)
-    os._exit(1)  # an orderly exit would wait for the others, which wait for this process
+    os._exit(status)  # an orderly exit would wait for the others, which wait for this process

@@ -20,6 +20,7 @@ from vae_jax.evaluation.anomaly import auroc
 from vae_jax.evaluation.disentanglement import udr
 from vae_jax.experiment import evaluate, evaluator, metrics, results
 from vae_jax.experiment.builders import build_data
+from vae_jax.experiment.metrics import anomaly
 from vae_jax.experiment.metrics.context import as_batch, choose_examples, subset
 from vae_jax.experiment.metrics.feature_network import find_features, split_training
 from vae_jax.experiment.run import make_run, make_runs
@@ -324,6 +325,30 @@ def test_anomalies_are_of_the_class_left_out(tmp_path):
         assert numbers["true_positive"] == np.mean(
             saved[f"{score}/anomalous"] > numbers["threshold"]
         )
+
+
+def test_the_draws_of_the_anomaly_scores(tmp_path):
+    context = make_context(small("anomaly", data__leave_out=7), tmp_path)
+    run = anomaly._draw_terms(context.model, 64, None)
+    terms = run(context.params, context.dataset.test, jax.random.key(1))
+    assert terms["log_px_z"].shape == (context.dataset.test.num_examples, anomaly.DRAWS)
+    assert (np.ptp(terms["log_px_z"], axis=1) > 0).all()  # each draw is another one
+    kl = context.terms.kl.sum(1)  # in closed form
+    np.testing.assert_allclose(terms["elbo"], terms["log_px_z"].mean(1) - kl, rtol=1e-5)
+    spread = terms["log_px_z"].std(1).mean() / np.sqrt(anomaly.DRAWS)
+    assert abs(np.mean(terms["elbo"] - context.terms.elbo)) < 5 * spread
+
+
+def test_the_memory_of_the_anomaly_scores_does_not_grow_with_the_draws(tmp_path, monkeypatch):
+    context = make_context(small("anomaly", data__leave_out=7), tmp_path)
+    sizes = []
+    for draws in (2, 64):
+        monkeypatch.setattr(anomaly, "DRAWS", draws)
+        run = anomaly._draw_terms.__wrapped__(context.model, 256, None)
+        program = run.lower(context.params, context.dataset.test, jax.random.key(0)).compile()
+        sizes.append(program.memory_analysis().temp_size_in_bytes)
+    # The draws themselves are [N, K] floats; one more decoded batch would be 64 times as many.
+    assert sizes[1] - sizes[0] < 3 * 4 * 512 * 64
 
 
 def test_an_autoencoder_finds_anomalies_by_reconstruction_alone(tmp_path):

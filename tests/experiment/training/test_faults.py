@@ -24,7 +24,7 @@ from test_loop import config_of, small
 
 import vae_jax
 from vae_jax import visualize
-from vae_jax.errors import InputError, RunStopped
+from vae_jax.errors import InputError, Interrupted, RunStopped
 from vae_jax.experiment import builders, run
 from vae_jax.experiment.storage.lock import lock_directory
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, read_metrics
@@ -78,21 +78,21 @@ def signal_at(monkeypatch, number, count):
 
 
 def test_a_signal_between_checkpoints_is_saved_and_changes_nothing(
-    whole, tmp_path, monkeypatch, caplog
+    whole, tmp_path, monkeypatch, capfd
 ):
     handlers = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     config = small(train__log_every=5)
     with monkeypatch.context() as patch:
         signal_at(patch, signal.SIGTERM, 2)  # which comes when the third call is under way
-        with pytest.raises(SystemExit) as stop:
+        with pytest.raises(Interrupted, match="stopped by SIGTERM: step 15 is saved") as stop:
             loop.train_and_evaluate(config, tmp_path / "run")
-    assert stop.value.code == 143
-    assert "stopped by SIGTERM: step 15 is saved" in caplog.text
+    assert stop.value.status == 143
+    assert "SIGTERM: stops at the next safe point" in capfd.readouterr().err
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == ["15"]
     assert vae_jax.load(tmp_path / "run").step == 15  # there is no other yet
     with monkeypatch.context() as patch:
         signal_at(patch, signal.SIGINT, 3)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="stopped by SIGINT: step 35 is saved"):
             loop.train_and_evaluate(config, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"20", "35"}
     assert vae_jax.load(tmp_path / "run").step == 20  # not the newer one, which has no score
@@ -109,7 +109,7 @@ def test_a_signal_between_checkpoints_is_saved_and_changes_nothing(
 def test_a_signal_stops_a_sweep_with_every_trial_saved(tmp_path, monkeypatch):
     config = small(sweep__beta=(1.0, 0.5), train__eval_every=40)
     signal_at(monkeypatch, signal.SIGTERM, 3)  # for the first trial, after the second of four calls
-    with pytest.raises(SystemExit):
+    with pytest.raises(Interrupted, match="step 30 is saved"):
         loop.train_and_evaluate(config, tmp_path / "run")
     steps = [
         {path.name for path in trial.iterdir()}

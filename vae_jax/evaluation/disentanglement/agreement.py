@@ -4,9 +4,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso
 
 from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.disentanglement.inputs import finite
@@ -46,6 +43,8 @@ def udr(
     codes, informative = _check_models(codes, kls, min_kl)
     codes = [_standardize(z) * mask for z, mask in zip(codes, informative, strict=True)]
     if method == "spearman":
+        from scipy.stats import rankdata
+
         codes = [_standardize(rankdata(z, axis=0)) for z in codes]
     scores = np.zeros((len(codes), len(codes)))
     for i, j in np.ndindex(scores.shape):
@@ -70,6 +69,9 @@ def relative_strength(relation: np.ndarray) -> float:
 
 
 def _lasso(x: np.ndarray, y: np.ndarray, alpha: float) -> np.ndarray:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import Lasso
+
     with warnings.catch_warnings():  # codes may be copies of each other
         warnings.simplefilter("ignore", ConvergenceWarning)
         coefficients = Lasso(alpha=alpha).fit(x, y).coef_

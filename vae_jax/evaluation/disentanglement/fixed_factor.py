@@ -6,8 +6,6 @@ new examples each time, which is equivalent except for the chance of drawing one
 """
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.multiclass import OneVsRestClassifier
 
 from vae_jax.errors import check_range
 from vae_jax.evaluation.disentanglement.inputs import ByValue, Seed, validate_codes
@@ -43,6 +41,9 @@ def beta_vae_score(
       num_eval: points to score it on.
       seed: seed of all draws.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+
     _check_counts(num_train, num_eval, num_pairs)
     codes, factors = validate_codes(codes, factors, per_value=2)
     if factors.shape[1] == 1:

@@ -1,17 +1,15 @@
 """Scores from predictors of the factors: DCI, SAP and explicitness."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.svm import LinearSVC
 
 from vae_jax.errors import InputError
 from vae_jax.evaluation.disentanglement.inputs import Seed, sklearn_seed, split, validate_codes
+
+if TYPE_CHECKING:  # slow to import, and so imported by the functions that need it
+    from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 
 MIN_EXAMPLES = 10
 
@@ -19,19 +17,23 @@ MIN_EXAMPLES = 10
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
-def random_forest(seed: int) -> RandomForestClassifier:
+def random_forest(seed: int) -> "RandomForestClassifier":
     """Thirty trees of depth 8 with at least 20 examples per leaf.
 
     They take seconds; boosted trees take many minutes. Small leaves, as in a forest of full depth,
     would give noise codes a share of the importance.
     """
+    from sklearn.ensemble import RandomForestClassifier
+
     return RandomForestClassifier(
         30, max_features=None, max_depth=8, min_samples_leaf=20, random_state=seed
     )
 
 
-def boosted_trees(seed: int) -> GradientBoostingClassifier:
+def boosted_trees(seed: int) -> "GradientBoostingClassifier":
     """scikit-learn's defaults, as in disentanglement_lib: 100 trees per value of a factor; slow."""
+    from sklearn.ensemble import GradientBoostingClassifier
+
     return GradientBoostingClassifier(random_state=seed)
 
 
@@ -129,6 +131,8 @@ def sap(
     perfect code predicts a factor of many values badly. The runner-up of a single code is constant.
     Arguments as for `dci`.
     """
+    from sklearn.svm import LinearSVC
+
     rng = np.random.default_rng(seed)
     x, y, x_eval, y_eval = _split(codes, factors, num_train, num_eval, rng)
     if x.shape[1] == 1:
@@ -175,6 +179,10 @@ def explicitness(
       num_eval: examples to score on.
       seed: seed of the split.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.multiclass import OneVsRestClassifier
+
     x, y, x_eval, y_eval = _split(codes, factors, num_train, num_eval, np.random.default_rng(seed))
     mean, stddev = x.mean(axis=0), x.std(axis=0)
     stddev = np.where(np.ptp(x, axis=0) > 0, stddev, 1)

@@ -23,7 +23,7 @@ from vae_jax.experiment.metrics.likelihood import importance
 from vae_jax.files import Path, write_atomically
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import per_example_terms
-from vae_jax.types import Array, Batch, Params
+from vae_jax.types import Array, Batch, Outputs, Params
 
 SCORES = "anomaly.npz"
 DRAWS = 16  # draws of z for the reconstruction probability and the ELBO
@@ -132,11 +132,26 @@ def _scores(
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
 def _draw_terms(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
-    """(params, source, key) -> "log_px_z" [N, K] of each draw and "elbo" [N]."""
+    """(params, source, key) -> "log_px_z" [N, K] of each draw and "elbo" [N].
+
+    One draw is decoded at a time. A model without `infer` has codes, and decodes them once.
+    """
+
+    def terms_of(outputs: Outputs) -> tuple[Array, Array]:
+        distortion, rate = per_example_terms(outputs)
+        return outputs.log_px_z, -(distortion + rate)
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
-        outputs = model.apply(params, batch["x"], key, num_samples=DRAWS, **given_y(model, batch))
-        distortion, rate = per_example_terms(outputs)
-        return {"log_px_z": outputs.log_px_z.T, "elbo": -(distortion + rate)}
+        x, y = batch["x"], given_y(model, batch)
+        if not hasattr(model, "infer"):
+            log_px_z, elbo = terms_of(model.apply(params, x, key, num_samples=DRAWS, **y))
+            return {"log_px_z": log_px_z.T, "elbo": elbo}
+        inferred = model.apply(params, x, **y, method="infer")
+
+        def draw(_: None, key: Array) -> tuple[None, tuple[Array, Array]]:
+            return None, terms_of(model.apply(params, inferred, x, key, method="outputs"))
+
+        _, (log_px_z, elbo) = jax.lax.scan(draw, None, jax.random.split(key, DRAWS))
+        return {"log_px_z": log_px_z[:, 0].T, "elbo": elbo.mean(0)}
 
     return over_batches(one_batch, batch_size=batch_size, mesh=mesh, description="anomaly")

@@ -10,11 +10,20 @@ import numpy as np
 from flax import linen as nn
 from jax.sharding import Mesh
 
-from vae_jax.data import sprites
+from vae_jax.data import HostSource, Source, sprites
+from vae_jax.data.labels import unknown
+from vae_jax.errors import InputError
 from vae_jax.evaluation.common import accuracy_estimate
 from vae_jax.evaluation.representation import clustering, knn_accuracy, linear_probe, ridge_probe
 from vae_jax.evaluation.scan import over_batches
-from vae_jax.experiment.metrics.context import Context, Numbers, name_estimate, subset
+from vae_jax.experiment.metrics.context import (
+    Context,
+    Numbers,
+    labels_of,
+    name_estimate,
+    select,
+    subset,
+)
 from vae_jax.types import Array, Batch, Params
 
 
@@ -82,18 +91,22 @@ def _is_grid(factors: np.ndarray) -> bool:
 
 
 def representation(context: Context, key: Array) -> Numbers:
-    """Probes and clusters of the codes, fitted on training examples, measured on the test set."""
+    """Probes and clusters of the codes, fitted on training examples, measured on the test set.
+
+    Examples without a label are left out.
+    """
     c = context.config.evaluation
-    train, test = (
-        context.codes(subset(source, c.population), key)
-        for source in (context.dataset.train, context.dataset.test)
-    )
+    sources, num_unlabeled = _labeled([context.dataset.train, context.dataset.test])
+    train, test = (context.codes(subset(source, c.population), key) for source in sources)
     arrays = train["code"], train["y"], test["code"], test["y"]
     counts = {"num_train": len(train["code"]), "num_examples": len(test["code"])}
     protocol = (
         f"fitted to the codes of {counts['num_train']} training examples, measured on "
         f"{counts['num_examples']} of test"
     )
+    if num_unlabeled:
+        counts["num_unlabeled"] = num_unlabeled
+        protocol += f", without the {num_unlabeled} examples of both that have no label"
     if not _are_classes(test["y"]):
         r2 = ridge_probe(*arrays)
         return {
@@ -111,6 +124,26 @@ def representation(context: Context, key: Array) -> Numbers:
         **name_estimate("knn", knn_accuracy(*arrays, num_neighbors=min(10, counts["num_train"]))),
         **clusters._asdict(),
     }
+
+
+def _labeled(
+    sources: Sequence[Source | HostSource],
+) -> tuple[list[Source | HostSource], int]:
+    """The examples of each source that have a label, and the number of those without one.
+
+    Raises InputError if a source has none.
+    """
+    labels = [labels_of(source) for source in sources]
+    if any(y is None for y in labels):  # sprites have all their factors
+        return list(sources), 0
+    missing = np.split(unknown(np.concatenate(labels)), np.cumsum([len(y) for y in labels])[:-1])
+    if any(part.all() for part in missing):
+        raise InputError("no training or no test example has a label; all are -1")
+    kept = [
+        select(source, np.flatnonzero(~part)) if part.any() else source
+        for source, part in zip(sources, missing, strict=True)
+    ]
+    return kept, sum(int(part.sum()) for part in missing)
 
 
 def _are_classes(y: np.ndarray) -> bool:

@@ -18,7 +18,6 @@ from vae_jax.evaluation.scan import full_float32, over_batches
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
-    as_batch,
     choose_examples,
     labels_of,
     name_estimate,
@@ -163,14 +162,14 @@ def augmentation(context: Context, key: Array) -> Numbers:
     y = classes[np.arange(len(real_y)) % len(classes)].astype(np.int32)
     images = generate_examples(context, len(y), keys[1], jnp.asarray(y))
     kind = "draws" if context.dataset.preparation["binary"] or "means" not in images else "means"
-    test = as_batch(context.dataset.test, keys[2])
+    test = np.flatnonzero(labels_of(context.dataset.test) >= 0)
+    test_batches = read_batches(context.dataset.test, test, keys[2], batch_size=c.batch_size)
     gain = augmentation_gain(
         real_x,
         real_y,
         images[kind],
         y,
-        np.asarray(test["x"]),
-        np.asarray(test["y"]),
+        ((np.asarray(batch["x"]), np.asarray(batch["y"])) for batch in test_batches),
         num_updates=c.augmentation_updates,
     )
     numbers = {
@@ -182,7 +181,7 @@ def augmentation(context: Context, key: Array) -> Numbers:
         "num_real": len(real_y),
         "num_generated": len(y),
         "num_labeled_for_generator": num_labeled,
-        "num_examples": len(test["y"]),
+        "num_examples": len(test),
     }
     for name, estimate in gain._asdict().items():
         numbers |= name_estimate(name, estimate)

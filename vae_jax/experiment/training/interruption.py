@@ -1,12 +1,14 @@
 """SIGTERM and Ctrl-C during training: the run stops at the next safe point."""
 
-import logging
+import contextlib
+import os
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any, NoReturn, Self
 
-logger = logging.getLogger(__name__)
+from vae_jax.errors import Interrupted
 
 
 class Interruption:
@@ -25,14 +27,12 @@ class Interruption:
         return self._received is not None
 
     def leave(self, step: int) -> NoReturn:
-        """End the program like the signal: status 143 for SIGTERM, KeyboardInterrupt for SIGINT."""
+        """Raise Interrupted, with the status of the signal: 143 for SIGTERM, 130 for SIGINT."""
         received = self._received or signal.SIGTERM  # that of another process of the same run
-        logger.warning(
-            "stopped by %s: step %d is saved; run the same command to resume", received.name, step
+        raise Interrupted(
+            f"stopped by {received.name}: step {step} is saved; run the same command to resume",
+            128 + received,
         )
-        if received is signal.SIGINT:
-            raise KeyboardInterrupt
-        raise SystemExit(128 + received)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
@@ -49,6 +49,12 @@ class Interruption:
     def _record(self, number: int, frame: FrameType | None) -> None:
         self._received = signal.Signals(number)
         self._restore()
+        text = (
+            f"\n{self._received.name}: stops at the next safe point; a second one ends it at once\n"
+        )
+        # A print may not interrupt another one. Standard error may be no file, as in a notebook.
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            os.write(sys.stderr.fileno(), text.encode())
 
     def _restore(self) -> None:
         while self._handlers:

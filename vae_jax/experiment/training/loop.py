@@ -16,10 +16,11 @@ from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.sweep import Share
 from vae_jax.data.identity import check_same_data, describe_data, identity
-from vae_jax.errors import InputError, RunStopped
+from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_trials, find_best
 from vae_jax.experiment.figures import plot_runs
+from vae_jax.experiment.overrides import advise_evaluation
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.scores import make_scorers
 from vae_jax.experiment.settings import run_settings
@@ -27,7 +28,13 @@ from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, res
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.compilation import start_compiling
 from vae_jax.experiment.training.interruption import Interruption
-from vae_jax.experiment.training.recorder import Recorder, describe_latest
+from vae_jax.experiment.training.recorder import (
+    Recorder,
+    advise_again,
+    are_finished,
+    describe_latest,
+    save_all,
+)
 from vae_jax.experiment.training.trainers import Trainer, make_trainer
 from vae_jax.experiment.trial_shares import claim_share, join_results, select_share
 from vae_jax.files import Path, as_path
@@ -55,7 +62,9 @@ def train_and_evaluate(
 
     Raises:
       InputError: the config, data, workdir or share is invalid, or of another run.
-      RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
+      RunDiverged: too many non-finite steps in a row, or an evaluation that is not finite.
+      RunStopped: a checkpoint could not be written.
+      Interrupted: by Ctrl-C or SIGTERM; the message says how to continue.
     """
     runs = processes.together(functools.partial(make_runs, config, workdir))
     if share is not None:
@@ -82,11 +91,12 @@ def _train_share(
     try:
         with claim_share(selected, config, workdir):
             bests = train_to_end(selected, make_trainer(selected, chunk=config.sweep.chunk))
-            trials, failed, contexts = evaluate_trials(selected, bests)
-            plot_runs(contexts)
+            with explain_interrupt(lambda: advise_evaluation(workdir, is_training=True)):
+                trials, failed, contexts = evaluate_trials(selected, bests)
+                plot_runs(contexts)
             if failed:
                 reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-                raise RunStopped(f"{len(failed)} of {len(selected)} trials failed:\n{reasons}")
+                raise RunDiverged(f"{len(failed)} of {len(selected)} trials failed:\n{reasons}")
     except RunStopped:
         join_results(runs, config, workdir, trials)
         raise
@@ -117,6 +127,7 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
     with contextlib.ExitStack() as stack:
         keep = runs[0].config.train.keep_checkpoints
         checkpoints = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
+        stack.enter_context(explain_interrupt(lambda: advise_again(checkpoints[0])))
         for run, saved in zip(runs, checkpoints, strict=True):
             _check_data(run, saved)
         start, stop = next(calls(0, runs[0].config))
@@ -170,12 +181,12 @@ def _advance(
 ) -> int:
     """Train to the end or an interruption; returns the last step, which is saved.
 
-    Several processes stop one call after the interruption of any of them, all at the same step.
+    Several processes stop within seconds of the interruption of any, all at the same step.
 
     Between evaluations, the metrics of one call are read while the next one runs.
     """
     config = recorders[0].run.config
-    spans = [] if _are_finished(recorders) else list(calls(first, config))
+    spans = [] if are_finished(recorders) else list(calls(first, config))
     _announce(recorders, first)
     flag = processes.SharedFlag()
     pending: tuple[int, int, Metrics] | None = None
@@ -191,28 +202,10 @@ def _advance(
             if regular or interrupted:
                 _report(trainer, *pending, recorders, bar)
                 pending = None
-                _save(recorders, trainer.split(state), regular=regular)
-            if interrupted or _are_finished(recorders):
+                save_all(recorders, trainer.split(state), regular=regular)
+            if interrupted or are_finished(recorders):
                 break
     return stop
-
-
-def _save(recorders: Sequence[Recorder], states: Sequence[TrainState], *, regular: bool) -> None:
-    for recorder, state in zip(recorders, states, strict=True):
-        if regular:
-            recorder.save(state)
-        else:
-            recorder.save_between(state)
-    # Only after all are saved, so that a kill in between leaves a step that all have.
-    for recorder in recorders:
-        recorder.prune()
-
-
-def _are_finished(recorders: Sequence[Recorder]) -> bool:
-    """True once every run that has not diverged is out of patience."""
-    return any(recorder.finished for recorder in recorders) and all(
-        recorder.finished or recorder.stopped for recorder in recorders
-    )
 
 
 def _announce(recorders: Sequence[Recorder], first: int) -> None:
@@ -272,7 +265,7 @@ def _report(
     """Write the metrics of a call.
 
     Raises:
-      RunStopped: every run has had too many skipped steps in a row.
+      RunDiverged: every run has had too many skipped steps in a row.
     """
     running = [recorder for recorder in recorders if not recorder.stopped]
     numbers = [
@@ -284,7 +277,7 @@ def _report(
     bar.set_postfix_str(_format_losses(numbers), refresh=False)
     bar.update(stop - bar.n)
     if all(recorder.stopped for recorder in recorders):
-        raise RunStopped(f"{recorders[0].stopped}; {describe_latest(recorders[0].checkpoints)}")
+        raise RunDiverged(f"{recorders[0].stopped}; {describe_latest(recorders[0].checkpoints)}")
     for recorder in running:
         if recorder.stopped:
             logger.warning("%s; the other trials continue", recorder.stopped)

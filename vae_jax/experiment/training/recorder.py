@@ -2,6 +2,7 @@
 
 import logging
 import textwrap
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -155,3 +156,27 @@ def describe_latest(checkpoints: Checkpoints) -> str:
     if not steps:
         return "there is no checkpoint yet"
     return f"the last good checkpoint is step {steps[-1]} in {checkpoints.directory}"
+
+
+def advise_again(checkpoints: Checkpoints) -> str:
+    """What to do after Ctrl-C at any moment of the training."""
+    return f"interrupted; {describe_latest(checkpoints)}; run the same command to resume"
+
+
+def save_all(recorders: Sequence[Recorder], states: Sequence[TrainState], *, regular: bool) -> None:
+    """Write a checkpoint of every run: with a validation if `regular`, else only to resume from."""
+    for recorder, state in zip(recorders, states, strict=True):
+        if regular:
+            recorder.save(state)
+        else:
+            recorder.save_between(state)
+    # Only after all are saved, so that a kill in between leaves a step that all have.
+    for recorder in recorders:
+        recorder.prune()
+
+
+def are_finished(recorders: Sequence[Recorder]) -> bool:
+    """True once every run that has not diverged is out of patience."""
+    return any(recorder.finished for recorder in recorders) and all(
+        recorder.finished or recorder.stopped for recorder in recorders
+    )
