@@ -17,6 +17,7 @@ NEGLIGIBLE = 0.01  # nats: a latent with a smaller mean KL over the data is inac
 COLLAPSED = 0.1  # share of used latents below which a model is collapsed
 PARTLY = 0.5  # ... and partly collapsed
 MIN_EXAMPLES = 10  # with fewer, the variance of a code over them says nothing
+CLEARLY = 0.2  # relative difference of reconstructions from those of the baseline
 SAME = 1e-10  # largest variance of a code that is the same for all examples, up to rounding
 
 
@@ -123,7 +124,12 @@ def judge(
         text = f"{count} too few to judge the latents by, {MIN_EXAMPLES} are needed."
         return Verdict("unknown", " ".join([text, *_compare(terms, baseline)]))
     result = judge_latents(terms)
-    if baseline is None or result.name in ("collapsed", "blind"):
+    if baseline is None or result.name == "blind":
+        return _with_comparison(result, terms, baseline)
+    if result.name == "collapsed":
+        if setting.beta <= 1 and _is_untrained(terms, baseline):
+            # A decoder without codes reaches the baseline once it is trained.
+            result = Verdict("worse than the baseline", result.text, _remedy_of_bound(setting))
         return _with_comparison(result, terms, baseline)
     return _with_comparison(_judge_bound(result, terms, setting, baseline), terms, baseline)
 
@@ -211,6 +217,14 @@ def _judge_bound(
     elif setting.shared_sigma:
         remedy = "Reconstructions are better by MSE: learn a sigma for each dimension."
     return Verdict("worse than the baseline", result.text, remedy)
+
+
+def _is_untrained(terms: Terms, baseline: BaselineScores) -> bool:
+    """True if reconstructions are clearly worse than those without any code could be."""
+    if terms.mse is not None:
+        return bool(terms.mse.mean(dtype=np.float64) > (1 + CLEARLY) * baseline.mse.mean())
+    likelihood = baseline.log_px.mean()
+    return bool(-terms.distortion.mean() < likelihood - CLEARLY * abs(likelihood))
 
 
 def _remedy_of_bound(setting: Setting, *, is_costly: bool = False) -> str:
