@@ -144,7 +144,9 @@ def test_a_decoder_that_is_not_trained_is_no_collapse():
     for mse, name in ((0.11, "collapsed"), (0.13, "worse than the baseline")):
         untrained = dataclasses.replace(terms(0), mse=np.full(N, mse))
         assert verdict(untrained, baseline=baseline(-50)).name == name
-        assert verdict(untrained, baseline=baseline(-50), beta=4.0).name == "collapsed"
+        heavy = verdict(untrained, baseline=baseline(-50), beta=4.0)
+        assert heavy.name == name
+        assert "Lower beta, which is 4" in heavy.remedy
     assert verdict(terms(0), baseline=baseline(-76)).name == "collapsed"
     found = verdict(terms(0), baseline=baseline(-74))
     assert found.name == "worse than the baseline"

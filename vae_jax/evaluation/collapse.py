@@ -127,9 +127,12 @@ def judge(
     if baseline is None or result.name == "blind":
         return _with_comparison(result, terms, baseline)
     if result.name == "collapsed":
-        if setting.beta <= 1 and _is_untrained(terms, baseline):
+        if _is_untrained(terms, baseline):
             # A decoder without codes reaches the baseline once it is trained.
-            result = Verdict("worse than the baseline", result.text, _remedy_of_bound(setting))
+            remedy = "Train longer, raise the learning rate, or check the scale of the data."
+            if setting.beta > 1:
+                remedy += f" Lower {setting.weight_name}, which is {setting.beta:g}."
+            result = Verdict("worse than the baseline", result.text, remedy)
         return _with_comparison(result, terms, baseline)
     return _with_comparison(_judge_bound(result, terms, setting, baseline), terms, baseline)
 

@@ -12,6 +12,8 @@ from vae_jax.experiment.left_out import describe_skipped
 from vae_jax.experiment.storage.environment import command
 from vae_jax.files import Path, write_json
 
+MAX_COLUMNS = 6  # of a table, in the log
+
 
 class Results:
     """The numbers of a run or a sweep, and how they were made.
@@ -100,12 +102,15 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
         if "baseline" in test:
             bound += f", baseline {test['baseline']:.2f} nats of {numbers['baseline']}"
         parts += [f"distortion {test['distortion']:.2f}", f"rate {test['rate']:.2f}"]
-        parts += [f"{test['bits_per_dim']:.4f} bits/dim"]
+        if "columns" not in numbers:  # of a table they would mix units
+            parts += [f"{test['bits_per_dim']:.4f} bits/dim"]
     else:
         bound = f"test distortion {test['distortion']:.2f} nats"
         bound += " (no ELBO: a deterministic posterior has no rate)"
-    if "mse" in test:
-        parts += [f"MSE {test['mse']:.5g}"]
+    if "columns" in numbers:
+        parts += [_describe_columns(numbers["columns"].get("numbers", {}))]
+    elif "mse" in test:
+        parts += [f"MSE {test['mse']:.5f}"]
     if "psnr" in test:
         parts += [f"PSNR {test['psnr']:.2f} dB"]
     units = f"{test['active_units']} active units"
@@ -129,6 +134,13 @@ def examples_noun(data: Mapping[str, Any]) -> str:
     return next((noun for noun in ("images", "rows") if shape.startswith(noun)), "examples")
 
 
+def _describe_columns(columns: Mapping[str, Mapping[str, float]]) -> str:
+    """The errors of the first columns of a table."""
+    errors = [f"{column['rmse']:.3g}" for column in columns.values()]
+    more = ", ..." if len(errors) > MAX_COLUMNS else ""
+    return f"RMSE by column {', '.join(errors[:MAX_COLUMNS])}{more}"
+
+
 def _describe_settings(numbers: Mapping[str, Any]) -> list[str]:
     """Mean and deviation of settings with several seeds, and the best setting."""
     lines = []
@@ -136,8 +148,8 @@ def _describe_settings(numbers: Mapping[str, Any]) -> list[str]:
         test = entry.get("test", {})
         key = "elbo" if np.isfinite(test.get("elbo", np.nan)) else "distortion"
         if entry["num_trials"] > 1:
-            number = f"test {key} {test[key]:.2f}, standard deviation {test[f'{key}_std']:.2f}"
-            lines.append(f"{name}, {entry['num_trials']} seeds: {number}")
+            number = f"{test[key]:.2f}, standard deviation {test[f'{key}_std']:.2f}"
+            lines.append(f"{name}: mean {key} of {entry['num_trials']} seeds on test {number}")
     if "best" in numbers:
         best = numbers["best"]
         values = f"{best['valid']:.2f}, on test {best['test']:.2f}"
