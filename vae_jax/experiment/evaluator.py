@@ -14,7 +14,7 @@ from vae_jax.evaluation import BaselineScores, Terms, make_evaluator, summarize
 from vae_jax.evaluation.baseline import HISTOGRAM, dimension_kinds
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
-from vae_jax.evaluation.terms import column_errors, has_diverged
+from vae_jax.evaluation.terms import MAX_COLUMNS, column_errors, has_diverged
 from vae_jax.experiment import builders, metrics
 from vae_jax.experiment.ahead import AheadOfTime, shapes
 from vae_jax.experiment.baselines import score_baseline
@@ -130,6 +130,10 @@ def summarize_baseline(run: Run, terms: Terms, split: str) -> dict[str, float]:
 def summarize_columns(run: Run, terms: Terms) -> dict[str, Any]:
     """Errors of each column of a table under "columns"; empty for images."""
     errors = column_errors(terms)
+    num_columns = run.dataset.num_dims
+    if len(run.dataset.shape) == 1 and num_columns > MAX_COLUMNS:
+        text = f"left out: {num_columns} columns are more than {MAX_COLUMNS}"
+        return {"columns": {"estimator": text}}
     if not errors:
         return {}
     deviation = baseline_of(run, "test").deviation

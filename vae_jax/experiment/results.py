@@ -108,7 +108,7 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
         bound = f"test distortion {test['distortion']:.2f} nats"
         bound += " (no ELBO: a deterministic posterior has no rate)"
     if "columns" in numbers:
-        parts += [_describe_columns(numbers["columns"].get("numbers", {}))]
+        parts += _describe_columns(numbers["columns"].get("numbers", {}))
     elif "mse" in test:
         parts += [f"MSE {test['mse']:.5f}"]
     if "psnr" in test:
@@ -134,11 +134,11 @@ def examples_noun(data: Mapping[str, Any]) -> str:
     return next((noun for noun in ("images", "rows") if shape.startswith(noun)), "examples")
 
 
-def _describe_columns(columns: Mapping[str, Mapping[str, float]]) -> str:
+def _describe_columns(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The errors of the first columns of a table."""
     errors = [f"{column['rmse']:.3g}" for column in columns.values()]
     more = ", ..." if len(errors) > MAX_COLUMNS else ""
-    return f"RMSE by column {', '.join(errors[:MAX_COLUMNS])}{more}"
+    return [f"RMSE by column {', '.join(errors[:MAX_COLUMNS])}{more}"] if errors else []
 
 
 def _describe_settings(numbers: Mapping[str, Any]) -> list[str]:

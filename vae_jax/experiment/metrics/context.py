@@ -16,7 +16,7 @@ from vae_jax.config import Config
 from vae_jax.data import ArraySource, Dataset, HostSource, Source, SpriteSource
 from vae_jax.distributions import DiagGaussian, Quantized
 from vae_jax.evaluation import BaselineScores, Terms
-from vae_jax.evaluation.common import Estimate, mean_estimate
+from vae_jax.evaluation.common import Estimate, finite_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.evaluation.terms import finite_terms
 from vae_jax.files import Path
@@ -162,12 +162,9 @@ def with_stderr(name: str, values: np.ndarray) -> dict[str, float]:
 
     Values that are not finite are left out and counted under <name>_not_finite, unless all are.
     """
-    values = np.asarray(values)
-    finite = np.isfinite(values)
-    if finite.all() or not finite.any():
-        return name_estimate(name, mean_estimate(values))
-    numbers = name_estimate(name, mean_estimate(values[finite]))
-    return numbers | {f"{name}_not_finite": int(np.sum(~finite))}
+    estimate, num_left_out = finite_estimate(np.asarray(values))
+    numbers: dict[str, float] = name_estimate(name, estimate)
+    return numbers | ({f"{name}_not_finite": num_left_out} if num_left_out else {})
 
 
 def name_estimate(name: str, estimate: Estimate) -> dict[str, float]:

@@ -18,7 +18,7 @@ from vae_jax.experiment.report.formatting import (
 from vae_jax.experiment.report.groups import Runs, comparable, settings
 from vae_jax.experiment.report.meanings import label, title, unit
 from vae_jax.experiment.report.page import Block, charts, note, paragraph, table
-from vae_jax.experiment.report.sections import NUMBERS, select_verdict
+from vae_jax.experiment.report.sections import NOT_OF_TABLES, NUMBERS, select_verdict
 from vae_jax.experiment.report.workdir_files import Contents, as_mapping
 from vae_jax.experiment.settings import best_setting
 
@@ -87,10 +87,8 @@ def _best(runs: Runs, failed: Mapping[str, Any]) -> str:
     if len(names) == 1:
         number = format_entry("elbo", runs[names[0]].results_of("test"), has_unit=True)
         return f"{names[0]}, {number}"
-    number = f"{format_value(best['test'])} nats"
-    if is_number(best["test_std"]):
-        number += f", standard deviation {format_value(best['test_std'])}"
-    return f"{best['setting']}, {number}, mean of {best['num_trials']} seeds"
+    number = format_value(best["test"], best["test_std"])
+    return f"{best['setting']}, {number} nats, mean and deviation of {best['num_trials']} seeds"
 
 
 def _in_groups(runs: Runs, make: Callable[[Runs], list[Block]]) -> list[Block]:
@@ -117,28 +115,31 @@ def _numbers(runs: Runs, failed: Mapping[str, Any]) -> list[Block]:
             " Numbers of other data, or of probabilities and densities, cannot be compared: each "
             "kind has its own table."
         )
-    blocks = [paragraph(text, "soft"), *_in_groups(runs, _number_table)]
-    return blocks + _in_groups(runs, functools.partial(_setting_table, failed=failed))
+    tables = functools.partial(_number_tables, failed=failed)
+    return [paragraph(text, "soft"), *_in_groups(runs, tables)]
 
 
-def _number_table(runs: Runs) -> list[Block]:
+def _number_tables(runs: Runs, failed: Mapping[str, Any]) -> list[Block]:
+    """The numbers of comparable runs, and their means over seeds."""
     tests = {name: run.results_of("test") for name, run in runs.items()}
     keys = [key for key in NUMBERS if any(key in test for test in tests.values())]
+    if all("columns" in run.results for run in runs.values()):
+        keys = [key for key in keys if key not in NOT_OF_TABLES]
     rows = []
     for name, run in runs.items():
         numbers = [format_entry(key, tests[name]) for key in keys]
         verdict = str(select_verdict(run).get("verdict", ""))
         rows.append((name, verdict, *numbers, _steps(run)))
-    return [table(("Run", "Latents", *map(_column, keys), "Step"), rows)]
+    blocks = [table(("Run", "Latents", *map(_column, keys), "Step"), rows)]
+    return blocks + _setting_table(runs, failed, keys)
 
 
-def _setting_table(runs: Runs, failed: Mapping[str, Any]) -> list[Block]:
+def _setting_table(runs: Runs, failed: Mapping[str, Any], keys: list[str]) -> list[Block]:
     """Mean and standard deviation over the seeds of each setting, if any has several."""
     entries = settings(runs, failed)
     if not any(entry["num_trials"] > 1 for entry in entries.values()):
         return []
     tests = {name: entry.get("test", {}) for name, entry in entries.items()}
-    keys = [key for key in NUMBERS if any(key in test for test in tests.values())]
     rows = []
     for name, entry in entries.items():
         count = format_value(entry["num_trials"])

@@ -80,7 +80,8 @@ def _describe(run: Contents) -> str:
     data = run.results_of("data")
     measure = MEASURES[_measure(run)] + _conditioning(run)
     binarization = f"binarization {data.get('binarization', 'unknown')}"
-    return f"{data.get('name', 'unknown data')}, {binarization}: {measure}"
+    shape = f" ({data['shape']})" if "shape" in data else ""
+    return f"{data.get('name', 'unknown data')}{shape}, {binarization}: {measure}"
 
 
 def settings(runs: Runs, failed: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

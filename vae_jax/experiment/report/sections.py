@@ -235,7 +235,9 @@ def _score_histogram(
         values = arrays.get(f"{name}/{kind}")
         if values is None or values.dtype.kind != "f" or not np.isfinite(values).any():
             return []
-        groups[kind] = values[np.isfinite(values)]
+        finite = np.isfinite(values)
+        left_out = "" if finite.all() else f" ({int(np.sum(~finite))} not finite, not plotted)"
+        groups[f"{kind}{left_out}"] = values[finite]
     threshold = numbers.get("threshold")
     threshold = threshold if is_number(threshold) else None
     auroc = format_value(numbers.get("auroc"), numbers.get("auroc_stderr"))
