@@ -5,8 +5,15 @@ import dataclasses
 import numpy as np
 import pytest
 
+from vae_jax.evaluation.baseline import BaselineScores
 from vae_jax.evaluation.collapse import verdict
-from vae_jax.evaluation.terms import Terms
+from vae_jax.evaluation.terms import (
+    Terms,
+    column_errors,
+    describe_rows,
+    has_diverged,
+    summarize,
+)
 
 N, D = 400, 10
 
@@ -70,5 +77,170 @@ def test_the_remedy_goes_by_what_the_model_is(options, words):
 def test_points_and_divergence_have_verdicts_of_their_own():
     assert verdict(terms(10, rate=np.inf)).name == "no rate"
     diverged = terms(10)
-    diverged.distortion[3] = np.nan
+    diverged.distortion[3:] = np.nan
     assert verdict(diverged).name == "diverged"
+
+
+def baseline(elbo, *, mse=0.1, is_constant=False):
+    """A baseline with this log-likelihood for every example."""
+    return BaselineScores(
+        np.full(N, float(elbo)), np.full(N, mse), "independent pixels", np.ones(1), is_constant
+    )
+
+
+def reconstructing(mse=0.05, **changes):
+    """A healthy model, with an ELBO of -(90 + 15) nats."""
+    return dataclasses.replace(terms(10), mse=np.full(N, mse), **changes)
+
+
+def test_no_model_below_the_baseline_is_healthy():
+    found = verdict(reconstructing(), baseline=baseline(-106))
+    assert found.name == "healthy"
+    assert "The ELBO of -105.00 nats is above the -106.00 nats of independent pixels" in found.text
+    for elbo in (-105, -50):
+        found = verdict(reconstructing(), baseline=baseline(elbo))
+        assert found.name == "worse than the baseline"
+        assert "10 of 10 latents are active" in found.text
+        assert "is not above" in found.text
+        assert found.remedy
+    partly = dataclasses.replace(terms(3), mse=np.full(N, 0.05))
+    assert verdict(partly, baseline=baseline(-50)).name == "worse than the baseline"
+    collapsed = verdict(terms(0), baseline=baseline(-80))
+    assert collapsed.name == "collapsed"
+    assert "-80.00 nats" in collapsed.text
+
+
+def test_a_rate_that_buys_nothing_is_named():
+    found = verdict(reconstructing(mse=0.1), baseline=baseline(-89))
+    assert found.name == "unused rate"
+    assert "The rate of 15.00 nats buys nothing" in found.text
+    assert verdict(terms(10), baseline=baseline(-89)).name == "unused rate"  # without a mean
+    # Better by p(x | z), but not by as much as the rate costs.
+    costly = verdict(reconstructing(mse=0.1), baseline=baseline(-91), beta=0.5)
+    assert costly.name == "worse than the baseline"
+    assert costly.remedy == "Raise beta, which is 0.5."
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"fixed_sigma": True, "shared_sigma": True}, "learn the sigma"),
+        ({"shared_sigma": True}, "a sigma for each dimension"),
+        ({"beta": 4.0, "weight_name": "config.objective.beta"}, "Lower config.objective.beta"),
+        ({}, "Train longer"),
+    ],
+)
+def test_the_remedy_of_a_model_below_the_baseline(options, words):
+    assert words in verdict(reconstructing(), baseline=baseline(-80), **options).remedy
+
+
+def test_a_large_beta_is_named_as_the_cause():
+    for options in ({}, {"warm_up": True}, {"fixed_sigma": True}, {"expressive_decoder": True}):
+        assert "Lower beta, which is 50." in verdict(terms(0), beta=50.0, **options).remedy
+    assert "50" not in verdict(terms(10), beta=50.0).remedy
+
+
+def test_a_decoder_that_is_not_trained_is_no_collapse():
+    for mse, name in ((0.11, "collapsed"), (0.13, "worse than the baseline")):
+        untrained = dataclasses.replace(terms(0), mse=np.full(N, mse))
+        assert verdict(untrained, baseline=baseline(-50)).name == name
+        heavy = verdict(untrained, baseline=baseline(-50), beta=4.0)
+        assert heavy.name == name
+        assert "Lower beta, which is 4" in heavy.remedy
+    assert verdict(terms(0), baseline=baseline(-76)).name == "collapsed"
+    found = verdict(terms(0), baseline=baseline(-74))
+    assert found.name == "worse than the baseline"
+    assert found.remedy.startswith("Train longer")
+
+
+@pytest.mark.parametrize("num", [1, 2, 9])
+@pytest.mark.parametrize("active", [0, 10])
+def test_a_few_examples_have_no_verdict(num, active):
+    found = verdict(terms(active).select(np.arange(num)))
+    assert found.name == "unknown"
+    assert f"{num} example" in found.text
+    assert not found.remedy
+    assert verdict(terms(active).select(np.arange(10))).name != "unknown"
+
+
+def test_latents_of_little_rate_are_counted_apart():
+    weak = terms(10)
+    weak = dataclasses.replace(weak, kl=0.02 * np.ones((N, D)), rate=np.full(N, 0.2))
+    found = verdict(weak)
+    assert found.name == "collapsed"
+    assert "10 of 10 latents are active, 0 of them with at least 0.1 nats" in found.text
+    kl = np.where(np.arange(D) < 6, 1.5, 0.02) * np.ones((N, 1))
+    found = verdict(dataclasses.replace(weak, kl=kl))
+    assert found.name == "healthy"
+    assert "10 of 10 latents are active, 6 of them" in found.text
+    # Without a KL of each latent, 0.35 nats are enough for three at most.
+    assert verdict(terms(10, rate=0.35, kl=False)).name == "partly collapsed"
+    assert verdict(terms(10, rate=0.05, kl=False)).name == "collapsed"
+
+
+def test_data_that_the_network_cannot_see():
+    constant = verdict(terms(10), baseline=baseline(-1, is_constant=True))
+    assert constant.name == "constant data"
+    blind = dataclasses.replace(terms(10), code=np.ones((N, D)) + 1e-7 * terms(10).code)
+    assert verdict(blind).name == "blind"
+    assert "same code" in verdict(blind).text
+    # With points for codes too, but a large beta is a cause of its own.
+    assert verdict(dataclasses.replace(blind, rate=np.full(N, np.inf))).name == "blind"
+    assert verdict(dataclasses.replace(blind, rate=np.zeros(N)), beta=20.0).name == "collapsed"
+
+
+def test_points_whose_reconstructions_are_those_of_no_code():
+    points = reconstructing(rate=np.full(N, np.inf))
+    assert verdict(points, baseline=baseline(-50)).name == "no rate"  # better by MSE
+    points = reconstructing(mse=0.2, rate=np.full(N, np.inf))
+    assert verdict(points, baseline=baseline(-91)).name == "no rate"  # better by p(x | z)
+    assert verdict(points, baseline=baseline(-50)).name == "worse than the baseline"
+
+
+def test_examples_without_a_finite_bound_are_named_and_the_rest_judged():
+    broken = reconstructing()
+    for row, value in ((3, np.inf), (17, np.nan)):
+        broken.distortion[row] = value
+    found = verdict(broken, baseline=baseline(-106))
+    assert found.name == "not finite"
+    assert "2 of 400 examples have no finite bound (rows 3, 17)" in found.text
+    assert "healthy: 10 of 10" in found.text
+    assert "-105.00 nats" in found.text
+    infinite_rate = reconstructing()
+    infinite_rate.rate[5] = np.inf
+    assert "1 of 400 examples has no finite bound (row 5)" in verdict(infinite_rate).text
+
+
+def test_a_run_has_diverged_if_many_examples_have_no_bound():
+    finite = np.ones(20, bool)
+    for num, diverged in ((1, False), (2, False), (3, True), (20, True)):
+        assert has_diverged(np.arange(20) >= num) == diverged
+    assert not has_diverged(finite)
+    assert not has_diverged(np.array([True, False]))
+    assert has_diverged(np.array([False]))
+    assert describe_rows(np.arange(20) >= 7).endswith("(rows 0, 1, 2, 3, 4, ...)")
+
+
+def test_means_are_over_the_examples_with_a_bound_and_say_so():
+    broken = reconstructing()
+    broken.distortion[3] = np.inf
+    broken.mse[3] = np.inf
+    numbers = summarize(broken, (2, 2, 1), (0.0, 1.0))
+    assert numbers["num_not_finite"] == 1
+    assert (numbers["elbo"], numbers["mse"]) == pytest.approx((-105, 0.05))
+    assert (numbers["active_units"], numbers["used_units"]) == (10, 10)
+    whole = summarize(reconstructing(), (2, 2, 1), (0.0, 1.0))
+    assert "num_not_finite" not in whole
+    assert "psnr" in whole
+    assert "psnr" not in summarize(reconstructing(), (4,), (0.0, 1.0))
+
+
+def test_errors_of_columns_have_their_own_units():
+    error = np.array([[3.0, 0.1], [-4.0, 0.0], [np.inf, 1.0]])
+    table = dataclasses.replace(terms(10).select(np.arange(3)), error=error)
+    table.distortion[2] = np.inf
+    found = column_errors(table)
+    np.testing.assert_allclose(found["rmse"], [12.5**0.5, 0.005**0.5])
+    np.testing.assert_allclose(found["mae"], [3.5, 0.05])
+    np.testing.assert_allclose(found["wrong"], [1, 0.5])
+    assert column_errors(terms(10)) == {}

@@ -534,8 +534,8 @@ EVALUATION = [
     Mutation(
         "a latent is active by its variance or its rate",
         "evaluation/collapse.py",
-        "(variances > ACTIVE) & (kl > NEGLIGIBLE)",
-        "(variances > ACTIVE) | (kl > NEGLIGIBLE)",
+        "np.sum(varies & (kl > NEGLIGIBLE))",
+        "np.sum(varies | (kl > NEGLIGIBLE))",
         "evaluation/test_collapse.py",
     ),
     Mutation(

@@ -12,6 +12,7 @@ All functions take a model and its parameters, or plain arrays. Import `evaluati
 """
 
 from vae_jax.evaluation.ais import run_ais, simulate
+from vae_jax.evaluation.baseline import Baseline, BaselineScores, fit_baseline
 from vae_jax.evaluation.codes import code_usage
 from vae_jax.evaluation.collapse import verdict
 from vae_jax.evaluation.decomposition import decompose
@@ -20,10 +21,13 @@ from vae_jax.evaluation.likelihood import Likelihoods, log_likelihood, make_like
 from vae_jax.evaluation.terms import Terms, make_evaluator, summarize
 
 __all__ = [
+    "Baseline",
+    "BaselineScores",
     "Likelihoods",
     "Terms",
     "code_usage",
     "decompose",
+    "fit_baseline",
     "inference_gap",
     "log_likelihood",
     "make_evaluator",

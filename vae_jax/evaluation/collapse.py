@@ -1,4 +1,4 @@
-"""Diagnosis of posterior collapse: a verdict, its evidence, and the remedy to try first.
+"""Diagnosis of the latents: a verdict, its evidence, and the remedy to try first.
 
 Lucas et al., 2019, arXiv:1911.02469 (the role of the decoder variance); Bowman et al., 2016,
 arXiv:1511.06349 (warm-up); Kingma et al., 2016, arXiv:1606.04934 (free bits); Chen et al., 2017,
@@ -6,95 +6,246 @@ arXiv:1611.02731 (decoders that need no z).
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
-from vae_jax.evaluation.terms import ACTIVE, Terms
+from vae_jax.evaluation.baseline import BaselineScores
+from vae_jax.evaluation.terms import ACTIVE, USED, Terms, describe_rows, has_diverged
 
 NEGLIGIBLE = 0.01  # nats: a latent with a smaller mean KL over the data is inactive
-COLLAPSED = 0.1  # share of active latents below which a model is collapsed
+COLLAPSED = 0.1  # share of used latents below which a model is collapsed
 PARTLY = 0.5  # ... and partly collapsed
+MIN_EXAMPLES = 10  # with fewer, the variance of a code over them says nothing
+CLEARLY = 0.2  # relative difference of reconstructions from those of the baseline
+SAME = 1e-10  # largest variance of a code that is the same for all examples, up to rounding
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A verdict on the latents."""
+    """A verdict on the latents.
 
-    name: str  # healthy, partly collapsed, collapsed, no rate, diverged
-    text: str  # one sentence with the evidence
-    remedy: str  # what to try first; may be empty
+    The names are healthy, partly collapsed, collapsed; worse than the baseline, unused rate (its
+    reconstructions are no better); no rate; and if the latents cannot be judged: unknown, constant
+    data, blind (the encoder does not see the data), not finite, diverged.
+    """
+
+    name: str
+    text: str  # one or two sentences with the evidence
+    remedy: str = ""  # what to try first; may be empty
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}" + (f" {self.remedy}" if self.remedy else "")
 
 
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What the remedies depend on.
+
+    Attributes:
+      expressive_decoder: the decoder can model x without z, e.g. it is autoregressive.
+      fixed_sigma: the likelihood has a scale that is not learned.
+      shared_sigma: one scale for all dimensions, learned or not.
+      warm_up: training already used a warm-up of beta, or free bits.
+      beta: weight of the rate in the objective.
+      weight_name: name of this weight.
+    """
+
+    expressive_decoder: bool = False
+    fixed_sigma: bool = False
+    shared_sigma: bool = False
+    warm_up: bool = False
+    beta: float = 1.0
+    weight_name: str = "beta"
+
+
 def verdict(
     terms: Terms,
     *,
+    baseline: BaselineScores | None = None,
     expressive_decoder: bool = False,
     fixed_sigma: bool = False,
+    shared_sigma: bool = False,
     warm_up: bool = False,
+    beta: float = 1.0,
+    weight_name: str = "beta",
 ) -> Verdict:
     """Judge from the terms of a split if the posterior has collapsed onto the prior.
 
     A latent is active if the variance of its code over the data is above 0.01 (Burda et al., 2016)
-    and its KL, if available, is above 0.01 nats. With less than a tenth of the latents active a
-    model is collapsed, with less than half partly collapsed. With a rate below 0.01 nats per latent
-    it is collapsed in any case.
+    and its KL, if available, is above 0.01 nats; it is used if its KL is at least 0.1 nats too.
+    With less than a tenth of the latents used a model is collapsed, with less than half partly
+    collapsed. Without a KL of each latent, no more are counted as used than the rate allows.
+
+    No model is healthy with an ELBO below the log-likelihood of the baseline. If its
+    reconstructions are no better either, neither by log p(x | z) nor by MSE, the rate is unused.
 
     Args:
       terms: per-example terms of a split.
-      expressive_decoder: the decoder can model x without z, e.g. it is autoregressive.
-      fixed_sigma: the likelihood has a variance that is not learned.
-      warm_up: training already used a warm-up of beta, or free bits.
+      baseline: the trivial baseline on the same examples.
+      expressive_decoder, fixed_sigma, shared_sigma, warm_up, beta, weight_name: see `Setting`.
     """
-    if not np.isfinite(terms.distortion).all():
-        return Verdict(
-            "diverged", "some terms are not finite.", "Lower the learning rate, or clip gradients."
+    setting = Setting(
+        expressive_decoder=expressive_decoder,
+        fixed_sigma=fixed_sigma,
+        shared_sigma=shared_sigma,
+        warm_up=warm_up,
+        beta=beta,
+        weight_name=weight_name,
+    )
+    return judge(terms, lambda terms: _judge_latents(terms, setting), setting, baseline)
+
+
+def judge(
+    terms: Terms,
+    judge_latents: Callable[[Terms], Verdict],
+    setting: Setting,
+    baseline: BaselineScores | None,
+) -> Verdict:
+    """Judge the examples with a finite bound by their latents, and by the baseline."""
+    finite = terms.is_finite
+    if has_diverged(finite):
+        text = f"{int(np.sum(~finite))} of {len(finite)} examples have no finite bound."
+        return Verdict("diverged", text, "Lower the learning rate, or clip gradients.")
+    if not finite.all():
+        rest = judge(
+            terms.select(finite),
+            judge_latents,
+            setting,
+            None if baseline is None else baseline.select(finite),
         )
+        text = f"{describe_rows(finite)}. On the other examples: {rest}"
+        return Verdict("not finite", text, "Look at these rows of the data.")
+    if baseline is not None and baseline.is_constant:
+        text = "All training examples are the same, so there is nothing to encode."
+        return Verdict("constant data", text, "Check how the data were prepared.")
+    if len(terms.code) < MIN_EXAMPLES:
+        count = f"{len(terms.code)} example" + ("s are" if len(terms.code) > 1 else " is")
+        text = f"{count} too few to judge the latents by, {MIN_EXAMPLES} are needed."
+        return Verdict("unknown", " ".join([text, *_compare(terms, baseline)]))
+    result = judge_latents(terms)
+    if baseline is None or result.name == "blind":
+        return _with_comparison(result, terms, baseline)
+    if result.name == "collapsed":
+        if _is_untrained(terms, baseline):
+            # A decoder without codes reaches the baseline once it is trained.
+            remedy = "Train longer, raise the learning rate, or check the scale of the data."
+            if setting.beta > 1:
+                remedy += f" Lower {setting.weight_name}, which is {setting.beta:g}."
+            result = Verdict("worse than the baseline", result.text, remedy)
+        return _with_comparison(result, terms, baseline)
+    return _with_comparison(_judge_bound(result, terms, setting, baseline), terms, baseline)
+
+
+def _judge_latents(terms: Terms, setting: Setting) -> Verdict:
     variances = np.var(terms.code, axis=0, dtype=np.float64)
+    if variances.max() <= SAME and setting.beta <= 1:
+        return Verdict(
+            "blind",
+            "The encoder gives every example the same code, the largest variance of a latent is "
+            f"{variances.max():.1g}.",
+            "The network cannot see the data: check the scale of its inputs.",
+        )
     if not np.isfinite(terms.rate).all():
         dead = int(np.sum(variances <= ACTIVE * variances.max()))
-        return Verdict(
-            "no rate",
-            f"codes are points; {dead} of {len(variances)} hardly vary over the data.",
-            "",
-        )
-    active, num = _active(terms, variances)
+        text = f"codes are points; {dead} of {len(variances)} hardly vary over the data."
+        return Verdict("no rate", text)
+    active, used, num = _count(terms, variances)
     rate = float(terms.rate.mean(dtype=np.float64))
+    strong = "" if terms.kl is None else f", {used} of them with at least {USED:g} nats"
     evidence = (
-        f"{active} of {num} latents are active, the rate is {rate:.2f} nats "
+        f"{active} of {num} latents are active{strong}, the rate is {rate:.2f} nats "
         f"({rate / num:.3f} a latent)."
     )
-    share = 0.0 if rate < NEGLIGIBLE * num else active / num
+    share = used / num
     if share >= PARTLY:
-        return Verdict("healthy", evidence, "")
+        return Verdict("healthy", evidence)
     name = "collapsed" if share < COLLAPSED else "partly collapsed"
-    if name == "partly collapsed" and not expressive_decoder:
-        return Verdict(
-            name, evidence, "The data may need no more: compare the ELBO with fewer latents."
-        )
-    remedy = _remedy(
-        expressive_decoder=expressive_decoder, fixed_sigma=fixed_sigma, warm_up=warm_up
-    )
-    return Verdict(name, evidence, remedy)
+    if name == "partly collapsed" and not setting.expressive_decoder:
+        remedy = "The data may need no more: compare the ELBO with fewer latents."
+        return Verdict(name, evidence, remedy)
+    return Verdict(name, evidence, _remedy(setting))
 
 
-def _active(terms: Terms, variances: np.ndarray) -> tuple[int, int]:
-    """The number of active latents, or categorical variables, and of all."""
+def _count(terms: Terms, variances: np.ndarray) -> tuple[int, int, int]:
+    """The number of active latents, or categorical variables, of used ones, and of all."""
     if terms.kl is None:
-        return int(np.sum(variances > ACTIVE)), len(variances)
+        active = int(np.sum(variances > ACTIVE))
+        return active, min(active, int(terms.rate.mean(dtype=np.float64) / USED)), len(variances)
     kl = terms.kl.mean(0, dtype=np.float64)
-    if len(kl) != len(variances):
-        return int(np.sum(kl > NEGLIGIBLE)), len(kl)
-    return int(np.sum((variances > ACTIVE) & (kl > NEGLIGIBLE))), len(kl)
+    varies = variances > ACTIVE if len(kl) == len(variances) else np.ones(len(kl), bool)
+    return int(np.sum(varies & (kl > NEGLIGIBLE))), int(np.sum(varies & (kl >= USED))), len(kl)
 
 
-def _remedy(*, expressive_decoder: bool, fixed_sigma: bool, warm_up: bool) -> str:
-    if expressive_decoder:
+def _remedy(setting: Setting) -> str:
+    if setting.beta > 1:
+        return f"Lower {setting.weight_name}, which is {setting.beta:g}."
+    if setting.expressive_decoder:
         return "The decoder models x without z: use a smaller receptive field, or free bits."
-    if fixed_sigma:
+    if setting.fixed_sigma:
         return "The fixed sigma of the likelihood may be too large: learn it."
-    if not warm_up:
+    if not setting.warm_up:
         return "Warm up beta linearly from 0 over the first steps, or use free bits."
     return "Lower beta, or use more free bits."
+
+
+def _judge_bound(
+    result: Verdict, terms: Terms, setting: Setting, baseline: BaselineScores
+) -> Verdict:
+    """The verdict on the latents, or one on a model that is worse than the baseline."""
+    likelihood = float(baseline.log_px.mean())
+    log_px_z = -float(terms.distortion.mean(dtype=np.float64))
+    is_likelier = log_px_z > likelihood
+    is_closer = terms.mse is not None and terms.mse.mean(dtype=np.float64) < baseline.mse.mean()
+    if not np.isfinite(terms.rate).all():
+        if is_likelier or is_closer:
+            return result
+        text = f"{result.text} Reconstructions are no better than without a code."
+        return Verdict("worse than the baseline", text, "Train longer, or check the data's scale.")
+    rate = float(terms.rate.mean(dtype=np.float64))
+    if log_px_z - rate > likelihood:
+        return result
+    if not is_likelier and not is_closer:
+        text = (
+            f"{result.text} The rate of {rate:.2f} nats buys nothing: with it, log p(x | z) is "
+            f"{log_px_z:.2f} nats."
+        )
+        return Verdict("unused rate", text, _remedy_of_bound(setting))
+    if is_likelier:
+        text = f"{result.text} The rate costs more than it buys."
+        return Verdict("worse than the baseline", text, _remedy_of_bound(setting, is_costly=True))
+    remedy = _remedy_of_bound(setting)
+    if setting.fixed_sigma:
+        remedy = "Reconstructions are better by MSE: learn the sigma of the likelihood."
+    elif setting.shared_sigma:
+        remedy = "Reconstructions are better by MSE: learn a sigma for each dimension."
+    return Verdict("worse than the baseline", result.text, remedy)
+
+
+def _is_untrained(terms: Terms, baseline: BaselineScores) -> bool:
+    """True if reconstructions are clearly worse than those without any code could be."""
+    if terms.mse is not None:
+        return bool(terms.mse.mean(dtype=np.float64) > (1 + CLEARLY) * baseline.mse.mean())
+    likelihood = baseline.log_px.mean()
+    return bool(-terms.distortion.mean() < likelihood - CLEARLY * abs(likelihood))
+
+
+def _remedy_of_bound(setting: Setting, *, is_costly: bool = False) -> str:
+    if setting.beta > 1:
+        return f"Lower {setting.weight_name}, which is {setting.beta:g}."
+    if setting.beta < 1 and is_costly:
+        return f"Raise {setting.weight_name}, which is {setting.beta:g}."
+    return "Train longer, raise the learning rate, or check the scale of the data."
+
+
+def _with_comparison(result: Verdict, terms: Terms, baseline: BaselineScores | None) -> Verdict:
+    return dataclasses.replace(result, text=" ".join([result.text, *_compare(terms, baseline)]))
+
+
+def _compare(terms: Terms, baseline: BaselineScores | None) -> list[str]:
+    """A sentence on the bound and the baseline, if there are both."""
+    if baseline is None or not np.isfinite(terms.rate).all():
+        return []
+    elbo, likelihood = float(terms.elbo.mean(dtype=np.float64)), float(baseline.log_px.mean())
+    side = "above" if elbo > likelihood else "not above"
+    return [f"The ELBO of {elbo:.2f} nats is {side} the {likelihood:.2f} nats of {baseline.name}."]

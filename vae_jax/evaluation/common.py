@@ -20,6 +20,17 @@ def mean_estimate(values: np.ndarray) -> Estimate:
     return Estimate(float(np.mean(values, dtype=np.float64)), float(standard_error(values)))
 
 
+def finite_estimate(values: np.ndarray) -> tuple[Estimate, int]:
+    """The estimate of the mean over the finite values [N], and the number of other ones.
+
+    Over all values, and 0, if none is finite: then it is not finite either.
+    """
+    finite = np.isfinite(values)
+    if finite.all() or not finite.any():
+        return mean_estimate(values), 0
+    return mean_estimate(values[finite]), int(np.sum(~finite))
+
+
 def standard_error(values: np.ndarray) -> np.ndarray:
     """The standard error s / sqrt(N) of the mean over the first axis of values [N, ...]."""
     if len(values) < 2:

@@ -18,7 +18,7 @@ from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.data import Source
-from vae_jax.evaluation.common import mean_estimate
+from vae_jax.evaluation.common import finite_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
@@ -36,17 +36,23 @@ class Likelihoods:
     num_samples: int  # K
 
     def summary(self) -> dict[str, float]:
-        """Means, the standard error, and quantiles of the effective sample size."""
-        log_px = mean_estimate(self.log_px)
+        """Means, the standard error, and quantiles of the effective sample size.
+
+        Examples without a finite estimate are left out and counted.
+        """
+        log_px, num_left_out = finite_estimate(self.log_px)
+        finite = np.isfinite(self.log_px) if num_left_out else slice(None)
+        left_out = {"log_likelihood_not_finite": num_left_out} if num_left_out else {}
         return {
             "log_likelihood": log_px.value,
             "log_likelihood_stderr": log_px.stderr,
             "num_samples": self.num_samples,
             "num_examples": len(self.log_px),
-            "elbo": float(self.elbo.mean(dtype=np.float64)),
-            "ess_mean": float(self.ess.mean(dtype=np.float64)),
-            "ess_median": float(np.median(self.ess)),
-            "ess_5_percent": float(np.quantile(self.ess, 0.05)),
+            "elbo": float(self.elbo[finite].mean(dtype=np.float64)),
+            "ess_mean": float(self.ess[finite].mean(dtype=np.float64)),
+            "ess_median": float(np.median(self.ess[finite])),
+            "ess_5_percent": float(np.quantile(self.ess[finite], 0.05)),
+            **left_out,
         }
 
 

@@ -25,7 +25,11 @@ from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
 
 MAX_LATENTS = 128  # latents with their own KL in the summary; maps of latents have thousands
+MAX_COLUMNS = 256  # columns of a table with their own error
 ACTIVE = 0.01  # a unit is active if its posterior mean has a larger variance (Burda et al., 2016)
+USED = 0.1  # nats: a latent with at least this mean KL over the data carries information
+DIVERGED = 0.1  # share of examples without a finite bound above which a run has diverged
+MAX_ROWS = 5  # rows named in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +43,38 @@ class Terms:
     kl: np.ndarray | None  # [N, D] closed-form KL of each dimension, or categorical variable
     y: np.ndarray | None  # [N] or [N, C] labels
     denoising_mse: np.ndarray | None  # [N] MSE of the reconstruction from a corrupted input
+    error: np.ndarray | None = None  # [N, D] reconstruction less x of each column of a table
 
     @property
     def elbo(self) -> np.ndarray:
         """[N], nats."""
         return -(self.distortion + self.rate)
+
+    @property
+    def is_finite(self) -> np.ndarray:
+        """[N], True for examples with a finite bound, or distortion if no posterior has a rate."""
+        finite = np.isfinite(self.distortion)
+        return finite if np.isposinf(self.rate).all() else finite & np.isfinite(self.rate)
+
+    def select(self, rows: np.ndarray) -> "Terms":
+        """The terms of some examples, by index or mask."""
+        arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        given = {name: x[rows] for name, x in arrays.items() if x is not None}
+        return dataclasses.replace(self, **given)
+
+
+def has_diverged(is_finite: np.ndarray) -> bool:
+    """True if all examples, or more than a tenth and more than one, have no finite bound."""
+    num_bad = int(np.sum(~is_finite))
+    return num_bad == len(is_finite) or num_bad > max(1, DIVERGED * len(is_finite))
+
+
+def describe_rows(is_finite: np.ndarray) -> str:
+    """The examples without a finite bound: '1 of 200 examples has no finite bound (row 17)'."""
+    rows = np.flatnonzero(~is_finite)
+    names = ", ".join(map(str, rows[:MAX_ROWS])) + (", ..." if len(rows) > MAX_ROWS else "")
+    verb, noun = ("has", "row") if len(rows) == 1 else ("have", "rows")
+    return f"{len(rows)} of {len(is_finite)} examples {verb} no finite bound ({noun} {names})"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +132,8 @@ def make_evaluator(
         terms = mean_over_draws(some_draws, key_z, num_samples=num_samples, num_rows=len(x))
         code = model.apply(params, x, **y, method="encode").center
         terms |= {"code": code, **_squared_error("mse", model, params, x, y, code)}
+        if x.ndim == 2 and x.shape[1] <= MAX_COLUMNS:
+            terms |= _error(model, params, x, y, code)
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:
@@ -114,12 +147,17 @@ def make_evaluator(
 def summarize(
     terms: Terms, event_shape: tuple[int, ...], value_range: tuple[float, float]
 ) -> dict[str, float]:
-    """Means over the split: ELBO, distortion, rate, KLs, active units, bits/dim, MSE and PSNR.
+    """Means over the split: ELBO, distortion, rate, KLs, active and used units, bits/dim, MSE.
 
+    A unit is active by the variance of its code, and used by a mean KL of at least 0.1 nats.
     bits/dim is -ELBO / (number of dimensions * ln 2) of the values as the model sees them; for a
-    density it depends on their scale and may be negative. The peak of PSNR, in dB, is the range of
-    the data.
+    density it depends on their scale and may be negative. Images have a PSNR in dB, whose peak is
+    the range of the data.
+
+    If some examples have no finite bound, the means are over the other ones, and `num_not_finite`
+    counts them; if there are too many, see `has_diverged`, over all.
     """
+    terms, num_not_finite = finite_terms(terms)
     mean = functools.partial(np.mean, dtype=np.float64)
     elbo = mean_estimate(terms.elbo)
     numbers = {
@@ -130,15 +168,48 @@ def summarize(
         "bits_per_dim": -elbo.value / (math.prod(event_shape) * math.log(2)),
         "active_units": _active_units(terms.code),
     }
-    if terms.mse is not None:
-        numbers |= {"mse": mean(terms.mse), "psnr": mean(_psnr(terms.mse, value_range))}
-    if terms.denoising_mse is not None:
-        numbers["denoising_mse"] = mean(terms.denoising_mse)
-        numbers["denoising_psnr"] = mean(_psnr(terms.denoising_mse, value_range))
+    if num_not_finite:
+        numbers["num_not_finite"] = num_not_finite
+    if terms.kl is not None:
+        with np.errstate(invalid="ignore"):  # a diverged run
+            numbers["used_units"] = int(np.sum(terms.kl.mean(0, dtype=np.float64) >= USED))
+    for prefix, error in (("", terms.mse), ("denoising_", terms.denoising_mse)):
+        if error is not None:
+            numbers[f"{prefix}mse"] = mean(error)
+            if len(event_shape) == 3:
+                numbers[f"{prefix}psnr"] = mean(_psnr(error, value_range))
     if terms.kl is not None and terms.kl.shape[1] <= MAX_LATENTS:
         numbers |= {f"kl/{d}": kl for d, kl in enumerate(terms.kl.mean(0, dtype=np.float64))}
     return {
         name: value if isinstance(value, int) else float(value) for name, value in numbers.items()
+    }
+
+
+def finite_terms(terms: Terms) -> tuple[Terms, int]:
+    """The terms of examples with a finite bound, and the number of others.
+
+    All terms and 0 if the run has diverged.
+    """
+    finite = terms.is_finite
+    if finite.all() or has_diverged(finite):
+        return terms, 0
+    return terms.select(finite), int(np.sum(~finite))
+
+
+def column_errors(terms: Terms) -> dict[str, np.ndarray]:
+    """Errors [D] of the columns of a table, each in its unit: `rmse`, `mae`, and the share `wrong`.
+
+    Of the reconstruction from the code, over the examples with a finite bound. Empty for images,
+    for tables of more than 256 columns, and if p(x | z) has no mean.
+    """
+    error = finite_terms(terms)[0].error
+    if error is None:
+        return {}
+    error = error.astype(np.float64)
+    return {
+        "rmse": np.sqrt(np.square(error).mean(axis=0)),
+        "mae": np.abs(error).mean(axis=0),
+        "wrong": (error != 0).mean(axis=0),
     }
 
 
@@ -154,6 +225,12 @@ def _squared_error(
     """The MSE [B] of decoded codes z [B, D] under `name`; empty if p(x | z) has no cheap mean."""
     p = model.apply(params, z, **y, method="decode")
     return {name: mse(p.mean, x)} if p.has_mean else {}
+
+
+def _error(model: nn.Module, params: Params, x: Array, y: dict, z: Array) -> dict[str, Array]:
+    """The errors [B, D] of decoded codes; empty if p(x | z) has no cheap mean."""
+    p = model.apply(params, z, **y, method="decode")
+    return {"error": p.mean - x} if p.has_mean else {}
 
 
 def _psnr(mse: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:

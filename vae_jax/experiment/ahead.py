@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import jax
 
-from vae_jax.experiment.settings import run_settings
+from vae_jax.experiment.jax_settings import run_settings
 
 
 class Lowerable(Protocol):

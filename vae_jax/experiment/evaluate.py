@@ -6,22 +6,23 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from vae_jax.config import Config, sweep
 from vae_jax.data import Dataset
 from vae_jax.data.identity import check_same_data, identity
 from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.scan import MATMUL_PRECISION
+from vae_jax.evaluation.terms import has_diverged
 from vae_jax.experiment import metrics
 from vae_jax.experiment.evaluator import (
     evaluation_params,
     make_context,
     make_run_evaluator,
-    summarize_split,
+    summarize_splits,
 )
 from vae_jax.experiment.figures import plot_front, plot_runs
+from vae_jax.experiment.jax_settings import run_settings
+from vae_jax.experiment.left_out import find_left_out
 from vae_jax.experiment.load import restore_params
 from vae_jax.experiment.overrides import (
     advise_evaluation,
@@ -29,19 +30,20 @@ from vae_jax.experiment.overrides import (
     check_evaluation_only,
     check_same_run,
 )
-from vae_jax.experiment.results import Results, best_trial, describe
+from vae_jax.experiment.results import Results, describe
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.selection import Selection, select_checkpoint
-from vae_jax.experiment.settings import run_settings
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import read_config
+from vae_jax.experiment.sweep_settings import best_setting, summarize_settings
 from vae_jax.files import Path, as_path
 from vae_jax.likelihoods import OptimalGaussian
 from vae_jax.types import Params
 
 logger = logging.getLogger(__name__)
+
 Announce = Callable[[Mapping[str, Any]], None]
 
 
@@ -158,7 +160,8 @@ def evaluate_run(
     c = run.config.evaluation
     evaluate, results = make_run_evaluator(run, c.num_samples), Results(run.workdir)
     step = selection.step
-    logger.info("evaluating %s, on %d test images", selection, run.dataset.test.num_examples)
+    noun = "images" if len(run.dataset.shape) == 3 else "rows"
+    logger.info("evaluating %s, on %d test %s", selection, run.dataset.test.num_examples, noun)
     terms = {split: evaluate(params, split) for split in ("valid", "test")}
     results.put(
         {
@@ -178,17 +181,18 @@ def evaluate_run(
                 **_sizes(run.dataset),
                 **run.dataset.preparation,
             },
-            **{split: summarize_split(run, values) for split, values in terms.items()},
+            **find_left_out(run.workdir, terms),
+            **summarize_splits(run, terms),
             **results.metrics_of(step),
         }
     )
     context = make_context(run, params, terms["test"])
-    has_diverged = not np.isfinite(results.numbers["test"]["distortion"])
-    names = ("collapse",) if has_diverged else None  # its verdict: diverged
+    diverged = has_diverged(terms["test"].is_finite)
+    names = ("collapse",) if diverged else None  # its verdict: diverged
     for name, numbers, seconds in metrics.measure(context, names):
         logger.info("%s", metrics.describe(name, numbers))
         results.put_metric(name, numbers, seconds)
-    if has_diverged:
+    if diverged:
         raise RunDiverged(
             f"the evaluation of step {step} is not finite, so the run diverged; see {run.workdir}"
         )
@@ -271,8 +275,9 @@ def write_sweep(
         "swept": sweep.sweep_lists(config),
         "trials": trials,
         "failed": failed,
-        **best_trial(trials),
     }
+    numbers["settings"] = summarize_settings(trials, failed)
+    numbers |= best_setting(numbers["settings"])
     if metrics.UDR in config.evaluation.metric_names:
         numbers["metrics"] = _compare_seeds(models, config)
     elif "metrics" in results.earlier and results.has_steps(trials):

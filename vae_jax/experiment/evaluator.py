@@ -2,17 +2,22 @@
 
 import concurrent.futures
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 from flax import linen as nn
 
 from vae_jax import parallel
 from vae_jax.data.splits import SPLITS
-from vae_jax.evaluation import Terms, make_evaluator, summarize
+from vae_jax.evaluation import BaselineScores, Terms, make_evaluator, summarize
+from vae_jax.evaluation.baseline import HISTOGRAM, dimension_kinds
+from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
+from vae_jax.evaluation.terms import MAX_COLUMNS, column_errors, has_diverged
 from vae_jax.experiment import builders, metrics
 from vae_jax.experiment.ahead import AheadOfTime, shapes
+from vae_jax.experiment.baselines import score_baseline
 from vae_jax.experiment.run import Run
 from vae_jax.types import Array, Params
 
@@ -97,7 +102,65 @@ def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
     return summarize(terms, run.dataset.shape, run.dataset.test.value_range)
 
 
+def summarize_splits(run: Run, terms: Mapping[str, Terms]) -> dict[str, Any]:
+    """Summarize each split with its baseline, and the columns of a table on the test set."""
+    numbers: dict[str, Any] = {
+        split: summarize_split(run, values) | summarize_baseline(run, values, split)
+        for split, values in terms.items()
+    }
+    numbers["baseline"] = baseline_of(run, "test").name
+    return numbers | summarize_columns(run, terms["test"])
+
+
+def baseline_of(run: Run, split: str) -> BaselineScores:
+    """Score the trivial baseline on every example of a split."""
+    return score_baseline(run.dataset, run.model.likelihood, split)
+
+
+def summarize_baseline(run: Run, terms: Terms, split: str) -> dict[str, float]:
+    """The mean log-likelihood of the baseline on the examples that have a bound, in nats."""
+    scores = baseline_of(run, split)
+    finite = terms.is_finite
+    if not has_diverged(finite):
+        scores = scores.select(finite)
+    estimate = mean_estimate(scores.log_px)
+    return {"baseline": estimate.value, "baseline_stderr": estimate.stderr}
+
+
+def summarize_columns(run: Run, terms: Terms) -> dict[str, Any]:
+    """Errors of each column of a table under "columns"; empty for images."""
+    errors = column_errors(terms)
+    num_columns = run.dataset.num_dims
+    if len(run.dataset.shape) == 1 and num_columns > MAX_COLUMNS:
+        text = f"left out: {num_columns} columns are more than {MAX_COLUMNS}"
+        return {"columns": {"estimator": text}}
+    if not errors:
+        return {}
+    deviation = baseline_of(run, "test").deviation
+    kinds = dimension_kinds(run.model.likelihood, run.dataset.num_dims)
+    branches: dict[str, dict[str, Any]] = {"numbers": {}, "categories": {}}
+    for column, (family, _, _) in enumerate(kinds):
+        if family == HISTOGRAM:
+            entry = {"wrong": float(errors["wrong"][column])}
+            branches["categories"][f"column {column}"] = entry
+            continue
+        entry = {name: float(errors[name][column]) for name in ("rmse", "mae")}
+        entry["train_std"] = float(deviation[column])
+        branches["numbers"][f"column {column}"] = entry
+    return {
+        "columns": {
+            "estimator": "test rows against the mean of p(x | z) at the center of q(z | x), in the "
+            "units of each column; train_std is the standard deviation of the column in training, "
+            "about the rmse without a model; of categories, the share that is wrong",
+            **{name: branch for name, branch in branches.items() if branch},
+        }
+    }
+
+
 def make_context(run: Run, params: Params, terms: Terms) -> metrics.Context:
     """Make the context of the metrics: evaluation parameters, and the terms of the test set."""
     model = with_fixed_sigma(run.model)
-    return metrics.Context(run.config, run.workdir, run.dataset, model, params, terms, run.mesh)
+    baseline = baseline_of(run, "test")
+    return metrics.Context(
+        run.config, run.workdir, run.dataset, model, params, terms, run.mesh, baseline
+    )

@@ -25,7 +25,7 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
         visualize.plot_all(
             context.trained_model,
             context.dataset,
-            context.terms,
+            context.finite_terms,
             read_metrics(context.workdir),
             context.workdir / "figures",
             corruption=builders.build_corruption(context.config),

@@ -12,8 +12,8 @@ from flax import linen as nn
 from vae_jax import train
 from vae_jax.data.inputs import Inputs
 from vae_jax.experiment import builders
+from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.selection import select_checkpoint
-from vae_jax.experiment.settings import run_settings
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.workdir import run_workdir
 from vae_jax.models.trained import TrainedModel

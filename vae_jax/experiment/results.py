@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax.evaluation.terms import USED
 from vae_jax.experiment import metrics, processes
+from vae_jax.experiment.left_out import describe_skipped
 from vae_jax.experiment.storage.environment import command
 from vae_jax.files import Path, write_json
+
+MAX_COLUMNS = 6  # of a table, in the log
 
 
 class Results:
@@ -77,29 +81,11 @@ def _steps(trials: Mapping[str, Any]) -> dict[str, Any]:
     return {name: trial.get("step") for name, trial in trials.items()}
 
 
-def best_trial(trials: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The trial that is best on validation, by its ELBO, and its numbers on test; {} without any.
-
-    Without a rate it is the one of the lowest distortion.
-    """
-    for key, sign in (("elbo", 1), ("distortion", -1)):
-        values = {name: sign * trial["valid"][key] for name, trial in trials.items()}
-        values = {name: value for name, value in values.items() if np.isfinite(value)}
-        if values:
-            name = max(values, key=lambda name: values[name])
-            entries = {"valid": trials[name]["valid"][key], "test": trials[name]["test"][key]}
-            return {"best": {"trial": name, "by": f"{key} on validation", **entries}}
-    return {}
-
-
 def describe(numbers: Mapping[str, Any]) -> str:
     """Describe the content of `results.json`: the test bound and each metric; of each trial."""
     if "trials" in numbers:
         lines = [f"{name}: {describe(trial)}" for name, trial in numbers["trials"].items()]
-        if "best" in numbers:
-            best = numbers["best"]
-            values = f"{best['valid']:.2f}, on test {best['test']:.2f}"
-            lines.append(f"best trial by {best['by']}: {best['trial']}, {values}")
+        lines += _describe_settings(numbers)
         return "\n".join([*lines, *_describe_metrics(numbers)])
     return "\n  ".join([_describe_test(numbers), *_describe_metrics(numbers)])
 
@@ -113,17 +99,59 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
     parts = []
     if test["rate"] < np.inf:
         bound = f"test ELBO {test['elbo']:.2f} +- {test['elbo_stderr']:.2f} nats"
+        if "baseline" in test:
+            bound += f", baseline {test['baseline']:.2f} nats of {numbers['baseline']}"
         parts += [f"distortion {test['distortion']:.2f}", f"rate {test['rate']:.2f}"]
-        parts += [f"{test['bits_per_dim']:.4f} bits/dim"]
+        if "columns" not in numbers:  # of a table they would mix units
+            parts += [f"{test['bits_per_dim']:.4f} bits/dim"]
     else:
         bound = f"test distortion {test['distortion']:.2f} nats"
         bound += " (no ELBO: a deterministic posterior has no rate)"
-    if "mse" in test:
-        parts += [f"MSE {test['mse']:.5f}", f"PSNR {test['psnr']:.2f} dB"]
-    parts += [f"{test['active_units']} active units"]
+    if "columns" in numbers:
+        parts += _describe_columns(numbers["columns"].get("numbers", {}))
+    elif "mse" in test:
+        parts += [f"MSE {test['mse']:.5f}"]
+    if "psnr" in test:
+        parts += [f"PSNR {test['psnr']:.2f} dB"]
+    units = f"{test['active_units']} active units"
+    if "used_units" in test:
+        units += f", {test['used_units']} with at least {USED:g} nats"
+    parts += [units]
+    left_out = [entry["text"] for entry in numbers.get("not_finite", {}).values()]
+    if numbers.get("skipped_steps"):
+        left_out.append(describe_skipped(numbers))
     step = numbers.get("selection", {}).get("text") or f"step {numbers['step']}"
     source = (
-        f"{data['name']}, {data['num_test']} images, {numbers['likelihood']} likelihood, "
-        f"binarization {data['binarization']}; {step}"
+        f"{data['name']}, {data['num_test']} {examples_noun(data)}, {numbers['likelihood']} "
+        f"likelihood, binarization {data['binarization']}; {step}"
     )
-    return f"{bound} ({source})\n  {', '.join(parts)}"
+    return "\n  ".join([f"{bound} ({source})", ", ".join(parts), *left_out])
+
+
+def examples_noun(data: Mapping[str, Any]) -> str:
+    """The word for the examples of a data set, from its entry in the results."""
+    shape = str(data.get("shape", ""))
+    return next((noun for noun in ("images", "rows") if shape.startswith(noun)), "examples")
+
+
+def _describe_columns(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The errors of the first columns of a table."""
+    errors = [f"{column['rmse']:.3g}" for column in columns.values()]
+    more = ", ..." if len(errors) > MAX_COLUMNS else ""
+    return [f"RMSE by column {', '.join(errors[:MAX_COLUMNS])}{more}"] if errors else []
+
+
+def _describe_settings(numbers: Mapping[str, Any]) -> list[str]:
+    """Mean and deviation of settings with several seeds, and the best setting."""
+    lines = []
+    for name, entry in numbers.get("settings", {}).items():
+        test = entry.get("test", {})
+        key = "elbo" if np.isfinite(test.get("elbo", np.nan)) else "distortion"
+        if entry["num_trials"] > 1:
+            number = f"{test[key]:.2f}, standard deviation {test[f'{key}_std']:.2f}"
+            lines.append(f"{name}: mean {key} of {entry['num_trials']} seeds on test {number}")
+    if "best" in numbers:
+        best = numbers["best"]
+        values = f"{best['valid']:.2f}, on test {best['test']:.2f}"
+        lines.append(f"best setting by {best['by']}: {best['setting']}, {values}")
+    return lines

@@ -18,7 +18,7 @@ import vae_jax
 from vae_jax import objectives, visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError
-from vae_jax.experiment import builders, evaluate, report, results
+from vae_jax.experiment import builders, evaluate, report, results, settings
 from vae_jax.experiment.evaluator import split_keys
 from vae_jax.experiment.metrics import udr
 from vae_jax.experiment.run import make_run, make_runs
@@ -529,15 +529,46 @@ def test_a_sweep_chooses_by_validation_and_reports_test():
     def trial(valid, test):
         return {"valid": {"elbo": valid}, "test": {"elbo": test}}
 
-    best = results.best_trial({"a": trial(-3.0, -9.0), "b": trial(-4.0, -1.0)})
-    expected = {"trial": "a", "by": "elbo on validation", "valid": -3.0, "test": -9.0}
-    assert best == {"best": expected}
+    trials = {"beta=1": trial(-3.0, -9.0), "beta=2": trial(-4.0, -1.0)}
+    best = settings.best_setting(settings.summarize_settings(trials, {}))["best"]
+    assert (best["setting"], best["by"]) == ("beta=1", "elbo on validation")
+    assert (best["valid"], best["test"]) == (-3.0, -9.0)
     points = {
         name: {split: {"elbo": -math.inf, "distortion": d} for split in ("valid", "test")}
-        for name, d in (("a", 3.0), ("b", 2.0))
+        for name, d in (("beta=1", 3.0), ("beta=2", 2.0))
     }
-    assert results.best_trial(points)["best"]["trial"] == "b"
-    assert results.best_trial({}) == {}
+    best = settings.best_setting(settings.summarize_settings(points, {}))["best"]
+    assert best["setting"] == "beta=2"
+    assert settings.best_setting({}) == {}
+
+
+def test_the_best_setting_is_not_that_of_the_luckiest_seed():
+    def trial(elbo):
+        numbers = {"elbo": elbo, "elbo_stderr": 0.1, "kl/0": 1.0, "active_units": 2}
+        return {"valid": numbers, "test": numbers | {"elbo": elbo - 1}}
+
+    values = {"beta=1,seed=0": -10.0, "beta=1,seed=1": -20.0, "beta=2,seed=0": -12.0}
+    values |= {"beta=2,seed=1": -13.0, "beta=3,seed=0": -5.0}
+    trials = {name: trial(value) for name, value in values.items()}
+    failed = {"beta=3,seed=1": "diverged"}
+    found = settings.summarize_settings(trials, failed)
+    assert list(found) == ["beta=1", "beta=2", "beta=3"]
+    assert found["beta=1"]["num_trials"] == 2
+    valid = found["beta=1"]["valid"]
+    assert valid.keys() == {"elbo", "elbo_std", "active_units", "active_units_std"}
+    assert (valid["elbo"], valid["elbo_std"]) == pytest.approx((-15.0, 50**0.5))
+    assert found["beta=1"]["test"]["elbo"] == -16
+    assert found["beta=3"]["num_failed"] == 1
+    assert math.isnan(found["beta=3"]["valid"]["elbo_std"])
+    best = settings.best_setting(found)["best"]
+    assert best["setting"] == "beta=2"  # not the one that lost a trial
+    assert best["by"] == "elbo on validation, mean over 2 seeds"
+    assert (best["valid"], best["test"]) == (-12.5, -13.5)
+    assert best["valid_std"] == pytest.approx(0.5**0.5)
+    lost = settings.summarize_settings(trials, failed | {"beta=1,seed=0": "", "beta=2,seed=1": ""})
+    assert settings.best_setting(lost)["best"]["setting"] == "beta=3"  # all have lost some
+    only_seeds = settings.summarize_settings({"seed=0": trial(-1.0), "seed=1": trial(-3.0)}, {})
+    assert list(only_seeds) == ["all"]
 
 
 @pytest.mark.slow

@@ -15,9 +15,10 @@ from vae_jax import parallel
 from vae_jax.config import Config
 from vae_jax.data import ArraySource, Dataset, HostSource, Source, SpriteSource
 from vae_jax.distributions import DiagGaussian, Quantized
-from vae_jax.evaluation import Terms
-from vae_jax.evaluation.common import Estimate, mean_estimate
+from vae_jax.evaluation import BaselineScores, Terms
+from vae_jax.evaluation.common import Estimate, finite_estimate
 from vae_jax.evaluation.scan import over_batches
+from vae_jax.evaluation.terms import finite_terms
 from vae_jax.files import Path
 from vae_jax.models.trained import TrainedModel
 from vae_jax.objectives.loss import given_y
@@ -38,11 +39,17 @@ class Context:
     params: Params
     terms: Terms  # on the test set
     mesh: Mesh | None = None
+    baseline: BaselineScores | None = None  # on the test set
 
     @functools.cached_property
     def trained_model(self) -> TrainedModel:
         """The model with compiled methods."""
         return TrainedModel(self.model, self.params, self.config, checks=False)
+
+    @functools.cached_property
+    def finite_terms(self) -> Terms:
+        """The terms of the test examples that have a finite bound."""
+        return finite_terms(self.terms)[0]
 
     @property
     def is_conditional(self) -> bool:
@@ -151,8 +158,13 @@ def condition(model: nn.Module, batch: Batch) -> Array | None:
 
 
 def with_stderr(name: str, values: np.ndarray) -> dict[str, float]:
-    """The mean of values [N] and its standard error, by name."""
-    return name_estimate(name, mean_estimate(np.asarray(values)))
+    """The mean of values [N] and its standard error, by name.
+
+    Values that are not finite are left out and counted under <name>_not_finite, unless all are.
+    """
+    estimate, num_left_out = finite_estimate(np.asarray(values))
+    numbers: dict[str, float] = name_estimate(name, estimate)
+    return numbers | ({f"{name}_not_finite": num_left_out} if num_left_out else {})
 
 
 def name_estimate(name: str, estimate: Estimate) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """The latents: collapse verdict, code usage, and the decomposition of the rate."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -7,34 +8,58 @@ import numpy as np
 
 from vae_jax.config import Config
 from vae_jax.distributions import DiagGaussian, has_closed_form_kl
+from vae_jax.evaluation import BaselineScores
 from vae_jax.evaluation.codes import code_usage
-from vae_jax.evaluation.collapse import COLLAPSED, NEGLIGIBLE, PARTLY, Verdict, verdict
+from vae_jax.evaluation.collapse import (
+    COLLAPSED,
+    NEGLIGIBLE,
+    PARTLY,
+    Setting,
+    Verdict,
+    judge,
+    verdict,
+)
 from vae_jax.evaluation.common import standard_error
 from vae_jax.evaluation.decomposition import decompose
-from vae_jax.evaluation.terms import ACTIVE, Terms
+from vae_jax.evaluation.terms import ACTIVE, USED, Terms
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
 from vae_jax.types import Array
 
 
-def verdict_of(config: Config, terms: Terms) -> Verdict:
-    """The collapse verdict on a model with this config, from its terms on a split."""
+def verdict_of(config: Config, terms: Terms, baseline: BaselineScores | None) -> Verdict:
+    """The verdict on a model with this config, from its terms and the baseline on a split."""
+    return verdict(terms, baseline=baseline, **dataclasses.asdict(_setting(config)))
+
+
+def _setting(config: Config) -> Setting:
     model, objective = config.model, config.objective
-    return verdict(
-        terms,
+    weights = {
+        "elbo": ("config.objective.beta", 1.0 if objective.capacity else objective.beta),
+        "beta_tc": ("config.objective.tc_weight", objective.tc_weight),
+        "factor": ("config.objective.tc_weight", 1 + objective.tc_weight),
+    }
+    name, weight = weights.get(objective.name, ("beta", 1.0))
+    has_sigma = model.likelihood in ("gaussian", "laplace")
+    return Setting(
         expressive_decoder=model.likelihood == "autoregressive",
-        fixed_sigma=model.likelihood in ("gaussian", "laplace") and model.sigma == "fixed",
+        fixed_sigma=has_sigma and model.sigma == "fixed",
+        shared_sigma=model.likelihood == "optimal_gaussian"
+        or (has_sigma and model.sigma in ("fixed", "scalar", "channel")),
         warm_up=objective.beta_schedule != "constant"
         or bool(objective.free_bits or objective.layer_free_bits),
+        beta=weight,
+        weight_name=name,
     )
 
 
 def collapse(context: Context, key: Array) -> Numbers:
     """The verdict on the posterior, from the terms of the test set."""
     del key
-    result = verdict_of(context.config, context.terms)
+    result = verdict_of(context.config, context.terms, context.baseline)
     return {
         "estimator": f"latents over the {len(context.terms.code)} test examples: active if the "
-        f"variance of the code is above {ACTIVE} and its KL, if known, above {NEGLIGIBLE} nats",
+        f"variance of the code is above {ACTIVE} and its KL, if known, above {NEGLIGIBLE} nats, "
+        f"used if its KL is at least {USED} nats",
         "verdict": result.name,
         "evidence": result.text,
         "remedy": result.remedy,
@@ -46,25 +71,37 @@ def codes(context: Context, key: Array) -> Numbers:
     indices = context.codes(context.dataset.test, key)["codes"]
     num_codes = context.model.quantizer.num_codes
     numbers = code_usage(indices, num_codes)
-    share = numbers["codes_in_use"]
-    remedy = "Use fewer codes, or replace unused ones sooner (codes.revive_below)."
-    if share >= PARTLY:
-        name, remedy = "healthy", ""
-    elif share >= COLLAPSED:
-        name = "partly collapsed"
-    else:
-        name = "collapsed"
+    evidence = (
+        f"{numbers['codes_in_use']:.0%} of {num_codes} codes are in use, at a perplexity of "
+        f"{numbers['perplexity']:.1f}."
+    )
+    usage = _judge_codes(indices, numbers["codes_in_use"], num_codes, evidence)
+    result = judge(context.terms, lambda terms: usage, _setting(context.config), context.baseline)
     return {
         "estimator": f"frequencies of the {indices.size} codes of {len(indices)} test examples, "
         "without a standard error; the perplexity is biased downwards if there are few codes",
         **numbers,
         "num_codes": num_codes,
         "num_examples": len(indices),
-        "verdict": name,
-        "evidence": f"{share:.0%} of {num_codes} codes are in use, at a perplexity of "
-        f"{numbers['perplexity']:.1f}.",
-        "remedy": remedy,
+        "verdict": result.name,
+        "evidence": result.text,
+        "remedy": result.remedy,
     }
+
+
+def _judge_codes(indices: np.ndarray, share: float, num_codes: int, evidence: str) -> Verdict:
+    """The verdict on the codes [N, *grid] of a split, by the share of the codebook in use."""
+    if (indices == indices[:1]).all():
+        text = f"The encoder gives every example the same codes. {evidence}"
+        return Verdict("blind", text, "Check the scale of its inputs.")
+    if indices.size < num_codes:
+        text = f"{indices.size} codes are too few to judge the use of {num_codes} by."
+        return Verdict("unknown", text)
+    if share >= PARTLY:
+        return Verdict("healthy", evidence)
+    name = "partly collapsed" if share >= COLLAPSED else "collapsed"
+    remedy = "Use fewer codes, or replace unused ones sooner (codes.revive_below)."
+    return Verdict(name, evidence, remedy)
 
 
 def decomposition(context: Context, key: Array) -> Numbers:
@@ -73,7 +110,7 @@ def decomposition(context: Context, key: Array) -> Numbers:
     For a Gaussian posterior of one layer, also mutual information, aggregate KL and total
     correlation.
     """
-    terms, num_draws = context.terms, context.config.evaluation.decomposition_samples
+    terms, num_draws = context.finite_terms, context.config.evaluation.decomposition_samples
     numbers: Numbers = {"num_examples": len(terms.rate), **with_stderr("rate", terms.rate)}
     numbers["active_units"] = int(np.sum(np.var(terms.code, axis=0, dtype=np.float64) > ACTIVE))
     numbers["num_units"] = terms.code.shape[1]

@@ -87,9 +87,10 @@ def describe(name: str, numbers: Numbers) -> str:
     if "verdict" in numbers:
         return f"{name}: {numbers['verdict']}: {numbers['evidence']} {numbers['remedy']}".rstrip()
     entries = [
-        f"{'/'.join(path)} {value:.4g}"
+        f"{'/'.join(path)} "
+        + ("not finite" if value is None else f"{value:.4g}")
         + ("" if stderr is None or not np.isfinite(stderr) else f" +- {stderr:.2g}")
         for path, value, stderr in headline_entries(name, numbers)
-        if value is not None
     ]
+    entries += [f"{key} {value}" for key, value in numbers.items() if key.endswith("_not_finite")]
     return f"{name}: " + ", ".join(entries)

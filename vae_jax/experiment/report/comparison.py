@@ -1,7 +1,7 @@
 """The report of several runs side by side."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from vae_jax import config as config_lib
@@ -15,14 +15,14 @@ from vae_jax.experiment.report.formatting import (
     is_number,
     number_blocks,
 )
+from vae_jax.experiment.report.groups import Runs, comparable, settings
 from vae_jax.experiment.report.meanings import label, title, unit
 from vae_jax.experiment.report.page import Block, charts, note, paragraph, table
-from vae_jax.experiment.report.sections import NUMBERS, select_verdict
+from vae_jax.experiment.report.sections import NOT_OF_TABLES, NUMBERS, select_verdict
 from vae_jax.experiment.report.workdir_files import Contents, as_mapping
+from vae_jax.experiment.sweep_settings import best_setting
 
 MAX_CURVES = 20  # runs in one chart
-
-Runs = Mapping[str, Contents]  # by their unique names on the page
 
 
 def comparison_page(
@@ -45,10 +45,14 @@ def comparison_page(
     budget = ImageBudget()
     partial = functools.partial
     makers = [
-        ("numbers", "Final numbers", partial(_numbers, runs)),
+        ("numbers", "Final numbers", partial(_numbers, runs, failed or {})),
         ("metrics", "Metrics", partial(_metrics, runs, sweeps or {})),
-        ("curves", "Learning curves", partial(_curves, runs)),
-        ("rate-distortion", "Rate and distortion", partial(_rate_distortion, runs, swept or {})),
+        ("curves", "Learning curves", partial(_in_groups, runs, _curves)),
+        (
+            "rate-distortion",
+            "Rate and distortion",
+            partial(_in_groups, runs, partial(_rate_distortion, swept=swept or {})),
+        ),
         ("samples", "Samples", partial(_samples, runs, budget)),
         ("differences", "Differences", partial(_differences, runs)),
     ]
@@ -61,46 +65,91 @@ def _header(
 ) -> list[Block]:
     about = f"{len(runs)} runs" + (f", swept over {', '.join(swept)}" if swept else "")
     blocks = [page.heading(name, 1), paragraph(about, "soft")]
-    best = _best(runs)
+    best = _best(runs, failed)
     if best:
         blocks.append(page.headline("Test ELBO of the best on validation: ", best))
     return blocks + [note(f"{run} has no results: {reason}") for run, reason in failed.items()]
 
 
-def _best(runs: Runs) -> str:
-    """The run of the largest validation bound, with its test bound, if all are comparable."""
-    valid = {name: run.results_of("valid").get("elbo") for name, run in runs.items()}
-    valid = {name: value for name, value in valid.items() if is_number(value)}
-    if len(valid) < 2 or len({_quantity(run) for run in runs.values()}) > 1:
+def _best(runs: Runs, failed: Mapping[str, Any]) -> str:
+    """The setting of the best mean bound on validation and its test bound, if all are comparable.
+
+    A setting is all runs that differ in their seed only.
+    """
+    if len(comparable(runs)) > 1:
         return ""
-    name = max(valid, key=lambda name: valid[name])
-    return f"{name}, {format_entry('elbo', runs[name].results_of('test'), has_unit=True)}"
+    entries = settings(runs, failed)
+    best = best_setting(entries).get("best", {})
+    has_bound = [entry for entry in entries.values() if "elbo" in entry.get("valid", {})]
+    if len(has_bound) < 2 or not best.get("by", "").startswith("elbo"):
+        return ""
+    names = entries[best["setting"]]["trials"]
+    if len(names) == 1:
+        number = format_entry("elbo", runs[names[0]].results_of("test"), has_unit=True)
+        return f"{names[0]}, {number}"
+    number = format_value(best["test"], best["test_std"])
+    return f"{best['setting']}, {number} nats, mean and deviation of {best['num_trials']} seeds"
 
 
-def _quantity(run: Contents) -> tuple[str, ...]:
-    """Equal for comparable bounds: examples, density, conditioning and estimator."""
-    data = run.results_of("data")
-    conditioning = "" if run.config is None else run.config.model.conditioning
-    likelihood, estimator = run.results.get("likelihood"), run.results.get("estimator")
-    values = (data.get("test_sha256"), data.get("name"), likelihood, conditioning, estimator)
-    return tuple(map(str, values))
+def _in_groups(runs: Runs, make: Callable[[Runs], list[Block]]) -> list[Block]:
+    """The blocks of each group of comparable runs, under its description if there are several."""
+    groups = comparable(runs)
+    if len(groups) == 1:
+        return make(runs)
+    blocks = []
+    for text, group in groups.items():
+        part = make(group)
+        blocks += [page.heading(text, 3), *part] if part else []
+    return blocks
 
 
-def _numbers(runs: Runs) -> list[Block]:
-    tests = {name: run.results_of("test") for name, run in runs.items()}
-    keys = [key for key in NUMBERS if any(key in test for test in tests.values())]
-    rows = []
-    for name, run in runs.items():
-        numbers = [format_entry(key, tests[name]) for key in keys]
-        verdict = str(select_verdict(run).get("verdict", ""))
-        rows.append((name, verdict, *numbers, _steps(run)))
+def _numbers(runs: Runs, failed: Mapping[str, Any]) -> list[Block]:
     text = "On the test set, ± the standard error over examples."
     estimators = {
         str(run.results["estimator"]) for run in runs.values() if "estimator" in run.results
     }
     if len(estimators) == 1:
         text += f" {estimators.pop()}."
-    return [paragraph(text, "soft"), table(("Run", "Latents", *map(_column, keys), "Step"), rows)]
+    if len(comparable(runs)) > 1:
+        text += (
+            " Numbers of other data, or of probabilities and densities, cannot be compared: each "
+            "kind has its own table."
+        )
+    tables = functools.partial(_number_tables, failed=failed)
+    return [paragraph(text, "soft"), *_in_groups(runs, tables)]
+
+
+def _number_tables(runs: Runs, failed: Mapping[str, Any]) -> list[Block]:
+    """The numbers of comparable runs, and their means over seeds."""
+    tests = {name: run.results_of("test") for name, run in runs.items()}
+    keys = [key for key in NUMBERS if any(key in test for test in tests.values())]
+    if all("columns" in run.results for run in runs.values()):
+        keys = [key for key in keys if key not in NOT_OF_TABLES]
+    rows = []
+    for name, run in runs.items():
+        numbers = [format_entry(key, tests[name]) for key in keys]
+        verdict = str(select_verdict(run).get("verdict", ""))
+        rows.append((name, verdict, *numbers, _steps(run)))
+    blocks = [table(("Run", "Latents", *map(_column, keys), "Step"), rows)]
+    return blocks + _setting_table(runs, failed, keys)
+
+
+def _setting_table(runs: Runs, failed: Mapping[str, Any], keys: list[str]) -> list[Block]:
+    """Mean and standard deviation over the seeds of each setting, if any has several."""
+    entries = settings(runs, failed)
+    if not any(entry["num_trials"] > 1 for entry in entries.values()):
+        return []
+    tests = {name: entry.get("test", {}) for name, entry in entries.items()}
+    rows = []
+    for name, entry in entries.items():
+        count = format_value(entry["num_trials"])
+        if "num_failed" in entry:
+            count += f" of {entry['num_trials'] + entry['num_failed']}"
+        test = tests[name]
+        cells = [format_value(test[key], test[f"{key}_std"]) if key in test else "" for key in keys]
+        rows.append((name, count, *cells))
+    text = "Mean over the seeds of each setting, ± the standard deviation over seeds."
+    return [paragraph(text, "soft"), table(("Setting", "Seeds", *map(_column, keys)), rows)]
 
 
 def _steps(run: Contents) -> str:
@@ -126,12 +175,7 @@ def _metrics(runs: Runs, sweeps: Runs) -> list[Block]:
                 notes.append(note(f"{name}: {title(metric)} {reason}"))
             elif metric != "collapse":  # its verdict is beside the final numbers
                 cells[name] |= headlines(metric, numbers)
-    columns = list(dict.fromkeys(column for row in cells.values() for column in row))
-    blocks = []
-    if columns:
-        blocks.append(paragraph("± the standard error, if available.", "soft"))
-        rows = [(name, *(row.get(column, "") for column in columns)) for name, row in cells.items()]
-        blocks.append(table(("Run", *columns), rows))
+    blocks = _in_groups(runs, functools.partial(_metric_table, cells))
     for name, sweep in sweeps.items():
         for metric, numbers in sweep.metrics.items():
             blocks += [
@@ -139,6 +183,17 @@ def _metrics(runs: Runs, sweeps: Runs) -> list[Block]:
                 *number_blocks(numbers, level=4),
             ]
     return blocks + notes
+
+
+def _metric_table(cells: Mapping[str, Mapping[str, str]], runs: Runs) -> list[Block]:
+    columns = list(dict.fromkeys(column for name in runs for column in cells[name]))
+    if not columns:
+        return []
+    rows = [(name, *(cells[name].get(column, "") for column in columns)) for name in runs]
+    return [
+        paragraph("± the standard error, if available.", "soft"),
+        table(("Run", *columns), rows),
+    ]
 
 
 def _udr(run: Contents, sweeps: Runs) -> dict[str, str]:

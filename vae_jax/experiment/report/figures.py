@@ -12,7 +12,7 @@ OVERHEAD = 1_000  # bytes of HTML around an image
 SECTIONS = {  # section -> its title, and its figures with their captions
     "reconstructions": (
         "Reconstructions",
-        {"reconstructions": "Test images above their reconstructions by the model."},
+        {"reconstructions": "Test examples above their reconstructions by the model."},
     ),
     "samples": (
         "Samples",
@@ -24,7 +24,7 @@ SECTIONS = {  # section -> its title, and its figures with their captions
     ),
     "interpolations": (
         "Interpolations",
-        {"interpolations": "Straight and spherical paths between the codes of test images."},
+        {"interpolations": "Straight and spherical paths between the codes of test examples."},
     ),
     "traversals": (
         "Traversals",

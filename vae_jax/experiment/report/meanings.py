@@ -26,6 +26,7 @@ TITLES = {  # by metric
     "gap": "Inference gap",
     "quality": "Sample quality",
     "anomaly": "Anomaly detection",
+    "columns": "Errors of the columns",
     "udr": "Unsupervised disentanglement ranking (UDR)",
 }
 

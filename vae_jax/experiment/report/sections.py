@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vae_jax import visualize
+from vae_jax.evaluation.terms import USED
+from vae_jax.experiment.left_out import describe_skipped
 from vae_jax.experiment.report import page
 from vae_jax.experiment.report.formatting import (
     format_entry,
@@ -21,20 +23,29 @@ from vae_jax.experiment.report.workdir_files import Contents, as_mapping
 
 NUMBERS = (
     "elbo",
+    "baseline",
     "distortion",
     "rate",
     "bits_per_dim",
     "active_units",
+    "used_units",
     "mse",
     "psnr",
     "denoising_mse",
     "denoising_psnr",
 )
+NOT_OF_TABLES = ("bits_per_dim", "mse", "denoising_mse")  # they mix the units of columns
 VERDICTS = {
     "healthy": ("good", "Healthy: the latents are used"),
     "partly collapsed": ("fair", "Partly collapsed"),
     "no rate": ("fair", "No rate: codes are points, not distributions"),
     "collapsed": ("bad", "Collapsed"),
+    "worse than the baseline": ("bad", "Worse than the trivial baseline"),
+    "unused rate": ("bad", "The rate buys nothing"),
+    "blind": ("bad", "The encoder does not see the data"),
+    "constant data": ("bad", "The data are constant"),
+    "not finite": ("bad", "Some examples have no finite bound"),
+    "unknown": ("fair", "No verdict: too few examples"),
     "diverged": ("bad", "Diverged"),
 }
 VERDICT_METRICS = ("collapse", "codes")
@@ -52,8 +63,9 @@ KNOWN_RESULTS = (
     "evaluation_of",
     "selection",
     "best",
+    "settings",
+    "not_finite",
 )
-SMALL_KL = 0.01  # nats
 
 
 def top(run: Contents) -> list[Block]:
@@ -66,13 +78,25 @@ def top(run: Contents) -> list[Block]:
     blocks = [page.heading(run.name, 1), paragraph(", ".join(about), "soft"), verdict(run)]
     if is_number(test.get("elbo")):
         count = f" over {format_value(data['num_test'])} examples" if "num_test" in data else ""
+        if is_number(test.get("baseline")):
+            baseline = format_entry("baseline", test, has_unit=True)
+            count += f"; baseline {baseline}, {run.results.get('baseline')}"
         number = format_entry("elbo", test, has_unit=True)
         blocks.append(page.headline("", f"Test ELBO {number}", count))
     elif is_number(test.get("distortion")):
         number = format_entry("distortion", test, has_unit=True)
         reason = "; no ELBO, since a deterministic posterior has no rate"
         blocks.append(page.headline("", f"Test distortion {number}", reason))
-    return blocks + selection(run)
+    return blocks + selection(run) + left_out(run)
+
+
+def left_out(run: Contents) -> list[Block]:
+    """Notes on skipped steps and on examples without a finite bound."""
+    notes = [as_mapping(entry).get("text") for entry in run.results_of("not_finite").values()]
+    blocks = [note(f"{text}; the means are over the other examples.") for text in notes if text]
+    if run.results.get("skipped_steps"):
+        blocks.append(note(f"{describe_skipped(run.results)}."))
+    return blocks
 
 
 def selection(run: Contents) -> list[Block]:
@@ -121,7 +145,7 @@ def final_numbers(run: Contents) -> list[Block]:
             MEANINGS[name].text,
         )
         for name in NUMBERS
-        if name in test
+        if name in test and not ("columns" in run.results and name in NOT_OF_TABLES)
     ]
     if not rows:
         return []
@@ -163,8 +187,8 @@ def latent_rates(run: Contents) -> list[Block]:
     blocks = []
     figures = []
     if latents:
-        num_used = sum(value >= SMALL_KL for value in latents.values())
-        text = f"{num_used} of {len(latents)} latents have a mean KL of at least {SMALL_KL} nats."
+        num_used = sum(value >= USED for value in latents.values())
+        text = f"{num_used} of {len(latents)} latents have a mean KL of at least {USED} nats."
         blocks.append(paragraph(text))
         name = max(latents, key=lambda name: latents[name])
         largest = f"{name} with {format_value(latents[name])} nats"
@@ -211,7 +235,9 @@ def _score_histogram(
         values = arrays.get(f"{name}/{kind}")
         if values is None or values.dtype.kind != "f" or not np.isfinite(values).any():
             return []
-        groups[kind] = values[np.isfinite(values)]
+        finite = np.isfinite(values)
+        left_out = "" if finite.all() else f" ({int(np.sum(~finite))} not finite, not plotted)"
+        groups[f"{kind}{left_out}"] = values[finite]
     threshold = numbers.get("threshold")
     threshold = threshold if is_number(threshold) else None
     auroc = format_value(numbers.get("auroc"), numbers.get("auroc_stderr"))

@@ -20,10 +20,10 @@ from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrup
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_trials, find_best
 from vae_jax.experiment.figures import plot_runs
+from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.overrides import advise_evaluation
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.scores import make_scorers
-from vae_jax.experiment.settings import run_settings
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.compilation import start_compiling

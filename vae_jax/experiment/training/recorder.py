@@ -10,8 +10,14 @@ import numpy as np
 from vae_jax.data.identity import identity
 from vae_jax.data.inputs import Inputs
 from vae_jax.errors import RunStopped
+from vae_jax.evaluation.terms import describe_rows
 from vae_jax.experiment import builders, processes
-from vae_jax.experiment.evaluator import evaluation_params, make_run_evaluator, summarize_split
+from vae_jax.experiment.evaluator import (
+    baseline_of,
+    evaluation_params,
+    make_run_evaluator,
+    summarize_split,
+)
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.scores import Scorer
@@ -25,6 +31,7 @@ from vae_jax.types import Metrics, Params
 
 logger = logging.getLogger(__name__)
 
+WARNED = ("collapsed", "blind", "constant data")  # verdicts on validation
 LOWEST = -float(np.finfo(np.float32).max)  # replaces a score that is not finite
 
 
@@ -49,6 +56,7 @@ class Recorder:
         self._evaluate = make_run_evaluator(run)
         self._score = scorer
         self.finished = is_out_of_patience(run.config, checkpoints)
+        self._has_warned = False
 
     def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
         """Write the means of a call's metrics over its finite steps, and return them."""
@@ -59,6 +67,7 @@ class Recorder:
         numbers["skipped"] = int(values["skipped"][-1])
         if self.finished:
             return numbers
+        self._warn_skipped(start, good)
         limit = self.run.config.train.max_skipped_in_a_row
         too_many = skipped_in_a_row >= limit
         notes = {}
@@ -70,6 +79,21 @@ class Recorder:
             )
         self._writer.write(stop, "train", numbers, **notes)
         return numbers
+
+    def _warn_skipped(self, start: int, good: np.ndarray) -> None:
+        """Warn at the first call with skipped steps."""
+        if good.all() or self._has_warned:
+            return
+        self._has_warned = True
+        logger.warning(
+            "%s: step %d skipped: its loss or gradient was not finite; %d of the %d steps up to "
+            "step %d are skipped, `skipped` in metrics.jsonl counts further ones",
+            self.run.workdir,
+            start + int(np.argmin(good)) + 1,
+            int(np.sum(~good)),
+            len(good),
+            start + len(good),
+        )
 
     def save(self, state: TrainState) -> None:
         """Validate the state, and write the numbers and a checkpoint.
@@ -84,13 +108,16 @@ class Recorder:
         terms = self._evaluate(params, "valid")
         step = int(state.step)
         numbers = summarize_split(self.run, terms)
+        if "num_not_finite" in numbers:
+            text = describe_rows(terms.is_finite)
+            logger.warning("step %d: %s of validation; its numbers leave them out", step, text)
         is_elbo = builders.is_elbo(self.run.config)
         numbers["score"] = numbers["elbo"] if is_elbo else self._score(params, step)
         notes = {"binarization": self.run.dataset.preparation["binarization"]}
         if self.run.config.model.kind != "vq":
-            verdict = verdict_of(self.run.config, terms)
+            verdict = verdict_of(self.run.config, terms, baseline_of(self.run, "valid"))
             notes["verdict"] = str(verdict)
-            if verdict.name == "collapsed":
+            if verdict.name in WARNED:
                 logger.warning("step %d: %s", step, verdict)
         self._writer.write(step, "valid", numbers, **notes)
         self._write(state, numbers["score"])

@@ -1,0 +1,203 @@
+"""The trivial baseline: independent pixels or columns at their training frequencies.
+
+A model whose bound is below the log-likelihood of this baseline knows less about the data than the
+frequencies of each dimension alone. Everything is in float64 on the host, some rows at a time.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.data import ArraySource, HostSource, Source
+from vae_jax.evaluation.frequencies import (
+    Factor,
+    Statistics,
+    fit_counts,
+    fit_frequencies,
+    fit_levels,
+    fit_normal,
+)
+from vae_jax.likelihoods import Mixed, parse_columns
+
+MAX_VALUES = 2**28  # training values read: of larger splits, random examples
+CHUNK_VALUES = 2**22  # values in memory at once
+MAX_ENTRIES = 2**25  # of all histograms; with more, all dimensions share one
+
+Kind = tuple[
+    str, int, int
+]  # family of a dimension, its levels, and the scale from values to levels
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """p(x) = prod_d p_d(x_d), fitted to a training split.
+
+    Attributes:
+      name: of the baseline, for readers.
+      mean, deviation: [D] mean and standard deviation of the training examples.
+      is_constant: True if no dimension varies over the training examples.
+      factors: dimensions, and their distribution.
+    """
+
+    name: str
+    mean: np.ndarray
+    deviation: np.ndarray
+    is_constant: bool
+    factors: tuple[tuple[np.ndarray, Factor], ...] = dataclasses.field(repr=False)
+
+    def log_prob(self, x: np.ndarray) -> np.ndarray:
+        """Log p(x) [N] in nats of x [N, *E], summed over the event."""
+        rows = np.asarray(x, np.float64).reshape(len(x), -1)
+        total = np.zeros(len(rows))
+        for dimensions, factor in self.factors:
+            part = rows if len(dimensions) == rows.shape[1] else rows[:, dimensions]
+            total += factor.log_prob(part).sum(axis=1)
+        return total
+
+    def score(self, source: Source | HostSource) -> "BaselineScores":
+        """Score every example of a split."""
+        log_px = []
+        errors = []
+        for rows in read_rows(source, np.arange(source.num_examples)):
+            log_px.append(self.log_prob(rows))
+            errors.append(np.square(rows - self.mean).mean(axis=1))
+        return BaselineScores(
+            np.concatenate(log_px),
+            np.concatenate(errors),
+            self.name,
+            self.deviation,
+            self.is_constant,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class BaselineScores:
+    """The baseline on each example of a split."""
+
+    log_px: np.ndarray  # [N] nats
+    mse: np.ndarray  # [N] MSE of the training mean as the reconstruction
+    name: str
+    deviation: np.ndarray  # [D] standard deviation of the training examples
+    is_constant: bool  # the training examples are all the same
+
+    def select(self, rows: np.ndarray) -> "BaselineScores":
+        """The scores of some rows, by index or mask."""
+        return dataclasses.replace(self, log_px=self.log_px[rows], mse=self.mse[rows])
+
+
+def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
+    """Fit the baseline to a training split, in the family of a likelihood.
+
+    So its log-likelihood and the bound of a model with this likelihood are comparable:
+
+    - 0 and 1: the frequency of each pixel, (n_1 + 1) / (N + 2). Values in between get the
+      unnormalized term of the Bernoulli likelihood.
+    - A grid of L levels: a histogram for each pixel, smoothed by L pseudo-examples that have the
+      frequencies of all pixels together.
+    - Counts: a negative binomial by mean and variance of each dimension, Poisson if the variance
+      is not larger than the mean.
+    - Anything else: a Gaussian for each dimension, in the units of the data.
+    - Mixed tables: each column by its kind.
+
+    Args:
+      likelihood: of the model, see `vae_jax.likelihoods.Likelihood`.
+      train: the training split; under dynamic binarization, its probabilities.
+    """
+    num_dims = math.prod(train.shape)
+    is_image = len(train.shape) == 3
+    kinds = dimension_kinds(likelihood, num_dims)
+    levels = max(kind[1] for kind in kinds)
+    is_shared = levels * num_dims > MAX_ENTRIES
+    scale = max(kind[2] for kind in kinds)
+    statistics = Statistics(num_dims, levels=levels, scale=scale, is_shared=is_shared)
+    for rows in read_rows(train, _choose(train.num_examples, num_dims)):
+        statistics.add(rows)
+    factors = []
+    for kind in dict.fromkeys(kinds):
+        dimensions = np.array([d for d, other in enumerate(kinds) if other == kind])
+        factors.append((dimensions, _fit(kind, statistics, dimensions, is_image=is_image)))
+    names = " and ".join(dict.fromkeys(family for family, _, _ in kinds))
+    noun = "pixels" if is_image else "columns"
+    name = f"independent {noun} ({names}{', one for all' if is_shared else ''})"
+    return Baseline(
+        name,
+        statistics.mean,
+        np.sqrt(statistics.variance),
+        bool(statistics.is_constant.all()),
+        tuple(factors),
+    )
+
+
+def dimension_kinds(likelihood: Any, num_dims: int) -> tuple[Kind, ...]:
+    """The kind of each dimension under a likelihood."""
+    if isinstance(likelihood, Mixed):
+        families = {"gaussian": GAUSSIAN, "bernoulli": FREQUENCIES, "counts": COUNTS}
+        return tuple(
+            families.get(column.kind, (HISTOGRAM, column.categories, 1))
+            for column in parse_columns(likelihood.columns)
+        )
+    levels = getattr(likelihood, "levels", 0)
+    if getattr(likelihood, "binary", False):
+        kind = FREQUENCIES
+    elif levels:
+        kind = (HISTOGRAM, levels, levels - 1)
+    elif getattr(likelihood, "integers", False):
+        kind = COUNTS
+    else:
+        kind = GAUSSIAN
+    return (kind,) * num_dims
+
+
+HISTOGRAM = "histograms"
+FREQUENCIES: Kind = ("frequencies", 0, 1)
+COUNTS: Kind = ("negative binomials", 0, 1)
+GAUSSIAN: Kind = ("Gaussians", 0, 1)
+
+
+def _fit(kind: Kind, statistics: Statistics, dimensions: np.ndarray, *, is_image: bool) -> Factor:
+    if kind == FREQUENCIES:
+        return fit_frequencies(statistics, dimensions)
+    if kind == COUNTS:
+        return fit_counts(statistics, dimensions)
+    if kind == GAUSSIAN:
+        return fit_normal(statistics, dimensions, is_image=is_image)
+    return fit_levels(statistics, dimensions, kind[1], kind[2])
+
+
+def _choose(num_examples: int, num_dims: int) -> np.ndarray:
+    """All examples, or random ones, ascending, if their values are more than `MAX_VALUES`."""
+    size = max(1, MAX_VALUES // num_dims)
+    if num_examples <= size:
+        return np.arange(num_examples)
+    return np.sort(np.random.default_rng(0).permutation(num_examples)[:size])
+
+
+def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the examples at index [n] as float64 [m, D], a few at a time.
+
+    They have the values that the model sees; of images that are binarized anew at each reading,
+    the probabilities.
+    """
+    size = max(1, CHUNK_VALUES // math.prod(source.shape))
+    for start in range(0, len(index), size):
+        rows = index[start : start + size]
+        if isinstance(source, HostSource):
+            part = source.at(rows)
+            x = part.images * np.float32(part.scale)
+        elif isinstance(source, ArraySource):
+            x = np.asarray(source.images)[rows] * np.float32(source.scale)
+        else:
+            # Padded, so that one program serves all chunks.
+            padded = np.minimum(start + np.arange(min(size, len(index))), len(index) - 1)
+            x = np.asarray(_take(source, jnp.asarray(index[padded], jnp.int32)))[: len(rows)]
+        yield np.asarray(x, np.float64).reshape(len(rows), -1)
+
+
+@jax.jit
+def _take(source: Source, index: jax.Array) -> jax.Array:
+    return source.take(index, jax.random.key(0))["x"]
