@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.data import ArraySource
+from vae_jax.errors import UnsupportedError
 from vae_jax.evaluation.likelihood import ROWS, log_likelihood
 from vae_jax.evaluation.scan import over_batches
-from vae_jax.models.base import UnsupportedError
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, Params
