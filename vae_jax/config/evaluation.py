@@ -13,9 +13,7 @@ class Evaluation:
     batch_size: int = field(256, at_least=1, doc="examples per compiled call")
     num_samples: int = field(1, at_least=1, doc="K, samples of z per example")
     seed: int = field(0, at_least=0, doc="seed of the evaluation")
-    metrics: tuple[str, ...] = field(
-        (), doc="beside the bound: see METRICS in vae_jax/experiment/metrics/registry.py"
-    )
+    metrics: tuple[str, ...] = field((), doc="metrics beside the bound")
     likelihood_samples: int = field(
         1_000,
         at_least=1,

@@ -31,11 +31,15 @@ class Data:
         doc="side to which the images of a folder are resized and cropped; 0: as they are",
     )
     values: str = field(
-        "scaled", doc="scaled (integers 0 to 255 become [0, 1]), counts (whole numbers, unchanged)"
+        "scaled",
+        doc="meaning of integers; scaled: 0 to 255 become [0, 1]; counts: whole numbers, unchanged",
     )
-    binarization: str = field("none", doc="none, static, dynamic, threshold")
+    binarization: str = field("none", doc="binarization of values in [0, 1]")
     valid_fraction: float = field(
-        0.1, doc="fraction of train used for validation if the source has no validation split"
+        0.1,
+        above=0,
+        at_most=0.9,
+        doc="fraction of train used for validation if the source has no validation split",
     )
     leave_out: int = field(
         -1, at_least=-1, doc="a class removed from all splits, for anomaly detection; -1: none"
@@ -61,10 +65,10 @@ class Data:
 class Optimizer:
     """The optimizer and its learning-rate schedule."""
 
-    name: str = field("adam", doc="adam, adamw, adamax")
+    name: str = field("adam", doc="update rule")
     learning_rate: float = field(1e-3, above=0, sweep=True, doc="peak learning rate")
     schedule: str = field(
-        "constant", doc="constant, cosine (to 0), linear (to 0); after the warm-up"
+        "constant", doc="learning rate after the warm-up; cosine and linear end at 0"
     )
     warmup_steps: int = field(0, at_least=0, sweep=True, doc="steps of linear warm-up from 0")
     weight_decay: float = field(
@@ -109,8 +113,8 @@ class Train:
     keep_checkpoints: int = field(2, at_least=1, doc="latest checkpoints to keep, beside the best")
     select: str = field(
         "best",
-        doc="checkpoint to measure: best (by the objective's own value on validation, of those "
-        "after all schedules), last",
+        doc="checkpoint to measure; best: by the objective's own value on validation, of those "
+        "after all schedules",
     )
     patience: int = field(
         0, at_least=0, off=0, doc="validations without a better score after which training stops"

@@ -30,17 +30,18 @@ class Model:
     """The parts of the model."""
 
     kind: str = field(
-        "vae", doc="vae, vq (codes from a codebook, see `Codes`), hierarchical (see `Hierarchy`)"
+        "vae",
+        doc="kind of model; vq: codes from a codebook, see `Codes`; hierarchical: see `Hierarchy`",
     )
-    network: str = field("mlp", doc="encoder and decoder: mlp, conv, burgess, resnet (vq only)")
+    network: str = field("mlp", doc="encoder and decoder; resnet: vq only")
     hidden: tuple[int, ...] = field(
         (400,), at_least=1, doc="dense widths in encoder order; the decoder reverses them"
     )
     channels: tuple[int, ...] = field((32, 64), at_least=1, doc="conv, resnet: in encoder order")
-    activation: str = field("relu", doc="relu, gelu, silu, tanh")
+    activation: str = field("relu", doc="activation of the networks")
     dtype: str = field(
         "float32",
-        doc="float32, bfloat16: compute dtype of networks; parameters and densities are float32",
+        doc="compute dtype of networks; parameters and densities are float32",
     )
     latent_dim: int = field(
         10,
@@ -49,7 +50,7 @@ class Model:
         doc="D; gumbel_softmax: number of categorical variables",
     )
     conditioning: str = field(
-        "none", doc="none, label (y one of num_classes), vector (y of num_classes entries)"
+        "none", doc="labels y; label: one of num_classes; vector: num_classes entries"
     )
     num_classes: int = field(10, at_least=1, used_by=CONDITIONAL, doc="classes, or entries of y")
     condition_prior: bool = field(
@@ -57,12 +58,12 @@ class Model:
     )
     posterior: str = field(
         "diag_gaussian",
-        doc="diag_gaussian, full_gaussian, planar, iaf, sylvester, gumbel_softmax, deterministic",
+        doc="family of q(z | x)",
     )
     posterior_scale: str = field(
         "bounded",
         used_by=one_of("model.posterior", "diag_gaussian"),
-        doc="bounded, softplus: how the log-variance of diag_gaussian stays finite",
+        doc="map that keeps the log-variance of diag_gaussian finite",
     )
     posterior_flows: int = field(4, at_least=1, used_by=FLOW_POSTERIOR, doc="number of flows")
     posterior_width: int = field(
@@ -79,7 +80,7 @@ class Model:
     )
     prior: str = field(
         "standard_normal",
-        doc="standard_normal, diag_gaussian, mixture, vamp, coupling, autoregressive, uniform",
+        doc="family of p(z)",
     )
     prior_components: int = field(
         100,
@@ -91,13 +92,11 @@ class Model:
         4, at_least=1, used_by=FLOW_PRIOR, doc="flows of coupling and autoregressive"
     )
     prior_width: int = field(64, at_least=1, used_by=FLOW_PRIOR, doc="width of their networks")
-    likelihood: str = field(
-        "bernoulli", doc="see LIKELIHOODS in vae_jax/experiment/builders/parts.py"
-    )
+    likelihood: str = field("bernoulli", doc="family of p(x | z)")
     sigma: str = field(
         "fixed",
         used_by=SIGMA,
-        doc="fixed, scalar, channel, pixel (learned), predicted (by the decoder)",
+        doc="sigma of p(x | z); scalar, channel, pixel: learned; predicted: by the decoder",
     )
     init_sigma: float = field(
         0.5,
@@ -130,7 +129,9 @@ class Model:
 class Codes:
     """The discrete codes of a model of kind vq."""
 
-    quantizer: str = field("vq", used_by=VQ, doc="vq (a codebook), fsq (rounding to a grid)")
+    quantizer: str = field(
+        "vq", used_by=VQ, doc="kind of codes; vq: a codebook; fsq: rounding to a grid"
+    )
     grid: tuple[int, ...] = field(
         (4,),
         at_least=1,
@@ -156,12 +157,13 @@ class Codes:
     revive_below: float = field(
         0.1,
         at_least=0,
+        at_most=1,
         used_by=CODEBOOK,
         off=0,
         doc="replace codes used less than this fraction of uniform usage",
     )
     prior: str = field(
-        "uniform", used_by=VQ, doc="uniform, pixelcnn (trained in the last prior_steps)"
+        "uniform", used_by=VQ, doc="prior of the codes; pixelcnn: trained in the last prior_steps"
     )
     prior_steps: int = field(
         0,
@@ -198,7 +200,7 @@ class Hierarchy:
     merge: str = field(
         "learned",
         used_by=HIERARCHICAL,
-        doc="learned, precision (-weighted, as in the ladder VAE): posterior of features and prior",
+        doc="posterior of features and prior; precision: weighted by it, as in the ladder VAE",
     )
     remat: bool = field(
         False,

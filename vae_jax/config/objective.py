@@ -15,7 +15,7 @@ CAPACITY = Condition("objective.capacity above 0", lambda config: config.objecti
 class Objective:
     """The function that training minimizes."""
 
-    name: str = field("elbo", doc="see OBJECTIVES in vae_jax/experiment/builders/loss.py")
+    name: str = field("elbo", doc="loss or bound, see `vae_jax.objectives`")
     num_samples: int = field(
         1, at_least=1, used_by=none_of("model.kind", "vq"), doc="K, samples of z per example"
     )
@@ -25,7 +25,7 @@ class Objective:
     beta_schedule: str = field(
         "constant",
         used_by=objective("elbo"),
-        doc="constant, linear, sigmoid, cyclical: from beta_start to beta",
+        doc="weight of the rate over time, from beta_start to beta",
     )
     beta_start: float = field(
         0.0, at_least=0, used_by=SCHEDULE, sweep=True, doc="weight of the rate at step 0"
@@ -88,7 +88,7 @@ class Objective:
     )
     corruption: str = field(
         "none",
-        doc="none, gaussian, masking, salt_and_pepper: noise on the encoder's input, in training",
+        doc="noise on the encoder's input, in training",
     )
     corruption_level: float = field(
         0.0,
@@ -177,7 +177,7 @@ class Objective:
         doc="weight of the MMD",
     )
     kernel: str = field(
-        "imq", used_by=objective("info", "wae"), doc="imq, rbf: of the MMD, on a sum of scales"
+        "imq", used_by=objective("info", "wae"), doc="kernel of the MMD, on a sum of scales"
     )
     classifier_weight: float = field(
         50.0,

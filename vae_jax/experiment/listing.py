@@ -30,8 +30,8 @@ def describe_all() -> str:
         **{f"parts: --config.{field}=NAME": lines for field, lines in tables.items()},
         "objectives: --config.objective.name=NAME": objectives,
         "other names": {
-            entry.path: entry.doc
-            for entry in describe_fields()
+            entry.path: f"{entry.allowed}: {entry.doc}"
+            for entry in describe_fields(choices.TABLES)
             if entry.path in choices.TABLES and entry.path not in {*tables, "objective.name"}
         },
         "metrics: --config.evaluation.metrics=NAME,NAME": {

@@ -202,3 +202,15 @@ def test_anomalies_must_be_named() -> None:
         validate(config)
     config.data.leave_out = 3
     validate(config)
+
+
+def test_types_of_columns_are_checked_before_the_data_are_loaded() -> None:
+    config = Config()
+    config.model.likelihood, config.model.columns = "mixed", ("gausian*3",)
+    with pytest.raises(
+        InputError, match=r"^config\.model\.columns = 'gausian': unknown; .*gaussian"
+    ):
+        validate(config)
+    config.model.columns = ("categorical:x",)
+    with pytest.raises(InputError, match=r"^config\.model\.columns: 'categorical:x': CATEGORIES"):
+        validate(config)

@@ -72,7 +72,7 @@ GAUSSIANS = _sigma_table(
 LAPLACES = _sigma_table(
     likelihoods.Laplace, likelihoods.LearnedLaplace, likelihoods.PredictedLaplace
 )
-LIKELIHOODS: dict[str, Callable[[Model, Shape], nn.Module]] = {
+LIKELIHOODS: dict[str, Callable[[Model, Shape], likelihoods.Likelihood]] = {
     "bernoulli": lambda c, e: likelihoods.Bernoulli(e),
     "continuous_bernoulli": lambda c, e: likelihoods.ContinuousBernoulli(e),
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
@@ -104,6 +104,12 @@ NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.
         nets.burgess_decoder(e, dtype=dtype),
     ),
 }
+
+
+def likelihood_names(has: Callable[[likelihoods.Likelihood], bool]) -> tuple[str, ...]:
+    """Return the names of the likelihoods that have a property."""
+    c = Model(columns=("gaussian",), levels=256, sigma="fixed")
+    return tuple(name for name, make in LIKELIHOODS.items() if has(make(c, (1,))))
 
 
 def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
