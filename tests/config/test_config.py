@@ -206,7 +206,7 @@ def test_wrong_type(field, value, kind) -> None:
 
 
 def test_a_group_that_is_no_group() -> None:
-    assert refusal(changed(model=3)) == "config.model = 3: must be a Model"
+    assert refusal(changed(model=3)) == "config.model = 3: must be a ModelConfig"
 
 
 def test_a_misspelt_field_in_a_config_file_is_found() -> None:

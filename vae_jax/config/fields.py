@@ -8,8 +8,8 @@ from typing import Any
 
 from vae_jax.config.evaluation import Evaluation
 from vae_jax.config.metadata import field, leaf_fields
-from vae_jax.config.model import Codes, Hierarchy, Model
-from vae_jax.config.objective import Objective
+from vae_jax.config.model import Codes, Hierarchy, ModelConfig
+from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import objective, one_of
 
 
@@ -122,10 +122,10 @@ class Train:
     )
 
 
-def _sweep_lists(group: type) -> list[tuple[str, Any, Any]]:
+def _sweep_lists(name_of_group: str, group: type) -> list[tuple[str, Any, Any]]:
     """A field of `Sweep` for each field of the group that is marked `sweep`."""
     return [
-        (name, tuple[entry.type, ...], field((), f"values of {group.__name__.lower()}.{name}"))
+        (name, tuple[entry.type, ...], field((), f"values of {name_of_group}.{name}"))
         for name, entry in leaf_fields(group)
         if entry.metadata["sweep"]
     ]
@@ -135,9 +135,9 @@ Sweep = dataclasses.make_dataclass(
     "Sweep",
     [
         ("seed", tuple[int, ...], field((), "values of seed")),
-        *_sweep_lists(Objective),
-        *_sweep_lists(Model),
-        *_sweep_lists(Optimizer),
+        *_sweep_lists("objective", ObjectiveConfig),
+        *_sweep_lists("model", ModelConfig),
+        *_sweep_lists("optimizer", Optimizer),
         (
             "chunk",
             int,
@@ -165,10 +165,10 @@ class Config:
     name: str = field("vae", "name of the run, and of its default workdir")
     seed: int = field(0, "seed of parameters, noise and data order", at_least=0, sweep=True)
     data: Data = dataclasses.field(default_factory=Data)
-    model: Model = dataclasses.field(default_factory=Model)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     codes: Codes = dataclasses.field(default_factory=Codes)
     hierarchy: Hierarchy = dataclasses.field(default_factory=Hierarchy)
-    objective: Objective = dataclasses.field(default_factory=Objective)
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     train: Train = dataclasses.field(default_factory=Train)
     evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)

@@ -34,7 +34,7 @@ _hierarchical = functools.partial(field, used_by=HIERARCHICAL)
 
 
 @dataclasses.dataclass
-class Model:
+class ModelConfig:
     """The parts of the model."""
 
     kind: str = field(

@@ -18,7 +18,7 @@ _scalar = functools.partial(field, at_least=0, sweep=True)
 
 
 @dataclasses.dataclass
-class Objective:
+class ObjectiveConfig:
     """The function that training minimizes."""
 
     name: str = field("elbo", "loss or bound, see `vae_jax.objectives`")

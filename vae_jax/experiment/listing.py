@@ -48,7 +48,7 @@ def _parts() -> dict[str, dict[str, str]]:
     config.model.columns = ("gaussian",)
     c, codes = config.model, config.codes
     make_network = {
-        name: make(c, SHAPE, *parts.compute(c))[0]
+        name: make(c, SHAPE, *parts.activation_and_dtype(c))[0]
         for name, make in parts.NETWORKS.items()
         if name != "burgess"
     }

@@ -207,9 +207,7 @@ def test_anomalies_must_be_named() -> None:
 def test_types_of_columns_are_checked_before_the_data_are_loaded() -> None:
     config = Config()
     config.model.likelihood, config.model.columns = "mixed", ("gausian*3",)
-    with pytest.raises(
-        InputError, match=r"^config\.model\.columns = .gausian.: unknown; .*gaussi"
-    ):
+    with pytest.raises(InputError, match=r"^config\.model\.columns = .gausian.: unknown; .*gaussi"):
         validate(config)
     config.model.columns = ("categorical:x",)
     with pytest.raises(InputError, match=r"^config\.model\.columns: 'categorical:x': CATEGORIES"):
