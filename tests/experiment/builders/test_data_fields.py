@@ -212,3 +212,13 @@ def test_types_of_columns_are_checked_before_the_data_are_loaded() -> None:
     config.model.columns = ("categorical:x",)
     with pytest.raises(InputError, match=r"^config\.model\.columns: 'categorical:x': CATEGORIES"):
         validate(config)
+
+
+@pytest.mark.parametrize("other", ["no/such.npz", "minst"])
+def test_errors_about_other_data_name_their_field(other) -> None:
+    config = Config()
+    config.evaluation.anomaly = other
+    with pytest.raises(InputError) as error:
+        builders.build_anomalies(config)
+    assert str(error.value).startswith(f"config.evaluation.anomaly = '{other}': ")
+    assert "config.data." not in str(error.value)
