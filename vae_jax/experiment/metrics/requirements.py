@@ -127,7 +127,7 @@ def _explain_features(config: Config, dataset: Dataset) -> str | None:
     try:
         shape = tuple(load_features(path).model.shape)
     except InputError as error:
-        return f"config.evaluation.features: {error}"
+        return str(error.under("config.evaluation", path="config.evaluation.features"))
     if shape != dataset.shape:
         return (
             f"config.evaluation.features = {path!r}: made for images {shape}, must be for "
