@@ -32,10 +32,17 @@ class InputError(ValueError):
         """The error of an argument with an invalid value."""
         return cls(Argument(argument), f" = {value!r}: ", *problem)
 
-    def under(self, prefix: str) -> "InputError":
-        """The same error with the prefix, such as "config.data", before each argument."""
-        parts = (f"{prefix}.{part}" if isinstance(part, Argument) else part for part in self.parts)
-        return InputError(*parts)
+    def under(self, prefix: str, **names: str) -> "InputError":
+        """The same error with the prefix, such as "config.data", before each argument.
+
+        `names` replaces arguments by other names.
+        """
+        return InputError(
+            *(
+                names.get(part, f"{prefix}.{part}") if isinstance(part, Argument) else part
+                for part in self.parts
+            )
+        )
 
 
 class UnsupportedError(InputError):
@@ -74,14 +81,14 @@ def explain_interrupt(message: Callable[[], str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def prefix_arguments(prefix: str) -> Iterator[None]:
-    """Put the prefix before the arguments in the message of an `InputError` of the context."""
+def prefix_arguments(prefix: str, **names: str) -> Iterator[None]:
+    """Raise an `InputError` of the context as its `under(prefix, **names)`."""
     try:
         yield
     except InputError as error:
         if not any(isinstance(part, Argument) for part in error.parts):
             raise
-        raise error.under(prefix) from error
+        raise error.under(prefix, **names) from error
 
 
 def format_value(value: object, max_length: int = 200) -> str:

@@ -9,8 +9,10 @@ import pathlib
 import pytest
 
 from vae_jax.config import Config, check_field, differences, flatten, from_dict
+from vae_jax.config.metadata import leaf_fields
 from vae_jax.config.validation import check
 from vae_jax.data import EMBEDDED
+from vae_jax.data.splits import MAX_VALID_FRACTION
 from vae_jax.errors import InputError, check_choice, check_range, suggest
 from vae_jax.experiment import builders
 from vae_jax.experiment.validation import validate
@@ -77,6 +79,10 @@ OUT_OF_BOUNDS = [
         for field in NOT_NEGATIVE
         for value in (-1e-6, NAN, math.inf)
     ),
+    *(
+        ("data.valid_fraction", value, "must be greater than 0 and at most 0.9")
+        for value in (7.0, 0.0, -0.1, 0.91, NAN)
+    ),
     *((field, 2**31, "at most 2147483647") for field in ("seed", "evaluation.seed")),
     *(
         (field, value, "must be greater than 0")
@@ -98,15 +104,19 @@ def test_out_of_bounds(field, value, allowed) -> None:
 
 
 def test_every_number_has_a_bound() -> None:
-    checked_later = {"data.valid_fraction", "sweep.chunk"}  # with the data, with the trials
     for field, value in flatten(Config()).items():
-        if isinstance(value, int | float) and field not in checked_later:
+        if isinstance(value, int | float):
             bad = {"data.leave_out": -2, "objective.info_alpha": -1e31}.get(
                 field, -1
             )  # of these, -1 can be meant
             assert refusal(changed(**{field.replace(".", "__"): bad})).startswith(
                 f"config.{field} = {bad}: must be "
             ), field
+
+
+def test_the_largest_validation_split_is_that_of_the_library() -> None:
+    entry = dict(leaf_fields(Config))["data.valid_fraction"]
+    assert entry.metadata["at_most"] == MAX_VALID_FRACTION
 
 
 @pytest.mark.parametrize(
@@ -196,7 +206,7 @@ def test_wrong_type(field, value, kind) -> None:
 
 
 def test_a_group_that_is_no_group() -> None:
-    assert refusal(changed(model=3)) == "config.model = 3: must be a Model"
+    assert refusal(changed(model=3)) == "config.model = 3: must be a ModelConfig"
 
 
 def test_a_misspelt_field_in_a_config_file_is_found() -> None:

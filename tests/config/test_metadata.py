@@ -7,9 +7,12 @@ import pytest
 
 from vae_jax.config import Config, Sweep, describe_fields, flatten, value_of
 from vae_jax.config.metadata import MAX_FLOAT, MAX_INT, check_bounds, field, leaf_fields
+from vae_jax.config.model import DISCRETE
 from vae_jax.config.rules import check_rules, metric, needs, none_of, one_of
+from vae_jax.config.sweep import by_name
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.choices import TABLES
+from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS, PRIORS, likelihood_names
 
 
 def test_every_field_is_described() -> None:
@@ -27,17 +30,68 @@ def test_every_field_is_described() -> None:
         "above 0",
         "peak learning rate",
     )
-    assert by_path["objective.ciwae_weight"].bounds == "at least 0, at most 1"
+    assert by_path["objective.ciwae_weight"].allowed == "at least 0, at most 1"
+    assert by_path["optimizer.clip_norm"].doc == "maximum global norm of the gradient; 0: off"
     assert by_path["model.hidden"].type == "tuple of integers"
-    assert by_path["data.name"].bounds == ""
+    assert by_path["data.name"].allowed == ""
 
 
 @pytest.mark.parametrize("path", TABLES)
 def test_documentation_lists_the_names(path) -> None:
-    doc = {d.path: d.doc for d in describe_fields()}[path]
-    if not doc.startswith("see "):
-        words = doc.replace(",", " ").replace(":", " ").replace(")", " ").split()
-        assert set(TABLES[path]) <= set(words)
+    description = {d.path: d for d in describe_fields(TABLES)}[path]
+    assert description.allowed == ", ".join(TABLES[path])
+    assert description.allowed not in description.doc  # no second list
+
+
+class Reads:
+    """A group of the config that remembers which of its fields were read."""
+
+    def __init__(self, group: object) -> None:
+        self.group = group
+        self.names: set[str] = set()
+
+    def __getattr__(self, name: str) -> object:
+        self.names.add(name)
+        return getattr(self.group, name)
+
+
+@pytest.mark.parametrize(
+    ("path", "table"),
+    [
+        ("model.posterior", {k: lambda c, e, f=f: f(c) for k, f in POSTERIORS.items()}),
+        ("model.prior", PRIORS),
+        ("model.likelihood", LIKELIHOODS),
+    ],
+)
+def test_a_field_is_used_by_the_parts_that_read_it(path, table) -> None:
+    model = Config().model
+    model.columns, model.levels, model.sigma = ("gaussian",), 4, "fixed"
+    model.likelihood = "bernoulli"
+    reads = {}
+    for name, make in table.items():
+        group = Reads(model)
+        make(group, (2,))
+        reads[name] = group.names
+    fields = {
+        name: entry.metadata["used_by"]
+        for name, entry in leaf_fields(type(model))
+        if entry.metadata["used_by"] and entry.metadata["used_by"].path == path
+    }
+    assert fields
+    for name, used_by in fields.items():
+        users = {part for part, names in reads.items() if name in names}
+        assert set(used_by.values) - {"auto"} == users, name
+
+
+def test_likelihoods_have_their_properties() -> None:
+    assert likelihood_names(lambda p: p.autoregressive) == ("autoregressive",)
+    assert set(likelihood_names(lambda p: bool(p.levels))) == set(DISCRETE.values) - {"auto"}
+
+
+def test_two_swept_fields_of_one_name_are_an_error() -> None:
+    assert by_name(["a.x", "y"]) == {"x": "a.x", "y": "y"}
+    with pytest.raises(ValueError, match=r"fields a\.x and b\.x can't be swept under one name"):
+        by_name(["a.x", "b.x"])
 
 
 def test_a_sweep_has_the_fields_that_are_marked() -> None:

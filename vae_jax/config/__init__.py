@@ -5,8 +5,8 @@ Strings name parts, which `vae_jax.experiment.builders` makes.
 
 from vae_jax.config.evaluation import Evaluation
 from vae_jax.config.fields import Config, Data, Optimizer, Sweep, Train
-from vae_jax.config.model import Codes, Hierarchy, Model
-from vae_jax.config.objective import Objective
+from vae_jax.config.model import Codes, Hierarchy, ModelConfig
+from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import value_of
 from vae_jax.config.tree import (
     check_field,
@@ -23,8 +23,8 @@ __all__ = [
     "Data",
     "Evaluation",
     "Hierarchy",
-    "Model",
-    "Objective",
+    "ModelConfig",
+    "ObjectiveConfig",
     "Optimizer",
     "Sweep",
     "Train",

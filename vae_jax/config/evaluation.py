@@ -1,110 +1,75 @@
 """The fields of a config that select the final metrics and their sample sizes."""
 
 import dataclasses
+import functools
 
 from vae_jax.config.metadata import field
 from vae_jax.config.rules import metric
+
+_annealed = functools.partial(field, used_by=metric("annealed"))
+_gap = functools.partial(field, used_by=metric("gap"))
+_quality = functools.partial(field, used_by=metric("quality"))
+_anomaly = functools.partial(field, used_by=metric("anomaly"))
+_augmentation = functools.partial(field, used_by=metric("augmentation"))
 
 
 @dataclasses.dataclass
 class Evaluation:
     """The final evaluation."""
 
-    batch_size: int = field(256, at_least=1, doc="examples per compiled call")
-    num_samples: int = field(1, at_least=1, doc="K, samples of z per example")
-    seed: int = field(0, at_least=0, doc="seed of the evaluation")
-    metrics: tuple[str, ...] = field(
-        (), doc="beside the bound: see METRICS in vae_jax/experiment/metrics/registry.py"
-    )
+    batch_size: int = field(256, "examples per compiled call", at_least=1)
+    num_samples: int = field(1, "K, samples of z per example", at_least=1)
+    seed: int = field(0, "seed of the evaluation", at_least=0)
+    metrics: tuple[str, ...] = field((), "metrics beside the bound")
     likelihood_samples: int = field(
         1_000,
+        "K of each estimate of log p(x)",
         at_least=1,
         used_by=metric("likelihood", "annealed", "gap", "anomaly"),
-        doc="K of each estimate of log p(x)",
     )
-    annealed_examples: int = field(
-        20,
-        at_least=2,
-        used_by=metric("annealed"),
-        doc="annealed importance sampling: number of test, and of simulated, examples",
+    annealed_examples: int = _annealed(
+        20, "annealed importance sampling: number of test, and of simulated, examples", at_least=2
     )
-    annealed_chains: int = field(
-        4, at_least=1, used_by=metric("annealed"), doc="chains per example"
-    )
-    annealed_temperatures: int = field(
-        101,
-        at_least=2,
-        used_by=metric("annealed"),
-        doc="intermediate distributions; the bounds tighten with them",
+    annealed_chains: int = _annealed(4, "chains per example", at_least=1)
+    annealed_temperatures: int = _annealed(
+        101, "intermediate distributions; the bounds tighten with them", at_least=2
     )
     decomposition_samples: int = field(
-        2_000,
-        at_least=2,
-        used_by=metric("decomposition"),
-        doc="samples of the aggregate posterior",
+        2_000, "samples of the aggregate posterior", at_least=2, used_by=metric("decomposition")
     )
-    gap_examples: int = field(
-        100,
-        at_least=2,
-        used_by=metric("gap"),
-        doc="test examples whose posterior is optimized",
-    )
-    gap_steps: int = field(500, at_least=1, used_by=metric("gap"), doc="steps of optimization")
+    gap_examples: int = _gap(100, "test examples whose posterior is optimized", at_least=2)
+    gap_steps: int = _gap(500, "steps of optimization", at_least=1)
     population: int = field(
         20_000,
+        "maximum number of examples for disentanglement and representation",
         at_least=2,
         used_by=metric("disentanglement", "representation"),
-        doc="maximum number of examples for disentanglement and representation",
     )
-    num_generated: int = field(
-        5_000,
-        at_least=20,
-        used_by=metric("quality"),
-        doc="quality: maximum number of samples, and of test images to compare with",
+    num_generated: int = _quality(
+        5_000, "quality: maximum number of samples, and of test images to compare with", at_least=20
     )
-    features: str = field(
-        "",
-        used_by=metric("quality"),
-        doc="quality: .npz of a feature network; empty: train one and save it in the workdir",
+    features: str = _quality(
+        "", "quality: .npz of a feature network; empty: train one and save it in the workdir"
     )
-    feature_steps: int = field(
-        1_500, at_least=1, used_by=metric("quality"), doc="training steps of the feature network"
+    feature_steps: int = _quality(1_500, "training steps of the feature network", at_least=1)
+    anomaly: str = _anomaly(
+        "", "other data: an .npz file or a name as data.name; empty: the class data.leave_out"
     )
-    anomaly: str = field(
-        "",
-        used_by=metric("anomaly"),
-        doc="other data: an .npz file or a name as data.name; empty: the class data.leave_out",
+    anomaly_examples: int = _anomaly(
+        2_000, "maximum number of normal, and of anomalous, examples", at_least=2
     )
-    anomaly_examples: int = field(
-        2_000,
-        at_least=2,
-        used_by=metric("anomaly"),
-        doc="maximum number of normal, and of anomalous, examples",
-    )
-    anomaly_quantile: float = field(
+    anomaly_quantile: float = _anomaly(
         0.95,
+        "quantile of validation scores above which an example is flagged",
         at_least=0,
         at_most=1,
-        used_by=metric("anomaly"),
-        doc="quantile of validation scores above which an example is flagged",
     )
-    augmentation_examples: int = field(
-        1_000,
-        at_least=2,
-        used_by=metric("augmentation"),
-        doc="maximum number of labeled examples that a classifier is trained on",
+    augmentation_examples: int = _augmentation(
+        1_000, "maximum number of labeled examples that a classifier is trained on", at_least=2
     )
-    augmentation_updates: int = field(
-        2_000,
-        at_least=1,
-        used_by=metric("augmentation"),
-        doc="training steps of the classifier",
-    )
+    augmentation_updates: int = _augmentation(2_000, "training steps of the classifier", at_least=1)
     compression_examples: int = field(
-        100,
-        at_least=2,
-        used_by=metric("compression"),
-        doc="test examples to encode",
+        100, "test examples to encode", at_least=2, used_by=metric("compression")
     )
 
     @property

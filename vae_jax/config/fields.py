@@ -8,8 +8,8 @@ from typing import Any
 
 from vae_jax.config.evaluation import Evaluation
 from vae_jax.config.metadata import field, leaf_fields
-from vae_jax.config.model import Codes, Hierarchy, Model
-from vae_jax.config.objective import Objective
+from vae_jax.config.model import Codes, Hierarchy, ModelConfig
+from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import objective, one_of
 
 
@@ -17,43 +17,47 @@ from vae_jax.config.rules import objective, one_of
 class Data:
     """The data set and its preparation."""
 
-    name: str = field("digits", doc="sprites, digits, npz, or a name of tensorflow-datasets")
-    dir: str = field("", doc="folder of tensorflow-datasets")
+    name: str = field("digits", "sprites, digits, npz, or a name of tensorflow-datasets")
+    dir: str = field("", "folder of tensorflow-datasets")
     path: str = field(
         "",
+        "an .npz, .npy or .h5 file, a folder of .npy files or of images (class by subfolder)",
         used_by=one_of("data.name", "npz"),
-        doc="an .npz, .npy or .h5 file, a folder of .npy files or of images (class by subfolder)",
     )
     image_size: int = field(
         0,
+        "side to which the images of a folder are resized and cropped; 0: as they are",
         at_least=0,
         used_by=one_of("data.name", "npz"),
-        doc="side to which the images of a folder are resized and cropped; 0: as they are",
     )
     values: str = field(
-        "scaled", doc="scaled (integers 0 to 255 become [0, 1]), counts (whole numbers, unchanged)"
+        "scaled",
+        "meaning of integers; scaled: 0 to 255 become [0, 1]; counts: whole numbers, unchanged",
     )
-    binarization: str = field("none", doc="none, static, dynamic, threshold")
+    binarization: str = field("none", "binarization of values in [0, 1]")
     valid_fraction: float = field(
-        0.1, doc="fraction of train used for validation if the source has no validation split"
+        0.1,
+        "fraction of train used for validation if the source has no validation split",
+        above=0,
+        at_most=0.9,
     )
     leave_out: int = field(
-        -1, at_least=-1, doc="a class removed from all splits, for anomaly detection; -1: none"
+        -1, "a class removed from all splits, for anomaly detection; -1: none", at_least=-1
     )
     num_labels: int = field(
         0,
+        "training examples that keep their label, for semi-supervised models; 0: all",
         at_least=0,
         used_by=objective("m2"),
-        doc="training examples that keep their label, for semi-supervised models; 0: all",
     )
     streaming: bool = field(
-        False, doc="read training images from disk or host batch by batch; same numbers"
+        False, "read training images from disk or host batch by batch; same numbers"
     )
     workers: int = field(
         0,
+        "processes that read streamed images; 0: one thread",
         at_least=0,
         used_by=one_of("data.streaming", True),
-        doc="processes that read streamed images; 0: one thread",
     )
 
 
@@ -61,36 +65,34 @@ class Data:
 class Optimizer:
     """The optimizer and its learning-rate schedule."""
 
-    name: str = field("adam", doc="adam, adamw, adamax")
-    learning_rate: float = field(1e-3, above=0, sweep=True, doc="peak learning rate")
-    schedule: str = field(
-        "constant", doc="constant, cosine (to 0), linear (to 0); after the warm-up"
-    )
-    warmup_steps: int = field(0, at_least=0, sweep=True, doc="steps of linear warm-up from 0")
+    name: str = field("adam", "update rule")
+    learning_rate: float = field(1e-3, "peak learning rate", above=0, sweep=True)
+    schedule: str = field("constant", "learning rate after the warm-up; cosine and linear end at 0")
+    warmup_steps: int = field(0, "steps of linear warm-up from 0", at_least=0, sweep=True)
     weight_decay: float = field(
         0.0,
+        "decoupled weight decay",
         at_least=0,
         used_by=one_of("optimizer.name", "adamw"),
         sweep=True,
-        doc="decoupled weight decay",
     )
     clip_norm: float = field(
-        0.0, at_least=0, off=0, sweep=True, doc="maximum global norm of the gradient"
+        0.0, "maximum global norm of the gradient", at_least=0, off=0, sweep=True
     )
     ema_decay: float = field(
         0.0,
+        "decay of the parameter average that evaluation uses",
         at_least=0,
         at_most=1 - 1e-7,
         sweep=True,
         off=0,
-        doc="decay of the parameter average that evaluation uses",
     )
     critic_rate: float = field(
         1e-4,
+        "learning rate of the critic, under Adam with b1 = 0.5, b2 = 0.9",
         above=0,
         used_by=objective("factor"),
         sweep=True,
-        doc="learning rate of the critic, under Adam with b1 = 0.5, b2 = 0.9",
     )
 
 
@@ -98,32 +100,32 @@ class Optimizer:
 class Train:
     """Length of training, logging and checkpoints."""
 
-    num_steps: int = field(2_000, at_least=1, doc="training steps")
-    batch_size: int = field(128, at_least=1, doc="examples per step")
+    num_steps: int = field(2_000, "training steps", at_least=1)
+    batch_size: int = field(128, "examples per step", at_least=1)
     log_every: int = field(
-        100, at_least=1, doc="steps between logs; also the number of steps in one compiled call"
+        100, "steps between logs; also the number of steps in one compiled call", at_least=1
     )
     eval_every: int = field(
-        1_000, at_least=1, doc="steps between validations, each followed by a checkpoint"
+        1_000, "steps between validations, each followed by a checkpoint", at_least=1
     )
-    keep_checkpoints: int = field(2, at_least=1, doc="latest checkpoints to keep, beside the best")
+    keep_checkpoints: int = field(2, "latest checkpoints to keep, beside the best", at_least=1)
     select: str = field(
         "best",
-        doc="checkpoint to measure: best (by the objective's own value on validation, of those "
-        "after all schedules), last",
+        "checkpoint to measure; best: by the objective's own value on validation, of those "
+        "after all schedules",
     )
     patience: int = field(
-        0, at_least=0, off=0, doc="validations without a better score after which training stops"
+        0, "validations without a better score after which training stops", at_least=0, off=0
     )
     max_skipped_in_a_row: int = field(
-        50, at_least=1, doc="consecutive non-finite steps after which the run stops"
+        50, "consecutive non-finite steps after which the run stops", at_least=1
     )
 
 
-def _sweep_lists(group: type) -> list[tuple[str, Any, Any]]:
+def _sweep_lists(name_of_group: str, group: type) -> list[tuple[str, Any, Any]]:
     """A field of `Sweep` for each field of the group that is marked `sweep`."""
     return [
-        (name, tuple[entry.type, ...], field((), doc=f"values of {group.__name__.lower()}.{name}"))
+        (name, tuple[entry.type, ...], field((), f"values of {name_of_group}.{name}"))
         for name, entry in leaf_fields(group)
         if entry.metadata["sweep"]
     ]
@@ -132,17 +134,17 @@ def _sweep_lists(group: type) -> list[tuple[str, Any, Any]]:
 Sweep = dataclasses.make_dataclass(
     "Sweep",
     [
-        ("seed", tuple[int, ...], field((), doc="values of seed")),
-        *_sweep_lists(Objective),
-        *_sweep_lists(Model),
-        *_sweep_lists(Optimizer),
+        ("seed", tuple[int, ...], field((), "values of seed")),
+        *_sweep_lists("objective", ObjectiveConfig),
+        *_sweep_lists("model", ModelConfig),
+        *_sweep_lists("optimizer", Optimizer),
         (
             "chunk",
             int,
             field(
                 0,
+                "trials under one vmap at a time; 0: one on CPU, elsewhere all of a device",
                 at_least=0,
-                doc="trials under one vmap at a time; 0: one on CPU, elsewhere all of a device",
             ),
         ),
     ],
@@ -160,13 +162,13 @@ Sweep = dataclasses.make_dataclass(
 class Config:
     """A run, or a sweep of runs."""
 
-    name: str = field("vae", doc="name of the run, and of its default workdir")
-    seed: int = field(0, at_least=0, sweep=True, doc="seed of parameters, noise and data order")
+    name: str = field("vae", "name of the run, and of its default workdir")
+    seed: int = field(0, "seed of parameters, noise and data order", at_least=0, sweep=True)
     data: Data = dataclasses.field(default_factory=Data)
-    model: Model = dataclasses.field(default_factory=Model)
+    model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     codes: Codes = dataclasses.field(default_factory=Codes)
     hierarchy: Hierarchy = dataclasses.field(default_factory=Hierarchy)
-    objective: Objective = dataclasses.field(default_factory=Objective)
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
     train: Train = dataclasses.field(default_factory=Train)
     evaluation: Evaluation = dataclasses.field(default_factory=Evaluation)

@@ -13,6 +13,7 @@ MAX_FLOAT = 1e30  # all other numbers are float32
 
 def field(
     default: Any,
+    doc: str,
     *,
     at_least: float | None = None,
     above: float | None = None,
@@ -21,12 +22,12 @@ def field(
     off: float | None = None,
     ends_schedule: bool = False,
     sweep: bool = False,
-    doc: str,
 ) -> Any:
     """A dataclass field that carries all there is to know about a hyper-parameter.
 
     Args:
       default: the default, immutable.
+      doc: one line.
       at_least: the lower bound of the number, or of each entry of a tuple; inclusive.
       above: the same, exclusive.
       at_most: the upper bound, inclusive; that of int32 or `MAX_FLOAT` by default.
@@ -34,7 +35,6 @@ def field(
       off: the value that turns it off: the parts are given None instead.
       ends_schedule: for the length of a schedule of the objective, in steps.
       sweep: adds a list of values to `Sweep`.
-      doc: one line.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
     metadata = {"used_by": used_by, "off": off, "ends_schedule": ends_schedule, "sweep": sweep}

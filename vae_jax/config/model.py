@@ -1,6 +1,7 @@
 """The fields of a config that select the parts of a model and their sizes."""
 
 import dataclasses
+import functools
 
 from vae_jax.config.metadata import field
 from vae_jax.config.rules import none_of, one_of
@@ -24,153 +25,138 @@ CODEBOOK = VQ & one_of("codes.quantizer", "vq")
 PIXELCNN = one_of("codes.prior", "pixelcnn")
 HIERARCHICAL = one_of("model.kind", "hierarchical")
 
+_flows = functools.partial(field, at_least=1, used_by=FLOW_PRIOR)
+_masked = functools.partial(field, at_least=1, used_by=AUTOREGRESSIVE)
+_pixelcnn = functools.partial(field, at_least=1, used_by=PIXELCNN)
+_codebook = functools.partial(field, used_by=CODEBOOK)
+_vq = functools.partial(field, used_by=VQ)
+_hierarchical = functools.partial(field, used_by=HIERARCHICAL)
+
 
 @dataclasses.dataclass
-class Model:
+class ModelConfig:
     """The parts of the model."""
 
     kind: str = field(
-        "vae", doc="vae, vq (codes from a codebook, see `Codes`), hierarchical (see `Hierarchy`)"
+        "vae",
+        "kind of model; vq: codes from a codebook, see `Codes`; hierarchical: see `Hierarchy`",
     )
-    network: str = field("mlp", doc="encoder and decoder: mlp, conv, burgess, resnet (vq only)")
+    network: str = field("mlp", "encoder and decoder; resnet: vq only")
     hidden: tuple[int, ...] = field(
-        (400,), at_least=1, doc="dense widths in encoder order; the decoder reverses them"
+        (400,), "dense widths in encoder order; the decoder reverses them", at_least=1
     )
-    channels: tuple[int, ...] = field((32, 64), at_least=1, doc="conv, resnet: in encoder order")
-    activation: str = field("relu", doc="relu, gelu, silu, tanh")
-    dtype: str = field(
-        "float32",
-        doc="float32, bfloat16: compute dtype of networks; parameters and densities are float32",
-    )
+    channels: tuple[int, ...] = field((32, 64), "conv, resnet: in encoder order", at_least=1)
+    activation: str = field("relu", "activation of the networks")
+    dtype: str = field("float32", "compute dtype of networks; parameters and densities are float32")
     latent_dim: int = field(
         10,
+        "D; gumbel_softmax: number of categorical variables",
         at_least=1,
         used_by=one_of("model.kind", "vae"),
-        doc="D; gumbel_softmax: number of categorical variables",
     )
     conditioning: str = field(
-        "none", doc="none, label (y one of num_classes), vector (y of num_classes entries)"
+        "none", "labels y; label: one of num_classes; vector: num_classes entries"
     )
-    num_classes: int = field(10, at_least=1, used_by=CONDITIONAL, doc="classes, or entries of y")
+    num_classes: int = field(10, "classes, or entries of y", at_least=1, used_by=CONDITIONAL)
     condition_prior: bool = field(
-        False, used_by=CONDITIONAL, doc="condition the prior on y, beside encoder and decoder"
+        False, "condition the prior on y, beside encoder and decoder", used_by=CONDITIONAL
     )
-    posterior: str = field(
-        "diag_gaussian",
-        doc="diag_gaussian, full_gaussian, planar, iaf, sylvester, gumbel_softmax, deterministic",
-    )
+    posterior: str = field("diag_gaussian", "family of q(z | x)")
     posterior_scale: str = field(
         "bounded",
+        "map that keeps the log-variance of diag_gaussian finite",
         used_by=one_of("model.posterior", "diag_gaussian"),
-        doc="bounded, softplus: how the log-variance of diag_gaussian stays finite",
     )
-    posterior_flows: int = field(4, at_least=1, used_by=FLOW_POSTERIOR, doc="number of flows")
+    posterior_flows: int = field(4, "number of flows", at_least=1, used_by=FLOW_POSTERIOR)
     posterior_width: int = field(
         64,
+        "iaf: width of the networks; sylvester: maximum number of orthogonal vectors",
         at_least=1,
         used_by=one_of("model.posterior", "iaf", "sylvester"),
-        doc="iaf: width of the networks; sylvester: maximum number of orthogonal vectors",
     )
     categories: int = field(
-        10, at_least=2, used_by=GUMBEL_SOFTMAX, doc="categories of each variable of gumbel_softmax"
+        10, "categories of each variable of gumbel_softmax", at_least=2, used_by=GUMBEL_SOFTMAX
     )
     temperature: float = field(
-        0.5, above=0, used_by=GUMBEL_SOFTMAX, sweep=True, doc="temperature of gumbel_softmax"
+        0.5, "temperature of gumbel_softmax", above=0, used_by=GUMBEL_SOFTMAX, sweep=True
     )
-    prior: str = field(
-        "standard_normal",
-        doc="standard_normal, diag_gaussian, mixture, vamp, coupling, autoregressive, uniform",
-    )
+    prior: str = field("standard_normal", "family of p(z)")
     prior_components: int = field(
         100,
+        "components of mixture and vamp",
         at_least=1,
         used_by=one_of("model.prior", "mixture", "vamp"),
-        doc="components of mixture and vamp",
     )
-    prior_flows: int = field(
-        4, at_least=1, used_by=FLOW_PRIOR, doc="flows of coupling and autoregressive"
-    )
-    prior_width: int = field(64, at_least=1, used_by=FLOW_PRIOR, doc="width of their networks")
-    likelihood: str = field(
-        "bernoulli", doc="see LIKELIHOODS in vae_jax/experiment/builders/parts.py"
-    )
+    prior_flows: int = _flows(4, "flows of coupling and autoregressive")
+    prior_width: int = _flows(64, "width of their networks")
+    likelihood: str = field("bernoulli", "family of p(x | z)")
     sigma: str = field(
         "fixed",
+        "sigma of p(x | z); scalar, channel, pixel: learned; predicted: by the decoder",
         used_by=SIGMA,
-        doc="fixed, scalar, channel, pixel (learned), predicted (by the decoder)",
     )
     init_sigma: float = field(
         0.5,
+        "value of a fixed sigma, initial value of a learned one",
         above=0,
         used_by=SIGMA & none_of("model.sigma", "predicted"),
         sweep=True,
-        doc="value of a fixed sigma, initial value of a learned one",
     )
     levels: int = field(
-        256, at_least=2, used_by=DISCRETE, doc="discrete values, equally spaced from 0 to 1"
+        256, "discrete values, equally spaced from 0 to 1", at_least=2, used_by=DISCRETE
     )
     mixtures: int = field(
         5,
+        "components of logistic_mixture",
         at_least=1,
         used_by=one_of("model.likelihood", "logistic_mixture"),
-        doc="components of logistic_mixture",
     )
     columns: tuple[str, ...] = field(
-        (), used_by=one_of("model.likelihood", "mixed"), doc="type of each column of a table"
+        (), "type of each column of a table", used_by=one_of("model.likelihood", "mixed")
     )
-    masked_features: int = field(
-        32, at_least=1, used_by=AUTOREGRESSIVE, doc="features of the masked convolutions"
-    )
-    masked_layers: int = field(
-        4, at_least=1, used_by=AUTOREGRESSIVE, doc="number of masked convolutions"
-    )
+    masked_features: int = _masked(32, "features of the masked convolutions")
+    masked_layers: int = _masked(4, "number of masked convolutions")
 
 
 @dataclasses.dataclass
 class Codes:
     """The discrete codes of a model of kind vq."""
 
-    quantizer: str = field("vq", used_by=VQ, doc="vq (a codebook), fsq (rounding to a grid)")
+    quantizer: str = _vq("vq", "kind of codes; vq: a codebook; fsq: rounding to a grid")
     grid: tuple[int, ...] = field(
         (4,),
+        "shape of the codes; resnet: that of its feature map",
         at_least=1,
         used_by=VQ & none_of("model.network", "resnet"),
-        doc="shape of the codes; resnet: that of its feature map",
     )
-    num_codes: int = field(512, at_least=2, used_by=CODEBOOK, doc="size of the codebook")
-    code_dim: int = field(64, at_least=1, used_by=CODEBOOK, doc="dimension of each code vector")
+    num_codes: int = _codebook(512, "size of the codebook", at_least=2)
+    code_dim: int = _codebook(64, "dimension of each code vector", at_least=1)
     levels: tuple[int, ...] = field(
         (8, 5, 5, 5),
+        "levels of each dimension",
         at_least=2,
         used_by=VQ & one_of("codes.quantizer", "fsq"),
-        doc="levels of each dimension",
     )
-    ema: bool = field(
-        True,
-        used_by=CODEBOOK,
-        doc="update the codebook by moving averages of its inputs instead of a gradient",
+    ema: bool = _codebook(
+        True, "update the codebook by moving averages of its inputs instead of a gradient"
     )
-    decay: float = field(
-        0.99, at_least=0, at_most=1 - 1e-7, used_by=CODEBOOK, doc="decay of those averages"
-    )
-    revive_below: float = field(
+    decay: float = _codebook(0.99, "decay of those averages", at_least=0, at_most=1 - 1e-7)
+    revive_below: float = _codebook(
         0.1,
+        "replace codes used less than this fraction of uniform usage",
         at_least=0,
-        used_by=CODEBOOK,
+        at_most=1,
         off=0,
-        doc="replace codes used less than this fraction of uniform usage",
     )
-    prior: str = field(
-        "uniform", used_by=VQ, doc="uniform, pixelcnn (trained in the last prior_steps)"
-    )
+    prior: str = _vq("uniform", "prior of the codes; pixelcnn: trained in the last prior_steps")
     prior_steps: int = field(
         0,
+        "last steps of train.num_steps; they train only the prior, the rest is frozen",
         at_least=0,
         used_by=PIXELCNN,
-        doc="last steps of train.num_steps; they train only the prior, the rest is frozen",
     )
-    prior_features: int = field(64, at_least=1, used_by=PIXELCNN, doc="features of pixelcnn")
-    prior_layers: int = field(4, at_least=1, used_by=PIXELCNN, doc="layers of pixelcnn")
+    prior_features: int = _pixelcnn(64, "features of pixelcnn")
+    prior_layers: int = _pixelcnn(4, "layers of pixelcnn")
 
 
 @dataclasses.dataclass
@@ -179,29 +165,20 @@ class Hierarchy:
 
     stack: str = field(
         "",
+        'resolution x layers, "1x1 4x2 8x2"',
         used_by=HIERARCHICAL & one_of("model.network", "conv"),
-        doc='resolution x layers, "1x1 4x2 8x2"',
     )
-    latents: tuple[int, ...] = field(
+    latents: tuple[int, ...] = _hierarchical(
         (10, 20),
+        "mlp: size of each z; conv: channels of each z, one for all or one per stack entry",
         at_least=1,
-        used_by=HIERARCHICAL,
-        doc="mlp: size of each z; conv: channels of each z, one for all or one per stack entry",
     )
-    widths: tuple[int, ...] = field(
-        (64, 128),
-        at_least=1,
-        used_by=HIERARCHICAL,
-        doc="width of the deterministic state beside each z, likewise",
+    widths: tuple[int, ...] = _hierarchical(
+        (64, 128), "width of the deterministic state beside each z, likewise", at_least=1
     )
-    blocks: int = field(1, at_least=1, used_by=HIERARCHICAL, doc="residual blocks after each layer")
-    merge: str = field(
+    blocks: int = _hierarchical(1, "residual blocks after each layer", at_least=1)
+    merge: str = _hierarchical(
         "learned",
-        used_by=HIERARCHICAL,
-        doc="learned, precision (-weighted, as in the ladder VAE): posterior of features and prior",
+        "posterior of features and prior; precision: weighted by it, as in the ladder VAE",
     )
-    remat: bool = field(
-        False,
-        used_by=HIERARCHICAL,
-        doc="recompute activations in the backward pass, to save memory",
-    )
+    remat: bool = _hierarchical(False, "recompute activations in the backward pass, to save memory")

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +18,21 @@ from vae_jax.errors import InputError, format_value
 MAX_TRIALS = 300  # each keeps three files open, and many systems allow 1,024 in all
 
 _LISTS = {entry.name: entry for entry in dataclasses.fields(Sweep)}
-_SWEPT = {
-    path.split(".")[-1]: path for path, entry in leaf_fields(Config) if entry.metadata["sweep"]
-}
-PATHS = {name: _SWEPT[name] for name in _LISTS if name in _SWEPT}  # of `Sweep` -> of `Config`
+
+
+def by_name(paths: Iterable[str]) -> dict[str, str]:
+    """Return paths of fields by their names; raises ValueError if two have one name."""
+    names: dict[str, str] = {}
+    for path in paths:
+        name = path.rpartition(".")[2]
+        if name in names:
+            raise ValueError(f"fields {names[name]} and {path} can't be swept under one name")
+        names[name] = path
+    return names
+
+
+_SWEPT = by_name(path for path, entry in leaf_fields(Config) if entry.metadata["sweep"])
+PATHS = {name: _SWEPT[name] for name in _LISTS if name != "chunk"}  # of `Sweep` -> of `Config`
 
 
 class Share(NamedTuple):

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from vae_jax.config.fields import Config
@@ -31,18 +32,23 @@ class FieldDescription(NamedTuple):
     path: str
     type: str
     default: Any
-    bounds: str
+    allowed: str  # bounds or names, "" if there are none
     doc: str
 
 
-def describe_fields() -> list[FieldDescription]:
-    """Describe every hyper-parameter of `Config`, in its order."""
+def describe_fields(
+    names: Mapping[str, Iterable[str]] = MappingProxyType({}),
+) -> list[FieldDescription]:
+    """Describe every hyper-parameter of `Config`, in its order.
+
+    `names` has those allowed by path, as `TABLES` of `vae_jax.experiment.builders.choices`.
+    """
     return [
         FieldDescription(
             path,
             _TYPES[entry.type].removeprefix("an ").removeprefix("a "),
             entry.default,
-            describe_bounds(entry),
+            ", ".join(names[path]) if path in names else describe_bounds(entry),
             entry.metadata["doc"],
         )
         for path, entry in leaf_fields(Config)

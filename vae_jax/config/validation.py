@@ -102,6 +102,16 @@ def _grid_of_pixelcnn(config: Config) -> str | None:
     return f"config.codes.grid = {tuple(c.grid)}: must have two entries with codes.prior 'pixelcnn'"
 
 
+def _levels_of_codes(config: Config) -> str | None:
+    levels = tuple(config.codes.levels)
+    if config.codes.quantizer != "fsq" or (levels and math.prod(levels) <= MAX_INT):
+        return None
+    return (
+        f"config.codes.levels = {format_value(levels)}: must be one or more numbers with a product "
+        f"of at most {MAX_INT}"
+    )
+
+
 def _length_of_cycles(config: Config) -> str | None:
     c = config.objective
     if c.beta_schedule != "cyclical" or c.beta_steps * c.beta_cycles <= MAX_INT:
@@ -165,6 +175,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _channels,
     _grid_of_pixelcnn,
+    _levels_of_codes,
     # These compare the examples of a batch.
     _in_range(objective("beta_tc", "factor", "dip", "info", "wae"), "train.batch_size", 2),
     _in_range(

@@ -93,7 +93,7 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
 def _assign(names: Iterable[str], path: str) -> dict[str, str]:
     """The name in the file of each canonical name; warns of those that nothing reads."""
     assignment = assign(names, (Argument("path"), f" = {path!r}"))
-    warn_unused(assignment.unused, f"path = {path!r}")
+    warn_unused(assignment.unused, repr(path))
     return assignment.arrays
 
 

@@ -190,7 +190,7 @@ def _records(builder: tfds.core.DatasetBuilder, data_dir: str) -> dict[str, Reco
         raise InputError.of(
             "dir", data_dir, "can't be streamed; the data set must be prepared as array_record"
         )
-    where = f"dir = {data_dir!r}, {builder.info.full_name}"
+    where = f"{builder.info.full_name} in {data_dir!r}"
     try:
         source = builder.as_data_source(split="train")
         records = {"train_images": Records(source, ("image",), where)}

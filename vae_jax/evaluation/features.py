@@ -245,8 +245,8 @@ def load_features(path: str | os.PathLike) -> ConvFeatures:
         features(np.zeros((1, *features.model.shape), np.float32))
     except Exception as error:  # numpy, zipfile and flax raise many types for a damaged file
         reason = str(error) or type(error).__name__
-        raise InputError(
-            f"path = {os.fspath(path)!r}: holds no feature function ({reason})"
+        raise InputError.of(
+            "path", os.fspath(path), f"holds no feature function ({reason})"
         ) from error
     return features
 

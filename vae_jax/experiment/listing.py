@@ -30,8 +30,8 @@ def describe_all() -> str:
         **{f"parts: --config.{field}=NAME": lines for field, lines in tables.items()},
         "objectives: --config.objective.name=NAME": objectives,
         "other names": {
-            entry.path: entry.doc
-            for entry in describe_fields()
+            entry.path: f"{entry.allowed}: {entry.doc}"
+            for entry in describe_fields(choices.TABLES)
             if entry.path in choices.TABLES and entry.path not in {*tables, "objective.name"}
         },
         "metrics: --config.evaluation.metrics=NAME,NAME": {
@@ -48,7 +48,7 @@ def _parts() -> dict[str, dict[str, str]]:
     config.model.columns = ("gaussian",)
     c, codes = config.model, config.codes
     make_network = {
-        name: make(c, SHAPE, *parts.compute(c))[0]
+        name: make(c, SHAPE, *parts.activation_and_dtype(c))[0]
         for name, make in parts.NETWORKS.items()
         if name != "burgess"
     }

@@ -1,6 +1,7 @@
 """Autoregressive likelihoods: each pixel given z and the pixels before it."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from flax import linen as nn
 
@@ -29,6 +30,7 @@ class Autoregressive(GridLikelihood):
     outputs. Raises InputError for events that are not images.
     """
 
+    autoregressive: ClassVar[bool] = True
     levels: int = 2  # type: ignore[misc]
     features: int = 32
     layers: int = 4

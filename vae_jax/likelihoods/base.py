@@ -30,6 +30,7 @@ class Likelihood(nn.Module):
     binary: ClassVar[bool] = False  # only the two ends of the support
     levels: ClassVar[int] = 0  # number of equidistant values in [0, 1]; 0 if not a grid
     integers: ClassVar[bool] = False  # only whole numbers
+    autoregressive: ClassVar[bool] = False  # entries depend on each other given z
 
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         raise NotImplementedError

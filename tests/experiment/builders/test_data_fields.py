@@ -202,3 +202,50 @@ def test_anomalies_must_be_named() -> None:
         validate(config)
     config.data.leave_out = 3
     validate(config)
+
+
+def test_types_of_columns_are_checked_before_the_data_are_loaded() -> None:
+    config = Config()
+    config.model.likelihood, config.model.columns = "mixed", ("gausian*3",)
+    with pytest.raises(InputError, match=r"^config\.model\.columns = .gausian.: unknown; .*gaussi"):
+        validate(config)
+    config.model.columns = ("categorical:x",)
+    with pytest.raises(InputError, match=r"^config\.model\.columns: 'categorical:x': CATEGORIES"):
+        validate(config)
+
+
+@pytest.mark.parametrize("other", ["no/such.npz", "minst"])
+def test_errors_about_other_data_name_their_field(other) -> None:
+    config = Config()
+    config.evaluation.anomaly = other
+    with pytest.raises(InputError) as error:
+        builders.build_anomalies(config)
+    assert str(error.value).startswith(f"config.evaluation.anomaly = '{other}': ")
+    assert "config.data." not in str(error.value)
+
+
+def test_a_table_has_no_order_of_pixels(tmp_path) -> None:
+    table = np.arange(120).reshape(20, 6) % 2 == 0
+    np.savez(tmp_path / "table.npz", train_images=table, test_images=table)
+    config = npz_config(tmp_path / "table.npz")
+    config.model.likelihood, config.model.levels, config.train.batch_size = "autoregressive", 2, 4
+    with pytest.raises(
+        InputError, match=r"^config\.model\.likelihood = 'autoregressive': needs images .* \(6,\)$"
+    ):
+        validate(config, builders.build_data(config))
+
+
+@pytest.mark.parametrize("levels", [(), (2,) * 31])
+def test_levels_of_codes_fit_into_an_integer(levels) -> None:
+    config = Config()
+    config.model.kind, config.objective.name = "vq", "vq"
+    config.codes.quantizer, config.codes.levels = "fsq", levels
+    with pytest.raises(InputError, match=r"^config\.codes\.levels = \(.*\): must be one or more"):
+        validate(config)
+
+
+def test_a_file_without_features_is_named_by_its_field(tmp_path) -> None:
+    config = Config()
+    config.evaluation.metrics, config.evaluation.features = ("quality",), str(tmp_path / "no.npz")
+    with pytest.raises(InputError, match=r"^config\.evaluation\.features = '.*no\.npz': holds no"):
+        validate(config, builders.build_data(config))

@@ -12,7 +12,7 @@ import pytest
 from vae_jax import corruptions, likelihoods, nets, objectives, posteriors, priors
 from vae_jax.config import Config
 from vae_jax.config.metadata import leaf_fields
-from vae_jax.config.objective import Objective
+from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.experiment import builders
 from vae_jax.experiment.builders import parts
 from vae_jax.experiment.builders.loss import OBJECTIVES
@@ -284,7 +284,7 @@ def test_every_objective_and_field_is_tried() -> None:
     names = {fields.get("objective.name", "elbo") for fields, _ in CASES.values()}
     assert names == set(OBJECTIVES)
     tried = {path for fields, _ in CASES.values() for path in fields}
-    fields = {f"objective.{name}" for name, _ in leaf_fields(Objective)}
+    fields = {f"objective.{name}" for name, _ in leaf_fields(ObjectiveConfig)}
     assert fields - tried == {"objective.num_samples"}  # config_with sets it for all
     default = Config()
     for path in fields & tried:

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 
 from vae_jax import data
 from vae_jax.config import Config, value_of
+from vae_jax.data.prepare import VALUES
 from vae_jax.errors import check_choice
 from vae_jax.experiment.builders import loss, model, optimizer, parts
 from vae_jax.models.ladder_path import MERGES
 
 TABLES: dict[str, Iterable[str]] = {
     "data.binarization": data.BINARIZATIONS,
-    "data.values": ("scaled", "counts"),
+    "data.values": VALUES,
     "model.kind": model.KINDS,
     "model.network": model.NETWORK_NAMES,
     "model.activation": parts.ACTIVATIONS,

@@ -4,8 +4,10 @@ import functools
 
 from vae_jax.config import Config
 from vae_jax.config.rules import Rule, all_but, needs, objective, one_of
+from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import value_or_none
 from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS, PRIORS
+from vae_jax.likelihoods import parse_columns
 from vae_jax.objectives.elbo import OTHER_RATES
 
 SINGLE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
@@ -62,6 +64,16 @@ def _other_rates(config: Config) -> str | None:
         ),
         None,
     )
+
+
+def _types_of_columns(config: Config) -> str | None:
+    if config.model.likelihood != "mixed":
+        return None
+    try:
+        parse_columns(config.model.columns)
+    except InputError as error:
+        return str(error.under("config.model"))
+    return None
 
 
 RULES: tuple[Rule, ...] = (
@@ -141,4 +153,5 @@ RULES: tuple[Rule, ...] = (
     ),
     _prior_ignores_y,
     _other_rates,
+    _types_of_columns,
 )

@@ -7,7 +7,7 @@ from typing import Any
 from vae_jax import data as data_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Source
-from vae_jax.errors import InputError, prefix_arguments
+from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders.label_subsets import (
     allow_unlabeled,
     class_examples,
@@ -55,14 +55,13 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
         return f"class {c.leave_out} of {c.name}", class_examples(dataset, c.leave_out)
     name = other
     source = {"name": other, "path": c.path}
+    argument = "name"
     if other.endswith(".npz") or "/" in other:
         name = pathlib.Path(other).stem
         source = {"name": "npz", "path": other}
-    try:
-        with prefix_arguments(FIELDS):
-            return name, data_lib.load(dir=c.dir, **source, **_options(config)).test
-    except InputError as error:
-        raise InputError(f"config.evaluation.anomaly = {other!r}: {error}") from error
+        argument = "path"
+    with prefix_arguments(FIELDS, **{argument: "config.evaluation.anomaly"}):
+        return name, data_lib.load(dir=c.dir, **source, **_options(config)).test
 
 
 def _options(config: Config) -> dict[str, Any]:

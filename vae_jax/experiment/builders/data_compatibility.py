@@ -24,6 +24,16 @@ def _explain_batch_size(config: Config, dataset: Dataset) -> str | None:
     )
 
 
+def _explain_shape(config: Config, dataset: Dataset) -> str | None:
+    """Tables for a likelihood of images."""
+    if config.model.likelihood != "autoregressive" or len(dataset.shape) == 3:
+        return None
+    return (
+        "config.model.likelihood = 'autoregressive': needs images [H, W, C], but the data are "
+        f"{dataset.shape}"
+    )
+
+
 def _explain_values(config: Config, dataset: Dataset) -> str | None:
     """Values on which the likelihood has no mass, or no density."""
     name = config.model.likelihood
@@ -136,4 +146,10 @@ def _labels(source: Source | HostSource) -> np.ndarray | None:
     return np.asarray(batch["y"]) if "y" in batch else None
 
 
-RULES: tuple[Rule, ...] = (_explain_batch_size, _explain_values, _explain_table, _explain_labels)
+RULES: tuple[Rule, ...] = (
+    _explain_batch_size,
+    _explain_shape,
+    _explain_values,
+    _explain_table,
+    _explain_labels,
+)

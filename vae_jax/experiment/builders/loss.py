@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from vae_jax import corruptions, objectives, schedules
-from vae_jax.config import Config, Objective
+from vae_jax.config import Config, ObjectiveConfig
 from vae_jax.corruptions import Corruption
 from vae_jax.experiment.builders.lookup import is_on, pick, value_or_none
 from vae_jax.experiment.builders.optimizer import prior_from
@@ -22,7 +22,7 @@ CORRUPTIONS: dict[str, Callable[[float], Corruption | None]] = {
     "masking": corruptions.masking,
     "salt_and_pepper": corruptions.salt_and_pepper,
 }
-BETAS: dict[str, Callable[[Objective], Schedule]] = {
+BETAS: dict[str, Callable[[ObjectiveConfig], Schedule]] = {
     "constant": lambda c: schedules.constant(c.beta),
     "linear": lambda c: schedules.linear(c.beta_start, c.beta, c.beta_steps),
     "sigmoid": lambda c: schedules.sigmoid(c.beta_start, c.beta, c.beta_steps),
@@ -82,7 +82,7 @@ OBJECTIVES: dict[str, Entry] = {
 }
 
 
-def _kl_balancing(c: Objective) -> Scalar | Schedule:
+def _kl_balancing(c: ObjectiveConfig) -> Scalar | Schedule:
     """Balance during the warm-up of beta, if there is one, else throughout."""
     if c.beta_schedule == "constant":
         return c.kl_balancing
@@ -90,7 +90,7 @@ def _kl_balancing(c: Objective) -> Scalar | Schedule:
 
 
 # Fields, if they are not off, whose value is that of a schedule.
-SCHEDULES: dict[str, Callable[[Objective], Scalar | Schedule]] = {
+SCHEDULES: dict[str, Callable[[ObjectiveConfig], Scalar | Schedule]] = {
     "beta": lambda c: pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c),
     "kl_balancing": _kl_balancing,
     "capacity": lambda c: schedules.linear(0.0, c.capacity, c.capacity_steps),
@@ -124,7 +124,7 @@ def build_loss(config: Config, model: Model, num_examples: int) -> LossFn:
     return objectives.switch_losses(loss_fn, prior_loss_fn, start)
 
 
-def _hyper_parameters(entry: Entry, c: Objective, num_examples: int) -> dict[str, Any]:
+def _hyper_parameters(entry: Entry, c: ObjectiveConfig, num_examples: int) -> dict[str, Any]:
     """The keyword arguments of an objective, by the names in its signature."""
     fields = {field.name for field in dataclasses.fields(c)}
     keywords = inspect.signature(entry.objective).parameters
@@ -158,6 +158,6 @@ def build_post_update(config: Config) -> PostUpdate | None:
     )
 
 
-def values_at(c: Objective, step: int) -> dict[str, Any]:
+def values_at(c: ObjectiveConfig, step: int) -> dict[str, Any]:
     """The hyper-parameters of the objective by keyword, at a step of their schedules."""
     return at_step(_hyper_parameters(OBJECTIVES[c.name], c, num_examples=0), jnp.int32(step))

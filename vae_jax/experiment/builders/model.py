@@ -41,7 +41,7 @@ def _vqvae(config: Config, event_shape: Shape) -> VQVAE:
     c, codes = config.model, config.codes
     if c.network == "resnet":
         parts.check_images(c.network, event_shape)
-        _, dtype = parts.compute(c)
+        _, dtype = parts.activation_and_dtype(c)
         levels, width = len(c.channels), c.channels[-1]
         encoder = nets.ResNetEncoder(width, c.channels[0], num_levels=levels, dtype=dtype)
         decoder = nets.ResNetDecoder(
@@ -65,7 +65,7 @@ def _vqvae(config: Config, event_shape: Shape) -> VQVAE:
 
 def _hierarchical(config: Config, event_shape: Shape) -> Hierarchical:
     c, h = config.model, config.hierarchy
-    activation, dtype = parts.compute(c)
+    activation, dtype = parts.activation_and_dtype(c)
     return Hierarchical(
         levels=_levels(config, event_shape),
         likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import likelihoods, nets, posteriors, priors
-from vae_jax.config import Model
+from vae_jax.config import ModelConfig
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import pick
 
@@ -16,12 +16,12 @@ Shape = tuple[int, ...]
 ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "tanh": nn.tanh}
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 LOGVARS = {"bounded": posteriors.bounded_logvar, "softplus": posteriors.softplus_logvar}
-CONDITIONINGS: dict[str, Callable[[Model], nn.Module | None]] = {
+CONDITIONINGS: dict[str, Callable[[ModelConfig], nn.Module | None]] = {
     "none": lambda c: None,
     "label": lambda c: nets.OneHot(c.num_classes),
     "vector": lambda c: nets.Vector(c.num_classes),
 }
-POSTERIORS: dict[str, Callable[[Model], nn.Module]] = {
+POSTERIORS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "diag_gaussian": lambda c: posteriors.DiagGaussianHead(
         c.latent_dim, pick(LOGVARS, "model.posterior_scale", c.posterior_scale)
     ),
@@ -38,7 +38,7 @@ POSTERIORS: dict[str, Callable[[Model], nn.Module]] = {
     ),
     "deterministic": lambda c: posteriors.DeterministicHead(c.latent_dim),
 }
-PRIORS: dict[str, Callable[[Model, Shape], nn.Module]] = {
+PRIORS: dict[str, Callable[[ModelConfig, Shape], nn.Module]] = {
     "standard_normal": lambda c, e: priors.StandardNormal(c.latent_dim),
     "diag_gaussian": lambda c, e: priors.LearnedDiagonal(c.latent_dim),
     "mixture": lambda c, e: priors.Mixture(c.latent_dim, c.prior_components),
@@ -55,8 +55,8 @@ PRIORS: dict[str, Callable[[Model, Shape], nn.Module]] = {
 
 def _sigma_table(
     fixed: Callable, learned: Callable, predicted: Callable
-) -> dict[str, Callable[[Model, Shape], nn.Module]]:
-    """The likelihoods of a family by how their sigma is determined, see `Model.sigma`."""
+) -> dict[str, Callable[[ModelConfig, Shape], nn.Module]]:
+    """The likelihoods of a family by how their sigma is determined, see `ModelConfig.sigma`."""
     return {
         "fixed": lambda c, e: fixed(e, c.init_sigma),
         "scalar": lambda c, e: learned(e, (), c.init_sigma),
@@ -72,7 +72,7 @@ GAUSSIANS = _sigma_table(
 LAPLACES = _sigma_table(
     likelihoods.Laplace, likelihoods.LearnedLaplace, likelihoods.PredictedLaplace
 )
-LIKELIHOODS: dict[str, Callable[[Model, Shape], nn.Module]] = {
+LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] = {
     "bernoulli": lambda c, e: likelihoods.Bernoulli(e),
     "continuous_bernoulli": lambda c, e: likelihoods.ContinuousBernoulli(e),
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
@@ -90,7 +90,7 @@ LIKELIHOODS: dict[str, Callable[[Model, Shape], nn.Module]] = {
         e, c.levels, c.masked_features, c.masked_layers
     ),
 }
-NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
+NETWORKS: dict[str, Callable[[ModelConfig, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
     "mlp": lambda c, e, act, dtype: (
         nets.MLP(tuple(c.hidden), act, dtype),
         nets.MLP(tuple(c.hidden[::-1]), act, dtype),
@@ -106,7 +106,13 @@ NETWORKS: dict[str, Callable[[Model, Shape, Callable, Any], tuple[nn.Module, nn.
 }
 
 
-def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
+def likelihood_names(has: Callable[[likelihoods.Likelihood], bool]) -> tuple[str, ...]:
+    """Return the names of the likelihoods that have a property."""
+    c = ModelConfig(columns=("gaussian",), levels=256, sigma="fixed")
+    return tuple(name for name, make in LIKELIHOODS.items() if has(make(c, (1,))))
+
+
+def networks(c: ModelConfig, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
     """Return encoder and decoder for events of that shape."""
     network = pick(NETWORKS, "model.network", c.network)
     if c.network != "mlp":
@@ -115,7 +121,7 @@ def networks(c: Model, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
         raise InputError(
             f"config.model.network = 'burgess': needs 64x64 images, but the data are {event_shape}"
         )
-    return network(c, event_shape, *compute(c))
+    return network(c, event_shape, *activation_and_dtype(c))
 
 
 def check_images(network: str, event_shape: Shape) -> None:
@@ -127,16 +133,16 @@ def check_images(network: str, event_shape: Shape) -> None:
         )
 
 
-def compute(c: Model) -> tuple[Callable, Any]:
+def activation_and_dtype(c: ModelConfig) -> tuple[Callable, Any]:
     """Return activation and dtype of the networks."""
     activation = pick(ACTIVATIONS, "model.activation", c.activation)
     return activation, pick(DTYPES, "model.dtype", c.dtype)
 
 
-def _condition_size(c: Model) -> int:
+def _condition_size(c: ModelConfig) -> int:
     return 0 if c.conditioning == "none" else c.num_classes
 
 
-def _pseudo_range(c: Model, event_shape: Shape) -> tuple[float, float]:
+def _pseudo_range(c: ModelConfig, event_shape: Shape) -> tuple[float, float]:
     """The range of pseudo-inputs: the support of the likelihood."""
     return pick(LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape).support

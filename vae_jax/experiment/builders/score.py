@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import jax.numpy as jnp
 
-from vae_jax.config import Config, Objective
+from vae_jax.config import Config, ObjectiveConfig
 from vae_jax.experiment.builders.loss import build_loss, values_at
 from vae_jax.experiment.builders.optimizer import prior_from
 from vae_jax.models.base import Model
@@ -50,7 +50,7 @@ def is_elbo(config: Config) -> bool:
     if c.name != "elbo" or c.corruption != "none":
         return False
     return all(
-        value is None or math.isclose(value, getattr(Objective, name), rel_tol=1e-6)
+        value is None or math.isclose(value, getattr(ObjectiveConfig, name), rel_tol=1e-6)
         for name, value in values_at(c, _last_step(config)).items()
     )
 

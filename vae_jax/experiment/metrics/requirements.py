@@ -15,7 +15,7 @@ from vae_jax.evaluation.features import load_features
 from vae_jax.experiment.builders import build_anomalies
 from vae_jax.experiment.builders.compatibility import CLOSED_FORM, CONTINUOUS, RANDOM
 from vae_jax.experiment.builders.lookup import pick
-from vae_jax.experiment.builders.parts import LIKELIHOODS
+from vae_jax.experiment.builders.parts import LIKELIHOODS, likelihood_names
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
 from vae_jax.experiment.metrics.registry import METRICS
 from vae_jax.experiment.metrics.udr import UDR
@@ -127,7 +127,7 @@ def _explain_features(config: Config, dataset: Dataset) -> str | None:
     try:
         shape = tuple(load_features(path).model.shape)
     except InputError as error:
-        return f"config.evaluation.features: {error}"
+        return str(error.under("config.evaluation", path="config.evaluation.features"))
     if shape != dataset.shape:
         return (
             f"config.evaluation.features = {path!r}: made for images {shape}, must be for "
@@ -180,7 +180,7 @@ RULES: tuple[Rule, ...] = (
     needs(
         metric("compression"),
         _likelihood(
-            "bernoulli", "discretized_logistic", "logistic_mixture", "categorical", "beta_binomial"
+            *likelihood_names(lambda p: bool(p.binary or p.levels) and not p.autoregressive)
         ),
         "it needs a probability mass on a few values, independent given z",
     ),
@@ -197,7 +197,7 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(
         metric("reconstruction"),
-        _likelihood(*all_but(LIKELIHOODS, "autoregressive")),
+        _likelihood(*likelihood_names(lambda p: not p.autoregressive)),
         "p(x | z) has no closed-form mean",
     ),
     needs(
