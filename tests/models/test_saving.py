@@ -141,7 +141,7 @@ def test_another_module_is_refused(tmp_path):
     for model, message in (
         (
             MODEL.clone(encoder=Encoder(6)),
-            r"kernel'\] has shape \(3, 5\), the module needs \(3, 6\)",
+            r"bias'\] has shape \(5,\), the module needs \(6,\)",
         ),
         (MODEL.clone(prior=priors.Mixture(2, 3)), "prior"),
     ):

@@ -93,8 +93,8 @@ def from_json(spec: Any) -> Any:
         return getattr(jnp, spec["dtype"])
     if "import" in spec:
         return _import(spec["import"])
-    kind = _import(spec["object"])
-    if not dataclasses.is_dataclass(kind):
+    kind: Any = _import(spec["object"])
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
         raise InputError(f"{spec['object']}: is not a module; the description is damaged")
     return kind(**{name: from_json(content) for name, content in spec["fields"].items()})
 
