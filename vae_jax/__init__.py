@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from vae_jax.interpolation import interpolate
     from vae_jax.models import VAE
+    from vae_jax.models.saving import save
     from vae_jax.models.trained import TrainedModel
     from vae_jax.objectives import elbo, make_loss_fn, reconstruction  # type: ignore[no-redef]
     from vae_jax.types import Outputs
@@ -33,15 +34,37 @@ __version__ = "0.1.0"
 
 
 def load(
-    workdir: str | os.PathLike, *, trial: int | str | None = None, step: int | None = None
+    workdir: str | os.PathLike,
+    *,
+    trial: int | str | None = None,
+    step: int | None = None,
+    model: Any = None,
 ) -> "TrainedModel":
-    """Load a trained model from its run directory; see `vae_jax.experiment.load.load`.
+    """Load a trained model from its run directory, or from a folder written by `vae_jax.save`.
 
     For a run with the workdir "runs/vae"::
 
         model = vae_jax.load("runs/vae")
         images = model.sample(jax.random.key(0), 16)
+
+    `trial` and `step` select among those of a run, see `vae_jax.experiment.load.load`. `model` is
+    the module of a folder that was saved without it, see `vae_jax.models.saving.load`.
     """
+    from vae_jax.errors import InputError
+    from vae_jax.models import saving
+
+    if saving.is_saved(workdir):
+        if trial is not None or step is not None:
+            raise InputError(
+                f"trial = {trial!r}, step = {step!r}: {os.fspath(workdir)} is no run, but a saved "
+                "model; omit them"
+            )
+        return saving.load(workdir, model=model)
+    if model is not None:
+        raise InputError(
+            f"model: {os.fspath(workdir)} holds no saved model; that of a run is rebuilt from its "
+            "config, omit it"
+        )
     from vae_jax.experiment.load import load as load_run  # needs the config, Orbax and the builders
 
     return load_run(workdir, trial=trial, step=step)
@@ -65,6 +88,7 @@ __all__ = [
     "posteriors",
     "priors",
     "reconstruction",
+    "save",
     "schedules",
     "train",
 ]
@@ -76,6 +100,7 @@ _HOMES = {  # names of modules deeper down; all others are submodules
     "interpolate": "interpolation",
     "make_loss_fn": "objectives",
     "reconstruction": "objectives",
+    "save": "models.saving",
 }
 
 

@@ -29,6 +29,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "models.examples",
     "models.bounds",
     "models.trained",
+    "models.module_spec",
     "models.saving",
     "visualize",
     "config",

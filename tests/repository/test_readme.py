@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +26,18 @@ def test_the_snippet_for_importers_runs():
     assert int(names["state"].step) == 12
     assert np.isfinite(names["metrics"]["elbo"])
     assert names["metrics"]["elbo"] > -784 * np.log(2)  # better than a fair coin for each pixel
+
+
+def test_the_snippet_of_own_parts_runs(tmp_path, monkeypatch):
+    """The three signatures, a model of such parts, and its way through a folder."""
+    [source] = [block for block in python_blocks() if "class Encoder" in block]
+    module = types.ModuleType("own_parts")
+    monkeypatch.setitem(sys.modules, "own_parts", module)
+    monkeypatch.chdir(tmp_path)
+    exec(source, module.__dict__)
+    assert module.outputs.log_px_z.shape == (5, 16)
+    assert module.loaded.model == module.model
+    jax.tree.map(np.testing.assert_array_equal, module.loaded.params, module.params)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

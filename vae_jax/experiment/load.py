@@ -15,6 +15,7 @@ from vae_jax.experiment import builders
 from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.selection import select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.workdir import run_workdir
 from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Params
@@ -50,8 +51,15 @@ def load(
         last_step=selection.last_step,
         selection_score=selection.score,
         score_name=selection.score_name,
-        inputs=saved.inputs or Inputs(saved.event_shape, (-math.inf, math.inf)),
+        inputs=saved.inputs or _known_inputs(saved),
     )
+
+
+def _known_inputs(saved: Description) -> Inputs:
+    """The form of the training data as far as a checkpoint of an earlier version tells."""
+    ranges = (saved.data or {}).get("ranges") or {"train": (-math.inf, math.inf)}
+    lows, highs = zip(*ranges.values(), strict=True)
+    return Inputs(saved.event_shape, (min(lows), max(highs)))
 
 
 def restore_params(

@@ -110,6 +110,9 @@ def test_an_iwae_is_judged_by_its_own_bound(tmp_path):
     assert model.last_step == numbers["selection"]["last_step"] == 300
     assert model.selection_score == numbers["selection"]["score"]
     assert model.score_name == "negative loss of 'iwae'"
+    assert (model.inputs.shape, model.inputs.value_range) == ((8, 8, 1), (0.0, 1.0))
+    with pytest.raises(InputError, match="values from 255 to 255, the model was trained on 0 to 1"):
+        model.encode(np.full((2, 8, 8), 255.0))
 
 
 # The score.
