@@ -29,7 +29,7 @@ from vae_jax.experiment.overrides import (
     check_evaluation_only,
     check_same_run,
 )
-from vae_jax.experiment.results import Results, best_trial, describe
+from vae_jax.experiment.results import Results, best_trial, describe, describe_training
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
@@ -162,6 +162,7 @@ def evaluate_run(
             "environment": environment(),
             "command": command(),
             **results.training_command(step, is_training=is_training),
+            "training": describe_training(run.config, run.workdir, step),
             "evaluation": dataclasses.asdict(c),
             "matmul_precision": MATMUL_PRECISION,
             "data": {
