@@ -4,6 +4,8 @@ The default suite parses each and makes its run: data, model, loss, optimizer. T
 two steps of each.
 """
 
+import dataclasses
+import json
 import pathlib
 import re
 import shlex
@@ -13,7 +15,8 @@ import pytest
 from absl import flags
 from ml_collections import config_flags
 
-from vae_jax.experiment import config_files, run
+from vae_jax.config import Config
+from vae_jax.experiment import arguments, run
 from vae_jax.experiment.training import trainers
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -53,7 +56,7 @@ COMPLETE = {
 def parse(command):
     """Parse the flags as vae_jax/main.py does, but apart from those of this process."""
     values = flags.FlagValues()
-    argv = config_files.replace_names(["main.py", *command])
+    argv = arguments.prepare(["main.py", *command])
     config = config_flags.DEFINE_config_file(
         "config", flag_values=values, lock_config=True, sys_argv=argv
     )
@@ -99,7 +102,13 @@ def test_commands_are_found():
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() - COMPLETE.keys()))
-def test_a_command_without_a_config_is_parsed(name):
+def test_a_command_without_a_config_is_parsed(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    workdir = arguments.flag_value(["main.py", *COMMANDS[name]], "workdir")
+    if "--mode=eval" in COMMANDS[name]:  # of a run that is there
+        (tmp_path / workdir).mkdir(parents=True)
+        saved = json.dumps(dataclasses.asdict(Config()))
+        (tmp_path / workdir / "config.json").write_text(saved)
     command = [flag.replace("--config=...", "--config=vae") for flag in COMMANDS[name]]
     _, values = parse(command)
     assert values.workdir or values.coordinator or values.list or values.trials

@@ -40,6 +40,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "experiment.storage.event_file",
     "experiment.storage.metric_writer",
     "experiment.storage.environment",
+    "experiment.storage.session",
     "experiment.storage.lock",
     "experiment.storage.workdir",
     "experiment.builders",

@@ -30,7 +30,7 @@ from vae_jax.experiment.overrides import (
     check_evaluation_only,
     check_same_run,
 )
-from vae_jax.experiment.results import Results, describe
+from vae_jax.experiment.results import Results, describe, describe_training
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
@@ -174,6 +174,7 @@ def evaluate_run(
             "environment": environment(),
             "command": command(),
             **results.training_command(step, is_training=is_training),
+            "training": describe_training(run.config, run.workdir, step),
             "evaluation": dataclasses.asdict(c),
             "matmul_precision": MATMUL_PRECISION,
             "data": {

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax.config import Config
 from vae_jax.evaluation.terms import USED
-from vae_jax.experiment import metrics, processes
+from vae_jax.experiment import builders, metrics, processes
 from vae_jax.experiment.left_out import describe_skipped
 from vae_jax.experiment.storage.environment import command
+from vae_jax.experiment.storage.session import summarize_training
 from vae_jax.files import Path, write_json
 
 MAX_COLUMNS = 6  # of a table, in the log
@@ -66,6 +68,12 @@ class Results:
         """Write the file atomically, on the first process."""
         if processes.is_first():
             write_json(self._path, self.numbers)
+
+
+def describe_training(config: Config, workdir: Path, step: int) -> dict[str, Any]:
+    """How a run was trained, and the learning rate of the update that led to `step`."""
+    rate = builders.final_learning_rate(config, step)
+    return summarize_training(workdir) | {"learning_rate": rate}
 
 
 def _read(path: Path) -> dict[str, Any]:

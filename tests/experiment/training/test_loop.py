@@ -67,6 +67,11 @@ def test_what_it_leaves_in_the_workdir(finished):
     assert json.loads((workdir / "results.json").read_text())["test"]["elbo"] == pytest.approx(
         numbers["test"]["elbo"]
     )
+    training = numbers["training"]
+    assert training["num_parameters"] == 64 * 16 + 16 + 16 * 4 + 4 + 2 * 16 + 16 + 16 * 64 + 64
+    assert training["learning_rate"] == pytest.approx(1e-3)
+    assert 0 < training["images_per_second"] < 1e8
+    assert 0 < training["seconds"] < 600
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if line["split"] == "train"] == [10, 20, 30, 40]
     assert [line["step"] for line in lines if line["split"] == "valid"] == [20, 40]

@@ -64,7 +64,7 @@ def finish(*started):
 
 def timeless(results):
     """Results without what differs from one process to another."""
-    skipped = ("seconds", "command", "training_command")
+    skipped = ("seconds", "command", "training_command", "training")
     return {key: value for key, value in results.items() if key not in skipped}
 
 

@@ -9,7 +9,7 @@ from vae_jax.experiment.builders.loss import (
     build_post_update,
 )
 from vae_jax.experiment.builders.model import build_model
-from vae_jax.experiment.builders.optimizer import build_optimizer
+from vae_jax.experiment.builders.optimizer import build_optimizer, final_learning_rate
 from vae_jax.experiment.builders.score import (
     build_value,
     final_step,
@@ -29,6 +29,7 @@ __all__ = [
     "build_optimizer",
     "build_post_update",
     "build_value",
+    "final_learning_rate",
     "final_step",
     "is_elbo",
     "is_last_phase",

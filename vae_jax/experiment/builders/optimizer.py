@@ -57,10 +57,7 @@ def skip_zero_gradients(tx: optax.GradientTransformation) -> optax.GradientTrans
 def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
     """The optimizer for `num_steps` steps."""
     c = config.optimizer
-    make_rate = pick(LEARNING_RATES, "optimizer.schedule", c.schedule)
-    rate = make_rate(c.learning_rate, num_steps - c.warmup_steps)
-    if is_on(c.warmup_steps):
-        rate = schedules.warmup(rate, c.learning_rate, c.warmup_steps)
+    rate = _schedule(config, num_steps)
     options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
     # The state has one structure with clipping and without: some trials of a sweep may clip.
@@ -69,6 +66,26 @@ def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
         max_norm = jnp.where(c.clip_norm > 0, c.clip_norm, jnp.inf)
         clip = optax.clip_by_global_norm(max_norm)
     return optax.chain(clip, tx)
+
+
+def _schedule(config: Config, num_steps: int) -> Schedule:
+    """The learning rate by step."""
+    c = config.optimizer
+    make_rate = pick(LEARNING_RATES, "optimizer.schedule", c.schedule)
+    rate = make_rate(c.learning_rate, num_steps - c.warmup_steps)
+    if is_on(c.warmup_steps):
+        rate = schedules.warmup(rate, c.learning_rate, c.warmup_steps)
+    return rate
+
+
+def final_learning_rate(config: Config, step: int) -> float:
+    """The learning rate of the update that led to `step`; that of the prior in its own phase."""
+    start = prior_from(config)
+    if start is None:
+        return float(_schedule(config, config.train.num_steps)(step - 1))
+    if step <= start:
+        return float(_schedule(config, start)(step - 1))
+    return float(_schedule(config, config.codes.prior_steps)(step - start - 1))
 
 
 def _labels(module: str) -> Callable[[Params], Any]:

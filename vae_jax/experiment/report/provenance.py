@@ -60,6 +60,13 @@ def origin(run: Contents) -> list[Block]:
         for key, value in environment.items()
         if key not in ("versions", "command")
     ]
+    rows += [
+        (
+            f"Training, {label(key).lower()}",
+            duration(value) if key == "seconds" else format_value(value),
+        )
+        for key, value in run.results_of("training").items()
+    ]
     keys = ("training_command", "command")
     commands = [*(run.results.get(key) for key in keys), environment.get("command")]
     command = next(filter(None, commands), None)
@@ -72,11 +79,16 @@ def origin(run: Contents) -> list[Block]:
     return [paragraph(about), shell, table((), rows + _times(run))]
 
 
+def _format_training(key: str, value: Any) -> str:
+    return duration(value) if key == "seconds" else format_value(value)
+
+
 def _times(run: Contents) -> list[tuple[str, str]]:
     """Durations; that of the training is estimated from its files if it was not recorded."""
     recorded = run.results_of("seconds")
     rows = [(f"Time, {label(key).lower()}", duration(value)) for key, value in recorded.items()]
-    span = None if "training" in recorded else _file_span(run.workdir)
+    is_recorded = "training" in recorded or "seconds" in run.results_of("training")
+    span = None if is_recorded else _file_span(run.workdir)
     if span is not None:
         start = datetime.datetime.fromtimestamp(span[0], datetime.UTC)
         text = f"{duration(span[1] - span[0])} from {start:%Y-%m-%d %H:%M} UTC"

@@ -1,9 +1,12 @@
 """Versions, hardware and command line of a run, for `results.json`."""
 
+import functools
 import importlib.metadata
 import os
 import platform
+import re
 import shlex
+import subprocess
 import sys
 from typing import Any
 
@@ -11,6 +14,7 @@ import jax
 
 from vae_jax.data.fixed_random import GENERATOR
 
+GIT_SECONDS = 1.0  # after which the state of the repository is left out
 PACKAGES = ("vae_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -28,7 +32,32 @@ def environment() -> dict[str, Any]:
         "generator": GENERATOR,
         "default_matmul_precision": jax.config.jax_default_matmul_precision or "default",
         "system": f"{platform.system()} {platform.machine()}",
+        **git_state(os.getcwd()),
     }
+
+
+@functools.cache  # as it is at the first call, when the code is loaded
+def git_state(folder: str) -> dict[str, Any]:
+    """Return "git_commit" and "git_dirty" of the repository that a folder belongs to.
+
+    Returns {} without Git, a repository or a commit, and if Git takes longer than `GIT_SECONDS`.
+    `git_dirty` is True if tracked files have changed since.
+    """
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        output = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    match = re.fullmatch(r"([0-9a-f]{40,64})(-dirty)?", output.strip())
+    return {"git_commit": match[1], "git_dirty": bool(match[2])} if match else {}
 
 
 def versions() -> dict[str, str]:

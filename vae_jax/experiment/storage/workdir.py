@@ -14,6 +14,7 @@ from vae_jax.experiment.storage.lock import WAIT, lock_directory
 from vae_jax.files import Path, as_path, is_local, write_json
 
 RUN_FILES = ("checkpoints", "figures", "trials", "metrics.jsonl", "results.json", "tensorboard")
+RUN_FILES += ("training.json",)
 
 
 @contextlib.contextmanager
@@ -53,8 +54,9 @@ def claim_workdir(workdir: Path, config: Config, *, wait: float = WAIT) -> Itera
 
 def _delete_temporaries(workdir: Path) -> None:
     """Delete what a killed process left."""
-    for temporary in (*workdir.glob(".config.json.*"), *workdir.glob(".metrics.jsonl.*")):
-        temporary.unlink(missing_ok=True)
+    for name in ("config.json", "metrics.jsonl", "training.json"):
+        for temporary in workdir.glob(f".{name}.*"):
+            temporary.unlink(missing_ok=True)
 
 
 def _unusable_bucket(workdir: Path, error: Exception) -> InputError:

@@ -25,6 +25,7 @@ from vae_jax.experiment.selection import is_out_of_patience
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
+from vae_jax.experiment.storage.session import Session
 from vae_jax.files import is_disk_full
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics, Params
@@ -53,6 +54,7 @@ class Recorder:
         self._writer: MetricsWriter | SilentWriter = SilentWriter()
         if processes.is_first():
             self._writer = MetricsWriter(run.workdir, start_step=start_step)
+        self._session = Session(run.workdir, start_step, run.config.train.batch_size)
         self._evaluate = make_run_evaluator(run)
         self._score = scorer
         self.finished = is_out_of_patience(run.config, checkpoints)
@@ -60,6 +62,7 @@ class Recorder:
 
     def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
         """Write the means of a call's metrics over its finite steps, and return them."""
+        self._session.count(stop - start)
         values = {name: np.asarray(value) for name, value in metrics.items()}
         skipped_in_a_row = values.pop("skipped_in_a_row")
         good = skipped_in_a_row == 0
@@ -152,6 +155,12 @@ class Recorder:
                 f"checkpoint {step} could not be written: {reason}; "
                 f"{describe_latest(self.checkpoints)}"
             ) from error
+        if processes.is_first():
+            self._session.write(step, sum(leaf.size for leaf in jax.tree.leaves(state.params)))
+
+    def resume(self) -> None:
+        """Begin to time the next call, once the checkpoints of all runs are written."""
+        self._session.resume()
 
     def prune(self) -> None:
         """Delete checkpoints that are no longer needed, and update `finished`."""
@@ -200,6 +209,8 @@ def save_all(recorders: Sequence[Recorder], states: Sequence[TrainState], *, reg
     # Only after all are saved, so that a kill in between leaves a step that all have.
     for recorder in recorders:
         recorder.prune()
+    for recorder in recorders:
+        recorder.resume()
 
 
 def are_finished(recorders: Sequence[Recorder]) -> bool:
