@@ -2,10 +2,15 @@
 
 import dataclasses
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vae_jax import VAE, likelihoods, posteriors, priors
+from vae_jax.data import ArraySource
 from vae_jax.evaluation.baseline import BaselineScores
+from vae_jax.evaluation.code_use import make_code_gain
 from vae_jax.evaluation.collapse import verdict
 from vae_jax.evaluation.terms import (
     Terms,
@@ -14,6 +19,7 @@ from vae_jax.evaluation.terms import (
     has_diverged,
     summarize,
 )
+from vae_jax.nets import MLP
 
 N, D = 400, 10
 
@@ -119,6 +125,41 @@ def test_a_rate_that_buys_nothing_is_named():
     costly = verdict(reconstructing(mse=0.1), baseline=baseline(-91), beta=0.5)
     assert costly.name == "worse than the baseline"
     assert costly.remedy == "Raise beta, which is 0.5."
+
+
+def test_a_rate_is_unused_if_another_code_does_as_well():
+    for gain, name in ((1.4, "unused rate"), (1.6, "healthy"), (None, "healthy")):
+        found = verdict(terms(10), expressive_decoder=True, code_gain=gain)  # 15 nats of rate
+        assert found.name == name
+    found = verdict(terms(10), expressive_decoder=True, code_gain=0.0, baseline=baseline(-110))
+    assert found.name == "unused rate"
+    assert "It buys nothing" in found.text
+    assert "above the -110.00 nats" in found.text
+    assert "receptive field" in found.remedy
+    assert verdict(terms(0), expressive_decoder=True, code_gain=0.0).name == "collapsed"
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_the_gain_of_a_code_over_that_of_another_example(listens):
+    model = VAE(
+        MLP((4,)),
+        MLP((4,)),
+        posteriors.DiagGaussianHead(1),
+        priors.StandardNormal(1),
+        likelihoods.Gaussian((1,)),
+    )
+    x = jnp.arange(5.0)[:, None]
+    params = model.init(jax.random.key(0), x, jax.random.key(1))
+    if not listens:
+        decoder = jax.tree.map(jnp.zeros_like, params["params"]["decoder"])
+        params = {"params": params["params"] | {"decoder": decoder}}
+    gains = make_code_gain(model, batch_size=5)(params, ArraySource(x), jax.random.key(2))
+    key = jax.random.split(jax.random.fold_in(jax.random.key(2), 0))[1]
+    z = model.apply(params, x, method="encode").sample(key)
+    mean = model.apply(params, z, method="decode").mean
+    expected = (jnp.square(x - mean[jnp.array([4, 0, 1, 2, 3])]) - jnp.square(x - mean)) / 2
+    np.testing.assert_allclose(gains, expected[:, 0], rtol=1e-4, atol=1e-5)
+    assert bool(np.abs(gains).max() > 1e-3) == listens
 
 
 @pytest.mark.parametrize(

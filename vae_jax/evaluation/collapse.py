@@ -17,6 +17,7 @@ NEGLIGIBLE = 0.01  # nats: a latent with a smaller mean KL over the data is inac
 COLLAPSED = 0.1  # share of used latents below which a model is collapsed
 PARTLY = 0.5  # ... and partly collapsed
 MIN_EXAMPLES = 10  # with fewer, the variance of a code over them says nothing
+SILENT = 0.1  # share of the rate that a code at least saves if the decoder listens to it
 CLEARLY = 0.2  # relative difference of reconstructions from those of the baseline
 SAME = 1e-10  # largest variance of a code that is the same for all examples, up to rounding
 
@@ -49,6 +50,7 @@ class Setting:
       warm_up: training already used a warm-up of beta, or free bits.
       beta: weight of the rate in the objective.
       weight_name: name of this weight.
+      code_gain: nats that log p(x | z) falls by at the code of another example, if known.
     """
 
     expressive_decoder: bool = False
@@ -57,6 +59,7 @@ class Setting:
     warm_up: bool = False
     beta: float = 1.0
     weight_name: str = "beta"
+    code_gain: float | None = None
 
 
 def verdict(
@@ -69,6 +72,7 @@ def verdict(
     warm_up: bool = False,
     beta: float = 1.0,
     weight_name: str = "beta",
+    code_gain: float | None = None,
 ) -> Verdict:
     """Judge from the terms of a split if the posterior has collapsed onto the prior.
 
@@ -79,11 +83,13 @@ def verdict(
 
     No model is healthy with an ELBO below the log-likelihood of the baseline. If its
     reconstructions are no better either, neither by log p(x | z) nor by MSE, the rate is unused.
+    It is unused too if the code of another example does as well, up to a tenth of the rate.
 
     Args:
       terms: per-example terms of a split.
       baseline: the trivial baseline on the same examples.
-      expressive_decoder, fixed_sigma, shared_sigma, warm_up, beta, weight_name: see `Setting`.
+      expressive_decoder, fixed_sigma, shared_sigma, warm_up, beta, weight_name, code_gain: see
+        `Setting`.
     """
     setting = Setting(
         expressive_decoder=expressive_decoder,
@@ -92,6 +98,7 @@ def verdict(
         warm_up=warm_up,
         beta=beta,
         weight_name=weight_name,
+        code_gain=code_gain,
     )
     return judge(terms, lambda terms: _judge_latents(terms, setting), setting, baseline)
 
@@ -124,7 +131,7 @@ def judge(
         text = f"{count} too few to judge the latents by, {MIN_EXAMPLES} are needed."
         return Verdict("unknown", " ".join([text, *_compare(terms, baseline)]))
     result = judge_latents(terms)
-    if baseline is None or result.name == "blind":
+    if baseline is None or result.name in ("blind", "unused rate"):
         return _with_comparison(result, terms, baseline)
     if result.name == "collapsed":
         if _is_untrained(terms, baseline):
@@ -158,6 +165,12 @@ def _judge_latents(terms: Terms, setting: Setting) -> Verdict:
         f"({rate / num:.3f} a latent)."
     )
     share = used / num
+    if share >= COLLAPSED and setting.code_gain is not None and setting.code_gain < SILENT * rate:
+        text = (
+            f"{evidence} It buys nothing: with the code of another example, log p(x | z) is lower "
+            f"by {setting.code_gain:.2f} nats."
+        )
+        return Verdict("unused rate", text, _remedy(setting))
     if share >= PARTLY:
         return Verdict("healthy", evidence)
     name = "collapsed" if share < COLLAPSED else "partly collapsed"

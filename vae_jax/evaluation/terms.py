@@ -170,7 +170,7 @@ def summarize(
     }
     if num_not_finite:
         numbers["num_not_finite"] = num_not_finite
-    if terms.kl is not None:
+    if terms.kl is not None and not np.isposinf(terms.rate).all():
         with np.errstate(invalid="ignore"):  # a diverged run
             numbers["used_units"] = int(np.sum(terms.kl.mean(0, dtype=np.float64) >= USED))
     for prefix, error in (("", terms.mse), ("denoising_", terms.denoising_mse)):

@@ -18,7 +18,7 @@ import pytest
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import report
-from vae_jax.experiment.report import formatting
+from vae_jax.experiment.report import formatting, sections
 from vae_jax.experiment.report.comparison import comparison_page
 from vae_jax.experiment.report.page import render_section
 from vae_jax.experiment.report.workdir_files import PNG_END, PNG_START, read_workdir
@@ -450,6 +450,91 @@ def test_bounds_of_other_quantities_have_no_best(finished, copy):
     assert "best on validation" in comparison_page(
         "c", {"a": read_workdir(finished), "b": read_workdir(finished)}
     )
+
+
+def relabeled(path, copy, **changes):
+    """A copy of a run with other data or likelihood in its results, as `changes`."""
+    other = pathlib.Path(shutil.copytree(copy, path))
+    results = json.loads((other / "results.json").read_text())
+    data = results["data"] | changes.pop("data", {})
+    change(other, data=data, **changes)
+    return other
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_tables"),
+    [
+        ({}, 1),
+        ({"likelihood": "autoregressive"}, 1),  # probabilities of the same values
+        ({"likelihood": "gaussian"}, 2),
+        ({"data": {"test_sha256": "other"}}, 2),
+        ({"data": {"binarization": "static"}}, 2),
+        ({"data": {"binary": False}}, 2),  # not normalized
+        ({"data": {"scale": 1 / 255}}, 2),
+    ],
+)
+def test_numbers_that_cannot_be_compared_have_their_own_tables(
+    finished, tmp_path, changes, num_tables
+):
+    other = read_workdir(relabeled(tmp_path / "other", finished, **changes))
+    text = comparison_page("c", {"a": read_workdir(finished), "b": other})
+    assert text.count('<th scope="col">ELBO (nats)</th>') == num_tables
+    assert ("cannot be compared: each kind has its own table" in text) == (num_tables > 1)
+    assert len(curves_of(Page(text))) == 3 * num_tables
+
+
+@pytest.fixture
+def seeds(finished, tmp_path):
+    """The workdir of a sweep over beta and seed; the luckiest trial is not of the best setting."""
+    workdir = tmp_path / "seeds"
+    values = {"beta=1,seed=0": -10.0, "beta=1,seed=1": -40.0}
+    values |= {"beta=2,seed=0": -20.0, "beta=2,seed=1": -22.0}
+    results = json.loads((finished / "results.json").read_text())
+    for name, elbo in values.items():
+        trial = pathlib.Path(shutil.copytree(finished, workdir / "trials" / name))
+        config = json.loads((trial / "config.json").read_text())
+        config["objective"]["beta"], config["seed"] = float(name[5]), int(name[-1])
+        (trial / "config.json").write_text(json.dumps(config))
+        parts = {split: results[split] | {"elbo": elbo} for split in ("valid", "test")}
+        change(trial, seed=config["seed"], **parts)
+    trials = {
+        name: json.loads((workdir / "trials" / name / "results.json").read_text())
+        for name in values
+    }
+    content = {"name": "seeds", "swept": {"beta": [1, 2], "seed": [0, 1]}, "trials": trials}
+    (workdir / "results.json").write_text(json.dumps(content))
+    return workdir
+
+
+def test_a_sweep_has_mean_and_spread_and_names_the_best_setting(seeds, tmp_path):
+    page = opened(report.write_report(seeds))
+    best = "Test ELBO of the best on validation: beta=2, −21.0 ± 1.4 nats, mean and deviation of 2"
+    assert best in page.text
+    _, means = page.text.split("Mean over the seeds of each setting")
+    assert re.search(r"beta=1 2 −25 ± 21 .*beta=2 2 −21\.0 ± 1\.4 ", means)
+    change(seeds, failed={"beta=2,seed=1": "diverged", "beta=2,seed=2": "diverged"})
+    page = opened(report.write_report(seeds))
+    assert "best on validation: beta=1, −25 ± 21 nats" in page.text
+    assert re.search(r"beta=2 1 of 3 −20\.00 ", page.text)
+    page = opened(report.write_comparison([seeds], tmp_path / "page.html"))
+    assert "best on validation: seeds beta=2, −21.0 ± 1.4 nats" in page.text
+
+
+def test_left_out_is_told_on_the_page(copy):
+    text = "1 of 9 examples has no finite bound (row 3) of test"
+    left_out = {"skipped_steps": 76, "num_steps": 400, "not_finite": {"test": {"text": text}}}
+    change(copy, **left_out)
+    page = opened(report.write_report(copy))
+    assert "76 of 400 steps were skipped" in page.text
+    assert f"{text}; the means are over the other examples." in page.text
+
+
+@pytest.mark.parametrize("name", ["worse than the baseline", "unused rate", "blind", "unknown"])
+def test_verdicts_have_titles(copy, name):
+    change(copy, metrics={"collapse": {"verdict": name, "evidence": "Seen.", "remedy": ""}})
+    text = report.write_report(copy).read_text()
+    style, title = sections.VERDICTS[name]
+    assert f'<div class="verdict {style}"><p><strong>{title}' in text
 
 
 def test_the_environment_of_a_run():

@@ -173,6 +173,15 @@ def test_results_and_figure_of_a_sweep(swept, capsys):
     assert written["swept"] == {"seed": [3, 4], "beta": [1.0, 0.5]}
     assert (workdir / "figures" / "rate_distortion.png").stat().st_size > 5_000
     assert results.describe(numbers).count("test ELBO") == 4
+    assert list(written["settings"]) == ["beta=1", "beta=0.5"]
+    first = [written["trials"][name]["valid"]["elbo"] for name in NAMES[:2]]
+    valid = written["settings"]["beta=1"]["valid"]
+    assert (valid["elbo"], valid["elbo_std"]) == pytest.approx(
+        (np.mean(first), np.std(first, ddof=1))
+    )
+    means = {name: entry["valid"]["elbo"] for name, entry in written["settings"].items()}
+    assert written["best"]["setting"] == max(means, key=means.get)
+    assert "mean elbo of 2 seeds on test" in results.describe(numbers)
     again = evaluate.evaluate_workdir(workdir)
     for name in NAMES:
         timeless = [
@@ -267,6 +276,8 @@ def test_one_bad_trial_leaves_the_others(swept, tmp_path, caplog, no_figures):
     assert "the other trials continue" in caplog.text
     written = json.loads((tmp_path / "run" / "results.json").read_text())
     assert list(written["failed"]) == ["learning_rate=1e+30"]
+    assert written["settings"]["learning_rate=1e+30"]["num_failed"] == 1
+    assert written["best"]["setting"] == "learning_rate=0.001"
     alone, trial = (
         vae_jax.load(swept[0], trial=0, step=40),
         vae_jax.load(tmp_path / "run", trial=0, step=40),

@@ -1,14 +1,18 @@
 """The latents: collapse verdict, code usage, and the decomposition of the rate."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
 
 from vae_jax.config import Config
 from vae_jax.distributions import DiagGaussian, has_closed_form_kl
 from vae_jax.evaluation import BaselineScores
+from vae_jax.evaluation.code_use import make_code_gain
 from vae_jax.evaluation.codes import code_usage
 from vae_jax.evaluation.collapse import (
     COLLAPSED,
@@ -19,16 +23,23 @@ from vae_jax.evaluation.collapse import (
     judge,
     verdict,
 )
-from vae_jax.evaluation.common import standard_error
+from vae_jax.evaluation.common import finite_estimate, standard_error
 from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
 from vae_jax.types import Array
 
 
-def verdict_of(config: Config, terms: Terms, baseline: BaselineScores | None) -> Verdict:
+def verdict_of(
+    config: Config,
+    terms: Terms,
+    baseline: BaselineScores | None,
+    *,
+    code_gain: float | None = None,
+) -> Verdict:
     """The verdict on a model with this config, from its terms and the baseline on a split."""
-    return verdict(terms, baseline=baseline, **dataclasses.asdict(_setting(config)))
+    setting = dataclasses.replace(_setting(config), code_gain=code_gain)
+    return verdict(terms, baseline=baseline, **dataclasses.asdict(setting))
 
 
 def _setting(config: Config) -> Setting:
@@ -52,10 +63,25 @@ def _setting(config: Config) -> Setting:
     )
 
 
+def _code_gain(context: Context, key: Array) -> float | None:
+    """The gain of codes for a decoder that can do without; None for any other."""
+    batch_size = min(context.config.evaluation.batch_size, len(context.terms.code))
+    is_flat = context.config.model.kind == "vae"
+    if not (_setting(context.config).expressive_decoder and is_flat and batch_size > 1):
+        return None
+    gains = context.run(_gains(context.model, batch_size, context.mesh), context.dataset.test, key)
+    return finite_estimate(gains)[0].value
+
+
+@functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
+def _gains(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+    return make_code_gain(model, batch_size=batch_size, mesh=mesh)
+
+
 def collapse(context: Context, key: Array) -> Numbers:
     """The verdict on the posterior, from the terms of the test set."""
-    del key
-    result = verdict_of(context.config, context.terms, context.baseline)
+    gain = _code_gain(context, key)
+    result = verdict_of(context.config, context.terms, context.baseline, code_gain=gain)
     return {
         "estimator": f"latents over the {len(context.terms.code)} test examples: active if the "
         f"variance of the code is above {ACTIVE} and its KL, if known, above {NEGLIGIBLE} nats, "

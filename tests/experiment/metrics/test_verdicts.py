@@ -1,0 +1,56 @@
+"""Verdicts from a config: what the remedy depends on, and the use of a codebook."""
+
+import numpy as np
+import pytest
+
+from vae_jax.config import Config
+from vae_jax.experiment.metrics import latents
+from vae_jax.experiment.metrics.context import with_stderr
+
+
+def setting(**changes):
+    config = Config()
+    for path, value in changes.items():
+        group, name = path.split("__")
+        setattr(getattr(config, group), name, value)
+    return latents._setting(config)
+
+
+def test_the_cause_of_a_collapse_is_a_weight_of_the_objective():
+    found = setting(objective__beta=50.0)
+    assert (found.beta, found.weight_name) == (50.0, "config.objective.beta")
+    assert setting(objective__beta=50.0, objective__capacity=5.0).beta == 1  # a target, no weight
+    found = setting(objective__name="beta_tc", objective__tc_weight=9.0)
+    assert (found.beta, found.weight_name) == (9.0, "config.objective.tc_weight")
+    assert setting(objective__name="iwae", objective__beta=50.0).beta == 1
+
+
+@pytest.mark.parametrize(
+    ("sigma", "fixed", "shared"),
+    [("fixed", True, True), ("scalar", False, True), ("pixel", False, False)],
+)
+def test_the_scale_of_a_likelihood(sigma, fixed, shared):
+    found = setting(model__likelihood="gaussian", model__sigma=sigma)
+    assert (found.fixed_sigma, found.shared_sigma) == (fixed, shared)
+    assert not setting(model__likelihood="bernoulli", model__sigma=sigma).shared_sigma
+
+
+@pytest.mark.parametrize(
+    ("indices", "share", "name"),
+    [
+        (np.arange(64).reshape(32, 2), 1.0, "healthy"),
+        (np.arange(64).reshape(32, 2), 0.2, "partly collapsed"),
+        (np.arange(64).reshape(32, 2), 0.05, "collapsed"),
+        (np.arange(20).reshape(10, 2), 0.3, "unknown"),  # 20 draws for 32 codes
+        (np.tile(np.arange(32), (12, 1)), 1.0, "blind"),  # all codes, the same for everyone
+    ],
+)
+def test_the_verdict_on_a_codebook(indices, share, name):
+    assert latents._judge_codes(indices, share, 32, "Evidence.").name == name
+
+
+def test_means_of_metrics_count_what_they_leave_out():
+    numbers = with_stderr("psnr", np.array([1.0, 3.0, np.inf]))
+    assert numbers == pytest.approx({"psnr": 2.0, "psnr_stderr": 1.0, "psnr_not_finite": 1})
+    assert with_stderr("psnr", np.array([1.0, 3.0])).keys() == {"psnr", "psnr_stderr"}
+    assert np.isnan(with_stderr("psnr", np.array([np.nan, np.nan]))["psnr"])
