@@ -5,18 +5,17 @@ import functools
 import logging
 import math
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import tqdm
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.sweep import Share
 from vae_jax.data.identity import check_same_data, describe_data, identity
 from vae_jax.errors import InputError, RunStopped
+from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluate import (
     Announce,
@@ -40,6 +39,8 @@ from vae_jax.train import TrainState
 from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
+
+LINE_SECONDS = 5.0  # between two lines of the log during training, without a terminal
 
 
 def train_and_evaluate(
@@ -183,21 +184,31 @@ def _advance(
     flag = processes.SharedFlag()
     pending: tuple[int, int, Metrics] | None = None
     stop = first
-    with _progress_bar(config, first) as bar, trainer.open_data(spans) as data:
+    with _progress(config, first) as progress, trainer.open_data(spans) as data:
         for start, stop in spans:
             state, metrics = trainer.epoch(stop - start)(state, data)
             if pending is not None:
-                _report(trainer, *pending, recorders, bar)
+                _report(trainer, *pending, recorders, progress)
             pending = (start, stop, metrics)
             interrupted = flag.exchange(interruption.requested)
             regular = stop % config.train.eval_every == 0 or stop == config.train.num_steps
-            if regular or interrupted:
-                _report(trainer, *pending, recorders, bar)
+            between = not regular and stop % config.train.validate_every == 0
+            if regular or between or interrupted:
+                _report(trainer, *pending, recorders, progress)
                 pending = None
-                _save(recorders, trainer.split(state), regular=regular)
+                states = trainer.split(state)
+                if between:
+                    _validate(recorders, states)
+                if regular or interrupted:
+                    _save(recorders, states, regular=regular)
             if interrupted or _are_finished(recorders):
                 break
     return stop
+
+
+def _validate(recorders: Sequence[Recorder], states: Sequence[TrainState]) -> None:
+    for recorder, state in zip(recorders, states, strict=True):
+        recorder.validate(state)
 
 
 def _save(recorders: Sequence[Recorder], states: Sequence[TrainState], *, regular: bool) -> None:
@@ -236,30 +247,26 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
     )
 
 
-def _progress_bar(config: Config, first: int) -> tqdm.tqdm:
-    # tqdm's own estimate draws nothing in a terminal that claims to have no rows.
-    width = shutil.get_terminal_size().columns
-    return tqdm.tqdm(
-        total=config.train.num_steps,
+def _progress(config: Config, first: int) -> Progress:
+    return Progress(
+        config.train.num_steps,
+        config.name,
+        "steps",
         initial=first,
-        unit="step",
-        desc=config.name,
-        ncols=min(width, 100),
-        nrows=20,
-        disable=not processes.is_first(),
+        seconds=LINE_SECONDS,
+        bar_at_once=True,
     )
 
 
 def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
     """Yield the first step and one past the last of each compiled call.
 
-    A call ends at a multiple of `log_every` or `eval_every`, or at the end.
+    A call ends at a multiple of `log_every`, `validate_every` or `eval_every`, or at the end.
     """
     c = config.train
+    periods = (c.log_every, c.validate_every, c.eval_every)
     while step < c.num_steps:
-        next_log = step - step % c.log_every + c.log_every
-        next_eval = step - step % c.eval_every + c.eval_every
-        stop = min(next_log, next_eval, c.num_steps)
+        stop = min(c.num_steps, *(step - step % period + period for period in periods))
         yield step, stop
         step = stop
 
@@ -270,7 +277,7 @@ def _report(
     stop: int,
     metrics: Metrics,
     recorders: Sequence[Recorder],
-    bar: tqdm.tqdm,
+    progress: Progress,
 ) -> None:
     """Write the metrics of a call.
 
@@ -284,8 +291,7 @@ def _report(
             recorders, trainer.split(jax.device_get(metrics)), strict=True
         )
     ]
-    bar.set_postfix_str(_format_losses(numbers), refresh=False)
-    bar.update(stop - bar.n)
+    progress.update(stop - start, _format_losses(numbers))
     if all(recorder.stopped for recorder in recorders):
         raise RunStopped(f"{recorders[0].stopped}; {describe_latest(recorders[0].checkpoints)}")
     for recorder in running:
