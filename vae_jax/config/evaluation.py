@@ -100,6 +100,10 @@ class Evaluation:
         used_by=metric("augmentation"),
         doc="training steps of the classifier",
     )
+    figures: str = field("png", doc="png; pdf or svg: figures in this format beside the PNG files")
+    projection: str = field(
+        "pca", doc="of the map of the codes: pca, tsne, umap (needs the package umap-learn)"
+    )
     compression_examples: int = field(
         100,
         at_least=2,

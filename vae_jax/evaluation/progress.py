@@ -110,9 +110,9 @@ class Progress:
         line = (
             f"{self._description}: {self._done} of {self._total} {self._unit} after {seconds:.0f} s"
         )
-        new = self._done - self._initial
-        if new:
-            line += f", about {seconds * (self._total - self._done) / new:.0f} s left"
+        new, left = self._done - self._initial, self._total - self._done
+        if new and left:
+            line += f", about {seconds * left / new:.0f} s left"
         return f"{line}; {self._status}" if self._status else line
 
 

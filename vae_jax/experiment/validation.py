@@ -11,6 +11,7 @@ from vae_jax.experiment.builders import compatibility, data_compatibility
 from vae_jax.experiment.builders.choices import check_names
 from vae_jax.experiment.metrics import requirements
 from vae_jax.experiment.metrics.udr import UDR
+from vae_jax.visualize import projections
 
 
 def _is_sweep(config: Config) -> bool:
@@ -45,6 +46,15 @@ SWEEP_RULES = (
 )
 
 
+FIGURE_RULES = (
+    Rule(
+        lambda config: config.evaluation.projection == "umap",
+        lambda config: projections.has_umap(),
+        lambda config: f"config.evaluation.projection = 'umap': {projections.MISSING_UMAP}",
+    ),
+)
+
+
 def validate(config: Config, dataset: Dataset | None = None) -> None:
     """Raises InputError for the first rule that the config of a run breaks.
 
@@ -54,7 +64,7 @@ def validate(config: Config, dataset: Dataset | None = None) -> None:
         check_names(config)
         config_validation.check(config)
         requirements.check_metric_names(config)
-        check_rules((*compatibility.RULES, *requirements.RULES), config)
+        check_rules((*compatibility.RULES, *requirements.RULES, *FIGURE_RULES), config)
     else:
         rules = (*data_compatibility.RULES, *requirements.DATA_RULES)
         check_rules(rules, config, dataset)

@@ -7,6 +7,7 @@ from vae_jax.config import Config, value_of
 from vae_jax.errors import check_choice
 from vae_jax.experiment.builders import loss, model, optimizer, parts
 from vae_jax.models.ladder_path import MERGES
+from vae_jax.visualize.projections import PROJECTIONS
 
 TABLES: dict[str, Iterable[str]] = {
     "data.binarization": data.BINARIZATIONS,
@@ -31,6 +32,8 @@ TABLES: dict[str, Iterable[str]] = {
     "optimizer.name": optimizer.OPTIMIZERS,
     "optimizer.schedule": optimizer.LEARNING_RATES,
     "train.select": ("best", "last"),
+    "evaluation.figures": ("png", "pdf", "svg"),
+    "evaluation.projection": PROJECTIONS,
 }
 
 
