@@ -53,9 +53,12 @@ def plot_all(
     plot = _plot_images if pixels.is_image(dataset.test.shape) else _plot_table
     figures, arrays = plot(model, dataset, terms, corruption)
     if len(terms.code) > 1 and terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
-        names = {"class_names": dataset.preparation.get("classes", ())}
-        names["factor_names"] = dataset.factor_names
-        figures["latent_map"] = latent_map(terms, projection=projection, **names)
+        figures["latent_map"] = latent_map(
+            terms,
+            class_names=dataset.preparation.get("classes", ()),
+            factor_names=dataset.factor_names,
+            projection=projection,
+        )
     if history:
         figures["learning_curves"] = learning_curves(history)
     arrays["latents"] = model_arrays.codes(terms, "test")
@@ -74,22 +77,27 @@ def _plot_images(
     """Grids of images by name, and the arrays of some."""
     arrays, y, key = _reconstruct(model, dataset, corruption, NUM_EXAMPLES)
     x = arrays["data"]
-    scale = {"value_range": dataset.test.value_range}
-    figures = {"reconstructions": image_grids.reconstruction_rows(arrays, **scale)}
+    scale = dataset.test.value_range
+    figures = {"reconstructions": image_grids.reconstruction_rows(arrays, value_range=scale)}
     files = {"reconstructions": arrays}
     is_per_latent = terms.kl is None or terms.kl.shape == terms.code.shape
     if is_per_latent and model.supports("traversals"):
-        names = {"y": None if y is None else y[0], "factor_names": dataset.factor_names}
-        figures["traversals"] = image_grids.traversals(model, terms, **names, **scale)
+        figures["traversals"] = image_grids.traversals(
+            model,
+            terms,
+            y=None if y is None else y[0],
+            factor_names=dataset.factor_names,
+            value_range=scale,
+        )
     if len(x) > 1:
-        figures["interpolations"] = image_grids.interpolations(model, x, y=y, **scale)
+        figures["interpolations"] = image_grids.interpolations(model, x, y=y, value_range=scale)
     if np.isfinite(terms.rate).all():
         labels = None if y is None else image_grids.sample_labels(model, y)
         num = image_grids.SIDE**2 if labels is None else len(labels)
         classes = dataset.preparation.get("classes", ())
         names = image_grids.row_names(model, labels, classes=classes)
 
-        options: dict[str, Any] = {"data": x, **scale}
+        options: dict[str, Any] = {"data": x, "value_range": scale}
         files["samples"] = model_arrays.sample(model, key, num, y=labels)
         figures["samples"] = image_grids.sample_rows(files["samples"], names, **options)
         if model.supports("temperature"):

@@ -72,8 +72,7 @@ def samples(
     num = side * side if y is None else len(y)
     arrays = model_arrays.sample(model, key, num, y=y, temperature=temperature)
     names = row_names(model, y, side)
-    options = {"temperature": temperature, "data": data, "value_range": value_range}
-    return sample_rows(arrays, names, **options)
+    return sample_rows(arrays, names, temperature=temperature, data=data, value_range=value_range)
 
 
 def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
@@ -134,7 +133,7 @@ def sample_rows(
 
 def interpolations(
     model: TrainedModel,
-    x: Array,
+    x: Array | np.ndarray,
     num_pairs: int = 4,
     num_points: int = 10,
     *,
@@ -146,6 +145,7 @@ def interpolations(
     y is that of the first image.
     """
     num_pairs = min(num_pairs, len(x) // 2)
+    x = jnp.asarray(x)
     start = x[:num_pairs]
     end = x[num_pairs : 2 * num_pairs]
     y = None if y is None else y[:num_pairs]
@@ -158,7 +158,9 @@ def interpolations(
         ends = np.asarray(start[pair])[None], np.asarray(end[pair])[None]
         for kind, path in paths.items():
             rows[f"{pair + 1} {kind}"] = np.concatenate([ends[0], path[:, pair], ends[1]])
-    parts = {i + 1: f"{part:.2f}" for i, part in enumerate(np.linspace(0, 1, num_points))}
+    parts: dict[float, str] = {
+        i + 1: f"{part:.2f}" for i, part in enumerate(np.linspace(0, 1, num_points))
+    }
     groups = Groups(
         rows=range(len(KINDS), len(rows), len(KINDS)),
         columns=(1, num_points + 1),
@@ -187,8 +189,9 @@ def traversals(
     """
     index = choose(len(terms.code), MAX_MATCHED)
     codes = terms.code[index]
-    has_kl = terms.kl is not None and bool(np.isfinite(terms.kl[index]).all())
-    weight = terms.kl[index].mean(0) if has_kl else codes.std(0)
+    kl = None if terms.kl is None else terms.kl[index]
+    has_kl = kl is not None and bool(np.isfinite(kl).all())
+    weight = codes.std(0) if kl is None or not has_kl else kl.mean(0)
     scale = np.ones_like(weight) if has_kl else weight
     center = np.zeros_like(weight) if has_kl else codes.mean(0)
     offsets = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points, dtype=np.float32)
@@ -198,7 +201,7 @@ def traversals(
         path[:, d] = center[d] + offsets * scale[d]
         return np.asarray(model.image(jnp.asarray(path), y=y))
 
-    order = np.argsort(-weight)
+    order = np.argsort(-weight).tolist()
     shown, count = select_visible(decode, order, value_range)
     y_of_codes = None if terms.y is None else np.asarray(terms.y)[index]
     matches = match_factors(codes[:, list(shown)], y_of_codes, factor_names)
@@ -207,9 +210,11 @@ def traversals(
         label = f"z{d}  {'KL' if has_kl else 'sd'} {weight[d]:.2f}"
         rows[label + (f"\nfollows {factor}" if factor else "")] = images
     title = f"Traversals from the first test example: each latent over {_describe(model, has_kl)}"
-    headers = {j: f"{value:.3g}".replace("-", "−") for j, value in enumerate(offsets)}
-    options = {"value_range": value_range, "groups": Groups(headers=headers)}
-    return image_rows(rows, f"{title}\n{count}", **options)
+    headers: dict[float, str] = {
+        j: f"{value:.3g}".replace("-", "−") for j, value in enumerate(offsets)
+    }
+    groups = Groups(headers=headers)
+    return image_rows(rows, f"{title}\n{count}", value_range=value_range, groups=groups)
 
 
 def select_visible(
@@ -227,7 +232,7 @@ def select_visible(
     """
     shown: dict[int, np.ndarray] = {}
     best, best_change, num_visible = -1, -1.0, 0
-    for d in map(int, order[:MAX_DECODED]):
+    for d in order[:MAX_DECODED]:
         images = decode(d)
         value_range = value_range or pixels.find_range([images])
         change = float(np.ptp(images, axis=0).max())

@@ -197,18 +197,14 @@ def _advance(
                 _report(trainer, *pending, recorders, progress)
                 pending = None
                 states = trainer.split(state)
-                if between:
-                    _validate(recorders, states)
+                for recorder, one in zip(recorders, states, strict=True):
+                    if between:
+                        recorder.validate(one)
                 if regular or interrupted:
                     _save(recorders, states, regular=regular)
             if interrupted or _are_finished(recorders):
                 break
     return stop
-
-
-def _validate(recorders: Sequence[Recorder], states: Sequence[TrainState]) -> None:
-    for recorder, state in zip(recorders, states, strict=True):
-        recorder.validate(state)
 
 
 def _save(recorders: Sequence[Recorder], states: Sequence[TrainState], *, regular: bool) -> None:
@@ -248,14 +244,8 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
 
 
 def _progress(config: Config, first: int) -> Progress:
-    return Progress(
-        config.train.num_steps,
-        config.name,
-        "steps",
-        initial=first,
-        seconds=LINE_SECONDS,
-        bar_at_once=True,
-    )
+    options = {"initial": first, "seconds": LINE_SECONDS, "bar_at_once": True}
+    return Progress(config.train.num_steps, config.name, "steps", **options)
 
 
 def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
