@@ -41,6 +41,7 @@ setup(
         "test": TEST,
         "dev": [*TEST, *LINT, "build>=1.2", "pre-commit>=3.7"],
         "h5": ["h5py>=3.10"],
+        "umap": ["umap-learn>=0.5.7"],
         "cuda": ["jax[cuda13]"],
         "cuda12": ["jax[cuda12]"],
         "tpu": ["jax[tpu]"],

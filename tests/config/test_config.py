@@ -9,6 +9,7 @@ import pathlib
 import pytest
 
 from vae_jax.config import Config, check_field, differences, flatten, from_dict
+from vae_jax.config.fields import Train
 from vae_jax.config.metadata import leaf_fields
 from vae_jax.config.validation import check
 from vae_jax.data import EMBEDDED
@@ -410,3 +411,20 @@ def test_a_corruption_needs_a_level() -> None:
         InputError, match=r"corruption_level = 0\.0: corruption 'masking' needs one above 0"
     ):
         check(changed(objective__corruption="masking"))
+
+
+@pytest.mark.parametrize(
+    ("num_steps", "log_every", "eval_every", "expected"),
+    [
+        (2_000, 100, 1_000, 200),
+        (1_999, 100, 1_000, 100),
+        (200, 100, 1_000, 20),
+        (300, 100, 1_000, 25),  # a divisor of 100: one length of call
+        (50_000, 100, 1_000, 1_000),
+        (99, 10, 1_000, 1_000),  # too short for a curve
+        (1_200, 50, 400, 400),  # as given
+    ],
+)
+def test_a_run_has_ten_validations_by_default(num_steps, log_every, eval_every, expected) -> None:
+    train = Train(num_steps=num_steps, log_every=log_every, eval_every=eval_every)
+    assert train.validate_every == expected

@@ -3,6 +3,7 @@
 import io
 import logging
 import sys
+import threading
 import time
 
 import jax
@@ -109,3 +110,38 @@ def test_a_mean_over_draws_is_that_of_all_of_them():
     assert [draws_at_once(*sizes) for sizes in ((1, 256), (100, 256), (12, 50), (7, 50))] == [
         *(1, 1, 4, 1)
     ]
+
+
+def test_training_tells_a_plain_line_every_few_seconds(monkeypatch, caplog):
+    """The clock and the wait are those of the test: a call of 100 steps takes 7 seconds."""
+    now, ends = [0.0], []
+    told = threading.Semaphore(0)
+    go = threading.Semaphore(0)
+
+    def wait(event, seconds):
+        told.release()
+        go.acquire()
+        now[0] += seconds
+        return event.is_set()
+
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    shown = progress.Progress(
+        500, "vae", "steps", initial=100, seconds=7.0, clock=lambda: now[0], wait=wait
+    )
+    with caplog.at_level(logging.INFO, logger="vae_jax"), shown as bar:
+        for number in range(3):
+            told.acquire()
+            if number:
+                bar.update(100, f"loss {number}")
+            go.release()
+        told.acquire()
+        ends.append(len(caplog.records))
+        bar._stop.set()
+        go.release()
+    assert ends == [3] == [len(caplog.records)]
+    assert [record.getMessage() for record in caplog.records] == [
+        "vae: 100 of 500 steps after 7 s",
+        "vae: 200 of 500 steps after 14 s, about 42 s left; loss 1",
+        "vae: 300 of 500 steps after 21 s, about 21 s left; loss 2",
+    ]
+    assert not sys.stderr.getvalue()

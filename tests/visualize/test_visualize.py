@@ -10,6 +10,7 @@ import pytest
 
 from vae_jax import priors, visualize
 from vae_jax.data import ArraySource
+from vae_jax.distributions import Bernoulli, DiagGaussian
 
 
 @pytest.mark.parametrize(
@@ -93,8 +94,11 @@ class FakeModel:
     def supports(self, name):
         return name in self.supported
 
-    def reconstruct(self, x, *, y=None):
-        return x
+    def encode(self, x, *, y=None):
+        return DiagGaussian(x.reshape(-1, 4), jnp.zeros((len(x), 4)))
+
+    def decode(self, z, *, y=None):
+        return Bernoulli(z.reshape(-1, 2, 2, 1), event_ndims=3)
 
     def image(self, z, *, y=None):
         return z.reshape(-1, 2, 2, 1)
@@ -102,9 +106,9 @@ class FakeModel:
     def interpolate(self, start, end, num_points, *, kind, y=None):
         return jnp.stack([start] * num_points)
 
-    def sample(self, key, num_samples, *, y=None, temperature=None):
+    def generate(self, key, num_samples, *, y=None, temperature=None):
         self.temperatures.append(temperature)
-        return jax.random.uniform(key, (num_samples, 2, 2, 1))
+        return self.decode(jax.random.normal(key, (num_samples, 4)))
 
 
 @pytest.mark.parametrize(
@@ -118,12 +122,15 @@ class FakeModel:
 def test_figures_that_a_model_supports(tmp_path, supported, names):
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.random((4, 2, 2, 1)))
-    dataset = types.SimpleNamespace(factor_names=(), test=ArraySource(x))
+    dataset = types.SimpleNamespace(factor_names=(), preparation={}, test=ArraySource(x))
     kl = rng.random((4, 4))
     terms = types.SimpleNamespace(code=rng.normal(size=(4, 4)), kl=kl, rate=kl.sum(1), y=None)
     model = FakeModel(supported)
     paths = visualize.plot_all(model, dataset, terms, [], tmp_path / "figures")
     always = {"reconstructions", "interpolations", "samples", "latent_map"}
     assert {path.stem for path in paths} == always | names
-    assert {path.stem for path in (tmp_path / "figures").iterdir()} == always | names
+    files = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert files == always | names
+    arrays = {path.stem for path in (tmp_path / "figures").glob("*.npz")}
+    assert arrays == {"reconstructions", "samples", "latents"}
     assert model.temperatures == ([None, 0.7] if "temperature" in supported else [None])

@@ -68,6 +68,8 @@ class Evaluation:
         1_000, "maximum number of labeled examples that a classifier is trained on", at_least=2
     )
     augmentation_updates: int = _augmentation(2_000, "training steps of the classifier", at_least=1)
+    figures: str = field("png", "pdf or svg: figures in this format beside the PNG files")
+    projection: str = field("pca", "of the map of the codes; umap needs the package umap-learn")
     compression_examples: int = field(
         100, "test examples to encode", at_least=2, used_by=metric("compression")
     )

@@ -4,6 +4,7 @@ Strings name parts, which `vae_jax.experiment.builders` makes.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 from vae_jax.config.evaluation import Evaluation
@@ -96,6 +97,10 @@ class Optimizer:
     )
 
 
+MIN_VALIDATIONS = 10  # of a run that leaves `eval_every` at its default
+MIN_CURVE_STEPS = 100  # of a run that gets them
+
+
 @dataclasses.dataclass
 class Train:
     """Length of training, logging and checkpoints."""
@@ -106,7 +111,10 @@ class Train:
         100, "steps between logs; also the number of steps in one compiled call", at_least=1
     )
     eval_every: int = field(
-        1_000, "steps between validations, each followed by a checkpoint", at_least=1
+        1_000,
+        "steps between validations, each followed by a checkpoint; by default further ones in "
+        "between, without a checkpoint, make at least ten",
+        at_least=1,
     )
     keep_checkpoints: int = field(2, "latest checkpoints to keep, beside the best", at_least=1)
     select: str = field(
@@ -120,6 +128,22 @@ class Train:
     max_skipped_in_a_row: int = field(
         50, "consecutive non-finite steps after which the run stops", at_least=1
     )
+
+    @property
+    def validate_every(self) -> int:
+        """Steps between validations; those between the steps of `eval_every` save no checkpoint.
+
+        Fewer than `eval_every` only if that is the default and would give less than
+        `MIN_VALIDATIONS`: then a multiple of `log_every`, or, in a run of few logs, a divisor.
+        """
+        is_default = self.eval_every == type(self).eval_every
+        most = self.num_steps // MIN_VALIDATIONS
+        if not is_default or most >= self.eval_every or self.num_steps < MIN_CURVE_STEPS:
+            return self.eval_every
+        if most >= self.log_every:
+            return most - most % self.log_every
+        common = math.gcd(self.log_every, self.eval_every)
+        return max(steps for steps in range(1, most + 1) if common % steps == 0)
 
 
 def _sweep_lists(name_of_group: str, group: type) -> list[tuple[str, Any, Any]]:

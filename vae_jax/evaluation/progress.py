@@ -1,10 +1,11 @@
 """Progress of long computations: a bar in a terminal, lines in the log elsewhere."""
 
 import logging
+import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -22,29 +23,56 @@ T = TypeVar("T")
 class Progress:
     """A context in which `update` counts the steps of a computation that may take long.
 
-    A computation that ends within `QUIET_SECONDS` shows nothing. A longer one shows a bar if stderr
-    is a terminal, and else a line in the log every `QUIET_SECONDS`, also during a long step. With
+    If stderr is a terminal, a bar shows the progress; otherwise a plain line of the log does, every
+    few seconds, also during a long step. A computation that ends earlier shows nothing. With
     several processes, only the first one shows its progress.
+
+    Args:
+      total: number of steps.
+      description: of the computation.
+      unit: of its steps, in the plural for a line.
+      initial: steps that were done before.
+      seconds: between two lines, and before the first one or the bar; `QUIET_SECONDS` by default.
+      bar_at_once: show a bar from the beginning.
+      clock: the time in seconds.
+      wait: (event, seconds) -> True once the event is set.
     """
 
-    def __init__(self, total: int, description: str, unit: str = "batch") -> None:
+    def __init__(
+        self,
+        total: int,
+        description: str,
+        unit: str = "batch",
+        *,
+        initial: int = 0,
+        seconds: float | None = None,
+        bar_at_once: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
+    ) -> None:
         self._total, self._description, self._unit = total, description, unit
-        self._done, self._start = 0, 0.0
+        self._initial = self._done = initial
+        self._seconds = QUIET_SECONDS if seconds is None else seconds
+        self._bar_delay = 0.0 if bar_at_once else self._seconds
+        self._clock, self._wait = clock, wait
+        self._start, self._status = 0.0, ""
         self._bar: tqdm.tqdm | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        self._start = time.monotonic()
+        self._start = self._clock()
         if jax.process_index() == 0:
             if sys.stderr.isatty():
                 self._bar = tqdm.tqdm(
                     total=self._total,
+                    initial=self._initial,
                     desc=self._description,
                     unit=self._unit,
-                    delay=QUIET_SECONDS,
-                    leave=False,
-                    dynamic_ncols=True,
+                    delay=self._bar_delay,
+                    leave=self._bar_delay == 0,
+                    ncols=min(shutil.get_terminal_size().columns, 100),
+                    nrows=20,  # a terminal that claims to have no rows would get no bar
                 )
             self._thread = threading.Thread(target=self._tell, daemon=True)
             self._thread.start()
@@ -62,27 +90,30 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, steps: int = 1) -> None:
-        """Count `steps` more steps as done."""
+    def update(self, steps: int = 1, status: str = "") -> None:
+        """Count `steps` more steps as done; `status` stands behind the numbers."""
         self._done += steps
+        self._status = status
         if self._bar is not None:
+            self._bar.set_postfix_str(status, refresh=False)
             self._bar.update(steps)
 
     def _tell(self) -> None:
-        while not self._stop.wait(QUIET_SECONDS):
+        while not self._wait(self._stop, self._seconds):
             if self._bar is not None:
                 self._bar.refresh()
             else:
                 logger.info("%s", self._line())
 
     def _line(self) -> str:
-        seconds = time.monotonic() - self._start
+        seconds = self._clock() - self._start
         line = (
             f"{self._description}: {self._done} of {self._total} {self._unit} after {seconds:.0f} s"
         )
-        if not self._done:
-            return line
-        return f"{line}, about {seconds * (self._total - self._done) / self._done:.0f} s left"
+        new, left = self._done - self._initial, self._total - self._done
+        if new and left:
+            line += f", about {seconds * left / new:.0f} s left"
+        return f"{line}; {self._status}" if self._status else line
 
 
 def track(items: Sequence[T], description: str, unit: str = "batch") -> Iterator[T]:

@@ -29,6 +29,8 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
             read_metrics(context.workdir),
             context.workdir / "figures",
             corruption=builders.build_corruption(context.config),
+            file_format=context.config.evaluation.figures,
+            projection=context.config.evaluation.projection,
         )
 
 

@@ -93,7 +93,7 @@ def _check_memory(runs: Sequence[Run]) -> None:
     params = jax.eval_shape(runs[0].model.init, key, x, key)
     num_params = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
     sample_size = (math.prod(shape) + config.model.latent_dim) / num_devices  # z and the mean of x
-    num_steps = min(train.log_every, train.eval_every, train.num_steps)
+    num_steps = min(train.log_every, train.validate_every, train.num_steps)
     if config.data.streaming:
         num_steps = 0
     available = memory.device_memory()

@@ -11,11 +11,20 @@ from vae_jax.experiment.builders import compatibility, data_compatibility
 from vae_jax.experiment.builders.choices import check_names
 from vae_jax.experiment.metrics import requirements
 from vae_jax.experiment.metrics.udr import UDR
+from vae_jax.visualize import projections
+
+
+def _umap_is_installed(config: Config) -> str | None:
+    if config.evaluation.projection != "umap" or projections.has_umap():
+        return None
+    return f"config.evaluation.projection = 'umap': {projections.MISSING_UMAP}"
+
 
 RULES: tuple[Rule, ...] = (
     *config_validation.RULES,
     *compatibility.RULES,
     *requirements.RULES,
+    _umap_is_installed,
 )
 DATA_RULES: tuple[Rule, ...] = (*data_compatibility.RULES, *requirements.DATA_RULES)
 

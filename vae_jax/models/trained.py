@@ -115,8 +115,19 @@ class TrainedModel:
         narrows the prior; raises UnsupportedError if the prior has none.
         """
         key_z, key_x = jax.random.split(key)
+        return _image(self.generate(key_z, num_samples, y=y, temperature=temperature), key_x)
+
+    def generate(
+        self,
+        key: Array,
+        num_samples: int,
+        *,
+        y: Array | None = None,
+        temperature: Scalar | None = None,
+    ) -> Distribution:
+        """p(x | z) at draws of z from the prior, over [num_samples, *E]; options as of `sample`."""
         options = {"num_samples": num_samples, "y": self._y(y), "temperature": temperature}
-        return _image(self._apply(self.params, key_z, **options, method="generate"), key_x)
+        return self._apply(self.params, key, **options, method="generate")
 
     def interpolate(
         self,

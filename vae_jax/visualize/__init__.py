@@ -1,4 +1,4 @@
-"""Figures of a trained model: functions return matplotlib figures, `plot_all` writes PNG files."""
+"""Figures of a trained model: functions return matplotlib figures, `plot_all` writes files."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -9,22 +9,28 @@ if TYPE_CHECKING:
         CURVES,
         bars,
         histogram,
-        latent_map,
         learning_curve,
         learning_curves,
         overlaid_curves,
-        principal_plane,
     )
+    from vae_jax.visualize.code_map import latent_map
+    from vae_jax.visualize.columns import column_histograms, column_reconstructions
     from vae_jax.visualize.factors import match_factors
     from vae_jax.visualize.files import DPI, save, svg
-    from vae_jax.visualize.grids import image_rows
+    from vae_jax.visualize.grids import Groups, image_rows
     from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
+    from vae_jax.visualize.projections import PROJECTIONS, has_umap, principal_plane, project
     from vae_jax.visualize.rate_distortion_plane import rate_distortion
 
 __all__ = [
     "CURVES",
     "DPI",
+    "PROJECTIONS",
+    "Groups",
     "bars",
+    "column_histograms",
+    "column_reconstructions",
+    "has_umap",
     "histogram",
     "image_rows",
     "interpolations",
@@ -35,6 +41,7 @@ __all__ = [
     "overlaid_curves",
     "plot_all",
     "principal_plane",
+    "project",
     "rate_distortion",
     "reconstructions",
     "samples",
@@ -46,9 +53,12 @@ __all__ = [
 _MODULES = {  # imported on first use: they load matplotlib
     "all_figures": ("plot_all",),
     "factors": ("match_factors",),
+    "columns": ("column_histograms", "column_reconstructions"),
     "files": ("DPI", "save", "svg"),
-    "grids": ("image_rows",),
+    "grids": ("Groups", "image_rows"),
     "image_grids": ("interpolations", "reconstructions", "samples", "traversals"),
+    "code_map": ("latent_map",),
+    "projections": ("PROJECTIONS", "has_umap", "principal_plane", "project"),
     "rate_distortion_plane": ("rate_distortion",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -1,10 +1,11 @@
-"""All figures of a trained model."""
+"""All figures of a trained model, and the arrays that they show."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from matplotlib.figure import Figure
 
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset, Source
@@ -12,12 +13,15 @@ from vae_jax.evaluation import Terms
 from vae_jax.files import Path
 from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Array, Batch
-from vae_jax.visualize.charts import latent_map, learning_curves
+from vae_jax.visualize import image_grids, model_arrays, pixels
+from vae_jax.visualize.charts import learning_curves
+from vae_jax.visualize.code_map import latent_map
+from vae_jax.visualize.columns import column_histograms, column_reconstructions
 from vae_jax.visualize.files import save
-from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
 
 LOW_TEMPERATURE = 0.7
 NUM_EXAMPLES = 16
+NUM_ROWS = 1_000  # of a table, data and samples
 
 
 def plot_all(
@@ -28,44 +32,109 @@ def plot_all(
     directory: Path,
     *,
     corruption: Corruption | None = None,
+    file_format: str = "png",
+    projection: str = "pca",
 ) -> list[Path]:
-    """Write every figure that the model and its data support; return the paths.
+    """Write every figure that the model and its data support; return the paths of the PNG files.
+
+    Beside them, `reconstructions.npz` and `samples.npz` have the arrays that are shown, and
+    `latents.npz` codes and labels. Time and memory do not grow with the data set.
 
     Args:
       model: the model to plot.
       dataset: its data; figures use the test set.
       terms: of the test set.
       history: lines of metrics.jsonl, for the learning curves.
-      directory: for the PNG files; created if missing.
+      directory: for the files; created if missing.
       corruption: of the inputs, for denoising models.
+      file_format: png; pdf or svg: these files too.
+      projection: of the map of the codes, see `project`.
     """
-    num_examples = min(NUM_EXAMPLES, dataset.test.num_examples)
-    index = np.arange(num_examples, dtype=np.int32)
+    plot = _plot_images if pixels.is_image(dataset.test.shape) else _plot_table
+    figures, arrays = plot(model, dataset, terms, corruption)
+    if len(terms.code) > 1 and terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
+        figures["latent_map"] = latent_map(
+            terms,
+            class_names=dataset.preparation.get("classes", ()),
+            factor_names=dataset.factor_names,
+            projection=projection,
+        )
+    if history:
+        figures["learning_curves"] = learning_curves(history)
+    arrays["latents"] = model_arrays.codes(terms, "test")
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, values in arrays.items():
+        model_arrays.save_arrays(values, directory / f"{name}.npz")
+    for name, figure in figures.items():
+        if file_format != "png":
+            save(figure, directory / f"{name}.{file_format}")
+    return [save(figure, directory / f"{name}.png") for name, figure in figures.items()]
+
+
+def _plot_images(
+    model: TrainedModel, dataset: Dataset, terms: Terms, corruption: Corruption | None
+) -> tuple[dict[str, Figure], dict[str, Any]]:
+    """Grids of images by name, and the arrays of some."""
+    arrays, y, key = _reconstruct(model, dataset, corruption, NUM_EXAMPLES)
+    x = arrays["data"]
+    scale = dataset.test.value_range
+    figures = {"reconstructions": image_grids.reconstruction_rows(arrays, value_range=scale)}
+    files = {"reconstructions": arrays}
+    is_per_latent = terms.kl is None or terms.kl.shape == terms.code.shape
+    if is_per_latent and model.supports("traversals"):
+        figures["traversals"] = image_grids.traversals(
+            model,
+            terms,
+            y=None if y is None else y[0],
+            factor_names=dataset.factor_names,
+            value_range=scale,
+        )
+    if len(x) > 1:
+        figures["interpolations"] = image_grids.interpolations(model, x, y=y, value_range=scale)
+    if np.isfinite(terms.rate).all():
+        labels = None if y is None else image_grids.sample_labels(model, y)
+        num = image_grids.SIDE**2 if labels is None else len(labels)
+        classes = dataset.preparation.get("classes", ())
+        names = image_grids.row_names(model, labels, classes=classes)
+
+        options: dict[str, Any] = {"data": x, "value_range": scale}
+        files["samples"] = model_arrays.sample(model, key, num, y=labels)
+        figures["samples"] = image_grids.sample_rows(files["samples"], names, **options)
+        if model.supports("temperature"):
+            options["temperature"] = LOW_TEMPERATURE
+            values = model_arrays.sample(model, key, num, y=labels, temperature=LOW_TEMPERATURE)
+            if "mean" in values:
+                del values["draw"]
+            figures["samples_low_temperature"] = image_grids.sample_rows(values, names, **options)
+    return figures, files
+
+
+def _plot_table(
+    model: TrainedModel, dataset: Dataset, terms: Terms, corruption: Corruption | None
+) -> tuple[dict[str, Figure], dict[str, Any]]:
+    """Charts of the columns of a table by name, and the arrays that they show."""
+    arrays, y, key = _reconstruct(model, dataset, corruption, NUM_ROWS)
+    data, again = arrays["data"], arrays.get("mean", arrays["draw"])
+    figures = {"column_reconstructions": column_reconstructions(data, again)}
+    files = {"reconstructions": arrays}
+    if np.isfinite(terms.rate).all():
+        num = NUM_ROWS if y is None else len(y)
+        files["samples"] = model_arrays.sample(model, key, num, y=y)
+        figures["columns"] = column_histograms(data, files["samples"]["draw"])
+    return figures, files
+
+
+def _reconstruct(
+    model: TrainedModel, dataset: Dataset, corruption: Corruption | None, limit: int
+) -> tuple[model_arrays.Arrays, Array | None, Array]:
+    """Reconstructions of the first test examples, their y, and a key for samples."""
+    index = np.arange(min(limit, dataset.test.num_examples), dtype=np.int32)
     batch, key_corruption, key_prior = _take(dataset.test, index, jax.random.key(0))
     x = batch["x"]
     y = batch["y"] if model.is_conditional else None
     corrupted = None if corruption is None else corruption(key_corruption, x)
-    figures = {"reconstructions": reconstructions(model, x, corrupted, y=y)}
-    is_per_latent = terms.kl is None or terms.kl.shape == terms.code.shape
-    if is_per_latent and model.supports("traversals"):
-        first_y = None if y is None else y[0]
-        figures["traversals"] = traversals(
-            model, terms, y=first_y, factor_names=dataset.factor_names
-        )
-    if num_examples > 1:
-        figures["interpolations"] = interpolations(model, x, y=y)
-    if np.isfinite(terms.rate).all():
-        figures["samples"] = samples(model, key_prior, y=y)
-        if model.supports("temperature"):
-            figures["samples_low_temperature"] = samples(
-                model, key_prior, y=y, temperature=LOW_TEMPERATURE
-            )
-    if terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
-        figures["latent_map"] = latent_map(terms)
-    if history:
-        figures["learning_curves"] = learning_curves(history)
-    directory.mkdir(parents=True, exist_ok=True)
-    return [save(figure, directory / f"{name}.png") for name, figure in figures.items()]
+    key_x, key_prior = jax.random.split(key_prior)
+    return model_arrays.reconstruct(model, x, key_x, corrupted=corrupted, y=y), y, key_prior
 
 
 @jax.jit  # op by op, the source would be compiled as dozens of programs

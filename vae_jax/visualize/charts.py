@@ -1,4 +1,4 @@
-"""Charts of numbers: learning curves, bars, histograms, and a map of the codes."""
+"""Charts of numbers: learning curves, bars and histograms."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,16 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vae_jax.evaluation import Terms
+from vae_jax.visualize.grids import BLUE
 
-BLUE = "#3b6fb6"
 PALE_BLUE = "#9bb8dc"
 RED = "#c0392b"
 GRAY = "#888888"
 CHART_SIZE = (4.4, 2.9)  # inches
 CURVES = ("elbo", "distortion", "rate")
 MAX_BARS = 40
-MAX_SCATTER_POINTS = 5_000
 MAX_CURVE_POINTS = 500
 MAX_MARKERS = 60
 NUM_BINS = 40
@@ -25,54 +23,10 @@ History = Sequence[Mapping[str, Any]]
 Points = Sequence[tuple[int, float]]  # (step, value)
 
 
-def latent_map(terms: Terms) -> Figure:
-    """Posterior centers of the test set in the plane, colored by class label if available.
-
-    Codes with more than two dimensions are projected onto their first two principal components.
-    """
-    points = terms.code
-    names = ["z0", "z1"]
-    title = "Posterior means of the test set"
-    if points.shape[1] != 2:
-        points, shares = principal_plane(points)
-        names = [
-            f"component {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares)
-        ]
-        title += ", principal components"
-    figure = Figure(figsize=(6, 5), layout="constrained")
-    axes = figure.add_subplot()
-    points = points[:MAX_SCATTER_POINTS]
-    if terms.y is None or terms.y.ndim != 1:
-        axes.scatter(*points.T, s=4, color=BLUE, linewidths=0, alpha=0.6)
-    else:
-        _scatter_labels(axes, points, terms.y[:MAX_SCATTER_POINTS])
-    axes.set(xlabel=names[0], ylabel=names[1], aspect="equal")
-    axes.set_title(title, fontsize=10)
-    return figure
-
-
-def _scatter_labels(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
-    classes = np.unique(labels)
-    is_discrete = len(classes) <= 10
-    colors = np.searchsorted(classes, labels) if is_discrete else labels
-    scale = {"cmap": "tab10", "vmin": -0.5, "vmax": 9.5} if is_discrete else {"cmap": "viridis"}
-    scatter = axes.scatter(*points.T, s=6, c=colors, linewidths=0, alpha=0.9, **scale)
-    bar = axes.figure.colorbar(scatter, ax=axes, label="label", shrink=0.8)
-    if is_discrete:
-        bar.set_ticks(range(len(classes)), labels=[str(value) for value in classes])
-        bar.ax.set_ylim(-0.5, len(classes) - 0.5)
-
-
-def principal_plane(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Project codes [N, D > 2] onto two principal components: [N, 2] and their variance shares."""
-    centered = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
-    values, vectors = np.linalg.eigh(centered.T @ centered)
-    return centered @ vectors[:, :-3:-1], values[:-3:-1] / max(values.sum(), 1e-300)
-
-
 def learning_curves(history: History) -> Figure:
     """Bound, distortion and rate against the step, for training and validation."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = Figure(figsize=(11, 3.4))
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.14, top=0.9, wspace=0.22)
     for axes, name in zip(figure.subplots(1, 3), CURVES, strict=True):
         _plot_curve(axes, history, name)
     return figure

@@ -1,8 +1,9 @@
-"""Figures as files: PNG for images, and SVG for charts, which adapt to a light or dark page."""
+"""Figures as files: PNG, PDF or SVG, and SVG of a page, which adapts to light or dark."""
 
 import io
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -23,9 +24,19 @@ _DARK_COLORS = {  # color of a chart -> its color on a dark page
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG file atomically; return its path."""
+    """Write a PNG, PDF or SVG file, by the suffix of `path`, atomically; return the path.
+
+    The same figure gives the same bytes.
+    """
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    kind = path.suffix.removeprefix(".")
+    options: dict[str, Any] = {"format": kind, "dpi": DPI, "facecolor": "white"}
+    if kind == "png":
+        options["pil_kwargs"] = {"compress_level": 2}  # faster
+    else:
+        options["metadata"] = {"Date" if kind == "svg" else "CreationDate": None}
+    with matplotlib.rc_context({"svg.hashsalt": "vae_jax"}):
+        figure.savefig(content, **options)
     write_atomically(path, content.getvalue())
     return path
 

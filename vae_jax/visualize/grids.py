@@ -1,60 +1,179 @@
 """Grids of examples with labeled rows: images, or curves for other data."""
 
-from collections.abc import Mapping
+import dataclasses
+import textwrap
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+from vae_jax.visualize import pixels
+from vae_jax.visualize.files import DPI
+
+LABEL_SIZE, TITLE_SIZE = 8, 10  # points
+GAP, WIDE_GAP = 4, 18  # pixels between tiles, and between groups of them
+MARGIN = 10  # pixels
+LINE = 1.35  # height of a line of text, in font sizes
+FRAME = 205  # gray of the frame around each image
+BLUE = "#3b6fb6"
 
 
-def image_rows(rows: Mapping[str, Any], title: str, *, names: bool = True) -> Figure:
-    """A grid with a labeled row for each entry [N, *E]: images, or curves for other data."""
+@dataclasses.dataclass(frozen=True)
+class Groups:
+    """Wider gaps in a grid, and texts above its columns.
+
+    Attributes:
+      rows: numbers of the rows that begin a group.
+      columns: numbers of the columns that begin a group.
+      headers: texts by column; 3.5 is the middle of columns 3 and 4.
+    """
+
+    rows: Sequence[int] = ()
+    columns: Sequence[int] = ()
+    headers: Mapping[float, str] = dataclasses.field(default_factory=dict)
+
+
+def image_rows(
+    rows: Mapping[str, Any],
+    title: str,
+    *,
+    names: bool = True,
+    value_range: tuple[float, float] | None = None,
+    groups: Groups | None = None,
+) -> Figure:
+    """A grid with a labeled row for each entry [N, *E]: images, or curves for other data.
+
+    Each pixel of an image becomes a square of whole pixels of the figure; large images are reduced.
+
+    Args:
+      rows: examples by label.
+      title: of the figure.
+      names: show the labels.
+      value_range: values that become black and white, or no and full color, in all rows alike. By
+        default (0, 1) or (-1, 1), whichever holds all values, else the smallest and the largest.
+      groups: wider gaps, and texts above columns.
+    """
     arrays = {name: np.asarray(values, np.float32) for name, values in rows.items()}
-    example = next(iter(arrays.values()))[0]
-    num_columns = max(len(values) for values in arrays.values())
-    cell = 0.62 if num_columns > 12 else 0.75  # inches
-    size = (cell * num_columns + 1.0, cell * len(arrays) + 0.4)
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.add_subplot()
-    is_image = example.ndim == 3 and example.shape[-1] in (1, 3)
-    centers = _plot_images(axes, arrays, num_columns) if is_image else _plot_curves(axes, arrays)
-    axes.set(xticks=[], yticks=[])
-    if names:
-        axes.set_yticks(centers, list(arrays), fontsize=8)
-        axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-    axes.set_title(title, fontsize=10)
-    return figure
+    value_range = value_range or pixels.find_range(arrays.values())
+    example = next(iter(arrays.values()))
+    columns = max(len(values) for values in arrays.values())
+    groups = groups or Groups()
+    if pixels.is_image(example.shape[1:]):
+        tiles, note = _tiles(list(arrays.values()), value_range)
+        title += f" ({note})" if note else ""
+    else:
+        tiles = []
+    height, width = tiles[0].shape[1:3] if tiles else (pixels.TILE, pixels.TILE)
+    tops = _starts(len(arrays), height, groups.rows)
+    lefts = _starts(columns, width, groups.columns)
+    size = (lefts[-1] + width + GAP, tops[-1] + height + GAP)  # pixels
+    axes = _make_axes(size, list(arrays) if names else [], title, bool(groups.headers))
+    if tiles:
+        axes.imshow(_compose(tiles, tops, lefts, size), interpolation="nearest", aspect="auto")
+    else:
+        _plot_curves(axes, list(arrays.values()), tops, lefts, value_range)
+    axes.set(xlim=(-0.5, size[0] - 0.5), ylim=(size[1] - 0.5, -0.5))
+    # Texts are several times faster than ticks.
+    for label, top in zip(arrays if names else (), tops, strict=False):
+        axes.text(-6, top + height / 2, label, ha="right", va="center", fontsize=LABEL_SIZE)
+    for column, header in groups.headers.items():
+        center = float(np.interp(column, range(columns), lefts)) + width / 2
+        axes.text(center, -4, header, ha="center", va="bottom", fontsize=LABEL_SIZE)
+    return axes.figure
 
 
-def _plot_images(axes: Axes, rows: Mapping[str, np.ndarray], num_columns: int) -> list[float]:
-    """Plot one image of all rows, scaled to the range of the first; return row centers."""
-    first = next(iter(rows.values()))
-    low = float(first.min())
-    span = max(float(first.max()) - low, 1e-12)
-    height, width, channels = first.shape[1:]
-    gap = max(1, round(0.04 * height))
-    shape = (len(rows) * (height + gap), num_columns * (width + gap), channels)
-    canvas = np.ones(shape, np.float32)
-    for i, values in enumerate(rows.values()):
-        for j, value in enumerate(values):
-            top = i * (height + gap)
-            left = j * (width + gap)
-            canvas[top : top + height, left : left + width] = np.clip((value - low) / span, 0, 1)
-    pixels = canvas if channels == 3 else canvas[..., 0]
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    return [i * (height + gap) + height / 2 for i in range(len(rows))]
+def _tiles(
+    rows: Sequence[np.ndarray], value_range: tuple[float, float]
+) -> tuple[list[np.ndarray], str]:
+    """Pixels [N, h, w, 3] of each row, in the size of the figure, and a note on the channels."""
+    tiles, note = [], ""
+    for images in rows:
+        colors, note = pixels.to_rgb(pixels.reduce_size(images))
+        tiles.append(pixels.enlarge(pixels.to_bytes(colors, value_range)))
+    return tiles, note
 
 
-def _plot_curves(axes: Axes, rows: Mapping[str, np.ndarray]) -> list[float]:
-    """Plot each flattened example as a curve, all on one scale; return row centers."""
-    low = min(float(values.min()) for values in rows.values())
-    high = max(float(values.max()) for values in rows.values())
-    for i, values in enumerate(rows.values()):
-        for j, value in enumerate(values):
-            x = np.linspace(j, j + 0.9, value.size)
-            height = i + 0.45 - 0.9 * (value.ravel() - low) / max(high - low, 1e-12)
-            axes.plot(x, height, linewidth=0.6, color="#3b6fb6")
-    axes.invert_yaxis()
-    return list(range(len(rows)))
+def _starts(count: int, size: int, wide: Sequence[int]) -> list[int]:
+    """The first pixel of each of `count` tiles."""
+    return [
+        GAP + i * (size + GAP) + (WIDE_GAP - GAP) * sum(0 < first <= i for first in wide)
+        for i in range(count)
+    ]
+
+
+def _compose(
+    tiles: Sequence[np.ndarray], tops: Sequence[int], lefts: Sequence[int], size: tuple[int, int]
+) -> np.ndarray:
+    """One image of all tiles on white, each in a gray frame, so that white ones have an edge."""
+    canvas = np.full((size[1], size[0], 3), 255, np.uint8)
+    for row, top in zip(tiles, tops, strict=True):
+        height, width = row.shape[1:3]
+        for tile, left in zip(row, lefts, strict=False):
+            canvas[top - 1 : top + height + 1, left - 1 : left + width + 1] = FRAME
+            canvas[top : top + height, left : left + width] = tile
+    return canvas
+
+
+def _plot_curves(
+    axes: Axes,
+    rows: Sequence[np.ndarray],
+    tops: Sequence[int],
+    lefts: Sequence[int],
+    value_range: tuple[float, float],
+) -> None:
+    """Plot each flattened example as a curve, all on one scale."""
+    low, high = value_range
+    for values, top in zip(rows, tops, strict=True):
+        for value, left in zip(values, lefts, strict=False):
+            x = left + np.linspace(0, pixels.TILE, value.size)
+            unit = (value.ravel() - low) / max(high - low, 1e-12)
+            axes.plot(x, top + pixels.TILE * (1 - unit), linewidth=0.6, color=BLUE)
+
+
+def _make_axes(size: tuple[int, int], labels: Sequence[str], title: str, has_headers: bool) -> Axes:
+    """Axes of exactly `size` pixels, in a figure with room for labels and title."""
+    left = MARGIN + max([text_width(text, LABEL_SIZE) + 8 for text in labels], default=0)
+    width = max(left + size[0] + MARGIN, 480)
+    title = wrap(title, TITLE_SIZE, width - 2 * MARGIN)
+    header = round(LINE * _to_pixels(LABEL_SIZE)) + 4 if has_headers else 0
+    top = MARGIN + round(LINE * _to_pixels(TITLE_SIZE)) * (1 + title.count("\n")) + header
+    height = top + size[1] + MARGIN
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    axes = figure.add_axes((left / width, MARGIN / height, size[0] / width, size[1] / height))
+    axes.set_axis_off()
+    axes.set_title(
+        title,
+        fontsize=TITLE_SIZE,
+        x=(MARGIN - left) / size[0],
+        y=1 + (header + 4) / size[1],
+        ha="left",
+        pad=0,
+    )
+    return axes
+
+
+def text_width(text: str, size: float) -> int:
+    """The width of the longest line of a text, in pixels of a figure at `DPI`."""
+    font = FontProperties(size=size)
+    widths = [
+        text_to_path.get_text_width_height_descent(line, font, ismath=False)[0]
+        for line in text.split("\n")
+    ]
+    return int(_to_pixels(max(widths))) + 1
+
+
+def wrap(text: str, size: float, width: int) -> str:
+    """Break the lines of a text so that each fits into `width` pixels."""
+    lines = []
+    for line in text.split("\n"):
+        chars = max(20, int(len(line) * width / text_width(line, size))) if line else 20
+        lines += textwrap.wrap(line, chars) or [""]
+    return "\n".join(lines)
+
+
+def _to_pixels(points: float) -> float:
+    return points * DPI / 72

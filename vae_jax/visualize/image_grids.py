@@ -1,7 +1,8 @@
 """Image grids: reconstructions, samples, interpolations, traversals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,78 +12,162 @@ from vae_jax.interpolation import Kind
 from vae_jax.models.trained import TrainedModel
 from vae_jax.priors import StandardNormal
 from vae_jax.types import Array
+from vae_jax.visualize import model_arrays, pixels
 from vae_jax.visualize.factors import match_factors
-from vae_jax.visualize.grids import image_rows
+from vae_jax.visualize.grids import Groups, image_rows
+from vae_jax.visualize.model_arrays import Arrays, choose
 
 TRAVERSAL_RANGE = 2.5  # to each side, in units of z or standard deviations of the codes
+MIN_CHANGE = 0.1  # of the range of the data, in some pixel: less is hardly seen
 MAX_ROWS = 16
+MAX_DECODED = 256  # latents whose effect is looked at
+MAX_MATCHED = 10_000  # examples for means over the data
+SIDE = 8  # samples in a row
+KINDS: tuple[Kind, ...] = ("linear", "spherical")
+
+Range = tuple[float, float]
 
 
 def reconstructions(
-    model: TrainedModel, x: Array, corrupted: Array | None = None, *, y: Array | None = None
+    model: TrainedModel,
+    x: Array,
+    corrupted: Array | None = None,
+    *,
+    y: Array | None = None,
+    value_range: Range | None = None,
 ) -> Figure:
-    """Test images above their reconstructions, and the corrupted inputs of a denoising model."""
-    rows = {"data": x}
-    if corrupted is not None:
-        rows["corrupted"] = corrupted
-    rows["model"] = model.reconstruct(x if corrupted is None else corrupted, y=y)
-    return image_rows(rows, "Reconstructions of test examples, from the posterior mean")
+    """Test images above the mean of p(x | z) at the posterior center, and a draw from it.
+
+    The corrupted inputs of a denoising model stand in between.
+    """
+    arrays = model_arrays.reconstruct(model, x, jax.random.key(0), corrupted=corrupted, y=y)
+    return reconstruction_rows(arrays, value_range=value_range)
+
+
+def reconstruction_rows(arrays: Arrays, *, value_range: Range | None = None) -> Figure:
+    """The arrays of `model_arrays.reconstruct` as a grid."""
+    rows = {name: values for name, values in arrays.items() if name != "y"}
+    what = "mean of p(x | z), and a draw from it," if "mean" in rows else "draw from p(x | z)"
+    title = f"Reconstructions of test examples: {what} at the center of the posterior"
+    return image_rows(rows, title, value_range=value_range)
 
 
 def samples(
     model: TrainedModel,
     key: Array,
-    side: int = 8,
+    side: int = SIDE,
     *,
     y: Array | None = None,
     temperature: float | None = None,
+    data: Array | None = None,
+    value_range: Range | None = None,
 ) -> Figure:
-    """Means of p(x | z) at draws of z from the prior.
+    """Means of p(x | z) at draws of z from the prior, and a draw of x at each z beside them.
 
-    A conditional model gets a row for each class, or for each y if y is not a class label.
-    A `temperature` below 1 narrows the prior; raises TypeError if the prior has none.
+    A conditional model gets a row for each class, or for each y if y is not a class label. A row of
+    `data` stands below. A `temperature` below 1 narrows the prior; raises UnsupportedError if the
+    prior has none.
     """
-    suffix = "" if temperature is None else f" at temperature {temperature:g}"
+    y = None if y is None else sample_labels(model, y, side)
+    num = side * side if y is None else len(y)
+    arrays = model_arrays.sample(model, key, num, y=y, temperature=temperature)
+    names = row_names(model, y, side)
+    return sample_rows(arrays, names, temperature=temperature, data=data, value_range=value_range)
+
+
+def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
+    """The y of samples, `side` of each: of all classes, or the first ones if y is no class."""
+    num_classes = _num_classes(model, y)
+    rows = y[:side] if num_classes is None else jnp.arange(min(num_classes, MAX_ROWS))
+    return jnp.repeat(rows, side, axis=0)
+
+
+def row_names(
+    model: TrainedModel, y: Array | None, side: int = SIDE, classes: Sequence[str] = ()
+) -> list[str]:
+    """Labels of the rows of samples, "" for a model without y; `y` is that of the samples."""
     if y is None:
-        images = np.asarray(model.sample(key, side * side, temperature=temperature))
-        rows = {str(i): row for i, row in enumerate(images.reshape(side, side, *images.shape[1:]))}
-        title = f"Samples: mean of p(x | z) at z from the prior{suffix}"
-        return image_rows(rows, title, names=False)
-    num_classes = getattr(model.model.conditioning, "num_classes", None) if y.ndim == 1 else None
-    y = y[:side] if num_classes is None else jnp.arange(min(num_classes, MAX_ROWS))
-    repeated = jnp.repeat(y, side, axis=0)
-    images = np.asarray(model.sample(key, len(y) * side, y=repeated, temperature=temperature))
-    name = "y of example" if num_classes is None else "class"
-    grid = images.reshape(len(y), side, *images.shape[1:])
-    rows = {f"{name} {i}": row for i, row in enumerate(grid)}
-    title = f"Samples: mean of p(x | z, y) at z from the prior{suffix}, a row for each y"
-    return image_rows(rows, title)
+        return [""] * side
+    count = len(y) // side
+    if _num_classes(model, y) is None:
+        return [f"y of example {i}" for i in range(count)]
+    return [classes[i] if i < len(classes) else f"class {i}" for i in range(count)]
+
+
+def _num_classes(model: TrainedModel, y: Array) -> int | None:
+    return getattr(model.model.conditioning, "num_classes", None) if y.ndim == 1 else None
+
+
+def sample_rows(
+    arrays: Arrays,
+    names: Sequence[str],
+    *,
+    temperature: float | None = None,
+    data: Array | None = None,
+    value_range: Range | None = None,
+) -> Figure:
+    """The arrays of `model_arrays.sample` as a grid with these rows, above a row of data."""
+    blocks = [arrays[kind] for kind in ("mean", "draw") if kind in arrays]
+    side = len(blocks[0]) // len(names)
+    grids = [block.reshape(len(names), side, *block.shape[1:]) for block in blocks]
+    rows = {
+        name or " " * i: row
+        for i, (name, row) in enumerate(zip(names, np.concatenate(grids, 1), strict=True))
+    }
+    conditions = "z, y" if "y" in arrays else "z"
+    texts = {"mean": f"mean of p(x | {conditions})", "draw": f"draw from p(x | {conditions})"}
+    headers = [texts[kind] for kind in ("mean", "draw") if kind in arrays]
+    groups = Groups(
+        rows=() if data is None else (len(rows),),
+        columns=range(side, side * len(blocks), side),
+        headers={side * i + (side - 1) / 2: text for i, text in enumerate(headers)},
+    )
+    if data is not None:
+        rows["data"] = np.asarray(data)[: side * len(blocks)]
+    title = "Samples: z from the prior"
+    title += "" if temperature is None else f" at temperature {temperature:g}"
+    title += ", the same on both sides" if len(blocks) > 1 else ""
+    title += ", a row for each y" if "y" in arrays else ""
+    return image_rows(rows, title, value_range=value_range, groups=groups)
 
 
 def interpolations(
     model: TrainedModel,
-    x: Array,
+    x: Array | np.ndarray,
     num_pairs: int = 4,
     num_points: int = 10,
     *,
     y: Array | None = None,
+    value_range: Range | None = None,
 ) -> Figure:
-    """Linear and spherical paths between the codes of pairs of images; y is that of the start."""
+    """Linear and spherical paths between the codes of pairs of images, with both images.
+
+    y is that of the first image.
+    """
     num_pairs = min(num_pairs, len(x) // 2)
+    x = jnp.asarray(x)
     start = x[:num_pairs]
     end = x[num_pairs : 2 * num_pairs]
     y = None if y is None else y[:num_pairs]
-    kinds: tuple[Kind, ...] = ("linear", "spherical")
+    rows = {}
     paths = {
         kind: np.asarray(model.interpolate(start, end, num_points, kind=kind, y=y))
-        for kind in kinds
+        for kind in KINDS
     }
-    rows = {
-        f"{pair + 1} {kind}": path[:, pair]
-        for pair in range(num_pairs)
-        for kind, path in paths.items()
+    for pair in range(num_pairs):
+        ends = np.asarray(start[pair])[None], np.asarray(end[pair])[None]
+        for kind, path in paths.items():
+            rows[f"{pair + 1} {kind}"] = np.concatenate([ends[0], path[:, pair], ends[1]])
+    parts: dict[float, str] = {
+        i + 1: f"{part:.2f}" for i, part in enumerate(np.linspace(0, 1, num_points))
     }
-    return image_rows(rows, "Interpolations between the codes of two test examples")
+    groups = Groups(
+        rows=range(len(KINDS), len(rows), len(KINDS)),
+        columns=(1, num_points + 1),
+        headers={0: "data", **parts, num_points + 1: "data"},
+    )
+    title = "Interpolations between the codes of two test examples, decoded"
+    return image_rows(rows, title, value_range=value_range, groups=groups)
 
 
 def traversals(
@@ -92,34 +177,88 @@ def traversals(
     *,
     y: Array | None = None,
     factor_names: Sequence[str] = (),
+    value_range: Range | None = None,
 ) -> Figure:
     """Traversals of single latents from the code of the first test example, in order of their KL.
 
-    All latents move over the same range around 0; the title says so if the prior is not the
-    standard normal. Without a finite KL (an autoencoder), order and range come from the spread of
-    the codes. If the labels are factors, a latent that clearly follows one shows its name.
+    Shows the latents along which some value changes by `MIN_CHANGE` of the range of the data; the
+    title says how many do not. All latents move over the same range around 0; the title says so if
+    the prior is not the standard normal. Without a finite KL (an autoencoder), order and range come
+    from the spread of the codes. If the labels are factors, a latent that clearly follows one shows
+    its name.
     """
-    codes = terms.code
-    spread = codes.std(0)
-    kl = terms.kl
+    index = choose(len(terms.code), MAX_MATCHED)
+    codes = terms.code[index]
+    kl = None if terms.kl is None else terms.kl[index]
     has_kl = kl is not None and bool(np.isfinite(kl).all())
-    weight = spread if kl is None or not has_kl else kl.mean(0)
-    scale = np.ones_like(spread) if has_kl else spread
+    weight = codes.std(0) if kl is None or not has_kl else kl.mean(0)
+    scale = np.ones_like(weight) if has_kl else weight
+    center = np.zeros_like(weight) if has_kl else codes.mean(0)
     offsets = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points, dtype=np.float32)
-    order = np.argsort(-weight)[:MAX_ROWS]
+
+    def decode(d: int) -> np.ndarray:
+        path = np.tile(terms.code[0], (num_points, 1))
+        path[:, d] = center[d] + offsets * scale[d]
+        return np.asarray(model.image(jnp.asarray(path), y=y))
+
+    order = np.argsort(-weight).tolist()
+    shown, count = select_visible(decode, order, value_range)
+    y_of_codes = None if terms.y is None else np.asarray(terms.y)[index]
+    matches = match_factors(codes[:, list(shown)], y_of_codes, factor_names)
     rows = {}
-    for d, factor in zip(order, match_factors(codes[:, order], terms.y, factor_names), strict=True):
-        center = 0.0 if has_kl else codes[:, d].mean()
+    for (d, images), factor in zip(shown.items(), matches, strict=True):
         label = f"z{d}  {'KL' if has_kl else 'sd'} {weight[d]:.2f}"
-        label += f"\nfollows {factor}" if factor else ""
-        path = np.tile(codes[0], (num_points, 1))
-        path[:, d] = center + offsets * scale[d]
-        rows[label] = model.image(jnp.asarray(path), y=y)
-    title = "Traversals from the first test example: each latent over"
-    return image_rows(rows, f"{title} {_describe_range(model, has_kl)}")
+        rows[label + (f"\nfollows {factor}" if factor else "")] = images
+    title = f"Traversals from the first test example: each latent over {_describe(model, has_kl)}"
+    headers: dict[float, str] = {
+        j: f"{value:.3g}".replace("-", "−") for j, value in enumerate(offsets)
+    }
+    groups = Groups(headers=headers)
+    return image_rows(rows, f"{title}\n{count}", value_range=value_range, groups=groups)
 
 
-def _describe_range(model: TrainedModel, has_kl: bool) -> str:
+def select_visible(
+    decode: Callable[[int], np.ndarray], order: Sequence[int], value_range: Range | None = None
+) -> tuple[dict[int, np.ndarray], str]:
+    """The first `MAX_ROWS` latents that change something, and how many of all are not shown.
+
+    A latent changes something if some value of its images differs by `MIN_CHANGE` of the range of
+    the data. If none does, the one with the largest difference is returned.
+
+    Args:
+      decode: latent -> images [P, *E].
+      order: of all latents; the first `MAX_DECODED` are looked at.
+      value_range: of the data; by default that of the images of the first latent.
+    """
+    shown: dict[int, np.ndarray] = {}
+    best, best_change, num_visible = -1, -1.0, 0
+    for d in order[:MAX_DECODED]:
+        images = decode(d)
+        value_range = value_range or pixels.find_range([images])
+        change = float(np.ptp(images, axis=0).max())
+        if change > best_change or best < 0:
+            best, best_change = d, change
+        if change >= MIN_CHANGE * (value_range[1] - value_range[0]) > 0:
+            num_visible += 1
+            if len(shown) < MAX_ROWS:
+                shown[d] = images
+    num_decoded = min(len(order), MAX_DECODED)
+    limit = f"{MIN_CHANGE:.0%} of the range of the data"
+    if not num_visible:
+        text = f"no latent of {num_decoded} changes a pixel by {limit}; the one that changes most"
+        return {best: decode(best)}, text
+    parts = [f"{len(shown)} of {len(order)} latents shown"]
+    if num_visible < num_decoded:
+        parts.append(f"{num_decoded - num_visible} change no pixel by {limit}")
+    if num_visible > len(shown):
+        parts.append(f"{num_visible - len(shown)} more that change something come after them")
+    if num_decoded < len(order):
+        parts.append(f"{len(order) - num_decoded} were not looked at")
+    return shown, "; ".join(parts)
+
+
+def _describe(model: TrainedModel, has_kl: bool) -> str:
+    """Describe the range of the traversals."""
     if not has_kl:
         return f"±{TRAVERSAL_RANGE} standard deviations of the codes"
     prior = getattr(model.model, "prior", None)

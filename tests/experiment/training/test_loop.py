@@ -107,6 +107,20 @@ def test_what_it_leaves_in_the_workdir(finished):
     assert not list(workdir.glob(".*"))  # no temporary files stay
 
 
+def test_validations_between_checkpoints_change_no_result(tmp_path, monkeypatch):
+    ends, default = {}, type(small().train).eval_every
+    for every in (10, default):  # by default ten, and none but the last if it is made as long
+        config = small(train__num_steps=100, train__eval_every=default)
+        if every == default:
+            monkeypatch.setattr(type(config.train), "validate_every", default)
+        numbers = loop.train_and_evaluate(config, tmp_path / str(every))
+        steps = [line["step"] for line in read_metrics(tmp_path / str(every)) if "mse" in line]
+        assert steps == list(range(every, 101, every)) or steps == [100]
+        assert [p.name for p in (tmp_path / str(every) / "checkpoints").iterdir()] == ["100"]
+        ends[every] = numbers["test"], numbers["valid"], numbers["selection"]
+    assert ends[10] == ends[default]
+
+
 def test_results_say_how_they_were_made(finished):
     _, numbers = finished
     assert numbers["data"]["binarization"] == "dynamic"

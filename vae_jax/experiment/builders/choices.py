@@ -8,6 +8,7 @@ from vae_jax.data.prepare import VALUES
 from vae_jax.errors import check_choice
 from vae_jax.experiment.builders import loss, model, optimizer, parts
 from vae_jax.models.ladder_path import MERGES
+from vae_jax.visualize.projections import PROJECTIONS
 
 TABLES: dict[str, Iterable[str]] = {
     "data.binarization": data.BINARIZATIONS,
@@ -32,6 +33,8 @@ TABLES: dict[str, Iterable[str]] = {
     "optimizer.name": optimizer.OPTIMIZERS,
     "optimizer.schedule": optimizer.LEARNING_RATES,
     "train.select": ("best", "last"),
+    "evaluation.figures": ("png", "pdf", "svg"),
+    "evaluation.projection": PROJECTIONS,
 }
 
 

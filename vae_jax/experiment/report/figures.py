@@ -12,35 +12,56 @@ OVERHEAD = 1_000  # bytes of HTML around an image
 SECTIONS = {  # section -> its title, and its figures with their captions
     "reconstructions": (
         "Reconstructions",
-        {"reconstructions": "Test examples above their reconstructions by the model."},
+        {
+            "reconstructions": "Test examples above their reconstructions by the model: the mean of "
+            "p(x | z), and a draw from it.",
+            "column_reconstructions": "Each column of the test data against its reconstruction.",
+        },
     ),
     "samples": (
         "Samples",
         {
-            "samples": "Samples of the model: decoded draws from the prior.",
+            "samples": "Samples of the model, above test images: draws of z from the prior, with "
+            "the mean of p(x | z) and a draw from it.",
+            "columns": "The distribution of each column in the test data and in samples of the "
+            "model.",
             "samples_low_temperature": "Samples at a lower temperature: "
             "decoded draws from a narrower prior.",
         },
     ),
     "interpolations": (
         "Interpolations",
-        {"interpolations": "Straight and spherical paths between the codes of test examples."},
+        {
+            "interpolations": "Straight and spherical paths between the codes of test examples, "
+            "with the examples at both ends."
+        },
     ),
     "traversals": (
         "Traversals",
         {
-            "traversals": "A row for each latent, ordered by its KL: the decoder's output as this "
-            "latent alone moves. If the factors of the data are known, a latent that clearly "
-            "follows one is labeled with its name."
+            "traversals": "A row for each latent that changes something, ordered by its KL: the "
+            "decoder's output as this latent alone moves. If the factors of the data are known, a "
+            "latent that clearly follows one is labeled with its name."
         },
     ),
     "latent-map": (
         "Map of the codes",
-        {"latent_map": "Codes of the test set in the plane, colored by label if available."},
+        {
+            "latent_map": "Codes of the test set in the plane, colored by class or by each factor "
+            "if available."
+        },
     ),
 }
-OPTIONAL = ("samples", "samples_low_temperature", "traversals", "latent_map")  # model-dependent
-LABELED = ("reconstructions", "interpolations", "traversals")  # wide, with row labels
+COLUMNS = ("column_reconstructions", "columns")  # of a table, which has no grids of images
+OPTIONAL = (  # depend on the model or the data
+    *COLUMNS,
+    "samples",
+    "samples_low_temperature",
+    "interpolations",
+    "traversals",
+    "latent_map",
+)
+LABELED = ("reconstructions", "samples", "interpolations", "traversals", *COLUMNS)  # wide
 
 
 class ImageBudget:
@@ -62,7 +83,10 @@ class ImageBudget:
     def section(self, run: Contents, id: str) -> list[Block]:
         """The figures of a section, if the run has any."""
         captions = SECTIONS[id][1]
-        names = [name for name in captions if name not in OPTIONAL or run.has_figure(name)]
+        is_table = any(map(run.has_figure, COLUMNS))
+        names = [
+            name for name in captions if run.has_figure(name) or not (is_table or name in OPTIONAL)
+        ]
         return images([self.embed(run, name, captions[name]) for name in names])
 
     def embed(self, run: Contents, name: str, alt: str, caption: str | None = None) -> Block:

@@ -5,18 +5,17 @@ import functools
 import logging
 import math
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import tqdm
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.sweep import Share
 from vae_jax.data.identity import check_same_data, describe_data, identity
 from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
+from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_trials, find_best
 from vae_jax.experiment.figures import plot_runs
@@ -42,6 +41,8 @@ from vae_jax.train import TrainState
 from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
+
+LINE_SECONDS = 5.0  # between two lines of the log during training, without a terminal
 
 
 @run_settings()
@@ -191,18 +192,24 @@ def _advance(
     flag = processes.SharedFlag()
     pending: tuple[int, int, Metrics] | None = None
     stop = first
-    with _progress_bar(config, first) as bar, trainer.open_data(spans) as data:
+    with _progress(config, first) as progress, trainer.open_data(spans) as data:
         for start, stop in spans:
             state, metrics = trainer.epoch(stop - start)(state, data)
             if pending is not None:
-                _report(trainer, *pending, recorders, bar)
+                _report(trainer, *pending, recorders, progress)
             pending = (start, stop, metrics)
             interrupted = flag.exchange(interruption.requested)
             regular = stop % config.train.eval_every == 0 or stop == config.train.num_steps
-            if regular or interrupted:
-                _report(trainer, *pending, recorders, bar)
+            between = not regular and stop % config.train.validate_every == 0
+            if regular or between or interrupted:
+                _report(trainer, *pending, recorders, progress)
                 pending = None
-                save_all(recorders, trainer.split(state), regular=regular)
+                states = trainer.split(state)
+                if between:
+                    for recorder, one in zip(recorders, states, strict=True):
+                        recorder.validate(one)
+                if regular or interrupted:
+                    save_all(recorders, states, regular=regular)
             if interrupted or are_finished(recorders):
                 break
     return stop
@@ -226,30 +233,20 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
     )
 
 
-def _progress_bar(config: Config, first: int) -> tqdm.tqdm:
-    # Without `nrows`, tqdm prints nothing in a terminal that reports zero rows.
-    width = shutil.get_terminal_size().columns
-    return tqdm.tqdm(
-        total=config.train.num_steps,
-        initial=first,
-        unit="step",
-        desc=config.name,
-        ncols=min(width, 100),
-        nrows=20,
-        disable=not processes.is_first(),
-    )
+def _progress(config: Config, first: int) -> Progress:
+    options = {"initial": first, "seconds": LINE_SECONDS, "bar_at_once": True}
+    return Progress(config.train.num_steps, config.name, "steps", **options)
 
 
 def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
     """Yield the first step and one past the last of each compiled call.
 
-    A call ends at a multiple of `log_every` or `eval_every`, or at the end.
+    A call ends at a multiple of `log_every`, `validate_every` or `eval_every`, or at the end.
     """
     c = config.train
+    periods = (c.log_every, c.validate_every, c.eval_every)
     while step < c.num_steps:
-        next_log = step - step % c.log_every + c.log_every
-        next_eval = step - step % c.eval_every + c.eval_every
-        stop = min(next_log, next_eval, c.num_steps)
+        stop = min(c.num_steps, *(step - step % period + period for period in periods))
         yield step, stop
         step = stop
 
@@ -260,7 +257,7 @@ def _report(
     stop: int,
     metrics: Metrics,
     recorders: Sequence[Recorder],
-    bar: tqdm.tqdm,
+    progress: Progress,
 ) -> None:
     """Write the metrics of a call.
 
@@ -274,8 +271,7 @@ def _report(
             recorders, trainer.split(jax.device_get(metrics)), strict=True
         )
     ]
-    bar.set_postfix_str(_format_losses(numbers), refresh=False)
-    bar.update(stop - bar.n)
+    progress.update(stop - start, _format_losses(numbers))
     if all(recorder.stopped for recorder in recorders):
         raise RunDiverged(f"{recorders[0].stopped}; {describe_latest(recorders[0].checkpoints)}")
     for recorder in running:

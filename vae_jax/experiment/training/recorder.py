@@ -98,6 +98,16 @@ class Recorder:
             start + len(good),
         )
 
+    def validate(self, state: TrainState) -> None:
+        """Validate the state between checkpoints, and write the numbers: it changes no result."""
+        if not self.finished:
+            params = evaluation_params(self.run, state.eval_params)
+            numbers = summarize_split(self.run, self._evaluate(params, "valid"))
+            self._writer.write(int(state.step), "valid", numbers, **self._notes())
+
+    def _notes(self) -> dict[str, str]:
+        return {"binarization": self.run.dataset.preparation["binarization"]}
+
     def save(self, state: TrainState) -> None:
         """Validate the state, and write the numbers and a checkpoint.
 
@@ -116,7 +126,7 @@ class Recorder:
             logger.warning("step %d: %s of validation; its numbers leave them out", step, text)
         is_elbo = builders.is_elbo(self.run.config)
         numbers["score"] = numbers["elbo"] if is_elbo else self._score(params, step)
-        notes = {"binarization": self.run.dataset.preparation["binarization"]}
+        notes = self._notes()
         if self.run.config.model.kind != "vq":
             verdict = verdict_of(self.run.config, terms, baseline_of(self.run, "valid"))
             notes["verdict"] = str(verdict)

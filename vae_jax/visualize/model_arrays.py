@@ -1,0 +1,95 @@
+"""The arrays that figures show: reconstructions and samples of a model, and its codes."""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.distributions import Distribution
+from vae_jax.evaluation import Terms
+from vae_jax.files import Path, write_atomically
+from vae_jax.models.trained import TrainedModel
+from vae_jax.types import Array
+
+MAX_CODES = 10_000  # in latents.npz; of larger test sets, random ones
+
+KINDS = ("mean", "draw")  # of images from p(x | z)
+
+Arrays = dict[str, np.ndarray]
+
+
+def reconstruct(
+    model: TrainedModel,
+    x: Array,
+    key: Array,
+    *,
+    corrupted: Array | None = None,
+    y: Array | None = None,
+) -> Arrays:
+    """Examples and their reconstructions from the center of the posterior, each [B, *E].
+
+    Keys: "data", "corrupted" if there is one, "mean" if p(x | z) has one, "draw" from p(x | z), and
+    "y" of a conditional model.
+    """
+    arrays = {"data": x} | ({} if corrupted is None else {"corrupted": corrupted})
+    code = model.encode(x if corrupted is None else corrupted, y=y).center
+    decoded = _mean_and_draw(model.decode(code, y=y), key)
+    return _to_host(arrays | {kind: decoded[kind] for kind in KINDS if kind in decoded}, y)
+
+
+def sample(
+    model: TrainedModel,
+    key: Array,
+    num_samples: int,
+    *,
+    y: Array | None = None,
+    temperature: float | None = None,
+) -> Arrays:
+    """Samples of a model [num_samples, *E]: z from the prior, and p(x | z) at each z.
+
+    Keys: "mean" if p(x | z) has one, "draw" from p(x | z), and "y" of a conditional model. Raises
+    UnsupportedError if the prior has no temperature and one is given.
+    """
+    key_z, key_x = jax.random.split(key)
+    p = model.generate(key_z, num_samples, y=y, temperature=temperature)
+    decoded = _mean_and_draw(p, key_x)
+    return _to_host({kind: decoded[kind] for kind in KINDS if kind in decoded}, y)
+
+
+@jax.jit
+def _mean_and_draw(p: Distribution, key: Array) -> dict[str, Array]:
+    draw = {"draw": p.sample(key)}
+    return {"mean": p.mean} | draw if p.has_mean else draw
+
+
+def _to_host(arrays: Mapping[str, Any], y: Array | None) -> Arrays:
+    """The arrays on the host, in their order."""
+    return {key: np.asarray(value) for key, value in arrays.items()} | (
+        {} if y is None else {"y": np.asarray(y)}
+    )
+
+
+def codes(terms: Terms, split: str, *, limit: int = MAX_CODES) -> Arrays:
+    """Codes of a split: "code" [N, D], "index" and "split" [N], and "y" [N] or [N, C] if any.
+
+    Of more than `limit` examples, a random choice that is always the same.
+    """
+    index = choose(len(terms.code), limit)
+    arrays = {"code": terms.code[index], "index": index, "split": np.full(len(index), split)}
+    return arrays | ({} if terms.y is None else {"y": np.asarray(terms.y)[index]})
+
+
+def choose(num_examples: int, limit: int) -> np.ndarray:
+    """At most `limit` of the examples 0..N - 1, ascending: random ones, always the same."""
+    if num_examples <= limit:
+        return np.arange(num_examples)
+    return np.sort(np.random.default_rng(0).choice(num_examples, limit, replace=False))
+
+
+def save_arrays(arrays: Mapping[str, Any], path: Path) -> None:
+    """Write an .npz file atomically."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_atomically(path, content.getvalue())
