@@ -13,7 +13,7 @@ SECTIONS = {  # section -> its title, and its figures with their captions
     "reconstructions": (
         "Reconstructions",
         {
-            "reconstructions": "Test examples above their reconstructions by the model: the mean of "
+            "reconstructions": "Test examples above their reconstructions: the mean of "
             "p(x | z), and a draw from it.",
             "column_reconstructions": "Each column of the test data against its reconstruction.",
         },
