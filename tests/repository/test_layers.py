@@ -11,6 +11,7 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "errors",
     "files",
     "distributions",
+    "units",
     "schedules",
     "corruptions",
     "interpolation",

@@ -33,7 +33,11 @@ class Data:
     values: str = field(
         "scaled", doc="scaled (integers 0 to 255 become [0, 1]), counts (whole numbers, unchanged)"
     )
-    binarization: str = field("none", doc="none, static, dynamic, threshold")
+    binarization: str = field(
+        "auto",
+        doc="none, static, dynamic, threshold; auto: dynamic for images that the literature "
+        "binarizes, else none",
+    )
     valid_fraction: float = field(
         0.1, doc="fraction of train used for validation if the source has no validation split"
     )

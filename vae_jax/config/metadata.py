@@ -7,6 +7,8 @@ from typing import Any
 from vae_jax.config.rules import Condition
 from vae_jax.errors import check_range
 
+AUTO = "auto"  # chosen from the data
+AUTO_NUMBERS = {"model.levels": 0}  # the same, for fields that are numbers
 MAX_INT = 2**31 - 1  # steps, sizes and seeds are int32 on the device
 MAX_FLOAT = 1e30  # all other numbers are float32
 
@@ -18,6 +20,7 @@ def field(
     above: float | None = None,
     at_most: float | None = None,
     used_by: Condition | None = None,
+    former: Any = None,
     sweep: bool = False,
     doc: str,
 ) -> Any:
@@ -29,13 +32,19 @@ def field(
       above: the same, exclusive.
       at_most: the upper bound, inclusive; that of int32 or `MAX_FLOAT` by default.
       used_by: without it, a value other than the default is an error.
+      former: default of earlier versions, which their saved configs have.
       sweep: adds a list of values to `Sweep`.
       doc: one line.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
-    metadata = {"used_by": used_by, "sweep": sweep, "doc": doc}
+    metadata = {"used_by": used_by, "former": former, "sweep": sweep, "doc": doc}
     metadata |= {name: bound for name, bound in bounds.items() if bound is not None}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def is_auto(path: str, value: Any) -> bool:
+    """True if the value of a field is to be chosen from the data."""
+    return value == AUTO or (path in AUTO_NUMBERS and value == AUTO_NUMBERS[path])
 
 
 def leaf_fields(group: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field]]:

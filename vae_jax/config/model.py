@@ -2,21 +2,22 @@
 
 import dataclasses
 
-from vae_jax.config.metadata import field
+from vae_jax.config.metadata import AUTO, field
 from vae_jax.config.rules import none_of, one_of
 
 FLOW_POSTERIOR = one_of("model.posterior", "planar", "iaf", "sylvester")
 GUMBEL_SOFTMAX = one_of("model.posterior", "gumbel_softmax")
 FLOW_PRIOR = one_of("model.prior", "coupling", "autoregressive")
-SIGMA = one_of("model.likelihood", "gaussian", "laplace")
-DISCRETE = one_of(
-    "model.likelihood",
+SIGMA_LIKELIHOODS = ("gaussian", "laplace")
+DISCRETE_LIKELIHOODS = (
     "discretized_logistic",
     "logistic_mixture",
     "categorical",
     "beta_binomial",
     "autoregressive",
 )
+SIGMA = one_of("model.likelihood", *SIGMA_LIKELIHOODS, AUTO)
+DISCRETE = one_of("model.likelihood", *DISCRETE_LIKELIHOODS, AUTO)
 AUTOREGRESSIVE = one_of("model.likelihood", "autoregressive")
 CONDITIONAL = none_of("model.conditioning", "none")
 VQ = one_of("model.kind", "vq")
@@ -32,7 +33,11 @@ class Model:
     kind: str = field(
         "vae", doc="vae, vq (codes from a codebook, see `Codes`), hierarchical (see `Hierarchy`)"
     )
-    network: str = field("mlp", doc="encoder and decoder: mlp, conv, burgess, resnet (vq only)")
+    network: str = field(
+        AUTO,
+        doc="encoder and decoder: mlp, conv, burgess, resnet (vq only); auto: conv or resnet for "
+        "images, mlp for tables, digits and MNIST",
+    )
     hidden: tuple[int, ...] = field(
         (400,), at_least=1, doc="dense widths in encoder order; the decoder reverses them"
     )
@@ -92,22 +97,31 @@ class Model:
     )
     prior_width: int = field(64, at_least=1, used_by=FLOW_PRIOR, doc="width of their networks")
     likelihood: str = field(
-        "bernoulli", doc="see LIKELIHOODS in vae_jax/experiment/builders/parts.py"
+        AUTO,
+        doc="see LIKELIHOODS in vae_jax/experiment/builders/parts.py; auto: by the kind of values, "
+        "see auto.py there",
     )
     sigma: str = field(
-        "fixed",
+        AUTO,
         used_by=SIGMA,
-        doc="fixed, scalar, channel, pixel (learned), predicted (by the decoder)",
+        former="fixed",
+        doc="fixed, scalar, channel, pixel (learned), predicted (by the decoder); auto: channel if "
+        "likelihood is auto too, else fixed",
     )
     init_sigma: float = field(
         0.5,
         above=0,
         used_by=SIGMA & none_of("model.sigma", "predicted"),
         sweep=True,
-        doc="value of a fixed sigma, initial value of a learned one",
+        doc="value of a fixed sigma, initial value of a learned one; in standard deviations of "
+        "the data for tables",
     )
     levels: int = field(
-        256, at_least=2, used_by=DISCRETE, doc="discrete values, equally spaced from 0 to 1"
+        0,
+        at_least=0,
+        used_by=DISCRETE,
+        former=256,
+        doc="discrete values, equally spaced from 0 to 1; 0: as many as the data have",
     )
     mixtures: int = field(
         5,
@@ -116,7 +130,7 @@ class Model:
         doc="components of logistic_mixture",
     )
     columns: tuple[str, ...] = field(
-        (), used_by=one_of("model.likelihood", "mixed"), doc="type of each column of a table"
+        (), used_by=one_of("model.likelihood", "mixed", AUTO), doc="type of each column of a table"
     )
     masked_features: int = field(
         32, at_least=1, used_by=AUTOREGRESSIVE, doc="features of the masked convolutions"
@@ -178,8 +192,8 @@ class Hierarchy:
 
     stack: str = field(
         "",
-        used_by=HIERARCHICAL & one_of("model.network", "conv"),
-        doc='resolution x layers, "1x1 4x2 8x2"',
+        used_by=HIERARCHICAL & one_of("model.network", "conv", AUTO),
+        doc='conv: resolution x layers, "1x1 4x2 8x2"; empty: the top, and the largest maps',
     )
     latents: tuple[int, ...] = field(
         (10, 20),

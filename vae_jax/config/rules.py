@@ -101,7 +101,7 @@ def needs(
 
     return Rule(
         lambda config: bool(matches(config, path, values)),
-        lambda config: value_of(config, other) in allowed,
+        lambda config: value_of(config, other) in (*allowed, "auto"),  # which is chosen to fit
         message,
     )
 

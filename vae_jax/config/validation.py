@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from vae_jax.config.fields import Config
-from vae_jax.config.metadata import MAX_INT, check_bounds, leaf_fields
+from vae_jax.config.metadata import AUTO, MAX_INT, check_bounds, leaf_fields
 from vae_jax.config.rules import (
     Condition,
     Rule,
@@ -38,10 +38,10 @@ def check_values(config: Config) -> None:
         check_bounds(path, value_of(config, path), bounds)
 
 
-def _is_used(path: str, default: Any, used_by: Condition) -> Rule:
-    """A value other than the default needs something that uses it."""
+def _is_used(path: str, defaults: tuple[Any, ...], used_by: Condition) -> Rule:
+    """A value other than the default, or an earlier one, needs something that uses it."""
     return Rule(
-        lambda config: as_tuple(value_of(config, path)) != default,
+        lambda config: as_tuple(value_of(config, path)) not in defaults,
         used_by.holds,
         lambda config: (
             f"config.{path} = {as_tuple(value_of(config, path))!r}: does nothing without "
@@ -86,7 +86,7 @@ def _wide_enough(condition: Condition, path: str) -> Rule:
 
 RULES = (
     *(
-        _is_used(path, entry.default, entry.metadata["used_by"])
+        _is_used(path, (entry.default, entry.metadata["former"]), entry.metadata["used_by"])
         for path, entry in leaf_fields(Config)
         if entry.metadata["used_by"]
     ),
@@ -127,7 +127,7 @@ RULES = (
     Rule(
         lambda config: (
             config.model.kind == "vq"
-            and config.model.network != "resnet"
+            and config.model.network not in ("resnet", AUTO)
             and config.codes.prior == "pixelcnn"
         ),
         lambda config: len(config.codes.grid) == 2,
@@ -159,6 +159,11 @@ RULES = (
             f"config.objective.num_groups = {config.objective.num_groups}: must divide "
             f"config.objective.num_samples = {config.objective.num_samples}"
         ),
+    ),
+    Rule(
+        always,
+        lambda config: config.model.levels != 1,
+        lambda config: "config.model.levels = 1: must be at least 2, or 0 for those of the data",
     ),
     Rule(
         one_of("model.likelihood", "mixed").holds,

@@ -25,9 +25,10 @@ from vae_jax.experiment.evaluator import (
 from vae_jax.experiment.figures import plot_front, plot_runs
 from vae_jax.experiment.load import restore_params
 from vae_jax.experiment.results import Results, best_trial, describe
-from vae_jax.experiment.run import Run, make_runs
+from vae_jax.experiment.run import Run, make_runs, resolve_like
 from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import check_same_units
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import read_config
@@ -59,6 +60,7 @@ def evaluate_workdir(
         _check_same_run(override, saved, workdir)
     config = override or saved
     runs = make_runs(config, workdir)
+    config = resolve_like(config, runs[0])
     bests = [load_best(run) for run in runs]
     return evaluate_runs(runs, bests, config, workdir, is_training=False, announce=announce)
 
@@ -89,6 +91,7 @@ def restore_best(run: Run, checkpoints: Checkpoints) -> Best | InputError:
         saved = checkpoints.describe(selection.step)
         _check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
+        check_same_units(run.model.units, saved, os.fspath(run.workdir / "checkpoints"))
         params = restore_params(checkpoints, selection.step, run.model, run.tx)
     except InputError as error:
         return error

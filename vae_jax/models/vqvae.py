@@ -12,6 +12,7 @@ from vae_jax.errors import InputError
 from vae_jax.models import common
 from vae_jax.models.base import Capability
 from vae_jax.types import Array, Outputs, Scalar
+from vae_jax.units import Units
 
 
 class VQVAE(nn.Module):
@@ -34,6 +35,7 @@ class VQVAE(nn.Module):
     prior: nn.Module  # () or c -> p(codes), over integers [*grid]
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     condition_prior: bool = False  # True if the prior depends on c too
+    units: Units | None = None  # of x; without them networks see x as it is
     posterior: ClassVar[None] = None
     critic: ClassVar[None] = None
     classifier: ClassVar[None] = None
@@ -93,7 +95,9 @@ class VQVAE(nn.Module):
     def _posterior(self, x: Array, c: Array | None) -> Quantized:
         chex.assert_shape(x, (None, *self.likelihood.event_shape))
         chex.assert_type(x, float)
-        return self.quantizer(self.encoder(x, c), tuple(self.prior.grid))
+        return self.quantizer(
+            self.encoder(common.network_input(self, x), c), tuple(self.prior.grid)
+        )
 
     def _prior(self, c: Array | None) -> EmbeddedCodes:
         if self.prior.num_codes != self.quantizer.num_codes:
@@ -110,7 +114,7 @@ class VQVAE(nn.Module):
         chex.assert_axis_dimension(z, -1, math.prod(grid) * self.quantizer.code_dim)
         rows = common.condition_rows(c, lead)
         z = z.reshape(-1, *grid, self.quantizer.code_dim)
-        return self.likelihood(self.decoder(z, rows), lead)
+        return common.in_units(self, self.likelihood(self.decoder(z, rows), lead))
 
     @nn.nowrap
     def supports(self, capability: Capability) -> bool:

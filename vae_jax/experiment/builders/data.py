@@ -12,6 +12,7 @@ from vae_jax import data as data_lib
 from vae_jax.config import Config, Data
 from vae_jax.data import Dataset, Source
 from vae_jax.errors import InputError
+from vae_jax.experiment.builders.auto import resolve, resolve_binarization
 from vae_jax.experiment.builders.label_subsets import (
     allow_unlabeled,
     class_examples,
@@ -29,6 +30,7 @@ _ARGUMENT = re.compile(rf"(?:{'|'.join(field.name for field in dataclasses.field
 
 def build_data(config: Config) -> Dataset:
     """Return the data set, with the class and the labels removed that the config removes."""
+    config = resolve_binarization(config)
     c = config.data
     with data_fields():
         dataset = data_lib.load(
@@ -42,7 +44,7 @@ def build_data(config: Config) -> Dataset:
         dataset = keep_labels(dataset, c.num_labels)
     if config.model.conditioning == "vector" and config.model.num_classes == 1:
         dataset = label_columns(dataset)
-    _warn_if_not_binary(config, dataset)
+    _warn_if_not_binary(resolve(config, dataset.shape, dataset.preparation), dataset)
     return dataset
 
 

@@ -104,6 +104,7 @@ class Recorder:
             builders.name_score(config, step),
             competes=is_finite and step >= builders.schedules_end(config),
             data=identity(self.run.dataset),
+            units=self.run.model.units,
         )
         self._writer.flush()  # a run resumed from this checkpoint continues after these lines
         try:
