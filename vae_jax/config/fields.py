@@ -35,8 +35,8 @@ class Data:
     )
     binarization: str = field(
         "auto",
-        doc="none, static, dynamic, threshold; auto: dynamic for images that the literature "
-        "binarizes, else none",
+        doc="none, static, dynamic, threshold, auto (dynamic for images that the literature "
+        "binarizes, else none)",
     )
     valid_fraction: float = field(
         0.1, doc="fraction of train used for validation if the source has no validation split"

@@ -7,7 +7,7 @@ from vae_jax.config import validation as config_validation
 from vae_jax.config.rules import Rule, check_rules
 from vae_jax.config.sweep import sweep_lists
 from vae_jax.data import Dataset
-from vae_jax.experiment.builders import compatibility, data_compatibility
+from vae_jax.experiment.builders import compatibility, data_compatibility, resolve
 from vae_jax.experiment.builders.choices import check_names
 from vae_jax.experiment.metrics import requirements
 from vae_jax.experiment.metrics.udr import UDR
@@ -48,7 +48,8 @@ SWEEP_RULES = (
 def validate(config: Config, dataset: Dataset | None = None) -> None:
     """Raises InputError for the first rule that the config of a run breaks.
 
-    Without a data set, checks all that needs no data; with one, checks the config against it.
+    Without a data set, checks all that needs no data; with one, checks the config against it, with
+    what is 'auto' chosen by the data.
     """
     if dataset is None:
         check_names(config)
@@ -56,6 +57,7 @@ def validate(config: Config, dataset: Dataset | None = None) -> None:
         requirements.check_metric_names(config)
         check_rules((*compatibility.RULES, *requirements.RULES), config)
     else:
+        config = resolve(config, dataset.shape, dataset.preparation)
         rules = (*data_compatibility.RULES, *requirements.DATA_RULES)
         check_rules(rules, config, dataset)
 

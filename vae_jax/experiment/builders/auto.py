@@ -13,7 +13,7 @@ from vae_jax.errors import InputError
 
 BINARIZED = ("digits", "mnist", "binarized_mnist", "omniglot")  # dynamically, by the literature
 LIKELIHOODS: dict[Kind, tuple[str, str]] = {  # and the reason
-    "counts": ("negative_binomial", "counts vary more than a Poisson"),
+    "counts": ("negative_binomial", "values are counts"),
     "binary": ("bernoulli", "all values are 0 or 1"),
     "levels": ("discretized_logistic", "values have {levels} levels"),
     "real": ("gaussian", "values lie on no grid"),
