@@ -31,14 +31,13 @@ def get_config(data: str = "digits") -> Config:
     if data == "fashion":
         config.data.name = "npz"
         config.evaluation.anomaly = "mnist"
-        config.model.likelihood = "discretized_logistic"
+        config.model.network = "mlp"
         config.data.valid_fraction = 1 / 12
         config.train.num_steps = 4_300  # 10 epochs
         config.evaluation.likelihood_samples = 100
         return config
     config.data.name = data
     config.data.leave_out = 7
-    config.data.binarization = "dynamic"
     if data != "digits":
         config.data.valid_fraction = 1 / 12
         config.train.num_steps = 8_600

@@ -14,6 +14,5 @@ def get_config(data: str = "digits") -> Config:
     config.data.values = "counts"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
-    config.model.likelihood = "negative_binomial"
     config.optimizer.schedule = "cosine"
     return config

@@ -14,7 +14,6 @@ def get_config(data: str = "digits") -> Config:
     """The config, for one of the data sets by name."""
     config = Config(name="cvae" if data == "digits" else f"cvae_{data}")
     config.data.name = data
-    config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
     config.model.conditioning = "label"

@@ -21,9 +21,7 @@ def get_config(data: str = "sprites") -> Config:
     if data == "sprites":
         config.model.network = "burgess"
     else:
-        config.model.network = "conv"
         config.model.hidden = (256,)
-        config.data.binarization = "dynamic"
     config.model.latent_dim = 10
     config.objective.name = "dip"
     config.objective.off_diagonal_weight = 10.0  # and so diagonal_weight 100

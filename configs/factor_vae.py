@@ -17,9 +17,7 @@ def get_config(data: str = "sprites") -> Config:
     if data == "sprites":
         config.model.network = "burgess"
     else:
-        config.model.network = "conv"
         config.model.hidden = (256,)
-        config.data.binarization = "dynamic"
     config.model.latent_dim = 10
     config.objective.name = "factor"
     config.objective.tc_weight = 10.0

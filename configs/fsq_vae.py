@@ -14,9 +14,7 @@ def get_config(data: str = "digits") -> Config:
     """The config, for one of the data sets by name."""
     config = Config(name="fsq_vae" if data == "digits" else f"fsq_vae_{data}")
     config.data.name = data
-    config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.kind = "vq"
-    config.model.network = "resnet"
     config.model.channels = (32, 64)
     config.codes.quantizer = "fsq"
     config.codes.levels = (8, 5) if data == "digits" else (8, 6, 5)

@@ -18,7 +18,6 @@ def get_config(data: str = "digits") -> Config:
     """The config, for one of the data sets by name."""
     config = Config(name="ladder_vae" if data == "digits" else f"ladder_vae_{data}")
     config.data.name = data
-    config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.kind = "hierarchical"
     config.hierarchy.latents = (10, 20)
     config.hierarchy.widths = (128, 256)

@@ -15,6 +15,7 @@ def get_config(data: str = "digits") -> Config:
     """The config, for one of the data sets by name."""
     config = Config(name="linear_vae" if data == "digits" else f"linear_vae_{data}")
     config.data.name = data
+    config.model.network = "mlp"
     config.model.hidden = ()
     config.model.latent_dim = 2
     config.model.likelihood = "gaussian"

@@ -17,11 +17,9 @@ def get_config(data: str = "digits") -> Config:
     """The config, for one of the data sets by name."""
     config = Config(name="pixel_vae" if data == "digits" else f"pixel_vae_{data}")
     config.data.name = data
-    config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.hidden = (400,)
     config.model.latent_dim = 20
     config.model.likelihood = "autoregressive"
-    config.model.levels = 2
     config.model.masked_layers = 2
     config.objective.beta_schedule = "linear"
     config.objective.beta_steps = 500

@@ -14,9 +14,7 @@ def get_config(data: str = "digits") -> Config:
     """The config, for one of the data sets by name."""
     config = Config(name="vq_vae" if data == "digits" else f"vq_vae_{data}")
     config.data.name = data
-    config.data.binarization = "none" if data == "sprites" else "dynamic"
     config.model.kind = "vq"
-    config.model.network = "resnet"
     config.model.channels = (32, 64)
     config.codes.num_codes = 32 if data == "digits" else 256
     config.codes.code_dim = 16 if data == "digits" else 32

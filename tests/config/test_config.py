@@ -392,7 +392,7 @@ def test_check_range(value, low, high, open_low, inside) -> None:
         {"objective__name": "reconstruction", "objective__free_bits": 0.1},
         {"objective__name": "reconstruction", "objective__capacity": 2.0},
         {"data__path": "x.npz"},
-        {"model__sigma": "scalar"},
+        {"model__sigma": "scalar", "model__likelihood": "bernoulli"},
     ],
 )
 def test_an_option_that_would_do_nothing_is_an_error(changes) -> None:

@@ -11,6 +11,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "errors",
     "files",
     "distributions",
+    "units",
     "schedules",
     "corruptions",
     "interpolation",

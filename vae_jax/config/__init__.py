@@ -5,6 +5,7 @@ Strings name parts, which `vae_jax.experiment.builders` makes.
 
 from vae_jax.config.evaluation import Evaluation
 from vae_jax.config.fields import Config, Data, Optimizer, Sweep, Train
+from vae_jax.config.metadata import AUTO, is_auto
 from vae_jax.config.model import Codes, Hierarchy, ModelConfig
 from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import value_of
@@ -18,6 +19,7 @@ from vae_jax.config.tree import (
 )
 
 __all__ = [
+    "AUTO",
     "Codes",
     "Config",
     "Data",
@@ -34,5 +36,6 @@ __all__ = [
     "differences",
     "flatten",
     "from_dict",
+    "is_auto",
     "value_of",
 ]

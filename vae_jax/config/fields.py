@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from vae_jax.config.evaluation import Evaluation
-from vae_jax.config.metadata import field, leaf_fields
+from vae_jax.config.metadata import AUTO, field, leaf_fields
 from vae_jax.config.model import Codes, Hierarchy, ModelConfig
 from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import objective, one_of
@@ -35,7 +35,11 @@ class Data:
         "scaled",
         "meaning of integers; scaled: 0 to 255 become [0, 1]; counts: whole numbers, unchanged",
     )
-    binarization: str = field("none", "binarization of values in [0, 1]")
+    binarization: str = field(
+        AUTO,
+        "binarization of values in [0, 1]; auto: dynamic for images that the literature binarizes, "
+        "else none",
+    )
     valid_fraction: float = field(
         0.1,
         "fraction of train used for validation if the source has no validation split",

@@ -7,6 +7,8 @@ from typing import Any
 from vae_jax.config.rules import Condition
 from vae_jax.errors import check_range
 
+AUTO = "auto"  # chosen from the data
+AUTO_NUMBERS = {"model.levels": 0}  # the same, for fields that are numbers
 MAX_INT = 2**31 - 1  # steps, sizes and seeds are int32 on the device
 MAX_FLOAT = 1e30  # all other numbers are float32
 
@@ -21,6 +23,7 @@ def field(
     used_by: Condition | None = None,
     off: float | None = None,
     ends_schedule: bool = False,
+    former: Any = None,
     sweep: bool = False,
 ) -> Any:
     """A dataclass field that carries all there is to know about a hyper-parameter.
@@ -34,13 +37,20 @@ def field(
       used_by: without it, a value other than the default is an error.
       off: the value that turns it off: the parts are given None instead.
       ends_schedule: for the length of a schedule of the objective, in steps.
+      former: default of earlier versions, which their saved configs have.
       sweep: adds a list of values to `Sweep`.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most}
-    metadata = {"used_by": used_by, "off": off, "ends_schedule": ends_schedule, "sweep": sweep}
+    metadata = {"used_by": used_by, "off": off, "ends_schedule": ends_schedule}
+    metadata |= {"former": former, "sweep": sweep}
     metadata["doc"] = doc if off is None else f"{doc}; {off:g}: off"
     metadata |= {name: bound for name, bound in bounds.items() if bound is not None}
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def is_auto(path: str, value: Any) -> bool:
+    """True if the value of a field is to be chosen from the data."""
+    return value == AUTO or (path in AUTO_NUMBERS and value == AUTO_NUMBERS[path])
 
 
 def leaf_fields(group: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field]]:

@@ -3,21 +3,22 @@
 import dataclasses
 import functools
 
-from vae_jax.config.metadata import field
+from vae_jax.config.metadata import AUTO, field
 from vae_jax.config.rules import none_of, one_of
 
 FLOW_POSTERIOR = one_of("model.posterior", "planar", "iaf", "sylvester")
 GUMBEL_SOFTMAX = one_of("model.posterior", "gumbel_softmax")
 FLOW_PRIOR = one_of("model.prior", "coupling", "autoregressive")
-SIGMA = one_of("model.likelihood", "gaussian", "laplace")
-DISCRETE = one_of(
-    "model.likelihood",
+SIGMA_LIKELIHOODS = ("gaussian", "laplace")
+DISCRETE_LIKELIHOODS = (
     "discretized_logistic",
     "logistic_mixture",
     "categorical",
     "beta_binomial",
     "autoregressive",
 )
+SIGMA = one_of("model.likelihood", *SIGMA_LIKELIHOODS, AUTO)
+DISCRETE = one_of("model.likelihood", *DISCRETE_LIKELIHOODS, AUTO)
 AUTOREGRESSIVE = one_of("model.likelihood", "autoregressive")
 CONDITIONAL = none_of("model.conditioning", "none")
 VQ = one_of("model.kind", "vq")
@@ -41,7 +42,11 @@ class ModelConfig:
         "vae",
         "kind of model; vq: codes from a codebook, see `Codes`; hierarchical: see `Hierarchy`",
     )
-    network: str = field("mlp", "encoder and decoder; resnet: vq only")
+    network: str = field(
+        AUTO,
+        "encoder and decoder; resnet: vq only; auto: conv or resnet for images, mlp for tables, "
+        "digits and MNIST",
+    )
     hidden: tuple[int, ...] = field(
         (400,), "dense widths in encoder order; the decoder reverses them", at_least=1
     )
@@ -89,21 +94,28 @@ class ModelConfig:
     )
     prior_flows: int = _flows(4, "flows of coupling and autoregressive")
     prior_width: int = _flows(64, "width of their networks")
-    likelihood: str = field("bernoulli", "family of p(x | z)")
+    likelihood: str = field(AUTO, "family of p(x | z); auto: by the kind of the values")
     sigma: str = field(
-        "fixed",
-        "sigma of p(x | z); scalar, channel, pixel: learned; predicted: by the decoder",
+        AUTO,
+        "sigma of p(x | z); scalar, channel, pixel: learned; predicted: by the decoder; auto: "
+        "channel if likelihood is auto too, else fixed",
         used_by=SIGMA,
+        former="fixed",
     )
     init_sigma: float = field(
         0.5,
-        "value of a fixed sigma, initial value of a learned one",
+        "value of a fixed sigma, initial value of a learned one; in standard deviations of the "
+        "data for tables",
         above=0,
         used_by=SIGMA & none_of("model.sigma", "predicted"),
         sweep=True,
     )
     levels: int = field(
-        256, "discrete values, equally spaced from 0 to 1", at_least=2, used_by=DISCRETE
+        0,
+        "discrete values, equally spaced from 0 to 1; 0: those of the data",
+        at_least=0,
+        used_by=DISCRETE,
+        former=256,
     )
     mixtures: int = field(
         5,
@@ -112,7 +124,7 @@ class ModelConfig:
         used_by=one_of("model.likelihood", "logistic_mixture"),
     )
     columns: tuple[str, ...] = field(
-        (), "type of each column of a table", used_by=one_of("model.likelihood", "mixed")
+        (), "type of each column of a table", used_by=one_of("model.likelihood", "mixed", AUTO)
     )
     masked_features: int = _masked(32, "features of the masked convolutions")
     masked_layers: int = _masked(4, "number of masked convolutions")
@@ -165,8 +177,8 @@ class Hierarchy:
 
     stack: str = field(
         "",
-        'resolution x layers, "1x1 4x2 8x2"',
-        used_by=HIERARCHICAL & one_of("model.network", "conv"),
+        'conv: resolution x layers, "1x1 4x2 8x2"; empty: the top, and the largest maps',
+        used_by=HIERARCHICAL & one_of("model.network", "conv", AUTO),
     )
     latents: tuple[int, ...] = _hierarchical(
         (10, 20),

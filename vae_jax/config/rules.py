@@ -95,7 +95,8 @@ def needs(chosen: Condition, allowed: Condition, why: str) -> Rule:
     """A rule: a config with one of the `chosen` values must have one of the `allowed`."""
 
     def rule(config: Any) -> str | None:
-        if not chosen.holds(config) or allowed.holds(config):
+        is_auto = value_of(config, allowed.path) == "auto"  # will be chosen to fit
+        if not chosen.holds(config) or allowed.holds(config) or is_auto:
             return None
         return (
             f"config.{chosen.path} = {chosen.first(config)!r}: doesn't fit config.{allowed.path} = "

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from vae_jax.config.fields import Config
-from vae_jax.config.metadata import describe_bounds, leaf_fields
+from vae_jax.config.metadata import AUTO, describe_bounds, is_auto, leaf_fields
 from vae_jax.config.rules import value_of
 from vae_jax.errors import InputError, format_value, suggest, truncate
 
@@ -133,9 +133,15 @@ def check_field(path: str) -> None:
 
 
 def differences(ours: Config, theirs: Config, free: Collection[str] = ()) -> list[str]:
-    """Return one line for each field in which two configs differ, except the `free` ones."""
+    """Return one line for each field in which two configs differ, except the `free` ones.
+
+    What is chosen from the data in ours may have been chosen in theirs.
+    """
     a = flatten(ours)
     b = flatten(theirs)
+    free = {*free, *(path for path in a if is_auto(path, a[path]))}
+    if ours.model.network == AUTO:
+        free.add("codes.grid")
     paths = [path for path in a if a[path] != b[path] and path not in free]
     return [f"config.{path}: {a[path]!r} here, {b[path]!r} there" for path in paths]
 

@@ -29,12 +29,12 @@ def check_values(config: Config) -> None:
         check_bounds(path, value_of(config, path), bounds)
 
 
-def _is_used(path: str, default: Any, used_by: Condition) -> Rule:
-    """A value other than the default needs something that uses it."""
+def _is_used(path: str, defaults: tuple[Any, ...], used_by: Condition) -> Rule:
+    """A value other than the default, or an earlier one, needs something that uses it."""
 
     def rule(config: Config) -> str | None:
         value = as_tuple(value_of(config, path))
-        if value == default or used_by.holds(config):
+        if value in defaults or used_by.holds(config):
             return None
         return f"config.{path} = {value!r}: does nothing without {used_by.text}; leave it out"
 
@@ -96,7 +96,7 @@ def _channels(config: Config) -> str | None:
 
 def _grid_of_pixelcnn(config: Config) -> str | None:
     c = config.codes
-    has_grid = config.model.kind == "vq" and config.model.network != "resnet"
+    has_grid = config.model.kind == "vq" and config.model.network not in ("resnet", AUTO)
     if not has_grid or c.prior != "pixelcnn" or len(c.grid) == 2:
         return None
     return f"config.codes.grid = {tuple(c.grid)}: must have two entries with codes.prior 'pixelcnn'"
@@ -132,6 +132,12 @@ def _groups(config: Config) -> str | None:
     )
 
 
+def _levels(config: Config) -> str | None:
+    if config.model.levels != 1:
+        return None
+    return "config.model.levels = 1: must be at least 2, or 0 for those of the data"
+
+
 def _columns(config: Config) -> str | None:
     if config.model.likelihood != "mixed" or config.model.columns:
         return None
@@ -160,7 +166,7 @@ def _phases(config: Config) -> str | None:
 
 RULES: tuple[Rule, ...] = (
     *(
-        _is_used(path, entry.default, entry.metadata["used_by"])
+        _is_used(path, (entry.default, entry.metadata["former"]), entry.metadata["used_by"])
         for path, entry in leaf_fields(Config)
         if entry.metadata["used_by"]
     ),
@@ -185,6 +191,7 @@ RULES: tuple[Rule, ...] = (
     ),
     _length_of_cycles,
     _groups,
+    _levels,
     _columns,
     _wide_enough(one_of("model.posterior", "iaf"), "model.posterior_width"),
     _wide_enough(one_of("model.prior", "autoregressive"), "model.prior_width"),

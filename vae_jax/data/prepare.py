@@ -10,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
+from vae_jax.data.columns import warn_columns
 from vae_jax.data.identity import describe_identity
 from vae_jax.data.images import as_array, convert_splits, warn_axes
+from vae_jax.data.kinds import kind_of
 from vae_jax.data.labels import convert_labels
 from vae_jax.data.names import assign, warn_unused
 from vae_jax.data.rows import HostRows
@@ -63,6 +65,7 @@ def from_arrays(
     arrays = {
         key: rows if key in lazy else as_array(rows, key, name) for key, rows in arrays.items()
     }
+    tables = _images(arrays)
     if "test_images" not in arrays:
         if streaming:
             raise InputError(
@@ -72,10 +75,11 @@ def from_arrays(
                 f"{sorted(arrays)}",
             )
         arrays, test_rule = with_test(arrays, name), CUT_TEST_RULE
-    images = {split: arrays[f"{split}_images"] for split in SPLITS if f"{split}_images" in arrays}
+    images = _images(arrays)
     splits, bits = convert_splits(
         images, name=name, values=values, lazy=("train",) if streaming else ()
     )
+    tables |= {split: rows for split, rows in splits.items() if isinstance(rows, HostRows)}
     labels, classes = _labels(arrays, splits, name)
     preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
@@ -107,6 +111,9 @@ def from_arrays(
             )
         value_range = (0.0, 1.0)
         preparation |= {"binary": True, "levels": 2}
+    shape = tuple(splits["train"].shape[1:])
+    if len(shape) == 1 and kind_of(shape, preparation) == "real":
+        warn_columns(tables, name)
     if values == "scaled":
         _check_scales({split: ranges[split] for split in images}, scale, name)
     sources: dict[str, Any] = {}
@@ -131,6 +138,11 @@ def _canonical(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
     assignment = assign(arrays, (name,))
     warn_unused(assignment.unused, name)
     return {key: arrays[given] for key, given in assignment.arrays.items()}
+
+
+def _images(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """The images of each split that has any."""
+    return {split: arrays[f"{split}_images"] for split in SPLITS if f"{split}_images" in arrays}
 
 
 def _lazy_keys(arrays: Mapping[str, Any]) -> tuple[str, ...]:

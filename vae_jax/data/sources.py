@@ -1,13 +1,17 @@
 """Sources: data on the device, read by index. A protocol and its two implementations."""
 
 import dataclasses
+import functools
 import math
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae_jax.data import order, sprites
+from vae_jax.data.moments import Moments, measure
+from vae_jax.data.rows import HostRows
 from vae_jax.types import Array, Batch
 
 
@@ -123,3 +127,10 @@ class Dataset:
     @property
     def num_dims(self) -> int:
         return math.prod(self.shape)
+
+    @functools.cached_property
+    def moments(self) -> Moments:
+        """Moments of the training split by column or channel, read once; not for sprites."""
+        images = self.train.images  # type: ignore[attr-defined]
+        scale = self.train.scale  # type: ignore[attr-defined]
+        return measure(images if isinstance(images, HostRows) else np.asarray(images), scale)

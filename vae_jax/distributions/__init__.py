@@ -52,9 +52,11 @@ from vae_jax.distributions.scale import (
     soft_clip,
     softplus_logvar,
 )
+from vae_jax.distributions.scaled import Affine, Scaled
 
 __all__ = [
     "LOGVAR_RANGE",
+    "Affine",
     "Autoregressive",
     "BatchShaped",
     "Bernoulli",
@@ -78,6 +80,7 @@ __all__ = [
     "OneHotCategorical",
     "OptimalGaussian",
     "Quantized",
+    "Scaled",
     "UniformCodes",
     "bounded_logvar",
     "closed_form_kl",

@@ -9,7 +9,7 @@ import numpy as np
 from flax import linen as nn
 
 from vae_jax.data import HostSource, Source
-from vae_jax.distributions import LOGVAR_RANGE, inverse_soft_clip
+from vae_jax.distributions import LOGVAR_RANGE, Distribution, Scaled, inverse_soft_clip
 from vae_jax.evaluation.scan import full_float32
 from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
 from vae_jax.objectives.loss import given_y
@@ -73,6 +73,9 @@ def _residual_variance(
             z = model.apply(params, x, **y, method="encode").sample(key)
         else:  # `encode` has the posteriors given the means above them, not given draws
             z = model.apply(params, x, key, **y).z[0]
-        return jnp.square(model.apply(params, z, **y, method="decode").mean - x).mean()
+        p: Distribution = model.apply(params, z, **y, method="decode")
+        if isinstance(p, Scaled):  # sigma is that of standardized values
+            return jnp.square(p.base.mean - p.affine.inverse(x)).mean()
+        return jnp.square(p.mean - x).mean()
 
     return jax.lax.map(one_example, (index, jnp.arange(len(index))), batch_size=128).mean()

@@ -31,9 +31,10 @@ from vae_jax.experiment.overrides import (
     check_same_run,
 )
 from vae_jax.experiment.results import Results, describe, describe_training
-from vae_jax.experiment.run import Run, make_runs
+from vae_jax.experiment.run import Run, make_runs, resolve_like
 from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import check_same_units
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import read_config
@@ -68,6 +69,7 @@ def evaluate_workdir(
     check_evaluation_only(config, saved, workdir)
     check_data_path(config)
     runs = make_runs(config, workdir)
+    config = resolve_like(config, runs[0])
     bests = [load_best(run) for run in runs]
     return evaluate_runs(runs, bests, config, workdir, is_training=False, announce=announce)
 
@@ -93,6 +95,7 @@ def find_best(
         saved = checkpoints.describe(selection.step)
         check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
+        check_same_units(run.model.units, saved, os.fspath(run.workdir / "checkpoints"))
         params = (known or {}).get(selection.step)
         if params is None:
             restored = restore_params(checkpoints, selection.step, run.model, run.tx)

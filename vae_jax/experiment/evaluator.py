@@ -91,7 +91,7 @@ def _compiled(
             with_fixed_sigma(model),
             batch_size=batch_size,
             num_samples=num_samples,
-            corruption=builders.CORRUPTIONS[corruption](level),
+            corruption=builders.make_corruption(corruption, level, model.units),
             mesh=mesh,
         )
     )

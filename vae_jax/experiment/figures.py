@@ -28,7 +28,7 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
             context.finite_terms,
             read_metrics(context.workdir),
             context.workdir / "figures",
-            corruption=builders.build_corruption(context.config),
+            corruption=builders.build_corruption(context.config, context.model.units),
             file_format=context.config.evaluation.figures,
             projection=context.config.evaluation.projection,
         )

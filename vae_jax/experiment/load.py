@@ -40,7 +40,7 @@ def load(
     with Checkpoints(run_workdir(workdir, trial), for_writing=False) as checkpoints:
         selection = select_checkpoint(checkpoints, step=step)
         saved = checkpoints.describe(selection.step)
-        model = builders.build_model(saved.config, saved.event_shape)
+        model = builders.build_model(saved.config, saved.event_shape, saved.units)
         tx = builders.build_optimizer(saved.config)
         params = restore_params(checkpoints, selection.step, model, tx)
     return TrainedModel(

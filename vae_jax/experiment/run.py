@@ -36,7 +36,7 @@ class Run:
 
 
 def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None = None) -> Run:
-    """Validate the config and build every part of it.
+    """Validate the config, choose what is 'auto' in it by the data, and build every part of it.
 
     Args:
       config: of one run; its sweep is ignored.
@@ -51,8 +51,13 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
     tx = builders.build_optimizer(config)
     if dataset is None:
         dataset = builders.build_data(config)
+        config = builders.resolve(config, dataset.shape, dataset.preparation)
         validate(config, dataset)
-    model = builders.build_model(config, dataset.shape)
+    else:
+        config = builders.resolve(config, dataset.shape, dataset.preparation)
+        validate(config)
+    units = builders.build_units(config, dataset)
+    model = builders.build_model(config, dataset.shape, units)
     return Run(
         config=config,
         workdir=as_path(workdir),
@@ -78,6 +83,22 @@ def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
             raise InputError(f"config.sweep, trial {name}: {error}") from error
     _check_memory(runs)
     return runs
+
+
+def resolve_like(config: Config, run: Run) -> Config:
+    """A config, or that of a sweep, with what is 'auto' chosen by the data of one of its runs."""
+    return builders.resolve(config, run.dataset.shape, run.dataset.preparation)
+
+
+def explain_choices(config: Config, run: Run) -> str:
+    """One line about what was chosen by the data for a config, and why; '' if nothing was."""
+    shape = run.dataset.shape
+    parts = (
+        builders.describe_choices(config, shape, run.dataset.preparation),
+        builders.describe_units(run.model.units, shape),
+    )
+    text = "; ".join(part for part in parts if part)
+    return f"chosen by the data: {text}" if text else ""
 
 
 def _check_memory(runs: Sequence[Run]) -> None:

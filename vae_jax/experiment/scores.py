@@ -63,7 +63,9 @@ def make_scorers(runs: Sequence[Run]) -> list[Scorer]:
     def one_batch(arguments: tuple[Params, dict, Array], batch: Batch, key: Array) -> Array:
         params, values, step = arguments
         config = sweep.with_values(first.config, values)
-        model = builders.build_model(config, first.dataset.shape) if values else first.model
+        model = first.model
+        if values:
+            model = builders.build_model(config, first.dataset.shape, first.model.units)
         value = builders.build_value(config, with_fixed_sigma(model), num_examples)
         return jnp.broadcast_to(value(params, batch, key, step), len(batch["x"]))
 

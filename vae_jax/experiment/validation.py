@@ -8,6 +8,7 @@ from vae_jax.config.rules import Rule, check_rules
 from vae_jax.config.sweep import sweep_lists
 from vae_jax.data import Dataset
 from vae_jax.experiment.builders import compatibility, data_compatibility
+from vae_jax.experiment.builders.auto import resolve
 from vae_jax.experiment.builders.choices import check_names
 from vae_jax.experiment.metrics import requirements
 from vae_jax.experiment.metrics.udr import UDR
@@ -39,6 +40,7 @@ def validate(config: Config, dataset: Dataset | None = None) -> None:
     requirements.check_metric_names(config)
     check_rules(RULES, config)
     if dataset is not None:
+        config = resolve(config, dataset.shape, dataset.preparation)
         check_rules(DATA_RULES, config, dataset)
 
 

@@ -35,6 +35,16 @@ class Likelihood(nn.Module):
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         raise NotImplementedError
 
+    @nn.nowrap
+    def real_columns(self) -> bool | Sequence[bool]:
+        """True for columns or channels with a density of real numbers; see `vae_jax.units`."""
+        return self.support == REALS
+
+    @nn.nowrap
+    def count_columns(self) -> bool | Sequence[bool]:
+        """True for columns or channels of counts."""
+        return self.integers
+
 
 class GridLikelihood(Likelihood):
     """A head with masses on k / (levels - 1), k = 0 .. levels - 1.

@@ -136,6 +136,14 @@ class Mixed(Likelihood):
             parts.append(self._part(column, numbers[..., index]))
         return distributions.Mixed(tuple(parts), tuple(map(tuple, groups.values())))
 
+    @nn.nowrap
+    def real_columns(self) -> list[bool]:
+        return [column.kind == "gaussian" for column in parse_columns(self.columns)]
+
+    @nn.nowrap
+    def count_columns(self) -> list[bool]:
+        return [column.kind == "counts" for column in parse_columns(self.columns)]
+
     def _part(self, column: Column, numbers: Array) -> Distribution:
         first = numbers[..., 0]
         if column.kind == "categorical":

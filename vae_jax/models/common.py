@@ -1,4 +1,4 @@
-"""Shared by all models: conditions, temperatures, capabilities."""
+"""Shared by all models: units, conditions, temperatures, capabilities."""
 
 import functools
 import typing
@@ -12,6 +12,16 @@ from vae_jax.distributions import Distribution
 from vae_jax.errors import UnsupportedError, check_choice
 from vae_jax.models.base import Capability
 from vae_jax.types import Array, Scalar
+
+
+def network_input(model: nn.Module, x: Array) -> Array:
+    """The input of networks [..., *E] for x [..., *E]: standardized if the model has `units`."""
+    return x if model.units is None else model.units.standardize(x)
+
+
+def in_units(model: nn.Module, p: Distribution) -> Distribution:
+    """The distribution p(x | z) in the units of the data, from what the likelihood returns."""
+    return p if model.units is None else model.units.scale_density(p)
 
 
 def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array | None:

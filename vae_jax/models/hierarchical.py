@@ -1,6 +1,6 @@
 """The hierarchical VAE: a ladder of stochastic layers, inferred from the top down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import chex
@@ -17,6 +17,7 @@ from vae_jax.models.ladder_levels import Level
 from vae_jax.models.ladder_path import MERGES, BottomUp, Choose, Descent, Merge, TopDown
 from vae_jax.nets.residual import Style
 from vae_jax.types import Array, Outputs, Scalar
+from vae_jax.units import Units
 
 
 class Evidence(NamedTuple):
@@ -53,6 +54,7 @@ class Hierarchical(nn.Module):
     merge: Merge = "learned"  # of features of x and the prior: learned, or precision-weighted
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
+    units: Units | None = None  # of x; without them networks see x as it is
     posterior: ClassVar[None] = None  # inference and prior share parameters
     prior: ClassVar[None] = None
     critic: ClassVar[None] = None
@@ -79,7 +81,7 @@ class Hierarchical(nn.Module):
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
         lead = z.shape[:-1]
-        return parts.observe(self, self._follow(z, common.condition(self, y, lead)).h, lead)
+        return self._observe(self._follow(z, common.condition(self, y, lead)).h, lead)
 
     def generate(
         self,
@@ -94,8 +96,7 @@ class Hierarchical(nn.Module):
         `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
         narrows the prior of each layer: one number, or one per layer from the top down.
         """
-        path = self._sample(key, num_samples, y, temperature)
-        return parts.observe(self, path.h, (num_samples,))
+        return self._observe(self._sample(key, num_samples, y, temperature).h, (num_samples,))
 
     def sample_prior(
         self,
@@ -132,7 +133,7 @@ class Hierarchical(nn.Module):
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         parts.check_input(self, x)
         c = common.condition(self, y, x.shape[:1])
-        return Evidence(self.bottom_up(x, c), c)
+        return Evidence(self.bottom_up(common.network_input(self, x), c), c)
 
     def outputs(self, inferred: Evidence, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
@@ -148,7 +149,7 @@ class Hierarchical(nn.Module):
         p = _side_by_side(path.priors, lead)
         z = jnp.concatenate(path.z, axis=-1).reshape(*lead, -1)
         return Outputs(
-            log_px_z=parts.observe(self, path.h, lead).log_prob(x),
+            log_px_z=self._observe(path.h, lead).log_prob(x),
             log_pz=p.log_prob(z),
             log_qz_x=q.log_prob(z),
             kl=kl_divergence(q, p).mean(0),
@@ -163,11 +164,15 @@ class Hierarchical(nn.Module):
         lead = z.shape[:-1]
         path = self._follow(z, common.condition(self, y, x.shape[:1]))
         log_pz = _side_by_side(path.priors, lead).log_prob(z)
-        return log_pz, parts.observe(self, path.h, lead).log_prob(x)
+        return log_pz, self._observe(path.h, lead).log_prob(x)
+
+    def _observe(self, h: Array, lead: Sequence[int]) -> Distribution:
+        """p(x | z) over [*lead, *E], from the last state of the path."""
+        return common.in_units(self, parts.observe(self, h, lead))
 
     def classify(self, x: Array) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
-        return self.classifier(x)
+        return self.classifier(common.network_input(self, x))
 
     def _follow(self, z: Array, c: Array | None) -> Descent:
         """The path with these z [*lead, D], for c [..., C] that broadcasts to lead."""

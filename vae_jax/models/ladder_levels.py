@@ -61,7 +61,8 @@ def map_levels(
     it if the last entry says so.
 
     Args:
-      stack: the specification; entries are separated by spaces, commas or both.
+      stack: the specification; entries are separated by spaces, commas or both. Empty: the top
+        and the largest maps below full resolution, one entry for each of `latents`, or three.
       event_shape: of the images.
       latents: channels of each z, one number or one per entry.
       widths: features of the state, likewise; constant after the last entry.
@@ -80,6 +81,8 @@ def map_levels(
         max(halve_resolution(size, times)): halve_resolution(size, times)
         for times in range(max(size).bit_length() + 1)
     }
+    if not stack.strip():
+        stack = _default_stack(latents, list(grids))
     entries = [_entry(stack, text, grids) for text in re.split(r"[\s,]+", stack.strip())]
     resolutions = [resolution for resolution, _ in entries]
     if any(above >= below for above, below in itertools.pairwise(resolutions)):
@@ -103,6 +106,18 @@ def map_levels(
     if resolutions[-1] < max(half):
         levels.append(Level(half, widths[-1], 0, 0))
     return tuple(levels)
+
+
+def _default_stack(latents: int | Sequence[int], resolutions: Sequence[int]) -> str:
+    """The top and the largest maps below full resolution: one entry for each of `latents`."""
+    number = 3 if isinstance(latents, int) else len(latents)
+    number = max(1, min(number, len(resolutions) - 1)) if isinstance(latents, int) else number
+    if not 0 < number < max(2, len(resolutions)):
+        raise InputError(
+            f"latents = {format_value(latents)}: one for each entry of a stack, but the image has "
+            f"maps of {', '.join(map(str, resolutions))} only; name fewer, or one number"
+        )
+    return " ".join(map(str, [1, *reversed(resolutions[1:number])]))
 
 
 def _entry(stack: str, text: str, grids: dict[int, tuple[int, ...]]) -> tuple[int, int]:

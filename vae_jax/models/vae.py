@@ -10,6 +10,7 @@ from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
 from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.types import Array, Outputs, Scalar
+from vae_jax.units import Units
 
 
 class Inferred(NamedTuple):
@@ -26,6 +27,7 @@ class VAE(nn.Module):
     Kingma and Welling, 2014, arXiv:1312.6114. With a deterministic posterior it is an autoencoder.
     With `conditioning` everything depends on y: p(x, z | y) and q(z | x, y) (Sohn et al., 2015,
     NeurIPS). `critic` and `classifier` are networks that some objectives train beside the model.
+    With `units` networks see standardized x, and p(x | z) is in the units of x.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
@@ -50,6 +52,7 @@ class VAE(nn.Module):
     condition_prior: bool = False  # True if the prior depends on c too
     critic: nn.Module | None = None  # z [N, D] -> h, for FactorVAE
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
+    units: Units | None = None  # of x; without them networks see x as it is
 
     def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
         """q(z | x) for x [B, *E], floats in the range of the data; over [B, D]."""
@@ -57,11 +60,14 @@ class VAE(nn.Module):
 
     def _posterior(self, x: Array, c: Array | None) -> Distribution:
         parts.check_input(self, x)
-        return self.posterior(call_with_condition(self.encoder, x, c))
+        return self._from_input(common.network_input(self, x), c)
+
+    def _from_input(self, inputs: Array, c: Array | None) -> Distribution:
+        return self.posterior(call_with_condition(self.encoder, inputs, c))
 
     def _prior(self, c: Array | None) -> Distribution:
         c = c if self.condition_prior else None
-        return parts.prior_distribution(self.prior, c, self._posterior)
+        return parts.prior_distribution(self.prior, c, self._from_input)
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
@@ -71,7 +77,7 @@ class VAE(nn.Module):
         lead = z.shape[:-1]
         rows = common.condition_rows(c, lead)
         h = call_with_condition(self.decoder, z.reshape(-1, z.shape[-1]), rows)
-        return parts.observe(self, h, lead)
+        return common.in_units(self, parts.observe(self, h, lead))
 
     def generate(
         self,
@@ -156,7 +162,7 @@ class VAE(nn.Module):
 
     def classify(self, x: Array) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
-        return self.classifier(x)
+        return self.classifier(common.network_input(self, x))
 
     def _touch_auxiliary(self, x: Array, z: Array) -> None:
         """Create the parameters of the networks that no bound needs."""

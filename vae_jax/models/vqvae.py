@@ -13,6 +13,7 @@ from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
 from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.types import Array, Outputs, Scalar
+from vae_jax.units import Units
 
 
 class VQVAE(nn.Module):
@@ -35,6 +36,7 @@ class VQVAE(nn.Module):
     prior: nn.Module  # () or c -> p(codes), over integers [*grid]
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     condition_prior: bool = False  # True if the prior depends on c too
+    units: Units | None = None  # of x; without them networks see x as it is
     posterior: ClassVar[None] = None
     critic: ClassVar[None] = None
     classifier: ClassVar[None] = None
@@ -93,7 +95,8 @@ class VQVAE(nn.Module):
 
     def _posterior(self, x: Array, c: Array | None) -> Quantized:
         parts.check_input(self, x)
-        return self.quantizer(call_with_condition(self.encoder, x, c), tuple(self.prior.grid))
+        h = call_with_condition(self.encoder, common.network_input(self, x), c)
+        return self.quantizer(h, tuple(self.prior.grid))
 
     def _prior(self, c: Array | None) -> EmbeddedCodes:
         if self.prior.num_codes != self.quantizer.num_codes:
@@ -109,7 +112,8 @@ class VQVAE(nn.Module):
         chex.assert_axis_dimension(z, -1, math.prod(grid) * self.quantizer.code_dim)
         rows = common.condition_rows(c, lead)
         z = z.reshape(-1, *grid, self.quantizer.code_dim)
-        return parts.observe(self, call_with_condition(self.decoder, z, rows), lead)
+        h = call_with_condition(self.decoder, z, rows)
+        return common.in_units(self, parts.observe(self, h, lead))
 
     @nn.nowrap
     def supports(self, capability: Capability) -> bool:

@@ -1,5 +1,6 @@
 """Build the parts of a run from its config. Only here does a name become a part: by tables."""
 
+from vae_jax.experiment.builders.auto import describe_choices, resolve, resolve_binarization
 from vae_jax.experiment.builders.data import build_anomalies, build_data
 from vae_jax.experiment.builders.lookup import is_on
 from vae_jax.experiment.builders.loss import (
@@ -7,6 +8,7 @@ from vae_jax.experiment.builders.loss import (
     build_corruption,
     build_loss,
     build_post_update,
+    make_corruption,
 )
 from vae_jax.experiment.builders.model import build_model
 from vae_jax.experiment.builders.optimizer import build_optimizer, final_learning_rate
@@ -18,6 +20,7 @@ from vae_jax.experiment.builders.score import (
     name_score,
     schedules_end,
 )
+from vae_jax.experiment.builders.units import build_units, describe_units
 
 __all__ = [
     "CORRUPTIONS",
@@ -28,12 +31,18 @@ __all__ = [
     "build_model",
     "build_optimizer",
     "build_post_update",
+    "build_units",
     "build_value",
+    "describe_choices",
+    "describe_units",
     "final_learning_rate",
     "final_step",
     "is_elbo",
     "is_last_phase",
     "is_on",
+    "make_corruption",
     "name_score",
+    "resolve",
+    "resolve_binarization",
     "schedules_end",
 ]

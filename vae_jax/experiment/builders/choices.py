@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from vae_jax import data
-from vae_jax.config import Config, value_of
+from vae_jax.config import AUTO, Config, value_of
 from vae_jax.data.prepare import VALUES
 from vae_jax.errors import check_choice
 from vae_jax.experiment.builders import loss, model, optimizer, parts
@@ -11,18 +11,18 @@ from vae_jax.models.ladder_path import MERGES
 from vae_jax.visualize.projections import PROJECTIONS
 
 TABLES: dict[str, Iterable[str]] = {
-    "data.binarization": data.BINARIZATIONS,
+    "data.binarization": (AUTO, *data.BINARIZATIONS),
     "data.values": VALUES,
     "model.kind": model.KINDS,
-    "model.network": model.NETWORK_NAMES,
+    "model.network": (AUTO, *model.NETWORK_NAMES),
     "model.activation": parts.ACTIVATIONS,
     "model.dtype": parts.DTYPES,
     "model.conditioning": parts.CONDITIONINGS,
     "model.posterior": parts.POSTERIORS,
     "model.posterior_scale": parts.LOGVARS,
     "model.prior": parts.PRIORS,
-    "model.likelihood": parts.LIKELIHOODS,
-    "model.sigma": parts.GAUSSIANS,
+    "model.likelihood": (AUTO, *parts.LIKELIHOODS),
+    "model.sigma": (AUTO, *parts.GAUSSIANS),
     "hierarchy.merge": MERGES,
     "codes.quantizer": model.QUANTIZERS,
     "codes.prior": model.CODE_PRIORS,

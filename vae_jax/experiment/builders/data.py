@@ -8,6 +8,7 @@ from vae_jax import data as data_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Source
 from vae_jax.errors import prefix_arguments
+from vae_jax.experiment.builders.auto import resolve, resolve_binarization
 from vae_jax.experiment.builders.label_subsets import (
     allow_unlabeled,
     class_examples,
@@ -25,6 +26,7 @@ FIELDS = "config.data"  # of the arguments of `data.load`
 
 def build_data(config: Config) -> Dataset:
     """Return the data set, with the class and the labels removed that the config removes."""
+    config = resolve_binarization(config)
     c = config.data
     with prefix_arguments(FIELDS):
         dataset = data_lib.load(
@@ -38,7 +40,7 @@ def build_data(config: Config) -> Dataset:
         dataset = keep_labels(dataset, c.num_labels)
     if config.model.conditioning == "vector" and config.model.num_classes == 1:
         dataset = label_columns(dataset)
-    _warn_if_not_binary(config, dataset)
+    _warn_if_not_binary(resolve(config, dataset.shape, dataset.preparation), dataset)
     return dataset
 
 

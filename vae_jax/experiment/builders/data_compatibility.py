@@ -37,6 +37,11 @@ def _explain_shape(config: Config, dataset: Dataset) -> str | None:
 def _explain_values(config: Config, dataset: Dataset) -> str | None:
     """Values on which the likelihood has no mass, or no density."""
     name = config.model.likelihood
+    if name == "autoregressive" and len(dataset.shape) != 3:
+        return (
+            f"config.model.likelihood = {name!r}: needs images [H, W, C], but the data are "
+            f"{dataset.shape}"
+        )
     likelihood = pick(LIKELIHOODS, "model.likelihood", name)(config.model, dataset.shape)
     low, high = likelihood.support
     smallest, largest = dataset.train.value_range

@@ -15,6 +15,7 @@ from vae_jax.experiment.builders.optimizer import prior_from
 from vae_jax.models.base import Model
 from vae_jax.objectives.loss import Forward, at_step
 from vae_jax.types import Array, LossFn, Metrics, Outputs, PostUpdate, Scalar, Schedule
+from vae_jax.units import Units
 
 CORRUPTIONS: dict[str, Callable[[float], Corruption | None]] = {
     "none": lambda level: None,
@@ -101,7 +102,7 @@ def build_loss(config: Config, model: Model, num_examples: int) -> LossFn:
     """The loss function, with its schedules; `num_examples` is the size of the training set."""
     c = config.objective
     entry = pick(OBJECTIVES, "objective.name", c.name)
-    corruption = build_corruption(config)
+    corruption = build_corruption(config, model.units)
     loss_fn = objectives.make_loss_fn(
         model,
         entry.objective,
@@ -140,10 +141,18 @@ def _hyper_parameters(entry: Entry, c: ObjectiveConfig, num_examples: int) -> di
     return values
 
 
-def build_corruption(config: Config) -> Corruption | None:
-    """The corruption of a denoising model's input, or None."""
+def build_corruption(config: Config, units: Units | None = None) -> Corruption | None:
+    """The corruption of a denoising model's input, or None; of standardized x if it has units."""
     c = config.objective
-    return pick(CORRUPTIONS, "objective.corruption", c.corruption)(c.corruption_level)
+    return make_corruption(c.corruption, c.corruption_level, units)
+
+
+def make_corruption(name: str, level: float, units: Units | None) -> Corruption | None:
+    """The same by name and level."""
+    corruption = pick(CORRUPTIONS, "objective.corruption", name)(level)
+    if units is None or corruption is None:
+        return corruption
+    return lambda key, x: units.restore(corruption(key, units.standardize(x)))
 
 
 def build_post_update(config: Config) -> PostUpdate | None:

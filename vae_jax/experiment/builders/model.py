@@ -5,39 +5,57 @@ from collections.abc import Sequence
 from flax import linen as nn
 
 from vae_jax import nets, priors
-from vae_jax.config import Config
+from vae_jax.config import Config, ModelConfig
 from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders import parts
+from vae_jax.experiment.builders.auto import resolve_by_name
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import Shape
+from vae_jax.likelihoods import REALS
 from vae_jax.models import VAE, VQVAE, Hierarchical, Model
 from vae_jax.models.ladder_levels import Level, map_levels, vector_levels
 from vae_jax.nets.conv import halve_resolution
 from vae_jax.posteriors.quantizers import FiniteScalarQuantizer, VectorQuantizer
+from vae_jax.units import Units
 
 
-def build_model(config: Config, event_shape: Shape) -> Model:
-    """The model for events of a shape."""
-    return pick(KINDS, "model.kind", config.model.kind)(config, event_shape)
+def build_model(config: Config, event_shape: Shape, units: Units | None = None) -> Model:
+    """The model for events of a shape, in units of the data.
+
+    What is 'auto' in the config is chosen by the name of the data; raises InputError if that
+    depends on their values, see `auto.resolve`.
+    """
+    config = resolve_by_name(config, event_shape)
+    return pick(KINDS, "model.kind", config.model.kind)(config, event_shape, units)
 
 
-def _vae(config: Config, event_shape: Shape) -> VAE:
+def _vae(config: Config, event_shape: Shape, units: Units | None) -> VAE:
     c = config.model
     encoder, decoder = parts.networks(c, event_shape)
     return VAE(
         encoder=encoder,
         decoder=decoder,
         posterior=pick(parts.POSTERIORS, "model.posterior", c.posterior)(c),
-        prior=pick(parts.PRIORS, "model.prior", c.prior)(c, event_shape),
+        prior=_prior(c, event_shape, units),
         likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
         conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
         condition_prior=c.condition_prior,
         critic=_critic(config),
         classifier=_classifier(config, event_shape),
+        units=units,
     )
 
 
-def _vqvae(config: Config, event_shape: Shape) -> VQVAE:
+def _prior(c: ModelConfig, event_shape: Shape, units: Units | None) -> nn.Module:
+    """The prior; pseudo-inputs of a VampPrior are what the encoder sees, standardized if x is."""
+    prior = pick(parts.PRIORS, "model.prior", c.prior)(c, event_shape)
+    if units is None or not isinstance(prior, priors.VampPrior):
+        return prior
+    low, high = REALS
+    return prior.clone(low=low, high=high)
+
+
+def _vqvae(config: Config, event_shape: Shape, units: Units | None) -> VQVAE:
     c, codes = config.model, config.codes
     if c.network == "resnet":
         parts.check_images(c.network, event_shape)
@@ -60,10 +78,11 @@ def _vqvae(config: Config, event_shape: Shape) -> VQVAE:
         prior=pick(CODE_PRIORS, "codes.prior", codes.prior)(codes, grid, quantizer.num_codes),
         conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
         condition_prior=c.condition_prior,
+        units=units,
     )
 
 
-def _hierarchical(config: Config, event_shape: Shape) -> Hierarchical:
+def _hierarchical(config: Config, event_shape: Shape, units: Units | None) -> Hierarchical:
     c, h = config.model, config.hierarchy
     activation, dtype = parts.activation_and_dtype(c)
     return Hierarchical(
@@ -76,6 +95,7 @@ def _hierarchical(config: Config, event_shape: Shape) -> Hierarchical:
         merge=h.merge,
         conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
         classifier=_classifier(config, event_shape),
+        units=units,
     )
 
 

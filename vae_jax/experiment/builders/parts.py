@@ -78,16 +78,16 @@ LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] =
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
     "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
     "laplace": lambda c, e: pick(LAPLACES, "model.sigma", c.sigma)(c, e),
-    "discretized_logistic": lambda c, e: likelihoods.DiscretizedLogistic(e, c.levels),
+    "discretized_logistic": lambda c, e: likelihoods.DiscretizedLogistic(e, _levels(c)),
     "logistic_mixture": lambda c, e: likelihoods.DiscretizedLogisticMixture(
-        e, c.levels, c.mixtures
+        e, _levels(c), c.mixtures
     ),
-    "categorical": lambda c, e: likelihoods.Categorical(e, c.levels),
-    "beta_binomial": lambda c, e: likelihoods.BetaBinomial(e, c.levels),
+    "categorical": lambda c, e: likelihoods.Categorical(e, _levels(c)),
+    "beta_binomial": lambda c, e: likelihoods.BetaBinomial(e, _levels(c)),
     "negative_binomial": lambda c, e: likelihoods.NegativeBinomial(e),
     "mixed": lambda c, e: likelihoods.Mixed(e, tuple(c.columns)),
     "autoregressive": lambda c, e: likelihoods.Autoregressive(
-        e, c.levels, c.masked_features, c.masked_layers
+        e, _levels(c), c.masked_features, c.masked_layers
     ),
 }
 NETWORKS: dict[str, Callable[[ModelConfig, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
@@ -137,6 +137,11 @@ def activation_and_dtype(c: ModelConfig) -> tuple[Callable, Any]:
     """Return activation and dtype of the networks."""
     activation = pick(ACTIVATIONS, "model.activation", c.activation)
     return activation, pick(DTYPES, "model.dtype", c.dtype)
+
+
+def _levels(c: ModelConfig) -> int:
+    """The levels of a discrete likelihood, 8 bits if nothing is known of the data."""
+    return c.levels or 256
 
 
 def _condition_size(c: ModelConfig) -> int:

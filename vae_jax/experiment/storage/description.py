@@ -7,6 +7,8 @@ from typing import Any
 from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.data.inputs import Inputs
+from vae_jax.errors import InputError
+from vae_jax.units import Units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Description:
     competes: bool = True  # False before the end of a schedule, or if the score is not finite
     data: Mapping[str, Any] | None = None  # their identity; None in checkpoints of earlier versions
     inputs: Inputs | None = None  # their form; None in checkpoints of earlier versions
+    units: Units | None = None  # of the model
 
 
 def parse_description(values: Mapping[str, Any]) -> Description:
@@ -36,9 +39,22 @@ def parse_description(values: Mapping[str, Any]) -> Description:
     saved = Description(config_lib.from_dict(values["config"]), shape, score, **later)
     if type(saved.score_name) is not str or type(saved.competes) is not bool:
         raise ValueError(f"score_name = {saved.score_name!r}, competes = {saved.competes!r}")
+    if values.get("units") is not None:
+        saved = dataclasses.replace(saved, units=Units.from_json(values["units"]))
     if saved.data is not None and not isinstance(saved.data, Mapping):
         raise ValueError(f"data = {saved.data!r}")
     return saved
+
+
+def check_same_units(units: Units | None, saved: Description, where: str) -> None:
+    """Raises InputError if a model has other units than that of a checkpoint in `where`."""
+    same = units is None if saved.units is None else saved.units.is_close(units)
+    if not same:
+        raise InputError(
+            f"{where}: was trained with {'other' if saved.units else 'no'} units of its columns "
+            "(mean and standard deviation in the training split), by other data or an earlier "
+            "version; use another workdir"
+        )
 
 
 def best_step(descriptions: Mapping[int, Description]) -> int | None:

@@ -21,9 +21,10 @@ from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_
 from vae_jax.experiment.figures import plot_runs
 from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.overrides import advise_evaluation
-from vae_jax.experiment.run import Run, make_runs
+from vae_jax.experiment.run import Run, explain_choices, make_runs, resolve_like
 from vae_jax.experiment.scores import make_scorers
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
+from vae_jax.experiment.storage.description import check_same_units
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.compilation import start_compiling
 from vae_jax.experiment.training.interruption import Interruption
@@ -68,6 +69,10 @@ def train_and_evaluate(
       Interrupted: by Ctrl-C or SIGTERM; the message says how to continue.
     """
     runs = processes.together(functools.partial(make_runs, config, workdir))
+    choices = explain_choices(config, runs[0])
+    if choices:
+        logger.info("%s: %s", config.name, choices)
+    config = resolve_like(config, runs[0])
     if share is not None:
         numbers = _train_share(runs, config, as_path(workdir), share)
         if announce is not None:
@@ -162,6 +167,7 @@ def _check_data(run: Run, checkpoints: Checkpoints) -> None:
             continue
         config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
         check_same_data(identity(run.dataset), saved.data, str(checkpoints.directory))
+        check_same_units(run.model.units, saved, str(checkpoints.directory))
         return
 
 

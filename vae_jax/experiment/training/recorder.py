@@ -152,6 +152,7 @@ class Recorder:
             competes=is_finite and step >= builders.schedules_end(config),
             data=identity(self.run.dataset),
             inputs=Inputs.of(self.run.dataset),
+            units=self.run.model.units,
         )
         self._writer.flush()  # a run resumed from this checkpoint continues after these lines
         try:

@@ -172,6 +172,7 @@ class SweepTrainer:
         self._num_trials = len(runs)
         self._config = runs[0].config
         self._shape = runs[0].dataset.shape
+        self._units = runs[0].model.units
         self._values = sweep.trial_values([run.config for run in runs])
         self._chunk = chunk or (1 if jax.default_backend() == "cpu" else len(runs))
         self._mesh = parallel.trials_mesh(len(runs))
@@ -240,7 +241,8 @@ class SweepTrainer:
     ) -> tuple[Config, nn.Module, optax.GradientTransformation]:
         """Build the parts of a trial from traced values, so that all trials are one program."""
         config = sweep.with_values(self._config, values)
-        return config, builders.build_model(config, self._shape), builders.build_optimizer(config)
+        model = builders.build_model(config, self._shape, self._units)
+        return config, model, builders.build_optimizer(config)
 
 
 def make_trainer(runs: Sequence[Run], *, chunk: int = 0) -> Trainer:

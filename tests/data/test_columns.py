@@ -1,0 +1,110 @@
+"""Moments of the training split, and columns that are named at the start."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from vae_jax import data
+from vae_jax.data import moments
+from vae_jax.data.columns import survey_columns
+
+RNG = np.random.default_rng(0)
+
+
+def table(rows=300):
+    return RNG.normal(size=(rows, 3)) * [1, 1e-6, 1e4] + [0, 1e-6, 1.6e7]
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("read_bytes", [100, 2**24])
+def test_moments_are_those_of_numpy(streaming, read_bytes, monkeypatch):
+    monkeypatch.setattr(moments, "READ_BYTES", read_bytes)
+    x = table(100).astype(np.float32)
+    dataset = data.from_arrays(
+        {"train_images": x, "test_images": x[:5], "valid_images": x[:5]}, streaming=streaming
+    )
+    x = x.astype(np.float64)
+    logs = np.log1p(np.maximum(x, 0))
+    result = dataset.moments
+    np.testing.assert_allclose(result.mean, x.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(result.stddev, x.std(0), rtol=1e-12)
+    np.testing.assert_allclose(result.log_mean, logs.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(result.log_stddev, logs.std(0), rtol=1e-12)
+
+
+def test_moments_are_those_of_the_training_split_alone():
+    x = table(100).astype(np.float32)
+    dataset = data.from_arrays({"train_images": x})  # validation and test are cut
+    rows = np.asarray(dataset.train.images, np.float64)
+    assert len(rows) == 72
+    np.testing.assert_allclose(dataset.moments.stddev, rows.std(0), rtol=1e-12)
+
+
+def test_moments_of_images_are_by_channel():
+    images = RNG.random((30, 4, 5, 2)) * [1, 300]
+    dataset = data.from_arrays({"train_images": images, "test_images": images})
+    pixels = np.asarray(dataset.train.images, np.float64).reshape(-1, 2)
+    np.testing.assert_allclose(dataset.moments.mean, pixels.mean(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("read_bytes", [100, 2**24])
+def test_the_survey_of_a_table_leaves_out_its_extreme_row(read_bytes, monkeypatch):
+    monkeypatch.setattr(moments, "READ_BYTES", read_bytes)
+    x = table(50)
+    x[31, 1] = -7.0
+    survey = survey_columns(x)
+    assert (survey.row[1], survey.value[1]) == (31, -7.0)
+    np.testing.assert_allclose(survey.rest.stddev[1], np.delete(x[:, 1], 31).std(), rtol=1e-9)
+    np.testing.assert_allclose(survey.sums.stddev, x.std(0), rtol=1e-12)
+
+
+def warnings_of(arrays, caplog, **options):
+    with caplog.at_level(logging.WARNING, logger="vae_jax"):
+        data.from_arrays(arrays, **options)
+    return caplog.messages
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("value", [1e20, -1e7])
+def test_an_extreme_value_is_named_with_row_and_column(split, value, caplog):
+    arrays = {"train_images": table(), "test_images": table()}
+    arrays[f"{split}_images"][17, 1] = value
+    [message] = warnings_of(arrays, caplog)
+    assert f"{split}_images: row 17, column 1 is {value:g}, " in message
+
+
+@pytest.mark.parametrize("row", range(0, 300, 50))
+def test_rows_are_numbered_as_in_the_file_when_splits_are_cut(row, caplog):
+    x = table()
+    x[row, 2] = 1e20
+    [message] = warnings_of({"x": x}, caplog)
+    assert f"train_images: row {row}, column 2 is 1e+20" in message
+
+
+def test_constant_columns_are_named_once(caplog):
+    x = np.concatenate([table(), np.full((300, 5), 0.1)], axis=1)
+    [message] = warnings_of({"train_images": x, "test_images": x[:50]}, caplog)
+    assert "columns 3 (0.1), 4 (0.1), 5 (0.1) and 2 more are constant" in message
+
+
+def test_a_column_that_float32_cannot_resolve_is_named(caplog):
+    x = table()
+    x[:, 0] = 1.6e9 + 60 * np.arange(300) / 300
+    [message] = warnings_of({"train_images": x, "test_images": x}, caplog, name="log")[:1]
+    assert "log: train_images: column 0 has values around 1.6e+09" in message
+    assert "float32 has steps of 128 there; subtract its mean first" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "x"),
+    [
+        ("a heavy tail", np.exp(2 * RNG.normal(size=(500, 2)))),
+        ("bytes, mostly 0", (RNG.random((50, 9)) < 0.02) * RNG.integers(0, 256, (50, 9))),
+        ("zeros and ones", np.eye(9)),
+        ("images", RNG.normal(size=(9, 3, 3, 1)) * 0 + 0.3),
+        ("a seldom event", (RNG.random((400, 2)) < 0.02) * RNG.normal(size=(400, 2))),
+    ],
+)
+def test_other_data_raise_no_warning(name, x, caplog):
+    assert not warnings_of({"train_images": x, "test_images": x}, caplog), name

@@ -1,0 +1,106 @@
+"""Warnings about columns of a table that no model can use as they are."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.data.moments import Sums, read_rows, sums_of
+
+logger = logging.getLogger(__name__)
+
+RUINED = 10  # a value is named if the standard deviation without it is smaller by this factor
+RESOLVED = 16  # steps of float32 that a standard deviation should have
+SHOWN = 3  # columns named in one warning
+
+
+class Survey(NamedTuple):
+    """A reading of a table, by column."""
+
+    sums: Sums  # of all rows
+    rest: Sums  # of all rows but the extreme one
+    row: np.ndarray  # [C] of the value that is farthest from the median of the first rows
+    value: np.ndarray  # [C]
+
+
+def survey_columns(rows: Any) -> Survey:
+    """Read a table [N, C] once; finite numbers."""
+    result = center = None
+    start = 0
+    for part in read_rows(rows):
+        x = part.astype(np.float64)
+        if center is None:
+            center = np.median(x, axis=0)
+        distance = np.abs(x - center)
+        extreme, columns = distance.argmax(0), np.arange(x.shape[1])
+        others = np.ones(x.shape, bool)
+        others[extreme, columns] = False
+        new = Survey(sums_of(x), _masked_sums(x, others), start + extreme, x[extreme, columns])
+        result = new if result is None else _join(result, new, center)
+        start += len(x)
+    assert result is not None, "empty splits are rejected earlier"
+    return result
+
+
+def _masked_sums(x: np.ndarray, mask: np.ndarray) -> Sums:
+    """The sums of the entries of x [N, C] in a mask."""
+    count = np.maximum(mask.sum(0), 1)
+    mean = np.where(mask, x, 0).sum(0) / count
+    squares = np.where(mask, np.square(x - mean), 0).sum(0)
+    return Sums(mask.sum(0), mean, squares)
+
+
+def _join(a: Survey, b: Survey, center: np.ndarray) -> Survey:
+    """The survey of two parts of a table; the lesser extreme joins the other rows."""
+    is_b = np.abs(b.value - center) > np.abs(a.value - center)
+    lesser = np.where(is_b, a.value, b.value)
+    rest = a.rest + b.rest + Sums(1, lesser, np.zeros_like(lesser))
+    row, value = np.where(is_b, b.row, a.row), np.where(is_b, b.value, a.value)
+    return Survey(a.sums + b.sums, rest, row, value)
+
+
+def warn_columns(tables: Mapping[str, Any], name: str) -> None:
+    """Warn about constant columns of train, extreme values, and columns too fine for float32.
+
+    Args:
+      tables: rows [N, C] of each split, with the numbers of rows that their owner knows.
+      name: of the data set.
+    """
+    for split, rows in tables.items():
+        survey = survey_columns(rows)
+        where = f"{name}: {split}_images"
+        spread = survey.sums.stddev
+        step = np.spacing(np.abs(survey.sums.mean).astype(np.float32)).astype(np.float64)
+        constant = spread <= 1e-3 * step
+        if split == "train" and constant.any():
+            logger.warning(
+                "%s: %s constant; it tells a model nothing, and its density has no limit: leave it "
+                "out",
+                where,
+                _name_columns(np.flatnonzero(constant), survey.sums.mean),
+            )
+        ruined = ~constant & (survey.rest.stddev * RUINED < spread) & (survey.rest.count > 1)
+        for column in np.flatnonzero(ruined)[:SHOWN]:
+            logger.warning(
+                "%s: row %d, column %d is %g, and the standard deviation of the column is %.3g with"
+                " it and %.3g without; correct it, or leave the row out",
+                where,
+                *(survey.row[column], column, survey.value[column]),
+                *(spread[column], survey.rest.stddev[column]),
+            )
+        coarse = ~constant & ~ruined & (spread < RESOLVED * step)
+        for column in np.flatnonzero(coarse)[:SHOWN]:
+            logger.warning(
+                "%s: column %d has values around %g with a standard deviation of %.3g, and float32 "
+                "has steps of %g there; subtract its mean first",
+                where,
+                *(column, survey.sums.mean[column], spread[column], step[column]),
+            )
+
+
+def _name_columns(columns: np.ndarray, mean: np.ndarray) -> str:
+    """The columns with their values: 'column 3 (0.5) is', or 'columns 0 (1), 3 (0.5) are'."""
+    names = ", ".join(f"{column} ({mean[column]:g})" for column in columns[:SHOWN])
+    more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
+    return f"column {names} is" if len(columns) == 1 else f"columns {names}{more} are"

@@ -1,0 +1,65 @@
+"""Mean and standard deviation by column of a table, or channel of images, in one reading."""
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.data.values import READ_BYTES
+
+
+@dataclasses.dataclass(frozen=True)
+class Moments:
+    """Statistics over all examples and pixels, float64."""
+
+    mean: np.ndarray  # [C]
+    stddev: np.ndarray  # [C]
+    log_mean: np.ndarray  # [C], of log(1 + x); meaningful for counts only
+    log_stddev: np.ndarray  # [C]
+
+
+class Sums(NamedTuple):
+    """Number, mean and sum of squared deviations of some rows, by column."""
+
+    count: Any  # [] or [C]
+    mean: np.ndarray  # [C]
+    squares: np.ndarray  # [C]
+
+    def __add__(self, other: "Sums") -> "Sums":  # type: ignore[override]
+        """The same of both together (Chan et al., 1983), without cancellation."""
+        count = self.count + other.count
+        share = other.count / np.maximum(count, 1)
+        difference = other.mean - self.mean
+        squares = self.squares + other.squares + difference**2 * share * self.count
+        return Sums(count, self.mean + difference * share, squares)
+
+    @property
+    def stddev(self) -> np.ndarray:
+        return np.sqrt(self.squares / np.maximum(self.count, 1))
+
+
+def sums_of(rows: np.ndarray) -> Sums:
+    """The sums of rows [N, C], float64."""
+    mean = rows.mean(0)
+    return Sums(len(rows), mean, np.square(rows - mean).sum(0))
+
+
+def read_rows(rows: Any) -> Iterator[np.ndarray]:
+    """Yield all rows [N, *E], in memory or on the host, in parts and in their order."""
+    size = rows[np.zeros(1, np.int64)].nbytes
+    step = max(1, READ_BYTES // size)
+    for start in range(0, len(rows), step):
+        yield rows[np.arange(start, min(start + step, len(rows)))]
+
+
+def measure(rows: Any, scale: float = 1.0) -> Moments:
+    """The moments of rows [N, ..., C] times a scale."""
+    parts = []
+    for part in read_rows(rows):
+        x = part.astype(np.float64).reshape(-1, part.shape[-1]) * scale
+        parts.append((sums_of(x), sums_of(np.log1p(np.maximum(x, 0)))))
+    plain, logs = (functools.reduce(operator.add, sums) for sums in zip(*parts, strict=True))
+    return Moments(plain.mean, plain.stddev, logs.mean, logs.stddev)

@@ -1,0 +1,39 @@
+"""Build the units of a data set for the likelihood of a config."""
+
+from vae_jax.config import Config
+from vae_jax.data import Dataset
+from vae_jax.data.kinds import kind_of
+from vae_jax.experiment.builders.lookup import pick
+from vae_jax.experiment.builders.parts import LIKELIHOODS
+from vae_jax.units import Units
+
+
+def build_units(config: Config, dataset: Dataset) -> Units | None:
+    """The units of counts, real tables, and images that leave [0, 1]; None for all other data."""
+    kind = kind_of(dataset.shape, dataset.preparation)
+    low, high = dataset.train.value_range
+    is_unit = len(dataset.shape) == 3 and low >= 0 and high <= 1
+    if kind in ("binary", "levels") or (kind == "real" and is_unit):
+        return None
+    name = config.model.likelihood
+    likelihood = pick(LIKELIHOODS, "model.likelihood", name)(config.model, dataset.shape)
+    moments = dataset.moments
+    return Units.from_statistics(
+        (moments.mean, moments.stddev),
+        (moments.log_mean, moments.log_stddev),
+        counts=kind == "counts" or likelihood.count_columns(),
+        real=likelihood.real_columns(),
+    )
+
+
+def describe_units(units: Units | None, shape: tuple[int, ...]) -> str:
+    """A description of the units of a model of events of a shape, '' without any."""
+    if units is None:
+        return ""
+    entry = "channel" if len(shape) == 3 else "column"
+    logs = "log(1 + x) of counts and " if any(units.counts) and not all(units.counts) else ""
+    values = "log(1 + x)" if all(units.counts) else f"{logs}values"
+    return (
+        f"networks see {values} standardized by mean and standard deviation of each {entry} of "
+        "train; densities are in the units of the data"
+    )

@@ -1,0 +1,127 @@
+"""Units of the data: what networks see of values in their own units, and densities of these values.
+
+>>> import numpy as np
+>>> from vae_jax.units import Units
+>>> table = np.array([[20.0, 1e-6], [40.0, 3e-6]])  # ages and a signal
+>>> units = Units.fit(table)
+>>> np.asarray(units.standardize(np.float32(table))).round(3).tolist()
+[[-1.0, -1.0], [1.0, 1.0]]
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from vae_jax.distributions import Affine, Distribution, Scaled
+from vae_jax.errors import InputError, format_value
+from vae_jax.types import Array
+
+Mask = bool | Sequence[bool]
+ROUNDING = 1e-12  # relative; what a float32 can resolve is larger, whatever the number of rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Units:
+    """The units of x [..., C] by column of a table or channel of an image, the same for all models.
+
+    Networks see (t(x) - m) / s with t(x) = log(1 + x) for counts and x otherwise; m and s are mean
+    and standard deviation of t(x) over the training split. What a likelihood returns is a density
+    of u in x = loc + scale u, with loc and scale the mean and standard deviation of x if it is one
+    of real numbers, else 0 and 1. A model is given them as its field `units`.
+    """
+
+    inputs: Affine  # t(x) = m + s u
+    density: Affine
+    counts: tuple[bool, ...]  # [C], entries that networks see as log(1 + x)
+
+    @classmethod
+    def fit(cls, x: np.ndarray, *, counts: Mask = False, real: Mask = True) -> "Units":
+        """The units of a training set.
+
+        Args:
+          x: rows [N, C] or images [N, H, W, C].
+          counts: columns of counts; one value for all, or one each.
+          real: columns whose likelihood is a density of real numbers, likewise.
+        """
+        rows = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
+        logs = np.log1p(np.maximum(rows, 0))
+        statistics = [(values.mean(0), values.std(0)) for values in (rows, logs)]
+        return cls.from_statistics(*statistics, counts=counts, real=real)
+
+    @classmethod
+    def from_statistics(
+        cls,
+        values: tuple[np.ndarray, np.ndarray],
+        logs: tuple[np.ndarray, np.ndarray],
+        *,
+        counts: Mask,
+        real: Mask,
+    ) -> "Units":
+        """The units from mean and standard deviation [C] of x, and of log(1 + x); see `fit`."""
+        size = values[0].shape
+        is_count = np.broadcast_to(counts, size)
+        inputs = np.where(is_count, logs, values)
+        none = np.array([np.zeros(size), np.ones(size)])
+        density = np.where(np.broadcast_to(real, size), values, none)
+        return cls(_affine(*inputs), _affine(*density), tuple(is_count.tolist()))
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Units":
+        """The units of ``dataclasses.asdict(units)``, or of its JSON.
+
+        Raises:
+          TypeError, KeyError or ValueError: the values are none.
+        """
+        counts = tuple(map(bool, values["counts"]))
+        affines = [_parse(values[name], len(counts)) for name in ("inputs", "density")]
+        return cls(affines[0], affines[1], counts)
+
+    def standardize(self, x: Array) -> Array:
+        """The inputs of networks [..., C] for x [..., C]."""
+        self._check_size(x)
+        return self.inputs.inverse(_where(self.counts, jnp.log1p, x))
+
+    def restore(self, u: Array) -> Array:
+        """Invert `standardize`."""
+        return _where(self.counts, jnp.expm1, self.inputs.forward(u))
+
+    def scale_density(self, p: Distribution) -> Distribution:
+        """The distribution of x for one of u; unchanged without real numbers."""
+        return p if self.density.is_identity else Scaled(p, self.density)
+
+    def is_close(self, other: "Units | None") -> bool:
+        """True if the units agree to rounding errors."""
+        if other is None or self.counts != other.counts:
+            return False
+        pairs = zip((*self.inputs, *self.density), (*other.inputs, *other.density), strict=True)
+        return all(np.shape(a) == np.shape(b) and np.allclose(a, b, 1e-6, 0) for a, b in pairs)
+
+    def _check_size(self, x: Array) -> None:
+        if x.shape[-1] != len(self.counts):
+            raise InputError(
+                f"units: of {len(self.counts)} columns or channels, but x has shape {x.shape}"
+            )
+
+
+def _parse(value: Any, size: int) -> Affine:
+    loc, scale = (tuple(map(float, column)) for column in value)
+    if not len(loc) == len(scale) == size or not all(0 < s < np.inf for s in scale):
+        raise ValueError(f"units of {format_value(value)}")
+    return Affine(loc, scale)
+
+
+def _affine(loc: np.ndarray, scale: np.ndarray) -> Affine:
+    """Constant columns, whose deviation is at most a rounding error, have the scale 1."""
+    scale = np.where(scale > ROUNDING * np.abs(loc), scale, 1.0)
+    return Affine(tuple(loc.tolist()), tuple(scale.tolist()))
+
+
+def _where(mask: tuple[bool, ...], function: Any, x: Array) -> Array:
+    """The function at the masked columns only, whose gradient elsewhere would be NaN."""
+    if not any(mask):
+        return x
+    columns = np.array(mask)
+    return jnp.where(columns, function(jnp.where(columns, x, 0)), x)
