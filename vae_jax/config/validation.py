@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from vae_jax.config.fields import Config
-from vae_jax.config.metadata import MAX_INT, check_bounds, leaf_fields
+from vae_jax.config.metadata import AUTO, MAX_INT, check_bounds, leaf_fields
 from vae_jax.config.rules import Condition, Rule, check_rules, objective, one_of, value_of
 from vae_jax.config.tree import as_tuple, check_types
 from vae_jax.errors import InputError, format_value
