@@ -33,7 +33,8 @@ from collections.abc import Sequence
 from absl import app, flags
 from ml_collections import config_flags
 
-from vae_jax.experiment import cli, clusters, exits
+from vae_jax.experiment import cli
+from vae_jax.experiment.launch import clusters, exits
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -91,7 +92,8 @@ def _main(argv: Sequence[str]) -> None:
         cli.announce(_MODE.value, _CONFIG.value, _WORKDIR.value)
     with exits.explain_import():
         import jax  # noqa: F401
-    from vae_jax.experiment import compilation_cache, processes
+    from vae_jax.experiment import processes
+    from vae_jax.experiment.launch import compilation_cache
 
     processes.start(
         _COORDINATOR.value,

@@ -12,7 +12,8 @@ from absl import flags
 from vae_jax import main, visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError
-from vae_jax.experiment import arguments, cli
+from vae_jax.experiment import cli
+from vae_jax.experiment.launch import arguments
 from vae_jax.experiment.training import loop
 
 ROOT = pathlib.Path(__file__).parents[2]

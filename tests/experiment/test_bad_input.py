@@ -31,8 +31,9 @@ from hypothesis import strategies as st
 
 from vae_jax import config, main, memory, visualize
 from vae_jax.config import Config
-from vae_jax.experiment import builders, cli, exits, results
+from vae_jax.experiment import builders, cli, results
 from vae_jax.experiment.builders.choices import TABLES
+from vae_jax.experiment.launch import exits
 from vae_jax.experiment.training import loop, trainers
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -4,7 +4,8 @@ import jax
 import pytest
 
 from vae_jax.errors import InputError, Interrupted, RunDiverged, RunStopped, explain_interrupt
-from vae_jax.experiment import devices, evaluate, exits
+from vae_jax.experiment import evaluate
+from vae_jax.experiment.launch import devices, exits
 from vae_jax.experiment.overrides import advise_evaluation
 from vae_jax.experiment.processes import SharedError
 

@@ -10,7 +10,8 @@ import pytest
 
 from vae_jax import visualize
 from vae_jax.config import Config
-from vae_jax.experiment import baselines, report, run
+from vae_jax.experiment import report, run
+from vae_jax.experiment.measurement import baselines
 from vae_jax.experiment.results import describe
 from vae_jax.experiment.training import loop
 

@@ -19,8 +19,9 @@ from vae_jax import config as config_lib
 from vae_jax import main  # noqa: F401  # defines the flags
 from vae_jax.config import Config
 from vae_jax.errors import InputError
-from vae_jax.experiment import cli, config_files, exits, listing, report
+from vae_jax.experiment import cli, report
 from vae_jax.experiment.builders import choices, loss, parts
+from vae_jax.experiment.launch import config_files, exits, listing
 from vae_jax.experiment.metrics import METRICS
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -23,7 +23,8 @@ from test_loop import small
 import vae_jax
 from vae_jax import visualize
 from vae_jax.errors import InputError
-from vae_jax.experiment import clusters, processes
+from vae_jax.experiment import processes
+from vae_jax.experiment.launch import clusters
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.training import loop
 

@@ -9,7 +9,9 @@ import pytest
 from vae_jax import experiment
 from vae_jax.config import Config, Sweep
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import builders, evaluate, evaluator, figures
+from vae_jax.experiment import builders, evaluate, figures
+from vae_jax.experiment.measurement import evaluator
+from vae_jax.experiment.measurement.best import Best
 from vae_jax.experiment.results import Results, describe
 from vae_jax.experiment.run import make_runs
 from vae_jax.experiment.selection import Selection
@@ -113,7 +115,7 @@ def test_a_trial_without_a_readable_checkpoint_leaves_the_rest(tmp_path, monkeyp
     params = runs[1].model.init(jax.random.key(0), x, jax.random.key(0))
     bests = [
         InputError("checkpoint 20 is damaged"),
-        evaluate.Best(params, Selection(20, 20, "best")),
+        Best(params, Selection(20, 20, "best")),
     ]
     with pytest.raises(RunStopped, match=r"1 of 2 trials failed.*\n.*seed=0: checkpoint 20 is"):
         evaluate.evaluate_runs(runs, bests, config, tmp_path)

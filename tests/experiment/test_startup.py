@@ -15,8 +15,9 @@ from vae_jax import visualize
 from vae_jax.config import Config
 from vae_jax.data.load import _digits_table
 from vae_jax.errors import InputError
-from vae_jax.experiment import cli, compilation_cache
-from vae_jax.experiment.ahead import AheadOfTime, make_pool, shapes
+from vae_jax.experiment import cli
+from vae_jax.experiment.launch import compilation_cache
+from vae_jax.experiment.measurement.ahead import AheadOfTime, make_pool, shapes
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = [
@@ -31,7 +32,7 @@ TRAIN_EPOCH = "*train_epoch*"
 
 PROGRAM = """
 import jax
-from vae_jax.experiment import compilation_cache
+from vae_jax.experiment.launch import compilation_cache
 compilation_cache.set_up(enabled={enabled})
 jax.jit(lambda x: 2 * x + 1)(3.0)
 """

@@ -125,8 +125,8 @@ BUILDERS = [
     Mutation(
         "the level of the corruption is ignored",
         LOSS,
-        "c.corruption)(c.corruption_level)",
-        "c.corruption)(0.5)",
+        "c.corruption, c.corruption_level, units",
+        "c.corruption, 0.5, units",
         case("noise or masking or salt"),
     ),
     Mutation(
@@ -160,15 +160,15 @@ BUILDERS = [
     Mutation(
         "levels are ignored",
         PARTS,
-        "likelihoods.DiscretizedLogistic(e, c.levels)",
+        "likelihoods.DiscretizedLogistic(e, _levels(c))",
         "likelihoods.DiscretizedLogistic(e)",
         SIZES,
     ),
     Mutation(
         "mixtures are ignored",
         PARTS,
-        "e, c.levels, c.mixtures",
-        "e, c.levels",
+        "e, _levels(c), c.mixtures",
+        "e, _levels(c)",
         SIZES,
     ),
     Mutation(

@@ -12,7 +12,8 @@ import sys
 from test_loop import small
 
 from vae_jax import visualize
-from vae_jax.experiment import exits, processes
+from vae_jax.experiment import processes
+from vae_jax.experiment.launch import exits
 from vae_jax.experiment.training import loop
 
 CONFIG = {"train__num_steps": 100, "train__eval_every": 50}

@@ -11,7 +11,7 @@ from test_loop import small
 
 from vae_jax import visualize
 from vae_jax.config.sweep import parse_share
-from vae_jax.experiment import exits
+from vae_jax.experiment.launch import exits
 from vae_jax.experiment.training import loop
 
 SWEEP = {"sweep__seed": (3, 4), "sweep__beta": (1.0, 0.5)}

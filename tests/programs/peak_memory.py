@@ -12,7 +12,8 @@ from vae_jax.config import Config
 from vae_jax.data import ArraySource
 from vae_jax.evaluation import make_evaluator
 from vae_jax.evaluation.gap import inference_gap
-from vae_jax.experiment import evaluator, metrics
+from vae_jax.experiment import metrics
+from vae_jax.experiment.measurement import evaluator
 from vae_jax.experiment.run import make_run
 
 SHAPE, KEY = (48, 48, 1), jax.random.key(0)

@@ -16,7 +16,8 @@ from absl import flags
 from ml_collections import config_flags
 
 from vae_jax.config import Config
-from vae_jax.experiment import arguments, run
+from vae_jax.experiment import run
+from vae_jax.experiment.launch import arguments
 from vae_jax.experiment.training import trainers
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from absl import flags
 from vae_jax.config import Config, sweep, validation
 from vae_jax.config.sweep import parse_share
 from vae_jax.errors import InputError, check_choice
-from vae_jax.experiment import arguments, config_files, exits
+from vae_jax.experiment.launch import arguments, config_files, exits
 from vae_jax.experiment.storage.workdir import check_usable
 from vae_jax.files import as_path, is_local
 
@@ -44,7 +44,8 @@ def run(mode: str, config: Config | None, workdir: str | None, trials: str | Non
     workdir = _default_workdir(workdir, config)
     figures = as_path(workdir) / "figures"
     from vae_jax import memory
-    from vae_jax.experiment import devices, evaluate, processes
+    from vae_jax.experiment import evaluate, processes
+    from vae_jax.experiment.launch import devices
     from vae_jax.experiment.training import loop
 
     _set_up_logging(is_first=processes.is_first())
@@ -155,7 +156,7 @@ def parse_flags_or_exit(argv: Sequence[str]) -> list[str]:
 
 def print_list() -> None:
     """Print configs, data sets, parts, objectives and metrics, a line each."""
-    from vae_jax.experiment import listing  # loads all parts
+    from vae_jax.experiment.launch import listing  # loads all parts
 
     print(listing.describe_all())
 

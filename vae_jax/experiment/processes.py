@@ -20,7 +20,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from vae_jax.errors import InputError, RunDiverged, RunStopped
-from vae_jax.experiment import clusters
+from vae_jax.experiment.launch import clusters
 
 MESSAGE_BYTES = 8192
 MAX_CALLS = 1000  # of `SharedFlag.exchange` between two combinations

@@ -9,7 +9,7 @@ import numpy as np
 from vae_jax.config import Config
 from vae_jax.evaluation.terms import USED
 from vae_jax.experiment import builders, metrics, processes
-from vae_jax.experiment.left_out import describe_skipped
+from vae_jax.experiment.measurement.left_out import describe_skipped
 from vae_jax.experiment.storage.environment import command
 from vae_jax.experiment.storage.session import summarize_training
 from vae_jax.files import Path, write_json

@@ -18,8 +18,9 @@ from vae_jax.data import SpriteSource, sprites
 from vae_jax.errors import InputError
 from vae_jax.evaluation.anomaly import auroc
 from vae_jax.evaluation.disentanglement import udr
-from vae_jax.experiment import evaluate, evaluator, metrics, results
+from vae_jax.experiment import evaluate, metrics, results
 from vae_jax.experiment.builders import build_data
+from vae_jax.experiment.measurement import evaluator
 from vae_jax.experiment.metrics import anomaly
 from vae_jax.experiment.metrics.context import as_batch, choose_examples, subset
 from vae_jax.experiment.metrics.feature_network import find_features, split_training

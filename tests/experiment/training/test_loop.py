@@ -22,7 +22,8 @@ import pytest
 import vae_jax
 from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import evaluate, evaluator, results, run
+from vae_jax.experiment import evaluate, results, run
+from vae_jax.experiment.measurement import evaluator
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, read_metrics

@@ -18,14 +18,15 @@ import vae_jax
 from vae_jax import objectives, visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError
-from vae_jax.experiment import builders, evaluate, report, results, settings
-from vae_jax.experiment.evaluator import split_keys
+from vae_jax.experiment import builders, evaluate, metrics, report, results
+from vae_jax.experiment.measurement.evaluator import split_keys
+from vae_jax.experiment.measurement.scores import make_scorers
 from vae_jax.experiment.metrics import udr
 from vae_jax.experiment.run import make_run, make_runs
-from vae_jax.experiment.scores import make_scorers
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import read_metrics
+from vae_jax.experiment.sweeps import settings
 from vae_jax.experiment.training import loop, trainers
 from vae_jax.objectives.loss import one_pass
 
@@ -578,7 +579,7 @@ def test_the_best_setting_is_not_that_of_the_luckiest_seed():
 def test_udr_compares_on_validation(tmp_path, monkeypatch):
     groups = {}
     monkeypatch.setattr(udr, "agreement", lambda g: groups.update(g) or {})
-    monkeypatch.setattr(evaluate.metrics, "agreement", udr.agreement)
+    monkeypatch.setattr(metrics, "agreement", udr.agreement)
     config = small(sweep__seed=(0, 1))
     config.evaluation.metrics = ("udr",)
     loop.train_and_evaluate(config, tmp_path)

@@ -20,7 +20,7 @@ from vae_jax.experiment.report.meanings import label, title, unit
 from vae_jax.experiment.report.page import Block, charts, note, paragraph, table
 from vae_jax.experiment.report.sections import NOT_OF_TABLES, NUMBERS, select_verdict
 from vae_jax.experiment.report.workdir_files import Contents, as_mapping
-from vae_jax.experiment.sweep_settings import best_setting
+from vae_jax.experiment.sweeps.settings import best_setting
 
 MAX_CURVES = 20  # runs in one chart
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.experiment.report.workdir_files import Contents
-from vae_jax.experiment.sweep_settings import SPLITS, spread
+from vae_jax.experiment.sweeps.settings import SPLITS, spread
 
 Runs = Mapping[str, Contents]  # by their unique names on the page
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from vae_jax import visualize
 from vae_jax.evaluation.terms import USED
-from vae_jax.experiment.left_out import describe_skipped
+from vae_jax.experiment.measurement.left_out import describe_skipped
 from vae_jax.experiment.report import page
 from vae_jax.experiment.report.formatting import (
     format_entry,

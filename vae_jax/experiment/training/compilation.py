@@ -3,10 +3,11 @@
 import contextlib
 import importlib
 
-from vae_jax.experiment import ahead, builders
-from vae_jax.experiment.evaluator import compile_ahead
+from vae_jax.experiment import builders
+from vae_jax.experiment.measurement import ahead
+from vae_jax.experiment.measurement.evaluator import compile_ahead
+from vae_jax.experiment.measurement.scores import Scorer
 from vae_jax.experiment.run import Run
-from vae_jax.experiment.scores import Scorer
 from vae_jax.experiment.training.trainers import Trainer
 from vae_jax.likelihoods import OptimalGaussian
 

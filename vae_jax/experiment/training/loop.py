@@ -17,15 +17,18 @@ from vae_jax.data.identity import check_same_data, describe_data, identity
 from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_trials, find_best
+from vae_jax.experiment.evaluate import evaluate_runs
 from vae_jax.experiment.figures import plot_runs
 from vae_jax.experiment.jax_settings import run_settings
+from vae_jax.experiment.measurement.best import Best, find_best
+from vae_jax.experiment.measurement.scores import make_scorers
 from vae_jax.experiment.overrides import advise_evaluation
 from vae_jax.experiment.run import Run, explain_choices, make_runs, resolve_like
-from vae_jax.experiment.scores import make_scorers
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
 from vae_jax.experiment.storage.description import check_same_units
 from vae_jax.experiment.storage.workdir import claim_workdir
+from vae_jax.experiment.sweeps.results import Announce, evaluate_trials
+from vae_jax.experiment.sweeps.shares import claim_share, join_results, select_share
 from vae_jax.experiment.training.compilation import start_compiling
 from vae_jax.experiment.training.interruption import Interruption
 from vae_jax.experiment.training.recorder import (
@@ -36,7 +39,6 @@ from vae_jax.experiment.training.recorder import (
     save_all,
 )
 from vae_jax.experiment.training.trainers import Trainer, make_trainer
-from vae_jax.experiment.trial_shares import claim_share, join_results, select_share
 from vae_jax.files import Path, as_path
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics

@@ -12,15 +12,15 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation.terms import describe_rows
 from vae_jax.experiment import builders, processes
-from vae_jax.experiment.evaluator import (
+from vae_jax.experiment.measurement.evaluator import (
     baseline_of,
     evaluation_params,
     make_run_evaluator,
     summarize_split,
 )
+from vae_jax.experiment.measurement.scores import Scorer
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
-from vae_jax.experiment.scores import Scorer
 from vae_jax.experiment.selection import is_out_of_patience
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description

@@ -20,7 +20,7 @@ from vae_jax.config import Config, sweep
 from vae_jax.data import Source, order, streaming
 from vae_jax.data.streaming import Block, Span
 from vae_jax.experiment import builders
-from vae_jax.experiment.ahead import AheadOfTime, shapes
+from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
 from vae_jax.experiment.run import Run
 from vae_jax.train import TrainState
 from vae_jax.types import Array, Metrics, Params

@@ -9,7 +9,7 @@ from vae_jax.config import Config
 from vae_jax.config.sweep import Share
 from vae_jax.errors import InputError
 from vae_jax.experiment import metrics
-from vae_jax.experiment.evaluate import load_best, write_sweep
+from vae_jax.experiment.measurement.best import load_best
 from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.selection import is_out_of_patience
@@ -17,6 +17,7 @@ from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.lock import holder
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import claim_workdir
+from vae_jax.experiment.sweeps.results import write_sweep
 from vae_jax.files import Path
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
 from vae_jax.evaluation.terms import MAX_COLUMNS, column_errors, has_diverged
 from vae_jax.experiment import builders, metrics
-from vae_jax.experiment.ahead import AheadOfTime, shapes
-from vae_jax.experiment.baselines import score_baseline
+from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
+from vae_jax.experiment.measurement.baselines import score_baseline
 from vae_jax.experiment.run import Run
 from vae_jax.types import Array, Params
 

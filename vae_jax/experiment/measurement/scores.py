@@ -13,8 +13,8 @@ from vae_jax.config import sweep
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.evaluation.sigma import with_fixed_sigma
 from vae_jax.experiment import builders
-from vae_jax.experiment.ahead import AheadOfTime, shapes
-from vae_jax.experiment.evaluator import split_keys
+from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
+from vae_jax.experiment.measurement.evaluator import split_keys
 from vae_jax.experiment.run import Run
 from vae_jax.types import Array, Batch, Params
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vae_jax.errors import InputError, suggest
 
-PACKAGE = pathlib.Path(__file__).parents[1]
+PACKAGE = pathlib.Path(__file__).parents[2]
 # In an installed wheel; in a checkout, an sdist or an editable install.
 FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")
 

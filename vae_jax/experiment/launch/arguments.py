@@ -8,7 +8,7 @@ from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.config.metadata import leaf_fields
 from vae_jax.errors import InputError
-from vae_jax.experiment import config_files
+from vae_jax.experiment.launch import config_files
 from vae_jax.experiment.storage.workdir import read_config
 from vae_jax.files import as_path
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from vae_jax import data
 from vae_jax.config import Config, describe_fields
-from vae_jax.experiment import config_files
 from vae_jax.experiment.builders import choices, loss, model, parts
+from vae_jax.experiment.launch import config_files
 from vae_jax.experiment.metrics import METRICS, UDR, agreement
 from vae_jax.models import VAE, VQVAE, Hierarchical
 from vae_jax.nets import ResNetEncoder, burgess_encoder

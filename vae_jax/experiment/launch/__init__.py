@@ -1,0 +1,1 @@
+"""The command line: its arguments, configs by name, devices, clusters, and exits."""

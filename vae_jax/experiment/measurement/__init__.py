@@ -1,0 +1,1 @@
+"""Measurement of one run: compiled evaluators, scores, and the checkpoint to measure."""

@@ -1,0 +1,1 @@
+"""Results of a sweep, and its trials over several processes."""
