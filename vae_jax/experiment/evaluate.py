@@ -11,7 +11,7 @@ import numpy as np
 from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.data import Dataset
-from vae_jax.data.identity import check_same_data, identity
+from vae_jax.data.identity import identity
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.scan import MATMUL_PRECISION
@@ -28,7 +28,7 @@ from vae_jax.experiment.results import Results, best_trial, describe
 from vae_jax.experiment.run import Run, make_runs, resolve_like
 from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
-from vae_jax.experiment.storage.description import check_same_units
+from vae_jax.experiment.storage.description import check_same_data
 from vae_jax.experiment.storage.environment import command, environment
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import read_config
@@ -90,8 +90,8 @@ def restore_best(run: Run, checkpoints: Checkpoints) -> Best | InputError:
         selection = select_checkpoint(checkpoints, rule=run.config.train.select)
         saved = checkpoints.describe(selection.step)
         _check_same_run(run.config, saved.config, run.workdir / "checkpoints")
-        check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
-        check_same_units(run.model.units, saved, os.fspath(run.workdir / "checkpoints"))
+        where = os.fspath(run.workdir / "checkpoints")
+        check_same_data(identity(run.dataset), run.model.units, saved, where)
         params = restore_params(checkpoints, selection.step, run.model, run.tx)
     except InputError as error:
         return error

@@ -183,7 +183,7 @@ def test_columns_make_a_mixed_likelihood(datasets, tmp_path):
 def test_what_a_choice_leaves_without_effect_is_refused(datasets, tmp_path):
     config = config_of("vae", "bits")
     config.model.init_sigma = 0.1
-    with pytest.raises(InputError, match="init_sigma = 0.1: does nothing without"):
+    with pytest.raises(InputError, match=r"init_sigma = 0\.1: does nothing without"):
         make_run(config, tmp_path, datasets("bits", "scaled"))
 
 

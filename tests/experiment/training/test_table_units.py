@@ -12,7 +12,7 @@ from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import evaluate, evaluate_workdir, train_and_evaluate
 from vae_jax.experiment.storage.checkpoint import Checkpoints
-from vae_jax.experiment.storage.description import check_same_units
+from vae_jax.experiment.storage.description import check_same_data
 from vae_jax.experiment.training import loop
 
 RNG = np.random.default_rng(0)
@@ -128,9 +128,9 @@ def test_other_units_of_the_same_table_change_the_bound_by_their_logs(finished, 
 
 
 def test_a_checkpoint_without_units_is_not_taken_for_one_with_them(finished):
-    folder, config, _ = finished
+    folder, _, _ = finished
     with Checkpoints(folder / "run", for_writing=False) as checkpoints:
         saved = checkpoints.describe(300)
-    check_same_units(saved.units, saved, "here")
+    check_same_data(saved.data, saved.units, saved, "here")
     with pytest.raises(InputError, match="here: was trained with other units of its columns"):
-        check_same_units(None, saved, "here")
+        check_same_data(saved.data, None, saved, "here")

@@ -15,7 +15,7 @@ import tqdm
 from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.sweep import Share
-from vae_jax.data.identity import check_same_data, describe_data, identity
+from vae_jax.data.identity import describe_data, identity
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import processes
 from vae_jax.experiment.evaluate import (
@@ -26,10 +26,10 @@ from vae_jax.experiment.evaluate import (
     restore_best,
 )
 from vae_jax.experiment.figures import plot_runs
-from vae_jax.experiment.run import Run, explain_choices, make_runs, resolve_like
+from vae_jax.experiment.run import Run, prepare_runs
 from vae_jax.experiment.scores import make_scorers
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
-from vae_jax.experiment.storage.description import check_same_units
+from vae_jax.experiment.storage.description import check_same_data
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.compilation import start_compiling
 from vae_jax.experiment.training.interruption import Interruption
@@ -64,11 +64,7 @@ def train_and_evaluate(
         another config, or the share is invalid.
       RunStopped: too many non-finite steps in a row, or a checkpoint that could not be written.
     """
-    runs = processes.together(functools.partial(make_runs, config, workdir))
-    choices = explain_choices(config, runs[0])
-    if choices:
-        logger.info("%s: %s", config.name, choices)
-    config = resolve_like(config, runs[0])
+    runs, config = processes.together(functools.partial(prepare_runs, config, workdir))
     if share is not None:
         numbers = _train_share(runs, config, as_path(workdir), share)
         if announce is not None:
@@ -157,8 +153,8 @@ def _check_data(run: Run, checkpoints: Checkpoints) -> None:
         except DamagedError:  # `restore_latest` tells it
             continue
         config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
-        check_same_data(identity(run.dataset), saved.data, str(checkpoints.directory))
-        check_same_units(run.model.units, saved, str(checkpoints.directory))
+        where = str(checkpoints.directory)
+        check_same_data(identity(run.dataset), run.model.units, saved, where)
         return
 
 
@@ -180,7 +176,6 @@ def _advance(
     """Train to the end or an interruption; returns the last step, which is saved.
 
     Several processes stop one call after the interruption of any of them, all at the same step.
-
     Between evaluations, the metrics of one call are read while the next one runs.
     """
     config = recorders[0].run.config
