@@ -161,15 +161,15 @@ BUILDERS = [
     Mutation(
         "levels are ignored",
         PARTS,
-        "likelihoods.DiscretizedLogistic(e, c.levels)",
+        "likelihoods.DiscretizedLogistic(e, _levels(c))",
         "likelihoods.DiscretizedLogistic(e)",
         SIZES,
     ),
     Mutation(
         "mixtures are ignored",
         PARTS,
-        "e, c.levels, c.mixtures",
-        "e, c.levels",
+        "e, _levels(c), c.mixtures",
+        "e, _levels(c)",
         SIZES,
     ),
     Mutation(

@@ -11,7 +11,6 @@ LAYERS = [  # from the bottom up; a module belongs to the first layer that conta
     "errors",
     "files",
     "distributions",
-    "units",
     "schedules",
     "corruptions",
     "interpolation",

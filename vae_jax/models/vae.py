@@ -8,8 +8,8 @@ from flax import linen as nn
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
 from vae_jax.models import common
 from vae_jax.models.base import Capability
+from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
-from vae_jax.units import Units
 
 
 class Inferred(NamedTuple):

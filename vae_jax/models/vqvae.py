@@ -11,8 +11,8 @@ from vae_jax.distributions import Distribution, EmbeddedCodes, Quantized, kl_div
 from vae_jax.errors import InputError
 from vae_jax.models import common
 from vae_jax.models.base import Capability
+from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
-from vae_jax.units import Units
 
 
 class VQVAE(nn.Module):

@@ -8,7 +8,7 @@ from vae_jax import config as config_lib
 from vae_jax.config import Config
 from vae_jax.data import identity
 from vae_jax.errors import InputError
-from vae_jax.units import Units
+from vae_jax.nets.units import Units
 
 
 @dataclasses.dataclass(frozen=True)

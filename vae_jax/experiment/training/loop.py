@@ -153,8 +153,7 @@ def _check_data(run: Run, checkpoints: Checkpoints) -> None:
         except DamagedError:  # `restore_latest` tells it
             continue
         config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
-        where = str(checkpoints.directory)
-        check_same_data(identity(run.dataset), run.model.units, saved, where)
+        check_same_data(identity(run.dataset), run.model.units, saved, str(checkpoints.directory))
         return
 
 
