@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         priors,
         schedules,
         train,
-        units,
     )
     from vae_jax.interpolation import interpolate
     from vae_jax.models import VAE
@@ -92,7 +91,6 @@ __all__ = [
     "save",
     "schedules",
     "train",
-    "units",
 ]
 _SUBMODULES = ("errors", "flows", "interpolation", "models", "types")  # attributes too
 _HOMES = {  # names of modules deeper down; all others are submodules

@@ -125,8 +125,8 @@ BUILDERS = [
     Mutation(
         "the level of the corruption is ignored",
         LOSS,
-        "c.corruption, c.corruption_level, units",
-        "c.corruption, 0.5, units",
+        "make_corruption(c.corruption, c.corruption_level, units)",
+        "make_corruption(c.corruption, 0.5, units)",
         case("noise or masking or salt"),
     ),
     Mutation(

@@ -1,6 +1,7 @@
 """A run: the objects built from a config."""
 
 import dataclasses
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from vae_jax.experiment.storage.workdir import trial_workdir
 from vae_jax.experiment.validation import validate, validate_sweep
 from vae_jax.files import Path, as_path
 from vae_jax.types import LossFn, PostUpdate
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -88,6 +91,15 @@ def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
 def resolve_like(config: Config, run: Run) -> Config:
     """A config, or that of a sweep, with what is 'auto' chosen by the data of one of its runs."""
     return builders.resolve(config, run.dataset.shape, run.dataset.preparation)
+
+
+def prepare_runs(config: Config, workdir: str | os.PathLike) -> tuple[list[Run], Config]:
+    """Make the runs of a config, log what was chosen by the data, and return the config with it."""
+    runs = make_runs(config, workdir)
+    choices = explain_choices(config, runs[0])
+    if choices:
+        logger.info("%s: %s", config.name, choices)
+    return runs, resolve_like(config, runs[0])
 
 
 def explain_choices(config: Config, run: Run) -> str:

@@ -37,7 +37,7 @@ class Likelihood(nn.Module):
 
     @nn.nowrap
     def real_columns(self) -> bool | Sequence[bool]:
-        """True for columns or channels with a density of real numbers; see `vae_jax.units`."""
+        """True for columns or channels with a density of real numbers; see `vae_jax.nets.units`."""
         return self.support == REALS
 
     @nn.nowrap

@@ -5,8 +5,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution
+from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Params, Scalar
-from vae_jax.units import Units
 
 Capability: TypeAlias = Literal["temperature", "traversals", "flat_posterior"]
 """Capabilities that some models lack:
@@ -30,7 +30,7 @@ class Model(Protocol):
     conditioning: nn.Module | None  # y [B] or [B, C] -> c [B, C]
     critic: nn.Module | None  # z [N, D] -> logits [N, 2]
     classifier: nn.Module | None  # x [N, *E] -> logits
-    units: Units | None  # of x, see `vae_jax.units`
+    units: Units | None  # of x, see `vae_jax.nets.units`
 
     def init(self, key: Array, x: Array, key_z: Array) -> Params:
         """Initialize the parameters for inputs like x [B, *E]."""

@@ -16,8 +16,8 @@ from vae_jax.models.base import Capability
 from vae_jax.models.ladder_levels import Level
 from vae_jax.models.ladder_path import MERGES, BottomUp, Choose, Descent, Merge, TopDown
 from vae_jax.nets.residual import Style
+from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
-from vae_jax.units import Units
 
 
 class Evidence(NamedTuple):

@@ -9,8 +9,8 @@ from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergenc
 from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
 from vae_jax.nets.conditioning import call_with_condition
+from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
-from vae_jax.units import Units
 
 
 class Inferred(NamedTuple):

@@ -12,8 +12,8 @@ from vae_jax.errors import InputError
 from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
 from vae_jax.nets.conditioning import call_with_condition
+from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
-from vae_jax.units import Units
 
 
 class VQVAE(nn.Module):

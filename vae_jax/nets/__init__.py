@@ -23,6 +23,7 @@ from vae_jax.nets.heads import Classifier, Critic
 from vae_jax.nets.mlp import MLP
 from vae_jax.nets.pixelcnn import PixelCNN
 from vae_jax.nets.resnet import ResNetDecoder, ResNetEncoder
+from vae_jax.nets.units import Units
 
 __all__ = [
     "MLP",
@@ -37,6 +38,7 @@ __all__ = [
     "PixelCNN",
     "ResNetDecoder",
     "ResNetEncoder",
+    "Units",
     "Vector",
     "burgess_decoder",
     "burgess_encoder",

@@ -337,7 +337,8 @@ def valid_data(config: Config):
 def npz(tmp_path, images: np.ndarray, **fields) -> Config:
     path = tmp_path / "set.npz"
     np.savez(path, train_images=images, test_images=images)
-    return changed(data__name="npz", data__path=os.fspath(path), train__batch_size=2, **fields)
+    fields = {"model__likelihood": "bernoulli", "train__batch_size": 2} | fields
+    return changed(data__name="npz", data__path=os.fspath(path), **fields)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-1.0, 1.0), (-0.5, 0.5), (0.0, 1.001)])

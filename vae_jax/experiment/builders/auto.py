@@ -103,7 +103,7 @@ def _choose_likelihood(
     """Likelihood, sigma and levels."""
     c = config.model
     name, sigma, choices = c.likelihood, "fixed", []
-    if name == AUTO and c.columns:
+    if name == AUTO and c.columns and len(shape) == 1:
         name = "mixed"
         choices.append(Choice("model.likelihood", name, "columns are given"))
     elif name == AUTO:

@@ -13,9 +13,9 @@ from vae_jax.corruptions import Corruption
 from vae_jax.experiment.builders.lookup import is_on, pick, value_or_none
 from vae_jax.experiment.builders.optimizer import prior_from
 from vae_jax.models.base import Model
+from vae_jax.nets.units import Units
 from vae_jax.objectives.loss import Forward, at_step
 from vae_jax.types import Array, LossFn, Metrics, Outputs, PostUpdate, Scalar, Schedule
-from vae_jax.units import Units
 
 CORRUPTIONS: dict[str, Callable[[float], Corruption | None]] = {
     "none": lambda level: None,

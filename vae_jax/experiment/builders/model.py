@@ -15,8 +15,8 @@ from vae_jax.likelihoods import REALS
 from vae_jax.models import VAE, VQVAE, Hierarchical, Model
 from vae_jax.models.ladder_levels import Level, map_levels, vector_levels
 from vae_jax.nets.conv import halve_resolution
+from vae_jax.nets.units import Units
 from vae_jax.posteriors.quantizers import FiniteScalarQuantizer, VectorQuantizer
-from vae_jax.units import Units
 
 
 def build_model(config: Config, event_shape: Shape, units: Units | None = None) -> Model:

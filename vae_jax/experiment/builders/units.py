@@ -5,7 +5,7 @@ from vae_jax.data import Dataset
 from vae_jax.data.kinds import kind_of
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
-from vae_jax.units import Units
+from vae_jax.nets.units import Units
 
 
 def build_units(config: Config, dataset: Dataset) -> Units | None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vae_jax.data.identity import check_same_data, identity
+from vae_jax.data.identity import identity
 from vae_jax.errors import InputError
 from vae_jax.experiment.load import restore_params
 from vae_jax.experiment.measurement.evaluator import (
@@ -17,7 +17,7 @@ from vae_jax.experiment.overrides import (
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
-from vae_jax.experiment.storage.description import check_same_units
+from vae_jax.experiment.storage.description import check_same_data
 from vae_jax.types import Params
 
 logger = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ def find_best(
         selection = select_checkpoint(checkpoints, rule=run.config.train.select)
         saved = checkpoints.describe(selection.step)
         check_same_run(run.config, saved.config, run.workdir / "checkpoints")
-        check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
-        check_same_units(run.model.units, saved, os.fspath(run.workdir / "checkpoints"))
+        where = os.fspath(run.workdir / "checkpoints")
+        check_same_data(identity(run.dataset), run.model.units, saved, where)
         params = (known or {}).get(selection.step)
         if params is None:
             restored = restore_params(checkpoints, selection.step, run.model, run.tx)

@@ -6,9 +6,10 @@ from typing import Any
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config
+from vae_jax.data import identity
 from vae_jax.data.inputs import Inputs
 from vae_jax.errors import InputError
-from vae_jax.units import Units
+from vae_jax.nets.units import Units
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +47,18 @@ def parse_description(values: Mapping[str, Any]) -> Description:
     return saved
 
 
-def check_same_units(units: Units | None, saved: Description, where: str) -> None:
-    """Raises InputError if a model has other units than that of a checkpoint in `where`."""
+def check_same_data(
+    now: Mapping[str, Any], units: Units | None, saved: Description, where: str
+) -> None:
+    """Raises InputError if data, or the units of a model, are not those of a checkpoint.
+
+    Args:
+      now: the identity of the data.
+      units: of the model.
+      saved: the description of the checkpoint.
+      where: its directory.
+    """
+    identity.check_same_data(now, saved.data, where)
     same = units is None if saved.units is None else saved.units.is_close(units)
     if not same:
         raise InputError(

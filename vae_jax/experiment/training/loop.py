@@ -13,7 +13,7 @@ import jax
 from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.sweep import Share
-from vae_jax.data.identity import check_same_data, describe_data, identity
+from vae_jax.data.identity import describe_data, identity
 from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment import processes
@@ -23,9 +23,9 @@ from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.measurement.best import Best, find_best
 from vae_jax.experiment.measurement.scores import make_scorers
 from vae_jax.experiment.overrides import advise_evaluation
-from vae_jax.experiment.run import Run, explain_choices, make_runs, resolve_like
+from vae_jax.experiment.run import Run, prepare_runs
 from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
-from vae_jax.experiment.storage.description import check_same_units
+from vae_jax.experiment.storage.description import check_same_data
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.sweeps.results import Announce, evaluate_trials
 from vae_jax.experiment.sweeps.shares import claim_share, join_results, select_share
@@ -70,11 +70,7 @@ def train_and_evaluate(
       RunStopped: a checkpoint could not be written.
       Interrupted: by Ctrl-C or SIGTERM; the message says how to continue.
     """
-    runs = processes.together(functools.partial(make_runs, config, workdir))
-    choices = explain_choices(config, runs[0])
-    if choices:
-        logger.info("%s: %s", config.name, choices)
-    config = resolve_like(config, runs[0])
+    runs, config = processes.together(functools.partial(prepare_runs, config, workdir))
     if share is not None:
         numbers = _train_share(runs, config, as_path(workdir), share)
         if announce is not None:
@@ -168,8 +164,7 @@ def _check_data(run: Run, checkpoints: Checkpoints) -> None:
         except DamagedError:  # reported by `restore_latest`
             continue
         config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
-        check_same_data(identity(run.dataset), saved.data, str(checkpoints.directory))
-        check_same_units(run.model.units, saved, str(checkpoints.directory))
+        check_same_data(identity(run.dataset), run.model.units, saved, str(checkpoints.directory))
         return
 
 

@@ -12,8 +12,8 @@ import scipy.stats
 from vae_jax import VAE, distributions, likelihoods, nets, posteriors, priors
 from vae_jax.errors import InputError
 from vae_jax.models import VQVAE, Hierarchical, vector_levels
+from vae_jax.nets.units import Units
 from vae_jax.posteriors.quantizers import VectorQuantizer
-from vae_jax.units import Units
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal(size=(64, 3)) * [2e4, 1e-6, 12] + [5e4, 3e-6, 1.6e9]

@@ -1,7 +1,7 @@
 """Units of the data: what networks see of values in their own units, and densities of these values.
 
 >>> import numpy as np
->>> from vae_jax.units import Units
+>>> from vae_jax.nets.units import Units
 >>> table = np.array([[20.0, 1e-6], [40.0, 3e-6]])  # ages and a signal
 >>> units = Units.fit(table)
 >>> np.asarray(units.standardize(np.float32(table))).round(3).tolist()
