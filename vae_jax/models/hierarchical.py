@@ -1,6 +1,6 @@
 """The hierarchical VAE: a ladder of stochastic layers, inferred from the top down."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import chex
@@ -166,7 +166,7 @@ class Hierarchical(nn.Module):
         log_pz = _side_by_side(path.priors, lead).log_prob(z)
         return log_pz, self._observe(path.h, lead).log_prob(x)
 
-    def _observe(self, h: Array, lead: Sequence[int]) -> Distribution:
+    def _observe(self, h: Array, lead: tuple[int, ...]) -> Distribution:
         """p(x | z) over [*lead, *E], from the last state of the path."""
         return common.in_units(self, parts.observe(self, h, lead))
 
