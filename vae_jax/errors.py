@@ -9,6 +9,10 @@ class InputError(ValueError):
     """Invalid input; the message is all that the user needs to see."""
 
 
+class UnsupportedError(InputError):
+    """A model, or a part of one, was asked for something that it does not support."""
+
+
 class RunStopped(RuntimeError):
     """A run cannot start or continue; the message says why, and what is left of it."""
 

@@ -95,10 +95,10 @@ def test_after_training_the_model_is_not_rebuilt_and_sigma_fitted_once(tmp_path,
     config.model.likelihood, config.data.binarization = "optimal_gaussian", "none"
     config.evaluation.metrics = ("reconstruction",)
     trained = loop.train_and_evaluate(config, tmp_path)
-    # Two validations, and the best parameters.
-    assert calls == {"build_model": 1, "fit_sigma": 3}
+    # Two validations, of which one is the best.
+    assert calls == {"build_model": 1, "fit_sigma": 2}
     evaluated = evaluate.evaluate_workdir(tmp_path)
-    assert calls == {"build_model": 2, "fit_sigma": 4}
+    assert calls == {"build_model": 2, "fit_sigma": 3}
     for part in ("step", "valid", "test", "metrics"):
         assert evaluated[part] == trained[part]
 

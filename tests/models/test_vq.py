@@ -644,6 +644,7 @@ def test_use_of_codes_over_a_split():
             code_usage(bad, 8)
 
 
+@pytest.mark.slow
 def test_eight_devices_have_the_codebook_of_one():
     script = pathlib.Path(__file__).parents[1] / "programs" / "eight_devices_vq.py"
     env = os.environ | {

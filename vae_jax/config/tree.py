@@ -1,6 +1,7 @@
 """The config as a tree: conversion to and from dictionaries, type checks, differences."""
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,6 +20,9 @@ _TYPES = {
     tuple[float, ...]: "a tuple of numbers",
     tuple[str, ...]: "a tuple of strings",
 }
+
+
+_field_types = functools.cache(typing.get_type_hints)  # slow, and asked for at every field
 
 
 class FieldDescription(NamedTuple):
@@ -52,7 +56,7 @@ def flatten(config: Config) -> dict[str, Any]:
 
 def check_types(group: Any, prefix: str) -> None:
     """Raises InputError for the first attribute that is no field or has a value of another type."""
-    types = typing.get_type_hints(type(group))
+    types = _field_types(type(group))
     for name, value in vars(group).items():
         path = prefix + name
         check_field(path)
@@ -115,7 +119,7 @@ def check_field(path: str) -> None:
     """Raises InputError unless the dotted path is a field of `Config`."""
     cls: Any = Config
     for name in path.split("."):
-        types = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
+        types = _field_types(cls) if dataclasses.is_dataclass(cls) else {}
         if name not in types:
             hint = suggest(path[:100], list(flatten(Config())))
             raise InputError(f"config.{truncate(path, 200)}: no such field{hint}")

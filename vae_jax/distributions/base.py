@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.errors import InputError, format_value
+from vae_jax.errors import InputError, UnsupportedError, format_value
 from vae_jax.types import Array, Scalar
 
 
@@ -100,7 +100,8 @@ class Distribution:
         """The same family, narrowed for sampling at a temperature below 1.
 
         A Gaussian has its standard deviation multiplied by the temperature. Raises InputError for a
-        temperature of 0 or less; in compiled code it is not checked.
+        temperature of 0 or less (not checked in compiled code), and UnsupportedError for a family
+        without temperature.
         """
         if not isinstance(temperature, jax.core.Tracer) and not np.all(np.asarray(temperature) > 0):
             raise InputError(
@@ -111,4 +112,7 @@ class Distribution:
 
     def _narrow(self, temperature: Scalar) -> "Distribution":
         """`with_temperature` of a temperature above 0."""
-        raise TypeError(f"{type(self).__name__} has no temperature")
+        raise UnsupportedError(
+            f"temperature = {format_value(temperature)}: {type(self).__name__} has no temperature; "
+            "omit it, or use another prior"
+        )

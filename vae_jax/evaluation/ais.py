@@ -90,14 +90,14 @@ def run_ais(
       y: condition of the model, if any.
     """
     ladder = temperatures(num_temperatures)
-    key_tune, key_start, key_chains = jax.random.split(key, 3)
+    key_tune, key_tuning_start, key_start, key_chains = jax.random.split(key, 4)
     target = _Target(params, x, y, model, num_leapfrog)
     num_steps = num_temperatures - 1
     ranges = parts(num_steps)
     tuning = min(TUNING_CHAINS, num_chains)
     with Progress(2 * num_steps, "annealing", "temperatures") as progress:
         # Step sizes, from chains that adapt along the ladder.
-        z = _prior(model, params, x, y, key_tune, num=tuning)
+        z = _prior(model, params, x, y, key_tuning_start, num=tuning)
         log_size, sizes = jnp.full(len(x), math.log(0.1)), []
         for part in ranges:
             steps = np.asarray(part)

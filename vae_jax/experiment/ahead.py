@@ -48,7 +48,7 @@ class AheadOfTime:
         if self._pending:
             future = self._pending.pop(_signature(args), None)
             if future is not None and not future.cancel():
-                # Its error, such as too little memory, comes again from the call.
+                # The call below raises its error again, such as too little memory.
                 concurrent.futures.wait([future])
         return self.function(*args)
 

@@ -22,7 +22,7 @@ from vae_jax.files import as_path, is_local
 MODES = ("train", "eval", "report")
 MEMORY_ADVICE = (
     "lower some of these fields of the config: train.batch_size, train.log_every, "
-    "objective.num_samples, evaluation.batch_size, evaluation.num_samples, model.hidden, "
+    "objective.num_samples, evaluation.batch_size, model.hidden, "
     "model.channels, model.latent_dim, sweep.chunk"
 )
 

@@ -1,7 +1,7 @@
 """Detection of clusters: is this process one of several that were started together?
 
-JAX detects the same clusters inside `jax.distributed.initialize`, which joins the processes, but it
-tells nobody whether there are any.
+`jax.distributed.initialize` detects the same clusters and joins their processes, but does not
+report whether it found one.
 """
 
 import importlib.util
@@ -18,7 +18,7 @@ class Cluster(NamedTuple):
     """A cluster with several processes.
 
     Attributes:
-      evidence: the variable that says so, with its value.
+      evidence: the environment variable that shows it, with its value.
       method: of `jax.distributed.initialize`, "" for its own detection.
     """
 
@@ -50,7 +50,7 @@ def _count(name: str, method: str = "") -> Cluster | None:
 
 
 def _open_mpi_method() -> str:
-    """Open MPI before version 5 says where its launcher is; mpi4py asks later ones."""
+    """Open MPI before version 5 sets the address of its launcher; newer ones need mpi4py."""
     return "" if "OMPI_MCA_orte_hnp_uri" in os.environ else "mpi4py"
 
 
@@ -71,7 +71,7 @@ def _tpu_hosts() -> Cluster | None:
 
 
 def _indexed_job() -> Cluster | None:
-    """A pod of an indexed job; how many there are, only the server of Kubernetes knows."""
+    """A pod of an indexed job; only the Kubernetes API server knows the number of pods."""
     index = os.environ.get("JOB_COMPLETION_INDEX")
     if index is None or "KUBERNETES_SERVICE_HOST" not in os.environ:
         return None

@@ -12,7 +12,7 @@ import jax
 
 from vae_jax.experiment import processes
 
-MAX_BYTES = 2 * 2**30  # of a folder; when it has more, the oldest files go until half is left
+MAX_BYTES = 2 * 2**30  # maximum size; beyond it, the oldest files are deleted down to half
 
 
 def set_up(*, enabled: bool = True) -> pathlib.Path | None:

@@ -23,12 +23,7 @@ from vae_jax.experiment.evaluator import (
 )
 from vae_jax.experiment.figures import plot_front, plot_runs
 from vae_jax.experiment.load import restore_params
-from vae_jax.experiment.overrides import (
-    advise_evaluation,
-    check_data_path,
-    check_evaluation_only,
-    check_same_run,
-)
+from vae_jax.experiment.overrides import advise_evaluation, apply_override, check_same_run
 from vae_jax.experiment.results import Results, best_trial, describe, describe_training
 from vae_jax.experiment.run import Run, make_runs
 from vae_jax.experiment.selection import Selection, select_checkpoint
@@ -59,11 +54,7 @@ def evaluate_workdir(
     `override` may differ from the saved config in `evaluation`, in the location of the data, and
     in `train.select`. `announce` is called with the results before the figures are plotted.
     """
-    saved = read_config(as_path(workdir))
-    if override is not None:
-        check_evaluation_only(override, saved, workdir)
-    config = override or saved
-    check_data_path(config)
+    config = apply_override(override, read_config(as_path(workdir)), workdir)
     runs = make_runs(config, workdir)
     bests = [load_best(run) for run in runs]
     return evaluate_runs(runs, bests, config, workdir, is_training=False, announce=announce)
@@ -73,24 +64,32 @@ def load_best(run: Run) -> Best | InputError:
     """Load the best checkpoint of a run; returns the error if its checkpoints are unusable."""
     try:
         with Checkpoints(run.workdir, for_writing=False) as checkpoints:
-            return restore_best(run, checkpoints)
+            return find_best(run, checkpoints)
     except InputError as error:
         return error
 
 
-def restore_best(run: Run, checkpoints: Checkpoints) -> Best | InputError:
-    """Restore the checkpoint to measure; returns the error if the checkpoints are unusable."""
+def find_best(
+    run: Run, checkpoints: Checkpoints, known: Mapping[int, Params] | None = None
+) -> Best | InputError:
+    """Select the checkpoint to measure; returns the error if the checkpoints are unusable.
+
+    Its parameters are restored unless they are among the `known` ones, by step.
+    """
     try:
         selection = select_checkpoint(checkpoints, rule=run.config.train.select)
         saved = checkpoints.describe(selection.step)
         check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         check_same_data(identity(run.dataset), saved.data, os.fspath(run.workdir / "checkpoints"))
-        params = restore_params(checkpoints, selection.step, run.model, run.tx)
+        params = (known or {}).get(selection.step)
+        if params is None:
+            restored = restore_params(checkpoints, selection.step, run.model, run.tx)
+            params = evaluation_params(run, restored)
     except InputError as error:
         return error
     if selection.rule != run.config.train.select:
         logger.warning("%s: %s", run.workdir, selection)
-    return Best(evaluation_params(run, params), selection)
+    return Best(params, selection)
 
 
 def evaluate_runs(

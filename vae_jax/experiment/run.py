@@ -114,8 +114,8 @@ def _check_memory(runs: Sequence[Run]) -> None:
         ),
         (
             "a batch of the evaluation",
-            evaluation.batch_size * evaluation.num_samples * sample_size,
-            ("evaluation.batch_size", "evaluation.num_samples"),
+            evaluation.batch_size * sample_size,
+            ("evaluation.batch_size",),
         ),
     ):
         num_bytes = 4 * size

@@ -1,8 +1,9 @@
-"""Selection of the checkpoint of a run that is measured."""
+"""Selection of the checkpoint that the evaluation measures."""
 
 import dataclasses
 from typing import Any
 
+from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.storage.checkpoint import Checkpoints
@@ -11,12 +12,12 @@ from vae_jax.experiment.storage.description import Description
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """The checkpoint of a run that is measured, and why it is this one."""
+    """The checkpoint selected for evaluation, and why."""
 
     step: int
     last_step: int  # of the run
     rule: str  # config.train.select, "last" if none competes, or "step" for one on request
-    score: float | None = None  # None for a checkpoint only to resume from
+    score: float | None = None  # None for a resume-only checkpoint
     score_name: str = ""
     reason: str = ""
 
@@ -54,6 +55,17 @@ def select_checkpoint(
         rule, reason = "last", _explain_last(checkpoints.describe(last), last)
     step = last if rule == "last" else best
     return _describe(checkpoints.describe(step), step, last, rule, reason)
+
+
+def is_out_of_patience(config: Config, checkpoints: Checkpoints) -> bool:
+    """True if the best score is `config.train.patience` validations old, so that training ends."""
+    c = config.train
+    if not c.patience:
+        return False
+    best, last = checkpoints.best_step(), checkpoints.last_step()
+    if best is None or last is None or not builders.is_last_phase(config, last):
+        return False
+    return last // c.eval_every - best // c.eval_every >= c.patience
 
 
 def _describe(saved: Description, step: int, last: int, rule: str, reason: str) -> Selection:

@@ -12,6 +12,8 @@ from vae_jax.experiment import metrics
 from vae_jax.experiment.evaluate import load_best, write_sweep
 from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
+from vae_jax.experiment.selection import is_out_of_patience
+from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.lock import holder
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import claim_workdir
@@ -19,7 +21,7 @@ from vae_jax.files import Path
 
 logger = logging.getLogger(__name__)
 
-WAIT = 20.0  # seconds for the lock of the sweep, which every process holds for a moment only
+WAIT = 20.0  # seconds to wait for the lock of the sweep, which is held only briefly
 
 __all__ = ["claim_share", "join_results", "select_share"]
 
@@ -36,7 +38,7 @@ def select_share(runs: Sequence[Run], share: Share) -> list[Run]:
 
 @contextlib.contextmanager
 def claim_share(runs: Sequence[Run], config: Config, workdir: Path) -> Iterator[None]:
-    """Claim the workdirs of some trials, and that of the sweep for a moment only.
+    """Claim the workdirs of some trials, and briefly that of the sweep.
 
     Raises:
       InputError: as `claim_workdir`; a process that trains the whole sweep has its workdir.
@@ -106,9 +108,15 @@ def _load_models(
 
 
 def _is_trained(run: Run) -> bool:
-    """True if the last checkpoint and the results of a trial are there."""
-    last = run.workdir / "checkpoints" / str(run.config.train.num_steps)
-    return last.exists() and bool(Results(run.workdir).earlier)
+    """True if a trial has results, and its checkpoints are those of a run that ended."""
+    if not Results(run.workdir).earlier:
+        return False
+    try:
+        with Checkpoints(run.workdir, for_writing=False) as checkpoints:
+            is_last = run.config.train.num_steps in checkpoints.steps()
+            return is_last or is_out_of_patience(run.config, checkpoints)
+    except InputError:  # no checkpoints yet
+        return False
 
 
 def _is_finite(results: dict[str, Any]) -> bool:

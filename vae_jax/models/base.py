@@ -5,7 +5,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution
-from vae_jax.errors import InputError
 from vae_jax.types import Array, Outputs, Params, Scalar
 
 Capability: TypeAlias = Literal["temperature", "traversals", "flat_posterior"]
@@ -15,10 +14,6 @@ temperature     its prior can be sampled at a temperature
 traversals      a single dimension of z has a meaning; not for the vectors of codes
 flat_posterior  q(z | x) is over [B, D] and depends on x alone; not for a hierarchy
 """
-
-
-class UnsupportedError(InputError):
-    """A model was asked for something that it does not support."""
 
 
 class Model(Protocol):

@@ -9,8 +9,8 @@ from flax import linen as nn
 from jax.numpy import broadcast_shapes, broadcast_to
 
 from vae_jax.distributions import Distribution
-from vae_jax.errors import check_choice
-from vae_jax.models.base import Capability, UnsupportedError
+from vae_jax.errors import UnsupportedError, check_choice
+from vae_jax.models.base import Capability
 from vae_jax.types import Array, Scalar
 
 
@@ -48,14 +48,7 @@ def at_temperature(p: Distribution, temperature: Scalar | None) -> Distribution:
     Raises:
       UnsupportedError: the distribution has no temperature.
     """
-    if temperature is None:
-        return p
-    try:
-        return p.with_temperature(temperature)
-    except TypeError as error:
-        raise UnsupportedError(
-            f"temperature = {temperature}: {error}; omit it, or use another prior"
-        ) from error
+    return p if temperature is None else p.with_temperature(temperature)
 
 
 def sample_prior(p: Distribution, key: Array, num_samples: int) -> Array:

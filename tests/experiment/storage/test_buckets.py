@@ -82,7 +82,8 @@ def test_a_whole_run(bucket, tmp_path, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         numbers = loop.train_and_evaluate(small(), "gs://name/run")
     assert (
-        "gs://name/run cannot be locked (a bucket): nothing keeps a second run out" in caplog.text
+        "gs://name/run cannot be locked (a bucket): a concurrent run would go undetected"
+        in caplog.text
     )
     local = loop.train_and_evaluate(small(), tmp_path / "run")
     assert numbers["test"] == local["test"]

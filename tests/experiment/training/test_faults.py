@@ -414,7 +414,7 @@ def test_a_file_system_without_locks_is_only_a_warning(tmp_path, monkeypatch, ca
     monkeypatch.setattr(fcntl, "flock", flock)
     with lock_directory(tmp_path), lock_directory(tmp_path):
         assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
-    message = f"cannot be locked ({os.strerror(code)}): nothing keeps a second run out"
+    message = f"cannot be locked ({os.strerror(code)}): a concurrent run would go undetected"
     assert caplog.text.count(message) == 2
     assert not (tmp_path / "lock").exists()
 

@@ -59,10 +59,13 @@ def digits(num_steps=400, **changes):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"objective__name": "wae", "objective__mmd_weight": 1.0},
-        {"objective__name": "info", "objective__info_alpha": 1.0, "objective__mmd_weight": 3.0},
+        pytest.param({"objective__name": "wae", "objective__mmd_weight": 1.0}, id="wae"),
+        pytest.param(
+            {"objective__name": "info", "objective__info_alpha": 1.0, "objective__mmd_weight": 3.0},
+            id="mmd_vae",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["wae", "mmd_vae"],
 )
 def test_a_model_without_a_rate_in_its_loss_is_not_judged_by_the_elbo(fields, tmp_path):
     numbers = loop.train_and_evaluate(digits(**fields), tmp_path)
@@ -455,6 +458,7 @@ def test_when_patience_ends(table, beta_steps, expected, tmp_path, monkeypatch):
     assert (selection.step, selection.last_step) == expected
 
 
+@pytest.mark.slow
 def test_patience_does_not_end_the_phase_before_the_prior(tmp_path, monkeypatch):
     config = codes_config()
     config.train.patience = 1
@@ -462,7 +466,7 @@ def test_patience_does_not_end_the_phase_before_the_prior(tmp_path, monkeypatch)
     assert (selection.step, selection.last_step) == (50, 60)
 
 
-@pytest.mark.parametrize("select", ["best", "last"])
+@pytest.mark.parametrize("select", ["best", pytest.param("last", marks=pytest.mark.slow)])
 def test_a_trial_that_stops_is_the_run_alone_while_others_train(select, tmp_path, monkeypatch):
     config = patient(train__select=select)
     (alone,) = stop_early(monkeypatch, config, tmp_path / "alone", PEAK_AT_20)
@@ -506,6 +510,7 @@ def test_a_sweep_chooses_by_validation_and_reports_test():
     assert results.best_trial({}) == {}
 
 
+@pytest.mark.slow
 def test_udr_compares_on_validation(tmp_path, monkeypatch):
     groups = {}
     monkeypatch.setattr(udr, "agreement", lambda g: groups.update(g) or {})

@@ -110,6 +110,7 @@ def test_shares_without_trials(share, fields, message, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_one_after_the_other(swept, tmp_path, caplog):
     workdir = tmp_path / "run"
     with caplog.at_level(logging.INFO):
@@ -198,3 +199,17 @@ def test_eval_joins(swept, tmp_path):
     (copy / "results.json").unlink()
     evaluate.evaluate_workdir(copy)
     assert_joined(copy, swept[1])
+
+
+@pytest.mark.slow
+def test_trials_that_stop_early_are_finished(tmp_path):
+    fields = {"optimizer__learning_rate": 1e-12, "train__patience": 1, "train__eval_every": 10}
+    config = small(sweep__seed=(0, 1), **fields)
+    first = loop.train_and_evaluate(config, tmp_path, share=Share(1, 2))
+    assert not (tmp_path / "results.json").exists()
+    second = loop.train_and_evaluate(config, tmp_path, share=Share(2, 2))
+    steps = {name: trial["selection"]["last_step"] for name, trial in second["trials"].items()}
+    assert list(steps) == ["seed=0", "seed=1"]
+    assert min(steps.values()) < config.train.num_steps
+    assert first["trials"]["seed=0"]["test"] == second["trials"]["seed=0"]["test"]
+    assert (tmp_path / "results.json").exists()

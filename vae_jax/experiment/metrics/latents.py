@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from vae_jax.config import Config
 from vae_jax.distributions import DiagGaussian, has_closed_form_kl
 from vae_jax.evaluation.codes import code_usage
 from vae_jax.evaluation.collapse import COLLAPSED, NEGLIGIBLE, PARTLY, Verdict, verdict
+from vae_jax.evaluation.common import standard_error
 from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.terms import ACTIVE, Terms
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
@@ -121,9 +123,10 @@ def _aggregate(context: Context, key: Array, num_draws: int) -> Numbers:
     inferred = _inferred(context)
     if not isinstance(inferred.posterior, DiagGaussian) or inferred.prior.batch_shape != ():
         return {}
-    codes = context.codes(context.dataset.test, key)
+    key_codes, key_draws = jax.random.split(key)
+    codes = context.codes(context.dataset.test, key_codes)
     posterior = DiagGaussian(codes["code"], codes["logvar"])
-    parts = decompose(posterior, inferred.prior, key, num_samples=num_draws)
+    parts = decompose(posterior, inferred.prior, key_draws, num_samples=num_draws)
     numbers = parts.summary()
     for suffix in ("", "_stderr"):
         numbers[f"rate_of_draws{suffix}"] = numbers.pop(f"rate{suffix}")
@@ -135,10 +138,5 @@ def _aggregate(context: Context, key: Array, num_draws: int) -> Numbers:
 
 def _each(name: str, values: np.ndarray) -> Numbers:
     """Means of the columns of [N, D] and their standard errors, as lists."""
-    values = values.astype(np.float64)
-    stderr = (
-        values.std(0, ddof=1) / np.sqrt(len(values))
-        if len(values) > 1
-        else np.full(values.shape[1], np.nan)
-    )
-    return {name: values.mean(0).tolist(), f"{name}_stderr": stderr.tolist()}
+    mean = values.mean(0, dtype=np.float64)
+    return {name: mean.tolist(), f"{name}_stderr": standard_error(values).tolist()}

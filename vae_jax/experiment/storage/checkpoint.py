@@ -94,7 +94,7 @@ class Checkpoints:
     def best_step(self) -> int | None:
         """Return the step of the best score that competes, the earlier of two; None without any.
 
-        Scores of another name than the newest, as of an earlier phase, do not compete.
+        Only scores with the name of the newest one compete, not those of an earlier phase.
         """
         return best_step(self._descriptions())
 
@@ -212,7 +212,7 @@ def _make_writable(directory: Path) -> None:
 def restore_latest(
     checkpoints: Sequence[Checkpoints], like: Sequence[TrainState], configs: Sequence[Config]
 ) -> list[TrainState] | None:
-    """Return the states of the newest step that all runs have whole; None without a common one.
+    """Return the states at the newest step that is intact in all runs; None if there is none.
 
     Warns about each unreadable checkpoint. Discards newer ones: the trials of a sweep are saved
     one after another, so a kill may leave some of them one checkpoint ahead.
@@ -262,5 +262,5 @@ def _check_restart(checkpoints: Sequence[Checkpoints], damaged: Collection[int])
     ):  # more than a kill in the first save leaves
         raise InputError(
             f"{directory.parent.parent}: the trials there have no checkpoint of the same step; "
-            "use another workdir, or put back what is missing"
+            "use another workdir, or restore the missing checkpoints"
         )

@@ -1,4 +1,4 @@
-"""The metadata saved beside the state of a checkpoint."""
+"""Metadata saved with a checkpoint."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ class Description:
 
     config: Config
     event_shape: tuple[int, ...]
-    score: float | None  # higher is better; None for a checkpoint only to resume from
+    score: float | None  # higher is better; None for a resume-only checkpoint
     score_name: str = "validation score of an earlier version"
     competes: bool = True  # False before the end of a schedule, or if the score is not finite
     data: Mapping[str, Any] | None = None  # their identity; None in checkpoints of earlier versions

@@ -83,7 +83,9 @@ def holder(directory: Path) -> str | None:
 
 def _warn_not_locked(directory: Path, reason: str | None) -> None:
     logger.warning(
-        "%s cannot be locked (%s): nothing keeps a second run out", os.fspath(directory), reason
+        "%s cannot be locked (%s): a concurrent run would go undetected",
+        os.fspath(directory),
+        reason,
     )
 
 

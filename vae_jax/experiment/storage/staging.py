@@ -1,8 +1,8 @@
 """A local copy of the checkpoints in a bucket, which Orbax works on.
 
-Orbax writes to gs:// itself, but to no other bucket. With a copy all buckets work alike: a
-checkpoint is written locally and uploaded, its metadata last, so that one whose upload was cut
-short is not taken for a checkpoint.
+Orbax itself writes to gs:// only. With a local copy, every bucket works the same way: a checkpoint
+is written locally and then uploaded, its metadata last, so a partial upload is never taken for a
+checkpoint.
 """
 
 import pathlib

@@ -35,7 +35,7 @@ def claim_workdir(workdir: Path, config: Config, *, wait: float = WAIT) -> Itera
             check_usable(workdir, config)
             workdir.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock_directory(workdir, wait=wait))
-            check_usable(workdir, config)  # again: another run may have been here in between
+            check_usable(workdir, config)  # again: another run may have claimed it
             if is_local(workdir):
                 _delete_temporaries(workdir)
             write_json(workdir / "config.json", dataclasses.asdict(config))

@@ -1,1 +1,1 @@
-"""The training loop and what surrounds it."""
+"""Training loop, trainers and recording."""

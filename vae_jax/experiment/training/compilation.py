@@ -16,8 +16,8 @@ def start_compiling(
 ) -> None:
     """Begin to compile the first call and the evaluations, until the stack is closed.
 
-    The evaluations come in the order in which training needs them, but for those of a model with
-    an optimal sigma: their parameters are not those of training.
+    Evaluations compile in their order of use. A model with an optimal sigma is skipped, because its
+    evaluation has other parameters than its training.
     """
     pool = ahead.make_pool()
     if pool is None:

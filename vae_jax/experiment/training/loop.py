@@ -18,13 +18,7 @@ from vae_jax.config.sweep import Share
 from vae_jax.data.identity import check_same_data, describe_data, identity
 from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.experiment import processes
-from vae_jax.experiment.evaluate import (
-    Announce,
-    Best,
-    evaluate_runs,
-    evaluate_trials,
-    restore_best,
-)
+from vae_jax.experiment.evaluate import Announce, Best, evaluate_runs, evaluate_trials, find_best
 from vae_jax.experiment.figures import plot_runs
 from vae_jax.experiment.overrides import advise_evaluation
 from vae_jax.experiment.run import Run, make_runs
@@ -126,7 +120,7 @@ def _claim(stack: contextlib.ExitStack, runs: Sequence[Run], config: Config, wor
 
 
 def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputError]:
-    """Train all runs from the newest step that all of them have a checkpoint of.
+    """Train all runs, from their newest common checkpoint if there is one.
 
     Returns the checkpoint of each run to measure, or the error if it cannot be read.
     """
@@ -152,7 +146,10 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
                 raise RunStopped(f"{error}; {describe_latest(checkpoints[0])}") from error
             if processes.any_of(interruption.requested):
                 interruption.leave(last)
-        return [restore_best(run, saved) for run, saved in zip(runs, checkpoints, strict=True)]
+        return [
+            find_best(run, saved, recorder.params)
+            for run, saved, recorder in zip(runs, checkpoints, recorders, strict=True)
+        ]
 
 
 def _check_data(run: Run, checkpoints: Checkpoints) -> None:
@@ -160,7 +157,7 @@ def _check_data(run: Run, checkpoints: Checkpoints) -> None:
     for step in reversed(checkpoints.steps()):
         try:
             saved = checkpoints.describe(step)
-        except DamagedError:  # `restore_latest` tells it
+        except DamagedError:  # reported by `restore_latest`
             continue
         config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
         check_same_data(identity(run.dataset), saved.data, str(checkpoints.directory))
@@ -230,7 +227,7 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
 
 
 def _progress_bar(config: Config, first: int) -> tqdm.tqdm:
-    # tqdm's own estimate draws nothing in a terminal that claims to have no rows.
+    # Without `nrows`, tqdm prints nothing in a terminal that reports zero rows.
     width = shutil.get_terminal_size().columns
     return tqdm.tqdm(
         total=config.train.num_steps,

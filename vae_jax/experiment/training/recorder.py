@@ -14,17 +14,18 @@ from vae_jax.experiment.evaluator import evaluation_params, make_run_evaluator, 
 from vae_jax.experiment.metrics.latents import verdict_of
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.scores import Scorer
+from vae_jax.experiment.selection import is_out_of_patience
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
 from vae_jax.experiment.storage.session import Session
 from vae_jax.files import is_disk_full
 from vae_jax.train import TrainState
-from vae_jax.types import Metrics
+from vae_jax.types import Metrics, Params
 
 logger = logging.getLogger(__name__)
 
-LOWEST = -float(np.finfo(np.float32).max)  # stands for a score that is not finite
+LOWEST = -float(np.finfo(np.float32).max)  # replaces a score that is not finite
 
 
 class Recorder:
@@ -32,21 +33,23 @@ class Recorder:
 
     Attributes:
       stopped: the reason once too many steps in a row were not finite, else None.
-      finished: True once patience has ended; from then on nothing is recorded but checkpoints to
-        resume from, and the result is that of a run that stopped.
+      finished: True once patience ran out; afterwards only resume-only checkpoints are written, and
+        the result is that of a run that stopped.
+      params: evaluation parameters by step, on the host, of the best and the last validation here.
     """
 
     def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int, scorer: Scorer) -> None:
         self.run = run
         self.checkpoints = checkpoints
         self.stopped: str | None = None
+        self.params: dict[int, Params] = {}
         self._writer: MetricsWriter | SilentWriter = SilentWriter()
         if processes.is_first():
             self._writer = MetricsWriter(run.workdir, start_step=start_step)
         self._session = Session(run.workdir, start_step, run.config.train.batch_size)
         self._evaluate = make_run_evaluator(run)
         self._score = scorer
-        self.finished = self._is_out_of_patience()
+        self.finished = is_out_of_patience(run.config, checkpoints)
 
     def report(self, start: int, stop: int, metrics: Metrics) -> dict[str, float]:
         """Write the means of a call's metrics over its finite steps, and return them."""
@@ -93,6 +96,8 @@ class Recorder:
                 logger.warning("step %d: %s", step, verdict)
         self._writer.write(step, "valid", numbers, **notes)
         self._write(state, numbers["score"])
+        # Copied, since on CPU the arrays of the host share memory with a state that is donated.
+        self.params[step] = jax.tree.map(np.array, params)
 
     def save_between(self, state: TrainState) -> None:
         """Write an extra checkpoint to resume from, without a score: it changes no result."""
@@ -129,25 +134,17 @@ class Recorder:
         self._session.resume()
 
     def prune(self) -> None:
-        """Delete checkpoints that are no longer needed, and see whether patience has ended."""
+        """Delete checkpoints that are no longer needed, and update `finished`."""
         self.checkpoints.prune()
-        if not self.finished and self._is_out_of_patience():
+        steps = (self.checkpoints.best_step(), self.checkpoints.last_step())
+        self.params = {step: self.params[step] for step in steps if step in self.params}
+        if not self.finished and is_out_of_patience(self.run.config, self.checkpoints):
             self.finished = True
             logger.info(
-                "%s: no better score in %d validations (config.train.patience), it stops",
+                "%s: early stopping: no better score in %d validations (config.train.patience)",
                 self.run.workdir,
                 self.run.config.train.patience,
             )
-
-    def _is_out_of_patience(self) -> bool:
-        """True if the best score is older than `patience` validations; needs checkpoints only."""
-        c = self.run.config.train
-        if not c.patience:
-            return False
-        best, last = self.checkpoints.best_step(), self.checkpoints.last_step()
-        if best is None or last is None or not builders.is_last_phase(self.run.config, last):
-            return False
-        return last // c.eval_every - best // c.eval_every >= c.patience
 
     def close(self) -> None:
         """Close the files."""
@@ -188,7 +185,7 @@ def save_all(recorders: Sequence[Recorder], states: Sequence[TrainState], *, reg
 
 
 def are_finished(recorders: Sequence[Recorder]) -> bool:
-    """True once no run has patience left, the diverged ones aside."""
+    """True once every run that has not diverged is out of patience."""
     return any(recorder.finished for recorder in recorders) and all(
         recorder.finished or recorder.stopped for recorder in recorders
     )

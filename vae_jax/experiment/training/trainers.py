@@ -114,8 +114,9 @@ class SingleRunTrainer:
 class StreamingTrainer(SingleRunTrainer):
     """A single run whose training data stay on the host.
 
-    Blocks of batches move to the devices while these work on earlier ones. The numbers are those of
-    `SingleRunTrainer`. A call whose batches would take too much memory gets several blocks.
+    Blocks of batches are transferred while the devices compute on earlier ones. A call whose
+    batches would take too much memory is split into several blocks. The numbers are those of
+    `SingleRunTrainer`.
     """
 
     def __init__(self, run: Run) -> None:
