@@ -1,13 +1,14 @@
 """Seconds of a short run from the command line, against those of another checkout.
 
-python -m benchmarks.startup --baseline=../older [--config=vae --steps=200] [--repeats=5] [--json=F]
+python -m benchmarks.startup --baseline=../older [--config=vae --steps=200] [--repeats=3] [--json=F]
 
 Without `--config`, both jobs are measured: `vae` with 200 steps and `beta_vae` with 50. A round has
 three runs, in alternating order: the baseline as its command line is, with an empty cache folder;
 this checkout with an empty cache folder ("cold"); and this checkout with the folder that an earlier
 run has filled ("warm"). Ratios are medians over the rounds of the ratio within a round, so that
 other work on the machine counts for both. Printed besides: seconds until the numbers are printed,
-until the first line, and of `--help`; processor seconds, which vary less; and the load.
+until the first line, and of `--help`; processor seconds, which vary less; and the load. A job of
+three rounds takes about ten runs: five minutes for both jobs on an idle machine.
 """
 
 import argparse
@@ -91,7 +92,8 @@ def measure(
                     flags = _flags(config, steps, pathlib.Path(folder) / "run")
                     times[variant].append(run_timed(checkout, flags, cache))
                 load = os.getloadavg()[0]
-                print(f"{config} {variant}: {_describe(times[variant][-1])}, load {load:.1f}")
+                line = f"{config} {variant}: {_describe(times[variant][-1])}, load {load:.1f}"
+                print(line, flush=True)
     return times
 
 
@@ -129,7 +131,7 @@ def main() -> None:
     parser.add_argument("--baseline", type=pathlib.Path, required=True, help="another checkout")
     parser.add_argument("--config", choices=tuple(JOBS), help="only this job")
     parser.add_argument("--steps", type=int, help="training steps instead of the job's own")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds")
     parser.add_argument("--json", type=pathlib.Path, help="file for all numbers")
     options = parser.parse_args()
     print(machine.sentence(machine.describe()))
@@ -149,10 +151,11 @@ def main() -> None:
             print(
                 f"{config}, {steps} steps, {variant}: {_describe(medians)}; to the baseline "
                 f"{medians['seconds_ratio']:.2f}, until the numbers {medians['numbers_ratio']:.2f}"
-                f", of processors {medians['processor_ratio']:.2f}"
+                f", of processors {medians['processor_ratio']:.2f}",
+                flush=True,
             )
-    if options.json:
-        options.json.write_text(json.dumps(everything, indent=1))
+        if options.json:  # after each job, so that a benchmark that is ended leaves the others
+            options.json.write_text(json.dumps(everything, indent=1))
 
 
 if __name__ == "__main__":

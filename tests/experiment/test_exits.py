@@ -1,8 +1,12 @@
 """The end of the command line: one line and an exit status for each expected error."""
 
+import pathlib
+import re
+
 import jax
 import pytest
 
+import vae_jax
 from vae_jax.errors import InputError, Interrupted, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.experiment import evaluate
 from vae_jax.experiment.launch import devices, exits
@@ -35,6 +39,13 @@ def test_one_line_and_a_status_for_each(capsys, error, status, line):
 def test_a_defect_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError), exits.exit_with_message():
         raise ZeroDivisionError
+
+
+def test_only_the_command_line_ends_the_program():
+    package = pathlib.Path(vae_jax.__file__).parent
+    pattern = re.compile(r"sys\.exit|SystemExit\(")
+    ends = {path.name for path in package.rglob("*.py") if pattern.search(path.read_text())}
+    assert ends == {"cli.py", "exits.py"}  # a library raises
 
 
 def test_an_interrupt_is_explained_once():

@@ -136,7 +136,7 @@ def test_an_error_of_one_process_ends_all(tmp_path):
     (tmp_path / "run" / "metrics.jsonl").touch()
     first = start_two(tmp_path / "run")
     other = start_two(tmp_path / "other", ({}, {"data__name": "npz", "data__path": "/nowhere.npz"}))
-    assert finish(*first, *other) == [1, 1, 1, 1]
+    assert finish(*first, *other) == [2, 2, 2, 2]  # wrong input, of one process or of both
     for index in range(2):
         assert (
             "no config.json, so there is no run to resume"

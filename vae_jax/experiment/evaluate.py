@@ -10,11 +10,7 @@ from vae_jax.experiment.figures import plot_runs
 from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.measurement.best import Best, load_best
 from vae_jax.experiment.measurement.numbers import evaluate_run
-from vae_jax.experiment.overrides import (
-    advise_evaluation,
-    check_data_path,
-    check_evaluation_only,
-)
+from vae_jax.experiment.overrides import advise_evaluation, apply_override
 from vae_jax.experiment.run import Run, make_runs, resolve_like
 from vae_jax.experiment.storage.workdir import read_config
 from vae_jax.experiment.sweeps.results import Announce, evaluate_trials, write_sweep
@@ -30,10 +26,7 @@ def evaluate_workdir(
     `override` may differ from the saved config in `evaluation`, in the location of the data, and
     in `train.select`. `announce` is called with the results before the figures are plotted.
     """
-    saved = read_config(as_path(workdir))
-    config = override or saved
-    check_evaluation_only(config, saved, workdir)
-    check_data_path(config)
+    config = apply_override(override, read_config(as_path(workdir)), workdir)
     runs = make_runs(config, workdir)
     config = resolve_like(config, runs[0])
     bests = [load_best(run) for run in runs]

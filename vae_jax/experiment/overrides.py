@@ -13,7 +13,20 @@ OTHER_FIELDS = ("data.dir", "data.path", "data.streaming", "data.workers", "trai
 OTHER_FIELDS += ("sweep.chunk",)
 
 
-def check_evaluation_only(override: Config, saved: Config, where: str | os.PathLike) -> None:
+def apply_override(override: Config | None, saved: Config, workdir: str | os.PathLike) -> Config:
+    """Return the config of an evaluation: the override if any, else the saved one.
+
+    Raises:
+      InputError: the override changes more than an evaluation can, or the data are not there.
+    """
+    if override is not None:
+        _check_evaluation_only(override, saved, workdir)
+    config = override or saved
+    _check_data_path(config)
+    return config
+
+
+def _check_evaluation_only(override: Config, saved: Config, where: str | os.PathLike) -> None:
     """Raises InputError, with all of them, if fields differ that an evaluation cannot change."""
     lines = config_lib.differences(override, saved, _evaluation_fields(saved))
     if lines:
@@ -31,7 +44,7 @@ def _evaluation_fields(saved: Config) -> list[str]:
     return [field for field in config_lib.flatten(saved) if field.startswith(names)]
 
 
-def check_data_path(config: Config) -> None:
+def _check_data_path(config: Config) -> None:
     """Raises InputError if the data file of a run is no longer where it was."""
     path = config.data.path
     if config.data.name == "npz" and path and not as_path(path).exists():

@@ -8,6 +8,8 @@ import pytest
 
 from vae_jax.config import Config
 from vae_jax.experiment.builders import final_learning_rate
+from vae_jax.experiment.report import provenance
+from vae_jax.experiment.report.workdir_files import Contents
 from vae_jax.experiment.storage import environment, session
 
 
@@ -104,6 +106,19 @@ def test_no_git_or_a_slow_one_is_no_error(tmp_path, monkeypatch):
     assert state_of(str(pathlib.Path(__file__).parent)) == {}
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     assert state_of(str(pathlib.Path(__file__).parent)) == {}
+
+
+def test_the_report_names_them(tmp_path):
+    training = {"num_parameters": 1624, "seconds": 75.2, "images_per_second": 5e4}
+    git = {"git_commit": "0123abc", "git_dirty": True}
+    results = {"training": training | git, "environment": git}
+    (*_, table) = provenance.origin(Contents(tmp_path, results, None, []))
+    rows = dict(table["rows"])
+    assert rows["Training, number of parameters"] == "1,624"
+    assert rows["Training, seconds"] == "1 min 15 s"
+    assert rows["Training, images per second"] == "50,000"
+    assert rows["Git commit"] == rows["Training, git commit"] == "0123abc"
+    assert rows["Git dirty"] == "yes"
 
 
 def test_the_learning_rate_at_the_end():

@@ -79,10 +79,6 @@ def origin(run: Contents) -> list[Block]:
     return [paragraph(about), shell, table((), rows + _times(run))]
 
 
-def _format_training(key: str, value: Any) -> str:
-    return duration(value) if key == "seconds" else format_value(value)
-
-
 def _times(run: Contents) -> list[tuple[str, str]]:
     """Durations; that of the training is estimated from its files if it was not recorded."""
     recorded = run.results_of("seconds")
