@@ -35,11 +35,13 @@ def test_a_run_and_its_model(kind, tmp_path):
     )
     path = str(tmp_path / "bars.npz")
     config = Config(data=Data(name="npz", path=path, binarization="dynamic"))
-    config.model.hidden, config.model.latent_dim = (16,), 2
+    if kind != "hierarchical":
+        config.model.hidden = (16,)
     config.train.num_steps = config.train.eval_every = config.train.log_every = 100
     config.train.batch_size = 32
     is_conditional = kind in ("vae", "m2")
     if is_conditional:
+        config.model.latent_dim = 2
         config.model.conditioning, config.model.num_classes = "label", 4
     if kind == "m2":
         config.objective.name, config.data.num_labels = "m2", 100
