@@ -532,6 +532,27 @@ EVALUATION = [
         "evaluation/test_decomposition.py -k parts_sum",
     ),
     Mutation(
+        "the baseline's frequencies are not smoothed",
+        "evaluation/frequencies.py",
+        "(total + 1) / (statistics.count + 2)",
+        "total / statistics.count",
+        "evaluation/test_baseline.py",
+    ),
+    Mutation(
+        "a model below the baseline is healthy",
+        "evaluation/collapse.py",
+        "if log_px_z - rate > likelihood:",
+        "if log_px_z - rate < likelihood:",
+        "evaluation/test_collapse.py",
+    ),
+    Mutation(
+        "the best setting is that of the luckiest seed",
+        "experiment/settings.py",
+        "numbers[key] = float(np.mean(values))",
+        "numbers[key] = float(np.max(values))",
+        "experiment/training/test_selection.py -k luckiest",
+    ),
+    Mutation(
         "a latent is active by its variance or its rate",
         "evaluation/collapse.py",
         "np.sum(varies & (kl > NEGLIGIBLE))",

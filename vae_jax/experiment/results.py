@@ -155,7 +155,7 @@ def _describe_settings(numbers: Mapping[str, Any]) -> list[str]:
     for name, entry in numbers.get("settings", {}).items():
         test = entry.get("test", {})
         key = "elbo" if np.isfinite(test.get("elbo", np.nan)) else "distortion"
-        if entry["num_trials"] > 1:
+        if entry["num_trials"] > 1 and key in test:
             number = f"{test[key]:.2f}, standard deviation {test[f'{key}_std']:.2f}"
             lines.append(f"{name}: mean {key} of {entry['num_trials']} seeds on test {number}")
     if "best" in numbers:

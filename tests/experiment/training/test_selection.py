@@ -571,6 +571,17 @@ def test_the_best_setting_is_not_that_of_the_luckiest_seed():
     assert best["valid_std"] == pytest.approx(0.5**0.5)
     lost = settings.summarize_settings(trials, failed | {"beta=1,seed=0": "", "beta=2,seed=1": ""})
     assert settings.best_setting(lost)["best"]["setting"] == "beta=3"  # all have lost some
+    # From a file, a number that was not finite is None.
+    points = {
+        f"seed={i}": {s: {"elbo": None, "distortion": 2.0} for s in ("valid", "test")}
+        for i in (0, 1)
+    }
+    points["seed=0"]["test"] = {"elbo": None, "distortion": None}
+    found = settings.summarize_settings(points, {})
+    assert (
+        settings.best_setting(found)["best"]["by"] == "distortion on validation, mean over 2 seeds"
+    )
+    assert math.isnan(settings.best_setting(found)["best"]["test"])
     only_seeds = settings.summarize_settings({"seed=0": trial(-1.0), "seed=1": trial(-3.0)}, {})
     assert list(only_seeds) == ["all"]
 

@@ -66,8 +66,10 @@ def _setting(config: Config) -> Setting:
 def _code_gain(context: Context, key: Array) -> float | None:
     """The gain of codes for a decoder that can do without; None for any other."""
     batch_size = min(context.config.evaluation.batch_size, len(context.terms.code))
-    is_flat = context.config.model.kind == "vae"
-    if not (_setting(context.config).expressive_decoder and is_flat and batch_size > 1):
+    has_one_layer = context.config.model.kind == "vae"
+    has_rate = bool(np.isfinite(context.terms.rate).any())
+    is_expressive = _setting(context.config).expressive_decoder
+    if not (is_expressive and has_one_layer and has_rate and batch_size > 1):
         return None
     gains = context.run(_gains(context.model, batch_size, context.mesh), context.dataset.test, key)
     return finite_estimate(gains)[0].value

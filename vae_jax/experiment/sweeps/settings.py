@@ -82,7 +82,7 @@ def best_setting(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             count = entry["num_trials"]
             over = f", mean over {count} seeds" if count > 1 else ""
             numbers = {
-                f"{split}{suffix}": entry[split][f"{key}{suffix}"]
+                f"{split}{suffix}": entry[split].get(f"{key}{suffix}", math.nan)
                 for split in SPLITS
                 for suffix in ("", "_std")
             }
