@@ -100,7 +100,7 @@ class Evaluation:
         used_by=metric("augmentation"),
         doc="training steps of the classifier",
     )
-    figures: str = field("png", doc="png; pdf or svg: figures in this format beside the PNG files")
+    figures: str = field("png", doc="format of figures: png, pdf, svg (the PNG files stay)")
     projection: str = field(
         "pca", doc="of the map of the codes: pca, tsne, umap (needs the package umap-learn)"
     )

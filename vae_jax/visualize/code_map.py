@@ -88,6 +88,7 @@ def _scatter(
     style = {"s": 12 if len(points) < 1_000 else 5, "linewidths": 0, "rasterized": True}
     axes.set_aspect("equal", adjustable="datalim")
     axes.tick_params(labelsize=7)
+    axes.locator_params(nbins=5)
     axes.spines[["top", "right"]].set_visible(False)
     if labels is None:
         axes.scatter(*points.T, color=BLUE, alpha=0.6, **style)
