@@ -16,7 +16,6 @@ MAX_POINTS = {"pca": 5_000, "tsne": 2_000, "umap": 5_000}
 MAX_PANELS = 9
 FEW, SEVERAL = 10, 20  # classes with a color each, in two palettes
 UNKNOWN = -1  # the class of an example without a label
-SIDE = 3.1  # inches of a panel
 PANEL = {True: 4.6, False: 2.4}  # inches of the plane, alone and beside others
 MAX_NAME = 16  # characters
 
