@@ -16,7 +16,6 @@ MAX_POINTS = {"pca": 5_000, "tsne": 2_000, "umap": 5_000}
 MAX_PANELS = 9
 FEW, SEVERAL = 10, 20  # classes with a color each, in two palettes
 UNKNOWN = -1  # the class of an example without a label
-SIDE = 3.1  # inches of a panel
 PANEL = {True: 4.6, False: 2.4}  # inches of the plane, alone and beside others
 MAX_NAME = 16  # characters
 
@@ -88,6 +87,7 @@ def _scatter(
     style = {"s": 12 if len(points) < 1_000 else 5, "linewidths": 0, "rasterized": True}
     axes.set_aspect("equal", adjustable="datalim")
     axes.tick_params(labelsize=7)
+    axes.locator_params(nbins=5)
     axes.spines[["top", "right"]].set_visible(False)
     if labels is None:
         axes.scatter(*points.T, color=BLUE, alpha=0.6, **style)

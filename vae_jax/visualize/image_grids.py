@@ -209,7 +209,7 @@ def traversals(
     for (d, images), factor in zip(shown.items(), matches, strict=True):
         label = f"z{d}  {'KL' if has_kl else 'sd'} {weight[d]:.2f}"
         rows[label + (f"\nfollows {factor}" if factor else "")] = images
-    title = f"Traversals from the first test example: each latent over {_describe(model, has_kl)}"
+    title = f"Traversals from the first test image: latents over {_describe(model, has_kl)}"
     headers: dict[float, str] = {
         j: f"{value:.3g}".replace("-", "−") for j, value in enumerate(offsets)
     }

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import vae_jax
+from vae_jax import visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import evaluate, results, run
@@ -109,6 +110,7 @@ def test_what_it_leaves_in_the_workdir(finished):
 
 
 def test_validations_between_checkpoints_change_no_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(visualize, "plot_all", lambda *args, **kwargs: [])
     ends, default = {}, type(small().train).eval_every
     for every in (10, default):  # by default ten, and none but the last if it is made as long
         config = small(train__num_steps=100, train__eval_every=default)
