@@ -88,12 +88,31 @@ def test_a_constant_pixel_has_a_finite_density():
     x = RNG.random((50, 2, 2)).astype(np.float32)
     x[:, 0, 0] = 0
     dataset = splits(x, x[:9])
-    baseline = fit_baseline(likelihoods.Gaussian((2, 2, 1)), dataset.train)
+    baseline = fit_baseline(likelihoods.PredictedGaussian((2, 2, 1)), dataset.train)
     variance = x.reshape(50, 4).astype(np.float64).var(0)
     variance = (50 * variance + variance.mean()) / 51
     wide = x.reshape(50, 4).astype(np.float64)
     expected = scipy.stats.norm(wide.mean(0), np.sqrt(variance)).logpdf(wide[:9]).sum(1)
     np.testing.assert_allclose(baseline.score(dataset.test).log_px, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "axes"),
+    [
+        (likelihoods.Gaussian((2, 3, 2)), (0, 1, 2)),
+        (likelihoods.OptimalGaussian((2, 3, 2)), (0, 1, 2)),
+        (likelihoods.LearnedLaplace((2, 3, 2), (2,)), (0, 1)),
+        (likelihoods.LearnedGaussian((2, 3, 2), (2, 1, 1)), (1, 2)),
+    ],
+)
+def test_a_scale_that_the_likelihood_shares_is_shared(likelihood, axes):
+    x = (RNG.random((50, 2, 3, 2)) * RNG.random((2, 3, 2))).astype(np.float32)
+    dataset = splits(x, x[:9])
+    wide = x.astype(np.float64)
+    variance = np.broadcast_to(wide.var(0).mean(axes, keepdims=True), (2, 3, 2))
+    expected = scipy.stats.norm(wide.mean(0), np.sqrt(variance)).logpdf(wide[:9]).sum((1, 2, 3))
+    scores = fit_baseline(likelihood, dataset.train).score(dataset.test)
+    np.testing.assert_allclose(scores.log_px, expected, rtol=1e-6)
 
 
 def test_counts_are_negative_binomial_by_their_moments_or_poisson():

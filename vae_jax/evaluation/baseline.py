@@ -101,7 +101,8 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
       frequencies of all pixels together.
     - Counts: a negative binomial by mean and variance of each dimension, Poisson if the variance
       is not larger than the mean.
-    - Anything else: a Gaussian for each dimension, in the units of the data.
+    - Anything else: a Gaussian for each dimension, in the units of the data. If a scale of the
+      likelihood is shared by several entries of images, so is the variance.
     - Mixed tables: each column by its kind.
 
     Args:
@@ -110,6 +111,7 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     """
     num_dims = math.prod(train.shape)
     is_image = len(train.shape) == 3
+    groups = _scale_groups(likelihood, train.shape) if is_image else None
     kinds = dimension_kinds(likelihood, num_dims)
     levels = max(kind[1] for kind in kinds)
     is_shared = levels * num_dims > MAX_ENTRIES
@@ -120,7 +122,7 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     factors = []
     for kind in dict.fromkeys(kinds):
         dimensions = np.array([d for d, other in enumerate(kinds) if other == kind])
-        factors.append((dimensions, _fit(kind, statistics, dimensions, is_image=is_image)))
+        factors.append((dimensions, _fit(kind, statistics, dimensions, groups, is_image=is_image)))
     names = " and ".join(dict.fromkeys(family for family, _, _ in kinds))
     noun = "pixels" if is_image else "columns"
     name = f"independent {noun} ({names}{', one for all' if is_shared else ''})"
@@ -159,13 +161,28 @@ COUNTS: Kind = ("negative binomials", 0, 1)
 GAUSSIAN: Kind = ("Gaussians", 0, 1)
 
 
-def _fit(kind: Kind, statistics: Statistics, dimensions: np.ndarray, *, is_image: bool) -> Factor:
+def _scale_groups(likelihood: Any, event: tuple[int, ...]) -> np.ndarray | None:
+    """The group [D] of each entry whose scale the likelihood shares; None if it shares none."""
+    shape = getattr(likelihood, "shared_scale", None)
+    if shape is None or shape == event:
+        return None
+    return np.broadcast_to(np.arange(math.prod(shape)).reshape(shape), event).ravel()
+
+
+def _fit(
+    kind: Kind,
+    statistics: Statistics,
+    dimensions: np.ndarray,
+    groups: np.ndarray | None,
+    *,
+    is_image: bool,
+) -> Factor:
     if kind == FREQUENCIES:
         return fit_frequencies(statistics, dimensions)
     if kind == COUNTS:
         return fit_counts(statistics, dimensions)
     if kind == GAUSSIAN:
-        return fit_normal(statistics, dimensions, is_image=is_image)
+        return fit_normal(statistics, dimensions, is_image=is_image, groups=groups)
     return fit_levels(statistics, dimensions, kind[1], kind[2])
 
 

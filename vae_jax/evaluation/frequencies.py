@@ -150,14 +150,23 @@ def fit_levels(statistics: Statistics, dimensions: np.ndarray, levels: int, scal
     return Levels(np.log(smoothed / smoothed.sum(axis=1, keepdims=True)), scale)
 
 
-def fit_normal(statistics: Statistics, dimensions: np.ndarray, *, is_image: bool) -> Normal:
+def fit_normal(
+    statistics: Statistics,
+    dimensions: np.ndarray,
+    *,
+    is_image: bool,
+    groups: np.ndarray | None = None,
+) -> Normal:
     """Mean and variance of each dimension; constant ones get the least variance of likelihoods.
 
-    Pixels have one unit. So their variances are smoothed by one pseudo-example with the mean
-    variance of all pixels, which keeps those of constant pixels away from 0.
+    Dimensions of one of the `groups` [D] share their mean variance. Otherwise the variances of
+    pixels, which have one unit, are smoothed by one pseudo-example with the mean variance of all
+    pixels, which keeps those of constant pixels away from 0.
     """
     variance = statistics.variance[dimensions]
-    if is_image:
+    if groups is not None:
+        variance = (np.bincount(groups, variance) / np.bincount(groups))[groups]
+    elif is_image:
         n = statistics.count
         variance = (variance * n + variance.mean()) / (n + 1)
     least = np.exp(LOGVAR_RANGE[0])

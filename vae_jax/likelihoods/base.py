@@ -31,6 +31,7 @@ class Likelihood(nn.Module):
     levels: ClassVar[int] = 0  # number of equidistant values in [0, 1]; 0 if not a grid
     integers: ClassVar[bool] = False  # only whole numbers
     autoregressive: ClassVar[bool] = False  # entries depend on each other given z
+    shared_scale: ClassVar[tuple[int, ...] | None] = None  # shape of a scale that all x share
 
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """Gaussian likelihoods, by the source of sigma."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -16,6 +17,7 @@ class Gaussian(Likelihood):
     """p(x | z) = N(mean, sigma^2 I) with a fixed sigma, in the units of the data."""
 
     sigma: Scalar = 1.0
+    shared_scale: ClassVar[tuple[int, ...]] = ()
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -32,6 +34,11 @@ class LearnedGaussian(Likelihood):
 
     sigma_shape: Sequence[int] = ()
     init_sigma: Scalar = 0.5
+
+    @property
+    def shared_scale(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The shape of sigma."""
+        return tuple(self.sigma_shape)
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -52,6 +59,8 @@ class PredictedGaussian(Likelihood):
 
 class OptimalGaussian(Likelihood):
     """N(mean, sigma^2 I) with the batch-optimal sigma; see `distributions.OptimalGaussian`."""
+
+    shared_scale: ClassVar[tuple[int, ...]] = ()
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:

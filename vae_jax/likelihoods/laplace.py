@@ -1,6 +1,7 @@
 """Laplace likelihoods, by the source of the scale: absolute instead of squared errors."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import jax.numpy as jnp
 from flax import linen as nn
@@ -18,6 +19,7 @@ class Laplace(Likelihood):
     """p(x | z) = prod_i Laplace(x_i; mean_i, b) with a fixed scale b, in the units of the data."""
 
     scale: Scalar = 1.0
+    shared_scale: ClassVar[tuple[int, ...]] = ()
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
@@ -34,6 +36,11 @@ class LearnedLaplace(Likelihood):
 
     scale_shape: Sequence[int] = ()
     init_scale: Scalar = 0.5
+
+    @property
+    def shared_scale(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The shape of the scale."""
+        return tuple(self.scale_shape)
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
