@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from vae_jax.models import VAE
     from vae_jax.models.saving import save
     from vae_jax.models.trained import TrainedModel
-    from vae_jax.objectives import elbo, make_loss_fn, reconstruction  # type: ignore[no-redef]
+    from vae_jax.objectives import elbo, make_loss_fn, reconstruction
     from vae_jax.types import Outputs
 
 __version__ = "0.1.0"

@@ -136,9 +136,10 @@ def test_what_is_read_from_a_file_is_what_is_in_memory(tmp_path, dtype, binariza
     chex.assert_trees_all_equal(streamed.valid, memory.valid)
     index, key = np.array([39, 0, 7, 7]), jax.random.key(1)
     chex.assert_trees_all_equal(
-        streamed.train.at(index).take(np.arange(4), key)["x"], memory.train.take(index, key)["x"]
+        streamed.train.select(index).take(np.arange(4), key)["x"],
+        memory.train.take(index, key)["x"],
     )
-    np.testing.assert_array_equal(streamed.train.at(index).labels, memory.train.labels[index])
+    np.testing.assert_array_equal(streamed.train.select(index).labels, memory.train.labels[index])
     spans = [(3, 5), (5, 9)]  # 7 examples a step: the first epoch ends in step 5
     batches, steps = [], np.arange(3, 9)
     with streaming.stream(streamed.train, spans, **READ) as blocks:

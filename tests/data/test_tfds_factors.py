@@ -77,7 +77,7 @@ def test_streamed_factors(monkeypatch):
     builder = fake_builder("smallnorb")
     monkeypatch.setattr(tfds_sets, "_builder", lambda *_: builder)
     dataset = load("smallnorb", streaming=True)
-    batch = dataset.train.at(np.arange(5)).take(np.arange(5), None)
+    batch = dataset.train.select(np.arange(5)).take(np.arange(5), None)
     np.testing.assert_array_equal(
         np.asarray(batch["y"])[:, 1] - np.asarray(batch["y"])[:, 0] - 1,
         3 * ((np.asarray(batch["y"])[:, 0] == 2) * -1),

@@ -90,7 +90,7 @@ def test_counts(dtype, streaming) -> None:
     x = whole(high, dtype)
     dataset = prepared(x, values="counts", streaming=streaming)
     index = np.arange(dataset.train.num_examples)
-    source = dataset.train.at(index) if streaming else dataset.train
+    source = dataset.train.select(index) if streaming else dataset.train
     read = np.asarray(source.take(jnp.asarray(index), KEY)["x"])
     assert read.dtype == np.float32
     assert sorted(map(tuple, read)) == sorted(

@@ -38,6 +38,11 @@ def describe_identity(
     }
 
 
+def hash_array(array: np.ndarray) -> str:
+    """The SHA-256 of the values of an array, in hexadecimal."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
 def _update(digest: Any, rows: np.ndarray | HostRows | None) -> None:
     """Add an array to the hash: shape, dtype, and its rows, or evenly spaced ones of a large one.
 

@@ -1,7 +1,6 @@
 """From arrays to a data set: checks, scale, the split, binarization."""
 
 import functools
-import hashlib
 import operator
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
 from vae_jax.data.columns import warn_columns
-from vae_jax.data.identity import describe_identity
+from vae_jax.data.identity import describe_identity, hash_array
 from vae_jax.data.images import as_array, convert_splits, warn_axes
 from vae_jax.data.kinds import kind_of
 from vae_jax.data.labels import convert_labels
@@ -126,8 +125,7 @@ def from_arrays(
         if binarization != "none" and not dynamic:
             rows, image_scale = binarize(rows, scale, binarization, number), 1.0
         if split == "test":
-            content = np.ascontiguousarray(rows).tobytes()
-            preparation["test_sha256"] = hashlib.sha256(content).hexdigest()
+            preparation["test_sha256"] = hash_array(rows)
         y = None if labels[split] is None else jnp.asarray(labels[split])
         sources[split] = ArraySource(jnp.asarray(rows), y, image_scale, dynamic, value_range)
     return Dataset(name=name, **sources, preparation=preparation)

@@ -12,7 +12,7 @@ import numpy as np
 from vae_jax.data import order, sprites
 from vae_jax.data.moments import Moments, measure
 from vae_jax.data.rows import HostRows
-from vae_jax.types import Array, Batch
+from vae_jax.types import Array, Batch, pytree_dataclass, static
 
 
 class Source(Protocol):
@@ -36,14 +36,14 @@ class Source(Protocol):
         `key` is for dynamic binarization.
         """
 
+    def select(self, index: np.ndarray) -> "Source":
+        """A source, in memory, of the examples at index [n]."""
 
-def static(**kwargs: Any) -> Any:
-    """A static field of a pytree: part of the compiled program, not of the data."""
-    return dataclasses.field(metadata={"static": True}, **kwargs)
+    def all_labels(self) -> np.ndarray | None:
+        """The labels of all examples, without the images; None if there are none to read."""
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class ArraySource:
     """Examples in an array, stored in their own dtype and converted batch by batch."""
 
@@ -60,6 +60,13 @@ class ArraySource:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.images.shape[1:]
+
+    def select(self, index: np.ndarray) -> "ArraySource":
+        labels = None if self.labels is None else self.labels[index]
+        return dataclasses.replace(self, images=self.images[index], labels=labels)
+
+    def all_labels(self) -> np.ndarray | None:
+        return None if self.labels is None else np.asarray(self.labels)
 
     def take(self, index: Array, key: Array) -> Batch:
         # One event axis, for the reason given in `Distribution.log_prob`.
@@ -89,18 +96,24 @@ def _draw(key: Array, p: Array) -> Array:
     )
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class SpriteSource:
     """A slice ``[start, start + num_examples)`` of a fixed shuffle of all sprites.
 
-    Images are rendered when they are read; "y" holds their factors.
+    Images are rendered when they are read; "y" contains their factors, which are not stored.
+    `select` takes consecutive examples only.
     """
 
     start: int = static()
     num_examples: int = static()
     shape: tuple[int, ...] = static(default=(64, 64, 1))
     value_range: tuple[float, float] = static(default=(0.0, 1.0))
+
+    def select(self, index: np.ndarray) -> "SpriteSource":
+        return dataclasses.replace(self, start=self.start + int(index[0]), num_examples=len(index))
+
+    def all_labels(self) -> None:
+        return None
 
     def take(self, index: Array, key: Array) -> Batch:
         del key

@@ -7,7 +7,6 @@ pixel (column, row) = 15.5 + 32 (x, y) / 31. Rows grow downwards; a pixel is 1 i
 inside the outline.
 """
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -106,16 +105,6 @@ def index_to_classes(index: jax.Array) -> jax.Array:
         [index // stride % size for stride, size in zip(_STRIDES, FACTOR_SIZES, strict=True)],
         axis=-1,
     )
-
-
-def classes_to_index(classes: jax.Array) -> jax.Array:
-    """Row numbers, int32 [N], in the published data set: the inverse of `index_to_classes`."""
-    chex.assert_shape(classes, (None, len(FACTOR_NAMES)))
-    chex.assert_type(classes, int)
-    _check_classes(classes)
-    columns = jnp.moveaxis(jnp.asarray(classes).astype(jnp.int32), -1, 0)
-    parts = [stride * column for stride, column in zip(_STRIDES, columns, strict=True)]
-    return functools.reduce(jnp.add, parts)
 
 
 def _offsets(position: jax.Array) -> jax.Array:

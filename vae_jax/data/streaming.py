@@ -25,9 +25,9 @@ from absl import flags
 from vae_jax.data import order
 from vae_jax.data.binarization import binarize
 from vae_jax.data.rows import HostRows
-from vae_jax.data.sources import ArraySource, convert_rows, static
+from vae_jax.data.sources import ArraySource, convert_rows
 from vae_jax.errors import truncate
-from vae_jax.types import Array, Batch
+from vae_jax.types import Array, Batch, pytree_dataclass, static
 
 # Maximum size of the images of a block with several batches. Blocks wait in /dev/shm, often 64 MiB.
 BLOCK_BYTES = 2**24
@@ -36,7 +36,7 @@ Span = tuple[int, int]  # first, one past last
 
 @dataclasses.dataclass(frozen=True)
 class HostSource:
-    """Examples that stay on the host; `at` reads examples, and `stream` all batches of a run."""
+    """Examples that stay on the host: `select` reads some, `stream` all batches of a run."""
 
     images: HostRows  # [N, *E]
     labels: HostRows | np.ndarray | None = None
@@ -52,7 +52,7 @@ class HostSource:
     def shape(self) -> tuple[int, ...]:
         return self.images.shape[1:]
 
-    def at(self, index: np.ndarray) -> ArraySource:
+    def select(self, index: np.ndarray) -> ArraySource:
         """The examples at index [n], in memory."""
         images, scale = self.images[index], self.scale
         if self.binarization in ("static", "threshold"):
@@ -60,14 +60,17 @@ class HostSource:
         labels = None if self.labels is None else self.labels[index]
         return ArraySource(images, labels, scale, self.binarization == "dynamic", self.value_range)
 
+    def all_labels(self) -> np.ndarray | None:
+        """The labels of all examples; None if there are none."""
+        return None if self.labels is None else self.labels[np.arange(self.num_examples)]
+
     def steps_in_a_block(self, batch_size: int) -> int:
         """The number of batches within BLOCK_BYTES, at least 1."""
         batch_bytes = batch_size * self.images.dtype.itemsize * int(np.prod(self.shape))
         return max(1, BLOCK_BYTES // batch_bytes)
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class Block:
     """The batches of S consecutive steps, indexed by their position in the block."""
 
@@ -179,7 +182,7 @@ def _read(
             batch_size=batch_size,
         )
         index = np.ascontiguousarray(np.asarray(index)[:, rows])
-        examples = source.at(index.reshape(-1))
+        examples = source.select(index.reshape(-1))
 
     def by_step(x: np.ndarray | None) -> np.ndarray | None:
         return None if x is None else x.reshape(*index.shape, *x.shape[1:])

@@ -19,13 +19,13 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.hmc import transition
 from vae_jax.evaluation.progress import Progress, parts
 from vae_jax.evaluation.scan import full_float32
-from vae_jax.types import Array, Params
+from vae_jax.models.base import LatentModel
+from vae_jax.types import Array, Params, pytree_dataclass, static
 
 TUNING_CHAINS = 4
 TARGET_ACCEPTANCE = 0.65
@@ -63,7 +63,7 @@ def temperatures(num: int, *, steepness: float = 4.0) -> Array:
 
 
 def run_ais(
-    model: nn.Module,
+    model: LatentModel,
     params: Params,
     x: Array,
     key: Array,
@@ -127,7 +127,7 @@ def run_ais(
 
 
 def simulate(
-    model: nn.Module, params: Params, key: Array, num_examples: int, *, y: Array | None = None
+    model: LatentModel, params: Params, key: Array, num_examples: int, *, y: Array | None = None
 ) -> tuple[Array, Array]:
     """Sample examples x [B, *E] from the model, with their z [B, D]: exact draws of p(z | x)."""
     return _simulate(model, params, key, y, num_examples=num_examples)
@@ -136,41 +136,35 @@ def simulate(
 @functools.partial(jax.jit, static_argnums=0, static_argnames="num_examples")
 @full_float32
 def _simulate(
-    model: nn.Module, params: Params, key: Array, y: Array | None, *, num_examples: int
+    model: LatentModel, params: Params, key: Array, y: Array | None, *, num_examples: int
 ) -> tuple[Array, Array]:
     key_z, key_x = jax.random.split(key)
-    condition = {} if y is None else {"y": y}
-    z = model.apply(params, key_z, num_examples, **condition, method="sample_prior")
-    return model.apply(params, z, **condition, method="decode").sample(key_x), z
+    z = model.apply(params, key_z, num_examples, y=y, method="sample_prior")
+    return model.apply(params, z, y=y, method="decode").sample(key_x), z
 
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames="num")
 @full_float32
 def _prior(
-    model: nn.Module, params: Params, x: Array, y: Array | None, key: Array, *, num: int
+    model: LatentModel, params: Params, x: Array, y: Array | None, key: Array, *, num: int
 ) -> Array:
     """Draws z [num, B, D] of the prior of each example."""
-    condition = {} if y is None else {"y": y}
-    sample = functools.partial(
-        model.apply, params, num_samples=len(x), **condition, method="sample_prior"
-    )
+    sample = functools.partial(model.apply, params, num_samples=len(x), y=y, method="sample_prior")
     return jax.vmap(sample)(jax.random.split(key, num))
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class _Target:
     """The densities p(z) p(x | z)^t of some examples, and the moves that leave them invariant."""
 
     params: Params
     x: Array
     y: Array | None
-    model: nn.Module = dataclasses.field(metadata={"static": True})
-    num_leapfrog: int = dataclasses.field(metadata={"static": True})
+    model: LatentModel = static()
+    num_leapfrog: int = static()
 
     def log_joint(self, z: Array) -> tuple[Array, Array]:
-        condition = {} if self.y is None else {"y": self.y}
-        return self.model.apply(self.params, self.x, z, **condition, method="log_joint")
+        return self.model.apply(self.params, self.x, z, y=self.y, method="log_joint")
 
     def move(self, key: Array, z: Array, t: Array, size: Array) -> tuple[Array, Array]:
         def log_density(z: Array) -> Array:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import ArraySource, HostSource, Source
+from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.frequencies import (
     Factor,
     Statistics,
@@ -23,6 +24,7 @@ from vae_jax.evaluation.frequencies import (
     fit_normal,
 )
 from vae_jax.likelihoods import Mixed, parse_columns
+from vae_jax.nets.attributes import read_attribute
 
 MAX_VALUES = 2**28  # training values read: of larger splits, random examples
 CHUNK_VALUES = 2**22  # values in memory at once
@@ -117,7 +119,8 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     is_shared = levels * num_dims > MAX_ENTRIES
     scale = max(kind[2] for kind in kinds)
     statistics = Statistics(num_dims, levels=levels, scale=scale, is_shared=is_shared)
-    for rows in read_rows(train, _choose(train.num_examples, num_dims)):
+    index = choose_examples(train.num_examples, max(1, MAX_VALUES // num_dims))
+    for rows in read_rows(train, index):
         statistics.add(rows)
     factors = []
     for kind in dict.fromkeys(kinds):
@@ -143,12 +146,12 @@ def dimension_kinds(likelihood: Any, num_dims: int) -> tuple[Kind, ...]:
             families.get(column.kind, (HISTOGRAM, column.categories, 1))
             for column in parse_columns(likelihood.columns)
         )
-    levels = getattr(likelihood, "levels", 0)
-    if getattr(likelihood, "binary", False):
+    levels = read_attribute(likelihood, "levels")
+    if read_attribute(likelihood, "binary"):
         kind = FREQUENCIES
     elif levels:
         kind = (HISTOGRAM, levels, levels - 1)
-    elif getattr(likelihood, "integers", False):
+    elif read_attribute(likelihood, "integers"):
         kind = COUNTS
     else:
         kind = GAUSSIAN
@@ -163,7 +166,7 @@ GAUSSIAN: Kind = ("Gaussians", 0, 1)
 
 def _scale_groups(likelihood: Any, event: tuple[int, ...]) -> np.ndarray | None:
     """The group [D] of each entry whose scale the likelihood shares; None if it shares none."""
-    shape = getattr(likelihood, "shared_scale", None)
+    shape = read_attribute(likelihood, "shared_scale")
     if shape is None or shape == event:
         return None
     return np.broadcast_to(np.arange(math.prod(shape)).reshape(shape), event).ravel()
@@ -186,14 +189,6 @@ def _fit(
     return fit_levels(statistics, dimensions, kind[1], kind[2])
 
 
-def _choose(num_examples: int, num_dims: int) -> np.ndarray:
-    """All examples, or random ones, ascending, if their values are more than `MAX_VALUES`."""
-    size = max(1, MAX_VALUES // num_dims)
-    if num_examples <= size:
-        return np.arange(num_examples)
-    return np.sort(np.random.default_rng(0).permutation(num_examples)[:size])
-
-
 def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the examples at index [n] as float64 [m, D], a few at a time.
 
@@ -204,7 +199,7 @@ def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.nda
     for start in range(0, len(index), size):
         rows = index[start : start + size]
         if isinstance(source, HostSource):
-            part = source.at(rows)
+            part = source.select(rows)
             x = part.images * np.float32(part.scale)
         elif isinstance(source, ArraySource):
             x = np.asarray(source.images)[rows] * np.float32(source.scale)

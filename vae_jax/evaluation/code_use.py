@@ -3,15 +3,15 @@
 from typing import Any
 
 import jax.numpy as jnp
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.evaluation.scan import over_batches
+from vae_jax.models.base import Model
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
 
 
-def make_code_gain(model: nn.Module, *, batch_size: int, mesh: Mesh | None = None) -> Any:
+def make_code_gain(model: Model, *, batch_size: int, mesh: Mesh | None = None) -> Any:
     """(params, source, key) -> log p(x | z) - log p(x | z') of all examples [N], in nats.
 
     z is a draw of q(z | x), and z' that of the example before it in the batch. The mean is about 0

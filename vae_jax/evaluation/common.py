@@ -15,6 +15,16 @@ class Estimate(NamedTuple):
     stderr: float
 
 
+def choose_examples(num_examples: int, limit: int) -> np.ndarray:
+    """At most `limit` of the examples 0..N - 1, ascending: random examples, always the same.
+
+    Neighbors, or examples at equal distances, would be alike in sorted data.
+    """
+    if num_examples <= limit:
+        return np.arange(num_examples)
+    return np.sort(np.random.default_rng(0).permutation(num_examples)[:limit])
+
+
 def mean_estimate(values: np.ndarray) -> Estimate:
     """The mean of independent values [N], with s / sqrt(N), which is NaN for one value."""
     return Estimate(float(np.mean(values, dtype=np.float64)), float(standard_error(values)))

@@ -16,19 +16,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.progress import Progress
 from vae_jax.evaluation.scan import full_float32, mean_over_draws
+from vae_jax.models.base import LatentModel
 from vae_jax.types import Array, Params
 
 EXAMPLES = 10  # examples at a time
 
 
 def optimize_posterior(
-    model: nn.Module,
+    model: LatentModel,
     params: Params,
     x: Array,
     start: DiagGaussian,
@@ -50,7 +50,7 @@ def optimize_posterior(
 )
 @full_float32
 def _optimize(
-    model: nn.Module,
+    model: LatentModel,
     params: Params,
     x: Array,
     start: DiagGaussian,
@@ -61,12 +61,11 @@ def _optimize(
     num_samples: int,
     learning_rate: float,
 ) -> DiagGaussian:
-    condition = {} if y is None else {"y": y}
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
     def loss(q: DiagGaussian, key: Array) -> Array:
         z, log_q = q.sample_and_log_prob(key, (num_samples,))
-        log_pz, log_px_z = model.apply(params, x, z, **condition, method="log_joint")
+        log_pz, log_px_z = model.apply(params, x, z, y=y, method="log_joint")
         # Each example has its own posterior: a sum, not a mean.
         return (log_q - log_pz - log_px_z).mean(0).sum()
 
@@ -84,7 +83,7 @@ def _optimize(
 @functools.partial(jax.jit, static_argnums=0, static_argnames="num_samples")
 @full_float32
 def _bound(
-    model: nn.Module,
+    model: LatentModel,
     params: Params,
     x: Array,
     q: DiagGaussian,
@@ -94,11 +93,10 @@ def _bound(
     num_samples: int,
 ) -> Array:
     """The ELBO [B] of q [B, D] for x [B, *E], by `num_samples` draws."""
-    condition = {} if y is None else {"y": y}
 
     def some_draws(key: Array, num: int) -> Array:
         z, log_q = q.sample_and_log_prob(key, (num,))
-        log_pz, log_px_z = model.apply(params, x, z, **condition, method="log_joint")
+        log_pz, log_px_z = model.apply(params, x, z, y=y, method="log_joint")
         return (log_px_z + log_pz - log_q).mean(0)
 
     return mean_over_draws(some_draws, key, num_samples=num_samples, num_rows=len(x))
@@ -106,13 +104,12 @@ def _bound(
 
 @functools.partial(jax.jit, static_argnums=0)
 @full_float32
-def _encode(model: nn.Module, params: Params, x: Array, y: Array | None) -> DiagGaussian:
-    condition = {} if y is None else {"y": y}
-    return model.apply(params, x, **condition, method="encode")
+def _encode(model: LatentModel, params: Params, x: Array, y: Array | None) -> DiagGaussian:
+    return model.apply(params, x, y=y, method="encode")
 
 
 def inference_gap(
-    model: nn.Module,
+    model: LatentModel,
     params: Params,
     x: Array,
     log_px: np.ndarray,

@@ -14,13 +14,14 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.data import Source
 from vae_jax.evaluation.common import finite_estimate
 from vae_jax.evaluation.scan import over_batches
+from vae_jax.models.base import LatentModel
 from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Params
 
 ROWS = 1024  # approximate number of z decoded at a time; their activations fit the cache of a core
@@ -98,7 +99,13 @@ def running_log_mean(
 
 
 def log_likelihood(
-    model: nn.Module, params: Params, batch: Batch, key: Array, *, num_samples: int, chunk: int = 64
+    model: LatentModel,
+    params: Params,
+    batch: Batch,
+    key: Array,
+    *,
+    num_samples: int,
+    chunk: int = 64,
 ) -> tuple[Array, Array, Array]:
     """Log p(x), effective sample size and ELBO, each [B], for x [B, *E].
 
@@ -108,22 +115,20 @@ def log_likelihood(
     x = batch["x"]
     inferred = model.apply(params, x, **given_y(model, batch), method="infer")
 
-    def log_weights(key: Array, _: Array) -> Array:
+    def log_w(key: Array, _: Array) -> Array:
         outputs = model.apply(params, inferred, x, key, num_samples=chunk, method="outputs")
-        return outputs.log_px_z + outputs.log_pz - outputs.log_qz_x
+        return log_weights(outputs)
 
-    return running_log_mean(
-        log_weights, key, num_samples=num_samples, chunk=chunk, num_examples=len(x)
-    )
+    return running_log_mean(log_w, key, num_samples=num_samples, chunk=chunk, num_examples=len(x))
 
 
 def make_likelihoods(
-    model: nn.Module, *, num_samples: int, batch_size: int = 100, mesh: Mesh | None = None
+    model: LatentModel, *, num_samples: int, batch_size: int = 100, mesh: Mesh | None = None
 ) -> Callable[[Params, Source, Array], Likelihoods]:
     """(params, source, key) -> `Likelihoods` of all examples, compiled once per source.
 
     Args:
-      model: has `infer` and `outputs`.
+      model: needs a density of z.
       num_samples: K.
       batch_size: examples at a time.
       mesh: examples are split over its devices if they divide evenly.

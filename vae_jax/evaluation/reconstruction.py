@@ -1,6 +1,7 @@
 """Reconstruction quality: MSE, PSNR and SSIM of each example."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,7 +30,15 @@ def psnr(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -
 
     R is the width of `value_range`, the range of possible values, not of those in the image.
     """
-    return -10 * jnp.log10(jnp.maximum(mse(x, y) / _width(value_range) ** 2, FLOOR))
+    return to_psnr(mse(x, y), value_range)
+
+
+def to_psnr(mse: Array | np.ndarray, value_range: tuple[float, float]) -> Any:
+    """The PSNR of errors [N], as for `psnr`; of a NumPy array in float64."""
+    width = _width(value_range)
+    if isinstance(mse, np.ndarray):
+        return -10 * np.log10(np.maximum(mse.astype(np.float64) / width**2, FLOOR))
+    return -10 * jnp.log10(jnp.maximum(mse / width**2, FLOOR))
 
 
 def ssim(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:

@@ -6,30 +6,32 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 
 from vae_jax.data import HostSource, Source
 from vae_jax.distributions import LOGVAR_RANGE, Distribution, Scaled, inverse_soft_clip
+from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.scan import full_float32
-from vae_jax.likelihoods import LearnedGaussian, OptimalGaussian
+from vae_jax.likelihoods import LearnedGaussian
+from vae_jax.models.base import Model
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Params
 
 MAX_EXAMPLES = 4096  # to which sigma is fitted
 
 
-def with_fixed_sigma(model: nn.Module) -> nn.Module:
+def with_fixed_sigma(model: Model) -> Model:
     """Return the model with a sigma that is a parameter if its sigma is optimal, else the model.
 
     In training, the optimal sigma is that of the batch. A reported likelihood needs a sigma that
     does not depend on the scored examples: `fit_sigma` fits it to the training set.
     """
-    if not isinstance(model.likelihood, OptimalGaussian):
+    if not read_attribute(model.likelihood, "batch_scale"):
         return model
     return model.clone(likelihood=LearnedGaussian(model.likelihood.event_shape))
 
 
-def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key: Array) -> Params:
+def fit_sigma(model: Model, params: Params, train: Source | HostSource, key: Array) -> Params:
     """Return the parameters of `with_fixed_sigma(model)`, with the optimal sigma of `train`.
 
     sigma^2 is the mean of (x - E[x | z])^2 over the event and over at most `MAX_EXAMPLES` examples,
@@ -37,18 +39,13 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
     given the draws above it. Parameters of any other model are
     returned as they are.
     """
-    if not isinstance(model.likelihood, OptimalGaussian):
+    if not read_attribute(model.likelihood, "batch_scale"):
         return params
-    size = min(train.num_examples, MAX_EXAMPLES)
-    # Random ones: at equal distances, examples of sorted data may all be alike.
-    order = np.arange(size)
-    if size < train.num_examples:
-        order = np.sort(np.random.default_rng(0).permutation(train.num_examples)[:size])
-    index = jnp.asarray(order, jnp.int32)
+    index = jnp.asarray(choose_examples(train.num_examples, MAX_EXAMPLES), jnp.int32)
     source: Any = train
     if isinstance(train, HostSource):
-        source = train.at(np.asarray(index))
-        index = jnp.arange(size)
+        source = train.select(np.asarray(index))
+        index = jnp.arange(len(index))
     variance = _residual_variance(model, params, source, index, key)
     low, high = (jnp.exp(jnp.float32(bound)) for bound in LOGVAR_RANGE)
     variance = jnp.clip(variance, 1.01 * low, 0.99 * high)
@@ -60,7 +57,7 @@ def fit_sigma(model: nn.Module, params: Params, train: Source | HostSource, key:
 @functools.partial(jax.jit, static_argnums=0)
 @full_float32
 def _residual_variance(
-    model: nn.Module, params: Params, train: Source, index: Array, key: Array
+    model: Model, params: Params, train: Source, index: Array, key: Array
 ) -> Array:
     key_data, key_z = jax.random.split(key)
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Source
 from vae_jax.distributions import has_kl_terms
 from vae_jax.evaluation.common import mean_estimate
-from vae_jax.evaluation.reconstruction import mse
+from vae_jax.evaluation.reconstruction import mse, to_psnr
 from vae_jax.evaluation.scan import OverBatches, mean_over_draws, over_batches
+from vae_jax.models.base import Model
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
@@ -94,7 +94,7 @@ class Evaluator:
 
 
 def make_evaluator(
-    model: nn.Module,
+    model: Model,
     *,
     batch_size: int,
     num_samples: int = 1,
@@ -104,7 +104,7 @@ def make_evaluator(
     """(params, source, key) -> Terms over all examples of the source, compiled once per split.
 
     Args:
-      model: returns `Outputs`; `encode` and `decode` return distributions.
+      model: see `vae_jax.models.base`.
       batch_size: examples at a time, as for `over_batches`; the noise of z depends on it.
       num_samples: K, draws of z for each example in distortion and rate. They are accumulated a few
         at a time, so memory does not depend on K.
@@ -116,13 +116,10 @@ def make_evaluator(
         key_z, key_corruption = jax.random.split(key)
         x = batch["x"]
         y = given_y(model, batch)
-        inferred = model.apply(params, x, **y, method="infer") if hasattr(model, "infer") else None
+        inferred = model.apply(params, x, **y, method="infer")  # the encoder runs once
 
         def some_draws(key: Array, num: int) -> dict[str, Array]:
-            if inferred is None:
-                outputs = model.apply(params, x, key, num_samples=num, **y)
-            else:  # the encoder runs once
-                outputs = model.apply(params, inferred, x, key, num_samples=num, method="outputs")
+            outputs = model.apply(params, inferred, x, key, num_samples=num, method="outputs")
             distortion, rate = per_example_terms(outputs)
             terms = {"distortion": distortion, "rate": rate}
             if has_kl_terms(outputs.posterior, outputs.prior):
@@ -152,7 +149,7 @@ def summarize(
     A unit is active by the variance of its code, and used by a mean KL of at least 0.1 nats.
     bits/dim is -ELBO / (number of dimensions * ln 2) of the values as the model sees them; for a
     density it depends on their scale and may be negative. Images have a PSNR in dB, whose peak is
-    the range of the data.
+    the range of the data, unless that is a single value.
 
     If some examples have no finite bound, the means are over the other ones, and `num_not_finite`
     counts them; if there are too many, see `has_diverged`, over all.
@@ -176,8 +173,8 @@ def summarize(
     for prefix, error in (("", terms.mse), ("denoising_", terms.denoising_mse)):
         if error is not None:
             numbers[f"{prefix}mse"] = mean(error)
-            if len(event_shape) == 3:
-                numbers[f"{prefix}psnr"] = mean(_psnr(error, value_range))
+            if len(event_shape) == 3 and value_range[0] < value_range[1]:
+                numbers[f"{prefix}psnr"] = mean(to_psnr(error, value_range))
     if terms.kl is not None and terms.kl.shape[1] <= MAX_LATENTS:
         numbers |= {f"kl/{d}": kl for d, kl in enumerate(terms.kl.mean(0, dtype=np.float64))}
     return {
@@ -220,19 +217,14 @@ def _active_units(codes: np.ndarray) -> int:
 
 
 def _squared_error(
-    name: str, model: nn.Module, params: Params, x: Array, y: dict, z: Array
+    name: str, model: Model, params: Params, x: Array, y: dict, z: Array
 ) -> dict[str, Array]:
     """The MSE [B] of decoded codes z [B, D] under `name`; empty if p(x | z) has no cheap mean."""
     p = model.apply(params, z, **y, method="decode")
     return {name: mse(p.mean, x)} if p.has_mean else {}
 
 
-def _error(model: nn.Module, params: Params, x: Array, y: dict, z: Array) -> dict[str, Array]:
+def _error(model: Model, params: Params, x: Array, y: dict, z: Array) -> dict[str, Array]:
     """The errors [B, D] of decoded codes; empty if p(x | z) has no cheap mean."""
     p = model.apply(params, z, **y, method="decode")
     return {"error": p.mean - x} if p.has_mean else {}
-
-
-def _psnr(mse: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    peak = value_range[1] - value_range[0]
-    return 10 * np.log10(peak**2 / np.maximum(mse.astype(np.float64), 1e-12))

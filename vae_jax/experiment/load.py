@@ -7,7 +7,6 @@ import os
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
 
 from vae_jax import train
 from vae_jax.data.inputs import Inputs
@@ -17,6 +16,7 @@ from vae_jax.experiment.selection import select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.workdir import run_workdir
+from vae_jax.models.base import Model
 from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Params
 
@@ -63,7 +63,7 @@ def _known_inputs(saved: Description) -> Inputs:
 
 
 def restore_params(
-    checkpoints: Checkpoints, step: int, model: nn.Module, tx: optax.GradientTransformation
+    checkpoints: Checkpoints, step: int, model: Model, tx: optax.GradientTransformation
 ) -> Params:
     """Restore the parameters for evaluation at a step; `model` and `tx` are those of the run."""
     saved = checkpoints.describe(step)

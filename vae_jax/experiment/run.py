@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import optax
-from flax import linen as nn
 
 from vae_jax import memory, parallel
 from vae_jax.config import Config, sweep, value_of
@@ -19,6 +18,7 @@ from vae_jax.experiment import builders
 from vae_jax.experiment.storage.workdir import trial_workdir
 from vae_jax.experiment.validation import validate, validate_sweep
 from vae_jax.files import Path, as_path
+from vae_jax.models.base import Model
 from vae_jax.types import LossFn, PostUpdate
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Run:
     config: Config
     workdir: Path
     dataset: Dataset
-    model: nn.Module
+    model: Model
     loss_fn: LossFn
     tx: optax.GradientTransformation
     post_update: PostUpdate | None

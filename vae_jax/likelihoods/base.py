@@ -1,6 +1,5 @@
 """Contracts of likelihood heads: what models and data checks read and call."""
 
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -9,9 +8,8 @@ from flax import linen as nn
 
 from vae_jax.distributions import Distribution
 from vae_jax.errors import InputError, check_range
+from vae_jax.nets.attributes import REALS, read_attribute
 from vae_jax.types import Array
-
-REALS = (-math.inf, math.inf)
 
 
 class Likelihood(nn.Module):
@@ -32,6 +30,7 @@ class Likelihood(nn.Module):
     integers: ClassVar[bool] = False  # only whole numbers
     autoregressive: ClassVar[bool] = False  # entries depend on each other given z
     shared_scale: ClassVar[tuple[int, ...] | None] = None  # shape of a scale that all x share
+    batch_scale: ClassVar[bool] = False  # the scale is optimal for the batch, not a parameter
 
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         raise NotImplementedError
@@ -71,7 +70,7 @@ def check_support(likelihood: nn.Module, x: np.ndarray) -> None:
 
     A likelihood of other origin than this library may have the attributes `support` and `integers`.
     """
-    low, high = getattr(likelihood, "support", REALS)
+    low, high = read_attribute(likelihood, "support")
     name = type(likelihood).__name__
     smallest, largest = float(x.min()), float(x.max())
     if not (low <= smallest and largest <= high):  # never with NaN
@@ -79,5 +78,5 @@ def check_support(likelihood: nn.Module, x: np.ndarray) -> None:
             f"x has values from {smallest:g} to {largest:g}: the likelihood {name} allows {low:g} "
             f"to {high:g}"
         )
-    if getattr(likelihood, "integers", False) and (x != np.round(x)).any():
+    if read_attribute(likelihood, "integers") and (x != np.round(x)).any():
         raise InputError(f"x has values that are not counts, which the likelihood {name} needs")

@@ -61,6 +61,7 @@ class OptimalGaussian(Likelihood):
     """N(mean, sigma^2 I) with the batch-optimal sigma; see `distributions.OptimalGaussian`."""
 
     shared_scale: ClassVar[tuple[int, ...]] = ()
+    batch_scale: ClassVar[bool] = True
 
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:

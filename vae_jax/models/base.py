@@ -1,36 +1,46 @@
 """The contract of models: what objectives, evaluation and visualization call by name."""
 
-from typing import Any, Literal, Protocol, TypeAlias
-
-from flax import linen as nn
+from typing import Any, Literal, Protocol, Self, TypeAlias
 
 from vae_jax.distributions import Distribution
 from vae_jax.nets.units import Units
+from vae_jax.posteriors.base import PosteriorHead, Quantizer
+from vae_jax.priors.base import CodePrior, Prior
 from vae_jax.types import Array, Outputs, Params, Scalar
 
-Capability: TypeAlias = Literal["temperature", "traversals", "flat_posterior"]
+Capability: TypeAlias = Literal["temperature", "traversals", "flat_posterior", "latent_density"]
 """Capabilities that some models lack:
 
 temperature     its prior can be sampled at a temperature
 traversals      a single dimension of z has a meaning; not for the vectors of codes
 flat_posterior  q(z | x) is over [B, D] and depends on x alone; not for a hierarchy
+latent_density  p(z) is a density that can be evaluated at any z; the model is a `LatentModel`
 """
 
 
 class Model(Protocol):
     """A Flax module that composes parts and returns `Outputs`.
 
-    Methods are called as ``model.apply(params, ..., method="encode")``, except `supports`, which
-    needs no parameters. A part that a model doesn't have is None.
+    Methods are called as ``model.apply(params, ..., method="encode")``, except `supports` and
+    `clone`, which need no parameters. A missing part is None.
     """
 
-    likelihood: nn.Module  # h -> p(x | z), with `event_shape`
-    prior: nn.Module | None
-    posterior: nn.Module | None  # h -> q(z | x), if it shares no parameters with the prior
-    conditioning: nn.Module | None  # y [B] or [B, C] -> c [B, C]
-    critic: nn.Module | None  # z [N, D] -> logits [N, 2]
-    classifier: nn.Module | None  # x [N, *E] -> logits
-    units: Units | None  # of x, see `vae_jax.nets.units`
+    likelihood: Any  # h -> p(x | z), see `vae_jax.likelihoods.Likelihood`
+    conditioning: Any  # y [B] or [B, C] -> c [B, C]
+    critic: Any  # z [N, D] -> logits [N, 2], of a `CriticModel`
+    classifier: Any  # x [N, *E] -> logits, of a `ClassifierModel`
+    units: Units | None  # the scale of x, see `vae_jax.nets.units`
+
+    @property
+    def prior(self) -> Prior | None:
+        """() or c -> p(z); None if it shares parameters with the posterior."""
+
+    @property
+    def posterior(self) -> PosteriorHead | None:
+        """Features h -> q(z | x); None if it shares parameters with the prior."""
+
+    def clone(self, **fields: Any) -> Self:
+        """A copy with other values of some fields."""
 
     def init(self, key: Array, x: Array, key_z: Array) -> Params:
         """Initialize the parameters for inputs like x [B, *E]."""
@@ -48,6 +58,12 @@ class Model(Protocol):
         inputs: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each."""
+
+    def infer(self, x: Array, *, y: Array | None = None) -> Any:
+        """One pass of the encoder for x [B, *E], the input of `outputs`."""
+
+    def outputs(self, inferred: Any, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
+        """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
 
     def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
         """q(z | x) for x [B, *E], over [B, D]."""
@@ -68,18 +84,15 @@ class Model(Protocol):
         Raises UnsupportedError if a temperature is given to a model without one.
         """
 
+    def __hash__(self) -> int:
+        """Equal for equal models: programs are compiled once for both."""
+
     def supports(self, capability: Capability) -> bool:
         """True if the model has the capability."""
 
 
 class LatentModel(Model, Protocol):
-    """A model with a density of z, for bounds of many samples, AIS and the inference gap."""
-
-    def infer(self, x: Array, *, y: Array | None = None) -> Any:
-        """One pass of the encoder for x [B, *E], the input of `outputs`."""
-
-    def outputs(self, inferred: Any, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
-        """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
+    """A model that supports "latent_density": for importance samples, AIS and the inference gap."""
 
     def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
@@ -93,3 +106,40 @@ class LatentModel(Model, Protocol):
         temperature: Scalar | None = None,
     ) -> Array:
         """Draws z [num_samples, D] of the prior."""
+
+
+class HierarchicalModel(LatentModel, Protocol):
+    """A model with several stochastic layers."""
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Dimensions D_l of each stochastic layer, the top first."""
+
+
+class CodeModel(Model, Protocol):
+    """A model of discrete codes."""
+
+    @property
+    def quantizer(self) -> Quantizer:
+        """(h, grid) -> q(codes | x)."""
+
+    @property
+    def prior(self) -> CodePrior:
+        """() or c -> p(codes)."""
+
+    def embed(self, codes: Array) -> Array:
+        """The vectors z [*lead, D] of codes [*lead, *grid]."""
+
+
+class CriticModel(Model, Protocol):
+    """A model whose `critic` is not None, for `factor`."""
+
+    def criticize(self, z: Array) -> Array:
+        """The critic's logits [N, 2] for z [N, D]: from q(z), or the product of its marginals."""
+
+
+class ClassifierModel(Model, Protocol):
+    """A model whose `classifier` is not None, for `semi_supervised`."""
+
+    def classify(self, x: Array) -> Array:
+        """The logits of q(y | x), [N, num_classes], for x [N, *E]."""

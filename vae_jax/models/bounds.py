@@ -11,6 +11,7 @@ from vae_jax.data import ArraySource
 from vae_jax.errors import UnsupportedError
 from vae_jax.evaluation.likelihood import ROWS, log_likelihood
 from vae_jax.evaluation.scan import over_batches
+from vae_jax.models.base import LatentModel, Model
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, Params
@@ -19,19 +20,19 @@ BATCH = 100  # examples at a time
 
 
 def terms(
-    model: Any, params: Params, batch: Batch, key: Array, *, num_samples: int
+    model: Model, params: Params, batch: Batch, key: Array, *, num_samples: int
 ) -> tuple[Array, Array]:
     """Distortion and rate, each [B] nats: means over K draws of z for each example."""
     return _over_examples(_terms, model, params, batch, key, num_samples)
 
 
-def log_prob(model: Any, params: Params, batch: Batch, key: Array, *, num_samples: int) -> Array:
+def log_prob(model: Model, params: Params, batch: Batch, key: Array, *, num_samples: int) -> Array:
     """Log p(x) [B] by K importance samples.
 
     Raises:
       UnsupportedError: the posterior has no density.
     """
-    if not hasattr(model, "infer"):
+    if not model.supports("latent_density"):
         raise UnsupportedError(
             "log_prob: codes have no density, so there are no importance samples; use elbo"
         )
@@ -44,13 +45,15 @@ def log_prob(model: Any, params: Params, batch: Batch, key: Array, *, num_sample
 
 
 def _terms(
-    model: Any, num_samples: int, params: Params, batch: Batch, key: Array
+    model: Model, num_samples: int, params: Params, batch: Batch, key: Array
 ) -> tuple[Array, Array]:
     y = given_y(model, batch)
     return per_example_terms(model.apply(params, batch["x"], key, num_samples=num_samples, **y))
 
 
-def _log_px(model: Any, num_samples: int, params: Params, batch: Batch, key: Array) -> Array:
+def _log_px(
+    model: LatentModel, num_samples: int, params: Params, batch: Batch, key: Array
+) -> Array:
     size = min(BATCH, len(batch["x"]))
     chunk = max(1, min(num_samples, ROWS // size))
     return log_likelihood(model, params, batch, key, num_samples=num_samples, chunk=chunk)[0]
@@ -58,7 +61,7 @@ def _log_px(model: Any, num_samples: int, params: Params, batch: Batch, key: Arr
 
 def _over_examples(
     function: Callable[..., Any],
-    model: Any,
+    model: Model,
     params: Params,
     batch: Batch,
     key: Array,
@@ -77,6 +80,6 @@ def _over_examples(
 
 
 @functools.lru_cache(maxsize=16)
-def _compiled(function: Callable[..., Any], model: Any, num_samples: int, size: int) -> Any:
+def _compiled(function: Callable[..., Any], model: Model, num_samples: int, size: int) -> Any:
     one_batch = functools.partial(function, model, num_samples)
     return over_batches(one_batch, batch_size=size)

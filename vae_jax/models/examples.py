@@ -13,6 +13,7 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.errors import InputError, format_value, suggest
 from vae_jax.likelihoods import Mixed, check_support, check_table
 from vae_jax.nets import OneHot, Vector
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array
 
 MAX_NAMES = 20  # of classes in a message
@@ -37,7 +38,7 @@ def convert_examples(likelihood: nn.Module, x: Any, inputs: Inputs | None) -> Ar
         x = x.reshape(inputs.with_channel(x.shape))
         is_float = jnp.issubdtype(x.dtype, jnp.floating)
         return x if is_float else x.astype(jnp.float32) * inputs.scale
-    event = getattr(likelihood, "event_shape", None)
+    event = read_attribute(likelihood, "event_shape")
     if inputs is None and event is not None:
         inputs = Inputs(tuple(event), (-math.inf, math.inf))
     x = np.asarray(x)

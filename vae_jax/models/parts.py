@@ -7,13 +7,14 @@ from vae_jax.distributions import BatchShaped, Distribution
 from vae_jax.errors import InputError
 from vae_jax.likelihoods.event import FeatureSizeError
 from vae_jax.models.base import Model
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
 def check_input(model: Model, x: Array) -> None:
     """Raises InputError unless x [B, *E] are floats of the event shape of the likelihood."""
-    event = getattr(model.likelihood, "event_shape", None)
+    event = read_attribute(model.likelihood, "event_shape")
     if event is not None and x.shape[1:] != tuple(event):
         sizes = ", ".join(map(str, event))
         raise InputError(
@@ -31,7 +32,7 @@ def prior_distribution(
 
     Only a prior with `needs_encode` is given the model's own encoder.
     """
-    options = {"encode": encode} if getattr(prior, "needs_encode", False) else {}
+    options = {"encode": encode} if read_attribute(prior, "needs_encode") else {}
     return prior(**options) if c is None else prior(c, **options)
 
 
@@ -54,7 +55,7 @@ def observe(model: Model, h: Array, lead: tuple[int, ...]) -> Distribution:
       InputError: the features don't fit the event, or the distribution is over other axes.
     """
     likelihood = model.likelihood
-    if getattr(likelihood, "takes_lead", False):
+    if read_attribute(likelihood, "takes_lead"):
         try:
             return likelihood(h, lead)
         except FeatureSizeError as error:
@@ -64,7 +65,8 @@ def observe(model: Model, h: Array, lead: tuple[int, ...]) -> Distribution:
                 f"{origin} and the likelihood {_name(likelihood)} don't fit: {error}"
             ) from error
     p = likelihood(h)
-    event = tuple(getattr(likelihood, "event_shape", p.event_shape))
+    event = read_attribute(likelihood, "event_shape")
+    event = p.event_shape if event is None else tuple(event)
     if (p.batch_shape, p.event_shape) != (h.shape[:1], event):
         raise InputError(
             f"the likelihood {_name(likelihood)} returns a distribution with batch axes "

@@ -19,6 +19,7 @@ from vae_jax.errors import InputError
 from vae_jax.files import Path, as_path, is_local, write_atomically, write_json
 from vae_jax.models import module_spec
 from vae_jax.models.trained import TrainedModel
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Params
 
 MODEL, PARAMS = "model.json", "params.msgpack"
@@ -154,8 +155,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Any]:
 
 def _restore(model: nn.Module, state: Any, inputs: Inputs | None, path: Path) -> Params:
     """The parameters in the structure of the module; raises InputError if they are others."""
-    likelihood = getattr(model, "likelihood", None)
-    event = getattr(likelihood, "event_shape", None) if inputs is None else inputs.shape
+    event = read_attribute(model.likelihood, "event_shape") if inputs is None else inputs.shape
     if event is None:
         return state  # dicts all the way, which is what Flax modules have
     x = jax.ShapeDtypeStruct((1, *event), jnp.float32)

@@ -16,12 +16,13 @@ from vae_jax.interpolation import Kind, interpolate
 from vae_jax.models import bounds
 from vae_jax.models.base import Capability, Model
 from vae_jax.models.examples import convert_examples, convert_labels
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array, Params, Scalar
 
 SCORES = ("elbo", "likelihood", "reconstruction")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TrainedModel:
     """A model with its parameters, trained here or loaded.
 
@@ -59,7 +60,7 @@ class TrainedModel:
     checks: bool = True  # False: x and y reach the model as they are
 
     def __repr__(self) -> str:
-        event = getattr(self.model.likelihood, "event_shape", None)
+        event = read_attribute(self.model.likelihood, "event_shape")
         size = sum(leaf.size for leaf in jax.tree.leaves(self.params))
         parts = [f"{type(self.model).__name__} with {type(self.model.likelihood).__name__}"]
         parts += [] if event is None else [describe_shape(tuple(event))]
@@ -72,7 +73,7 @@ class TrainedModel:
     @functools.cached_property
     def _apply(self) -> Any:
         try:
-            return _compile(self.model)  # type: ignore[arg-type]
+            return _compile(self.model)
         except TypeError:  # not hashable: a field holds a list
             return _compile.__wrapped__(self.model)
 

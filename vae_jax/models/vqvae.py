@@ -1,7 +1,7 @@
 """The VQ-VAE: an encoder to a grid of discrete codes, and a decoder from their vectors."""
 
 import math
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import chex
 import jax.numpy as jnp
@@ -14,6 +14,14 @@ from vae_jax.models.base import Capability
 from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
+
+
+class Inferred(NamedTuple):
+    """The result of one pass of the encoder."""
+
+    posterior: Quantized  # q(z | x), over [B, D]
+    prior: EmbeddedCodes  # p(z), over [D] or [B, D]
+    c: Array | None  # [B, C]
 
 
 class VQVAE(nn.Module):
@@ -83,8 +91,18 @@ class VQVAE(nn.Module):
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
+        inferred = self.infer(x if inputs is None else inputs, y=y)
+        return self.outputs(inferred, x, key, num_samples=num_samples)
+
+    def infer(self, x: Array, *, y: Array | None = None) -> Inferred:
+        """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         c = common.condition(self, y, x.shape[:1])
-        q, p = self._posterior(x if inputs is None else inputs, c), self._prior(c)
+        return Inferred(self._posterior(x, c), self._prior(c), c)
+
+    def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
+        """The terms of the bound for x [B, *E], equal for all K = `num_samples` draws."""
+        del key
+        q, p, c = inferred
         kl = kl_divergence(q, p)
         terms = jnp.stack([self._decode(q.z_q, c).log_prob(x), -kl, jnp.zeros_like(kl)])
         log_px_z, log_pz, log_qz_x = jnp.broadcast_to(terms[:, None], (3, num_samples, *kl.shape))
@@ -118,4 +136,4 @@ class VQVAE(nn.Module):
     @nn.nowrap
     def supports(self, capability: Capability) -> bool:
         """True if the model has the capability, see `vae_jax.models.base`."""
-        return common.supports(self, capability, missing=("traversals",))
+        return common.supports(self, capability, missing=("traversals", "latent_density"))

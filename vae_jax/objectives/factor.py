@@ -6,7 +6,7 @@ from typing import TypeAlias
 import jax
 import jax.numpy as jnp
 
-from vae_jax.models.base import Model
+from vae_jax.models.base import CriticModel
 from vae_jax.objectives.loss import Arguments, Run
 from vae_jax.objectives.requirements import check_density, check_flat
 from vae_jax.objectives.terms import bound_metrics, per_example_terms
@@ -69,7 +69,7 @@ def _discrimination(joint: Array, product: Array) -> tuple[Array, Array]:
     return loss, correct.mean()
 
 
-def critic_pass(model: Model, run: Run) -> Arguments:
+def critic_pass(model: CriticModel, run: Run) -> Arguments:
     """One pass and the critic, twice: trainable and frozen.
 
     The paper gives each player its own optimizer, as `optax.partition` does.

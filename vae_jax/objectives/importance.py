@@ -4,18 +4,15 @@ All are functions of the K weights w_k = p(x | z_k) p(z_k) / q(z_k | x) of each 
 every bound is the ELBO, with the rate by Monte Carlo instead of in closed form.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
 from vae_jax.objectives.requirements import check_density, check_flat, check_path
-from vae_jax.objectives.terms import bound_metrics
+from vae_jax.objectives.terms import bound_metrics, log_weights
 from vae_jax.types import Array, Metrics, Outputs, Scalar
-
-
-def log_weights(outputs: Outputs) -> Array:
-    """Log w = log p(x | z) + log p(z) - log q(z | x), [K, B], nats."""
-    return outputs.log_px_z + outputs.log_pz - outputs.log_qz_x
 
 
 def log_mean_exp(values: Array, axis: int = 0) -> Array:
@@ -166,7 +163,7 @@ def _path_log_weights(objective: str, outputs: Outputs) -> Array:
     check_path(objective, outputs)
     log_qz_x = jax.lax.stop_gradient(outputs.posterior).log_prob(outputs.z)
     log_qz_x = jax.lax.stop_gradient(outputs.log_qz_x) + _gradient_only(log_qz_x)
-    return outputs.log_px_z + outputs.log_pz - log_qz_x
+    return log_weights(dataclasses.replace(outputs, log_qz_x=log_qz_x))
 
 
 def _grouped_bound(outputs: Outputs, groups: int) -> Array:

@@ -21,8 +21,11 @@ Arguments: TypeAlias = Callable[
 ]
 """(params, batch, key) -> positional and keyword arguments of an objective."""
 
-Forward: TypeAlias = Callable[[Model, Run], Arguments]
-"""The passes of an objective. Raises ValueError if the model lacks a part that they need."""
+Forward: TypeAlias = Callable[[Any, Run], Arguments]
+"""(model, run) -> the passes of an objective.
+
+Raises ValueError if the model lacks a part that they need.
+"""
 
 
 def single_pass(model: Model, run: Run) -> Arguments:

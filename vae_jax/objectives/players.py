@@ -3,8 +3,8 @@
 import jax
 
 from vae_jax.models.base import Model
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.objectives.loss import Arguments, Run
-from vae_jax.priors import VampPrior
 from vae_jax.types import Array, Batch, Outputs, Params
 
 INFERENCE = frozenset({"encoder", "posterior"})  # names of the modules that make up q(z | x)
@@ -26,10 +26,10 @@ def two_player_pass(model: Model, run: Run) -> Arguments:
             f"{type(model).__name__} has no module `posterior`: its inference and its prior share "
             "parameters; use `iwae`"
         )
-    if isinstance(model.prior, VampPrior):
+    if read_attribute(model.prior, "needs_encode"):
         raise ValueError(
-            "a VampPrior contains the encoder and so belongs to both players; use another prior, "
-            "or `iwae`"
+            f"a {type(model.prior).__name__} contains the encoder and so belongs to both players; "
+            "use another prior, or `iwae`"
         )
 
     def arguments(params: Params, batch: Batch, key: Array) -> tuple[tuple[Outputs, ...], dict]:

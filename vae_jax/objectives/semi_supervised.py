@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from vae_jax.models.base import Model
-from vae_jax.nets import OneHot
+from vae_jax.models.base import ClassifierModel
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.objectives.loss import Arguments, Run
 from vae_jax.objectives.requirements import check_density
 from vae_jax.objectives.terms import per_example_terms
@@ -75,7 +75,7 @@ def semi_supervised(
     }
 
 
-def all_classes_pass(model: Model, run: Run) -> Arguments:
+def all_classes_pass(model: ClassifierModel, run: Run) -> Arguments:
     """One pass of C B rows with each class for each example, and the classifier's logits.
 
     Batches have "y" [B], -1 if unknown. The model is conditional on classes (`nets.OneHot`) and has
@@ -84,12 +84,12 @@ def all_classes_pass(model: Model, run: Run) -> Arguments:
     Raises:
       ValueError: a model without a classifier, or one that isn't conditional on classes.
     """
-    if model.classifier is None or not isinstance(model.conditioning, OneHot):
+    num_classes = read_attribute(model.conditioning, "num_classes")
+    if model.classifier is None or num_classes is None:
         raise ValueError(
             "semi_supervised needs a model with a classifier, x [N, *E] -> logits, and conditional "
             "on classes, as by `nets.OneHot`"
         )
-    num_classes = model.conditioning.num_classes
 
     def arguments(params: Params, batch: Batch, key: Array) -> tuple[tuple[Outputs, ...], dict]:
         x = batch["x"]

@@ -1,4 +1,4 @@
-"""Shared by all objectives: the two terms of the bound, and the metrics of every training log."""
+"""Shared by all objectives: the terms of the bound, and the metrics of every training log."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +16,11 @@ def per_example_terms(outputs: Outputs) -> tuple[Array, Array]:
     distortion = -outputs.log_px_z.mean(0)
     rate = outputs.kl if outputs.kl is not None else (outputs.log_qz_x - outputs.log_pz).mean(0)
     return distortion, rate
+
+
+def log_weights(outputs: Outputs) -> Array:
+    """Log w = log p(x | z) + log p(z) - log q(z | x), [K, B], nats."""
+    return outputs.log_px_z + outputs.log_pz - outputs.log_qz_x
 
 
 def bound_metrics(loss: Array, outputs: Outputs) -> Metrics:

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from vae_jax.distributions import Quantized
-from vae_jax.models.base import Model
+from vae_jax.models.base import CodeModel
 from vae_jax.objectives.loss import Arguments, Run
 from vae_jax.objectives.terms import bound_metrics, per_example_terms
 from vae_jax.types import Array, Batch, Metrics, Outputs, Params, PostUpdate, Scalar
@@ -84,7 +84,7 @@ def fit_prior_loss(outputs: Outputs, *, key: Array | None = None) -> tuple[Array
     return loss, _metrics(loss, outputs, q, key)
 
 
-def prior_pass(model: Model, run: Run) -> Arguments:
+def prior_pass(model: CodeModel, run: Run) -> Arguments:
     """One pass in which everything but the prior is frozen, without a backward pass through it."""
 
     def arguments(params: Params, batch: Batch, key: Array) -> tuple[tuple[Outputs, ...], dict]:

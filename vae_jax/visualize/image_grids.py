@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from vae_jax.evaluation import Terms
 from vae_jax.interpolation import Kind
 from vae_jax.models.trained import TrainedModel
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.priors import StandardNormal
 from vae_jax.types import Array
 from vae_jax.visualize import model_arrays, pixels
@@ -95,7 +96,7 @@ def row_names(
 
 
 def _num_classes(model: TrainedModel, y: Array) -> int | None:
-    return getattr(model.model.conditioning, "num_classes", None) if y.ndim == 1 else None
+    return read_attribute(model.model.conditioning, "num_classes") if y.ndim == 1 else None
 
 
 def sample_rows(
@@ -261,7 +262,7 @@ def _describe(model: TrainedModel, has_kl: bool) -> str:
     """Describe the range of the traversals."""
     if not has_kl:
         return f"±{TRAVERSAL_RANGE} standard deviations of the codes"
-    prior = getattr(model.model, "prior", None)
+    prior = model.model.prior
     if isinstance(prior, StandardNormal):
         return f"±{TRAVERSAL_RANGE} prior standard deviations, KL in nats"
     name = "of a hierarchy, learned" if prior is None else type(prior).__name__

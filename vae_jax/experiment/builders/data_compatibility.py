@@ -145,7 +145,7 @@ def _labels(source: Source | HostSource) -> np.ndarray | None:
         return None if source.labels is None else np.asarray(source.labels)
     indices = np.arange(min(source.num_examples, 1_000))
     if isinstance(source, HostSource):
-        source = source.at(indices)
+        source = source.select(indices)
         indices = np.arange(len(indices))
     batch = source.take(jnp.asarray(indices), jax.random.key(0))
     return np.asarray(batch["y"]) if "y" in batch else None

@@ -1,13 +1,13 @@
 """Data sets with a class removed or few labels."""
 
 import dataclasses
-import hashlib
 import logging
 
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import ArraySource, Dataset
+from vae_jax.data.identity import hash_array
 from vae_jax.data.labels import unknown
 from vae_jax.data.splits import SPLITS, fixed_permutation
 from vae_jax.errors import InputError
@@ -18,8 +18,10 @@ logger = logging.getLogger(__name__)
 def remove_class(dataset: Dataset, label: int) -> Dataset:
     """Return the data set without the examples of one class, in all splits."""
     splits = {split: _select(dataset, split, label, keep=False) for split in SPLITS}
-    digest = hashlib.sha256(np.ascontiguousarray(splits["test"].images).tobytes()).hexdigest()
-    preparation = dataset.preparation | {"left_out": label, "test_sha256": digest}
+    preparation = dataset.preparation | {
+        "left_out": label,
+        "test_sha256": hash_array(splits["test"].images),
+    }
     return dataclasses.replace(dataset, **splits, preparation=preparation)
 
 
@@ -106,12 +108,9 @@ def allow_unlabeled(dataset: Dataset) -> Dataset:
             *(dataset.name, len(y) - len(labeled), len(y), split),
         )
         changes[f"left_out_of_{split}"] = len(y) - len(labeled)
-        splits[split] = dataclasses.replace(
-            source, images=source.images[labeled], labels=source.labels[labeled]
-        )
+        splits[split] = source.select(labeled)
     if "test" in splits:
-        content = np.ascontiguousarray(splits["test"].images).tobytes()
-        changes["test_sha256"] = hashlib.sha256(content).hexdigest()
+        changes["test_sha256"] = hash_array(splits["test"].images)
     return dataclasses.replace(dataset, **splits, preparation=dataset.preparation | changes)
 
 

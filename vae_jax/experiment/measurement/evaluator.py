@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-from flax import linen as nn
 
 from vae_jax import parallel
 from vae_jax.data.splits import SPLITS
@@ -19,6 +18,7 @@ from vae_jax.experiment import builders, metrics
 from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
 from vae_jax.experiment.measurement.baselines import score_baseline
 from vae_jax.experiment.run import Run
+from vae_jax.models.base import Model
 from vae_jax.types import Array, Params
 
 
@@ -78,7 +78,7 @@ def _keys(run: Run) -> tuple[Array, dict[str, Array]]:
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
 def _compiled(
-    model: nn.Module,
+    model: Model,
     batch_size: int,
     num_samples: int,
     corruption: str,

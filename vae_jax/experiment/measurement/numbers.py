@@ -19,7 +19,7 @@ from vae_jax.experiment.results import Results, describe_training
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.selection import Selection
 from vae_jax.experiment.storage.environment import command, environment
-from vae_jax.likelihoods import OptimalGaussian
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Params
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def _estimator(run: Run) -> str:
         f"ELBO in nats per example, {draws} of z each in batches of {c.batch_size} with seed "
         f"{c.seed}, standard error over examples"
     )
-    if isinstance(run.model.likelihood, OptimalGaussian):
+    if read_attribute(run.model.likelihood, "batch_scale"):
         text += "; one sigma for all, fitted to the training set"
     return text
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.data import Source
@@ -21,6 +20,7 @@ from vae_jax.experiment.builders import build_anomalies
 from vae_jax.experiment.metrics.context import Context, Numbers, as_batch, name_estimate, subset
 from vae_jax.experiment.metrics.likelihood import importance
 from vae_jax.files import Path, write_atomically
+from vae_jax.models.base import Model
 from vae_jax.objectives.loss import given_y
 from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, Outputs, Params
@@ -131,10 +131,10 @@ def _scores(
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _draw_terms(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+def _draw_terms(model: Model, batch_size: int, mesh: Mesh | None) -> Any:
     """(params, source, key) -> "log_px_z" [N, K] of each draw and "elbo" [N].
 
-    One draw is decoded at a time. A model without `infer` has codes, and decodes them once.
+    One draw is decoded at a time. All draws of codes are the same, and are decoded once.
     """
 
     def terms_of(outputs: Outputs) -> tuple[Array, Array]:
@@ -143,10 +143,11 @@ def _draw_terms(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         x, y = batch["x"], given_y(model, batch)
-        if not hasattr(model, "infer"):
-            log_px_z, elbo = terms_of(model.apply(params, x, key, num_samples=DRAWS, **y))
-            return {"log_px_z": log_px_z.T, "elbo": elbo}
         inferred = model.apply(params, x, **y, method="infer")
+        if not model.supports("latent_density"):
+            outputs = model.apply(params, inferred, x, key, num_samples=DRAWS, method="outputs")
+            log_px_z, elbo = terms_of(outputs)
+            return {"log_px_z": log_px_z.T, "elbo": elbo}
 
         def draw(_: None, key: Array) -> tuple[None, tuple[Array, Array]]:
             return None, terms_of(model.apply(params, inferred, x, key, method="outputs"))

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.data import ArraySource
@@ -21,6 +20,9 @@ from vae_jax.experiment.metrics.context import (
     subset,
     with_stderr,
 )
+from vae_jax.models.base import Model
+from vae_jax.nets.attributes import read_attribute
+from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Params
 
 MAX_TABLE_ENTRIES = 2**24  # frequencies in memory at once
@@ -32,7 +34,7 @@ def compression(context: Context, key: Array) -> Numbers:
     """Encode some test examples, decode them again and compare."""
     c, dataset = context.config.evaluation, context.dataset
     batch = as_batch(subset(dataset.test, c.compression_examples), key)
-    levels = getattr(context.model.likelihood, "levels", 0) or 2
+    levels = read_attribute(context.model.likelihood, "levels") or 2
     x = np.asarray(jnp.round(batch["x"] * (levels - 1)).astype(jnp.int32))
     batch_size = min(MAX_BATCH, len(x), MAX_TABLE_ENTRIES // (dataset.num_dims * levels))
     batch_size = max(1, batch_size)
@@ -64,7 +66,7 @@ def compression(context: Context, key: Array) -> Numbers:
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _bounds(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+def _bounds(model: Model, batch_size: int, mesh: Mesh | None) -> Any:
     """(params, source, key) -> "elbo" [N] in nats, and "variance" [N] of one draw's bound."""
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
@@ -72,7 +74,7 @@ def _bounds(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
 
         def log_weight(key: Array, num: int) -> Array:
             outputs = model.apply(params, batch["x"], key, num_samples=num)
-            return outputs.log_px_z + outputs.log_pz - outputs.log_qz_x
+            return log_weights(outputs)
 
         center = log_weight(key_first, 1)[0]  # so that the squares are small
 
@@ -103,7 +105,7 @@ def _masses(context: Context, levels: int, z: np.ndarray) -> Array:
 
 @functools.partial(jax.jit, static_argnums=0, static_argnames="method")
 @full_float32
-def _apply(model: nn.Module, params: Params, x: Array, *, method: str) -> Distribution:
+def _apply(model: Model, params: Params, x: Array, *, method: str) -> Distribution:
     return model.apply(params, x, method=method)
 
 

@@ -8,18 +8,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax import parallel
 from vae_jax.config import Config
-from vae_jax.data import ArraySource, Dataset, HostSource, Source, SpriteSource
+from vae_jax.data import Dataset, HostSource, Source, SpriteSource
 from vae_jax.distributions import DiagGaussian, Quantized
-from vae_jax.evaluation import BaselineScores, Terms
+from vae_jax.evaluation import BaselineScores, Terms, common
 from vae_jax.evaluation.common import Estimate, finite_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.evaluation.terms import finite_terms
 from vae_jax.files import Path
+from vae_jax.models.base import Model
 from vae_jax.models.trained import TrainedModel
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
@@ -35,7 +35,7 @@ class Context:
     config: Config
     workdir: Path
     dataset: Dataset
-    model: nn.Module  # with a fixed sigma, see `vae_jax.evaluation.sigma`
+    model: Model  # with a fixed sigma, see `vae_jax.evaluation.sigma`
     params: Params
     terms: Terms  # on the test set
     mesh: Mesh | None = None
@@ -75,7 +75,7 @@ class Context:
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _encoder(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+def _encoder(model: Model, batch_size: int, mesh: Mesh | None) -> Any:
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         del key
         q = model.apply(params, batch["x"], **given_y(model, batch), method="encode")
@@ -92,15 +92,13 @@ def _encoder(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
 
 
 def choose_examples(source: Source | HostSource, limit: int) -> np.ndarray:
-    """Choose at most `limit` examples, ascending: random ones, or the first of shuffled sprites.
+    """Choose at most `limit` examples, ascending: at random, or the first of shuffled sprites.
 
-    The choice depends on the two sizes only. Neighbors, or examples at equal distances, would be
-    alike in data that are sorted, such as a grid of factors.
+    The choice depends on the two sizes only.
     """
-    num_examples, size = source.num_examples, min(source.num_examples, limit)
-    if isinstance(source, SpriteSource) or size == num_examples:
-        return np.arange(size, dtype=np.int32)
-    return np.sort(random_order(num_examples)[:size]).astype(np.int32)
+    if isinstance(source, SpriteSource):
+        return np.arange(min(source.num_examples, limit), dtype=np.int32)
+    return common.choose_examples(source.num_examples, limit).astype(np.int32)
 
 
 def random_order(num_examples: int) -> np.ndarray:
@@ -111,28 +109,9 @@ def random_order(num_examples: int) -> np.ndarray:
 def subset(source: Source | HostSource, limit: int) -> Source:
     """A source of the examples that `choose_examples` returns."""
     index = choose_examples(source, limit)
-    if isinstance(source, SpriteSource):
-        return dataclasses.replace(source, num_examples=len(index))
     if source.num_examples <= limit and not isinstance(source, HostSource):
         return source
-    return select(source, index)
-
-
-def select(source: ArraySource | HostSource, index: np.ndarray) -> ArraySource:
-    """A source of the examples at index [n], stored as they are in `source`."""
-    if isinstance(source, HostSource):
-        return source.at(index)
-    labels = None if source.labels is None else source.labels[index]
-    return dataclasses.replace(source, images=source.images[index], labels=labels)
-
-
-def labels_of(source: Source | HostSource) -> np.ndarray | None:
-    """All labels of a source, without its images; None for sprites and unlabeled data."""
-    if getattr(source, "labels", None) is None:
-        return None
-    if isinstance(source, HostSource):
-        return source.labels[np.arange(source.num_examples)]
-    return np.asarray(source.labels)
+    return source.select(index)
 
 
 def read_batches(
@@ -142,7 +121,7 @@ def read_batches(
     for number, start in enumerate(range(0, len(index), batch_size)):
         rows, key_batch = index[start : start + batch_size], jax.random.fold_in(key, number)
         if isinstance(source, HostSource):
-            yield as_batch(source.at(rows), key_batch)
+            yield as_batch(source.select(rows), key_batch)
         else:
             yield source.take(jnp.asarray(rows), key_batch)
 
@@ -152,7 +131,7 @@ def as_batch(source: Source, key: Array) -> Batch:
     return source.take(jnp.arange(source.num_examples), key)
 
 
-def condition(model: nn.Module, batch: Batch) -> Array | None:
+def condition(model: Model, batch: Batch) -> Array | None:
     """The y of a batch if the model is conditional, else None."""
     return given_y(model, batch).get("y")
 

@@ -14,7 +14,7 @@ from vae_jax.evaluation.features import (
     train_features_on,
 )
 from vae_jax.experiment import processes
-from vae_jax.experiment.metrics.context import Context, labels_of, random_order, select
+from vae_jax.experiment.metrics.context import Context, random_order
 
 MAX_IMAGES = 10_000  # that a feature network is trained on, for any size of the training set
 
@@ -28,7 +28,7 @@ def split_training(train: Source | HostSource, num: int) -> tuple[np.ndarray, np
         order = np.arange(train.num_examples)
     else:
         order = random_order(train.num_examples)
-        labels = labels_of(train)
+        labels = train.all_labels()
         if labels is not None:
             order = order[np.argsort(_is_labeled(labels)[order], kind="stable")]
     num = min(num, train.num_examples // 2)
@@ -59,12 +59,11 @@ def _source(train: Source | HostSource, index: np.ndarray) -> tuple[Source, tupl
     """The examples at index [n] that have labels, at most `MAX_IMAGES`, and numbers of classes."""
     if isinstance(train, SpriteSource):  # its index is a range
         size = min(len(index), MAX_IMAGES)
-        start = train.start + int(index[0])
-        return SpriteSource(start, size, train.shape, train.value_range), sprites.FACTOR_SIZES
-    labels = labels_of(train)
+        return train.select(index[:size]), sprites.FACTOR_SIZES
+    labels = train.all_labels()
     index = np.sort(index[_is_labeled(labels)[index]][:MAX_IMAGES])
     num_classes = labels[index].reshape(len(index), -1).max(axis=0) + 1
-    return select(train, index), tuple(int(n) for n in num_classes)
+    return train.select(index), tuple(int(n) for n in num_classes)
 
 
 def _is_labeled(labels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.data import HostSource, Source, sprites
@@ -19,11 +18,10 @@ from vae_jax.evaluation.scan import over_batches
 from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
-    labels_of,
     name_estimate,
-    select,
     subset,
 )
+from vae_jax.models.base import ClassifierModel
 from vae_jax.types import Array, Batch, Params
 
 
@@ -133,14 +131,14 @@ def _labeled(
 
     Raises InputError if a source has none.
     """
-    labels = [labels_of(source) for source in sources]
+    labels = [source.all_labels() for source in sources]
     if any(y is None for y in labels):  # sprites have all their factors
         return list(sources), 0
     missing = np.split(unknown(np.concatenate(labels)), np.cumsum([len(y) for y in labels])[:-1])
     if any(part.all() for part in missing):
         raise InputError("no training or no test example has a label; all are -1")
     kept = [
-        select(source, np.flatnonzero(~part)) if part.any() else source
+        source.select(np.flatnonzero(~part)) if part.any() else source
         for source, part in zip(sources, missing, strict=True)
     ]
     return kept, sum(int(part.sum()) for part in missing)
@@ -164,7 +162,7 @@ def accuracy(context: Context, key: Array) -> Numbers:
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _classify(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+def _classify(model: ClassifierModel, batch_size: int, mesh: Mesh | None) -> Any:
     """(params, source, key) -> classes [N]."""
 
     def one_batch(params: Params, batch: Batch, key: Array) -> Array:

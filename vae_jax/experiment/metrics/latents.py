@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.config import Config
@@ -27,6 +26,7 @@ from vae_jax.evaluation.common import finite_estimate, standard_error
 from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
+from vae_jax.models.base import CodeModel, HierarchicalModel, Model
 from vae_jax.types import Array
 
 
@@ -76,7 +76,7 @@ def _code_gain(context: Context, key: Array) -> float | None:
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _gains(model: nn.Module, batch_size: int, mesh: Mesh | None) -> Any:
+def _gains(model: Model, batch_size: int, mesh: Mesh | None) -> Any:
     return make_code_gain(model, batch_size=batch_size, mesh=mesh)
 
 
@@ -97,7 +97,8 @@ def collapse(context: Context, key: Array) -> Numbers:
 def codes(context: Context, key: Array) -> Numbers:
     """Usage of the codebook by the test set."""
     indices = context.codes(context.dataset.test, key)["codes"]
-    num_codes = context.model.quantizer.num_codes
+    model: CodeModel = context.model
+    num_codes = model.quantizer.num_codes
     numbers = code_usage(indices, num_codes)
     evidence = (
         f"{numbers['codes_in_use']:.0%} of {num_codes} codes are in use, at a perplexity of "
@@ -144,8 +145,10 @@ def decomposition(context: Context, key: Array) -> Numbers:
     numbers["num_units"] = terms.code.shape[1]
     if terms.kl is not None:
         numbers |= _each("kl_per_unit", terms.kl)
-        is_flat = context.model.supports("flat_posterior")
-        layers = (terms.kl.shape[1],) if is_flat else context.model.layers
+        layers = (terms.kl.shape[1],)
+        if not context.model.supports("flat_posterior"):
+            model: HierarchicalModel = context.model
+            layers = model.layers
         parts = np.split(terms.kl, np.cumsum(layers)[:-1], axis=1)
         numbers |= _each("kl_per_layer", np.stack([part.sum(1) for part in parts], axis=1))
     estimator = (

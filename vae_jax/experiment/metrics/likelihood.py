@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.data import ArraySource, Source
@@ -21,6 +20,7 @@ from vae_jax.experiment.metrics.context import (
     subset,
     with_stderr,
 )
+from vae_jax.models.base import LatentModel
 from vae_jax.types import Array, Batch
 
 
@@ -32,7 +32,7 @@ def importance(context: Context, source: Source, key: Array) -> Likelihoods:
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _likelihoods(model: nn.Module, num_samples: int, batch_size: int, mesh: Mesh | None) -> Any:
+def _likelihoods(model: LatentModel, num_samples: int, batch_size: int, mesh: Mesh | None) -> Any:
     return make_likelihoods(model, num_samples=num_samples, batch_size=batch_size, mesh=mesh)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from jax.sharding import Mesh
 
 from vae_jax.evaluation import reconstruction as measures
@@ -19,13 +18,13 @@ from vae_jax.experiment.metrics.context import (
     Context,
     Numbers,
     choose_examples,
-    labels_of,
     name_estimate,
     random_order,
     read_batches,
     with_stderr,
 )
 from vae_jax.experiment.metrics.feature_network import find_features, split_training
+from vae_jax.models.base import Model
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Batch, Params
 
@@ -55,7 +54,7 @@ def reconstruction(context: Context, key: Array) -> Numbers:
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
 def _reconstruct(
-    model: nn.Module, batch_size: int, value_range: tuple[float, float], mesh: Mesh | None
+    model: Model, batch_size: int, value_range: tuple[float, float], mesh: Mesh | None
 ) -> Any:
     """(params, source, key) -> errors [N] by name."""
 
@@ -65,7 +64,7 @@ def _reconstruct(
         z = model.apply(params, x, **y, method="encode").center
         decoded = model.apply(params, z, **y, method="decode").mean
         errors = {"mse": measures.mse(x, decoded)}
-        if x.ndim == 4:
+        if x.ndim == 4 and value_range[0] < value_range[1]:
             errors["psnr"] = measures.psnr(x, decoded, value_range=value_range)
             errors["ssim"] = measures.ssim(x, decoded, value_range=value_range)
         return errors
@@ -83,7 +82,7 @@ def quality(context: Context, key: Array) -> Numbers:
     features = find_features(context, rest)
     y = None
     if context.is_conditional:
-        y = jnp.asarray(labels_of(test)[index])[jax.random.permutation(keys[3], n)]
+        y = jnp.asarray(test.all_labels()[index])[jax.random.permutation(keys[3], n)]
 
     def rows(batches: Iterable[Mapping[str, Array]], name: str) -> np.ndarray:
         return np.concatenate([features(np.asarray(batch[name])) for batch in batches])
@@ -138,7 +137,7 @@ def _generate(
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _generator(model: nn.Module, size: int, has_mean: bool) -> Any:
+def _generator(model: Model, size: int, has_mean: bool) -> Any:
     @jax.jit
     @full_float32
     def one_batch(params: Params, key: Array, y: Array | None) -> dict[str, Array]:
@@ -153,7 +152,7 @@ def augmentation(context: Context, key: Array) -> Numbers:
     """Accuracy of a classifier of few labeled examples, with and without generated ones added."""
     c, keys = context.config.evaluation, jax.random.split(key, 3)
     train, train_size = context.dataset.train, context.dataset.train.num_examples
-    labeled = np.flatnonzero(labels_of(train) >= 0)
+    labeled = np.flatnonzero(train.all_labels() >= 0)
     num_labeled = len(labeled)
     chosen = random_order(num_labeled)[: c.augmentation_examples]
     batches = list(read_batches(train, labeled[np.sort(chosen)], keys[0], batch_size=c.batch_size))
@@ -164,7 +163,7 @@ def augmentation(context: Context, key: Array) -> Numbers:
     y = classes[np.arange(len(real_y)) % len(classes)].astype(np.int32)
     images = generate_examples(context, len(y), keys[1], jnp.asarray(y))
     kind = "draws" if context.dataset.preparation["binary"] or "means" not in images else "means"
-    test = np.flatnonzero(labels_of(context.dataset.test) >= 0)
+    test = np.flatnonzero(context.dataset.test.all_labels() >= 0)
     test_batches = read_batches(context.dataset.test, test, keys[2], batch_size=c.batch_size)
     gain = augmentation_gain(
         real_x,

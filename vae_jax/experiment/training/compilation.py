@@ -9,7 +9,7 @@ from vae_jax.experiment.measurement.evaluator import compile_ahead
 from vae_jax.experiment.measurement.scores import Scorer
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.training.trainers import Trainer
-from vae_jax.likelihoods import OptimalGaussian
+from vae_jax.nets.attributes import read_attribute
 
 
 def start_compiling(
@@ -25,7 +25,7 @@ def start_compiling(
         return
     stack.callback(pool.shutdown, wait=False, cancel_futures=True)
     params = trainer.compile_ahead(num_steps, pool)
-    if params is not None and not isinstance(run.model.likelihood, OptimalGaussian):
+    if params is not None and not read_attribute(run.model.likelihood, "batch_scale"):
         compile_ahead(run, params, "valid", 1, pool)
         if not builders.is_elbo(run.config):
             scorer.compile_in(pool, params)

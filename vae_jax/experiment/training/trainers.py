@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -22,6 +21,7 @@ from vae_jax.data.streaming import Block, Span
 from vae_jax.experiment import builders
 from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
 from vae_jax.experiment.run import Run
+from vae_jax.models.base import Model
 from vae_jax.train import TrainState
 from vae_jax.types import Array, Metrics, Params
 
@@ -138,7 +138,7 @@ class StreamingTrainer(SingleRunTrainer):
         )
 
     def _example(self) -> Source:
-        return self._run.dataset.train.at(np.zeros(1, np.int64))
+        return self._run.dataset.train.select(np.zeros(1, np.int64))
 
     def compile_ahead(self, num_steps: int, pool: concurrent.futures.Executor) -> Params | None:
         return self._init.eval_shape(self._example()).eval_params
@@ -238,7 +238,7 @@ class SweepTrainer:
 
     def _build_trial(
         self, values: dict[str, Array]
-    ) -> tuple[Config, nn.Module, optax.GradientTransformation]:
+    ) -> tuple[Config, Model, optax.GradientTransformation]:
         """Build the parts of a trial from traced values, so that all trials are one program."""
         config = sweep.with_values(self._config, values)
         model = builders.build_model(config, self._shape, self._units)
@@ -253,7 +253,7 @@ def make_trainer(runs: Sequence[Run], *, chunk: int = 0) -> Trainer:
 
 
 def initial_state(
-    config: Config, model: nn.Module, tx: optax.GradientTransformation, source: Source
+    config: Config, model: Model, tx: optax.GradientTransformation, source: Source
 ) -> TrainState:
     """Return the state of a run at step 0."""
     key_init, key_example = jax.random.split(jax.random.key(config.seed))
