@@ -1,6 +1,6 @@
 """Anomaly detection by likelihood (arXiv:1810.09136).
 
-The anomalies are a digit that was left out, or MNIST for a model of Fashion-MNIST.
+The anomalies are a removed digit, or MNIST for a model of Fashion-MNIST.
 
 python -m vae_jax.main --config=configs/anomaly.py
     digits without the class 7, dynamically binarized: AUROC 0.837 +- 0.031 by the likelihood, for

@@ -1,6 +1,6 @@
 """beta-VAE, beta = 4, on procedurally rendered sprites (Higgins et al., 2017, ICLR).
 
-The network is that of Burgess et al., 2018.
+The network is from Burgess et al., 2018.
 
 python -m vae_jax.main --config=configs/beta_vae.py
     1,200 steps of 64 images: test ELBO -113.10 +- 0.58 nats, 2 min 50 s on 2 CPU cores (AMD EPYC)

@@ -3,8 +3,8 @@
 It reconstructs x from a copy with a quarter of its entries set to zero.
 
 python -m vae_jax.main --config=configs/denoising_ae.py
-    digits, 20 latents: test MSE 0.0096 from clean inputs, 0.0150 from corrupted ones; 20 s on 2 CPU
-    cores (AMD EPYC)
+    digits, 20 latents: test MSE 0.0096 from clean inputs, 0.0150 from corrupted inputs; 20 s on 2
+    CPU cores (AMD EPYC)
 """
 
 from vae_jax.config import Config

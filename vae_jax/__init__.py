@@ -47,7 +47,7 @@ def load(
         model = vae_jax.load("runs/vae")
         images = model.sample(jax.random.key(0), 16)
 
-    `trial` and `step` select among those of a run, see `vae_jax.experiment.load.load`. `model` is
+    `trial` and `step` belong to a run, see `vae_jax.experiment.load.load`. `model` is
     the module of a folder that was saved without it, see `vae_jax.models.saving.load`.
     """
     from vae_jax.errors import InputError
@@ -62,7 +62,7 @@ def load(
         return saving.load(workdir, model=model)
     if model is not None:
         raise InputError(
-            f"model: {os.fspath(workdir)} holds no saved model; that of a run is rebuilt from its "
+            f"model: {os.fspath(workdir)} contains no saved model; a run builds its model from its "
             "config, omit it"
         )
     from vae_jax.experiment.load import load as load_run  # needs the config, Orbax and the builders
@@ -93,7 +93,7 @@ __all__ = [
     "train",
 ]
 _SUBMODULES = ("errors", "flows", "interpolation", "models", "types")  # attributes too
-_HOMES = {  # names of modules deeper down; all others are submodules
+_HOMES = {  # names of nested modules; the remaining names are submodules
     "VAE": "models",
     "Outputs": "types",
     "elbo": "objectives",

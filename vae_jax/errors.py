@@ -50,7 +50,7 @@ class UnsupportedError(InputError):
 
 
 class RunStopped(RuntimeError):
-    """A run cannot start or continue; the message says why, and what is left of it."""
+    """A run cannot start or continue; the message says why, and what remains of it."""
 
 
 class RunDiverged(RunStopped):
@@ -92,7 +92,7 @@ def prefix_arguments(prefix: str, **names: str) -> Iterator[None]:
 
 
 def format_value(value: object, max_length: int = 200) -> str:
-    """Return the `repr` of a value, its middle left out if it is long."""
+    """Return the `repr` of a value, without its middle if it is long."""
     try:
         return truncate(repr(value), max_length)
     except ValueError:  # Python prints no integer of more than 4300 digits
@@ -100,7 +100,7 @@ def format_value(value: object, max_length: int = 200) -> str:
 
 
 def truncate(text: str, max_length: int) -> str:
-    """Return the text, its middle left out if it has more than `max_length` characters."""
+    """Return the text, without its middle if it has more than `max_length` characters."""
     half = max_length // 2
     return text if len(text) <= max_length else f"{text[:half]} ... {text[-half:]}"
 

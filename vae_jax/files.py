@@ -57,8 +57,8 @@ def _check_no_scheme(path: pathlib.Path, field: str, text: str | None = None) ->
     if match:
         hint = "" if match[1] in BUCKETS else suggest(match[1], BUCKETS)
         raise InputError(
-            f"{field} = {text!r}: unknown file system {match[0]!r}; use a local path, or one that "
-            f"begins with {' or '.join(f'{scheme}://' for scheme in BUCKETS)}{hint}"
+            f"{field} = {text!r}: unknown file system {match[0]!r}; use a local path, or another "
+            f"that begins with {' or '.join(f'{scheme}://' for scheme in BUCKETS)}{hint}"
         )
     return path
 

@@ -1,4 +1,4 @@
-"""Hyper-parameter schedules: functions of the step, constant after their last one.
+"""Hyper-parameter schedules: functions of the step, constant after their last step.
 
 Values and lengths may be traced scalars, as in a sweep; optax's schedules reject traced lengths.
 

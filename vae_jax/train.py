@@ -37,7 +37,7 @@ TrainStep = Callable[["TrainState", Batch], tuple["TrainState", Metrics]]
 class TrainState:
     """The state of a run, without its data and config."""
 
-    step: Array  # [] int32, steps taken, the skipped ones included
+    step: Array  # [] int32, steps taken, including skipped steps
     params: Params
     opt_state: Any
     ema_params: Params | None  # exponential moving average of params, None if it is off
@@ -94,7 +94,7 @@ def train_step(
       batch: "x" [B, *E] and anything else the loss reads.
       loss_fn: (params, batch, key, step) -> (loss, metrics).
       tx: the optimizer.
-      ema_decay: d in ema <- d ema + (1 - d) params; needs a state made with `ema=True`.
+      ema_decay: d in ema <- d ema + (1 - d) params; needs a state created with `ema=True`.
       post_update: changes the parameters after the optimizer, given ``metrics["statistics"]`` of
         the loss.
       axis_name: under `pmap`, the mapped axis to average over; each device has separate noise in
@@ -106,7 +106,7 @@ def train_step(
     """
     if (ema_decay is None) != (state.ema_params is None):
         raise ValueError(
-            f"ema_decay = {ema_decay}: must be given with a state made with ema=True, and only then"
+            f"ema_decay = {ema_decay}: needed if the state was created with ema=True, and only then"
         )
     _, key = step_keys(state)
     # Before the devices part: a post-update changes the same parameters on all of them.
@@ -160,7 +160,7 @@ def make_train_step(
     """Return the jitted step (state, batch) -> (state, metrics). It donates the state.
 
     With a mesh the batch is split over its "data" axis and everything else is replicated. The
-    results are those of one device. B must be a multiple of the number of devices.
+    results equal those on one device. B must be a multiple of the number of devices.
     """
     step = functools.partial(
         train_step, loss_fn=loss_fn, tx=tx, ema_decay=ema_decay, post_update=post_update
@@ -193,7 +193,7 @@ def train_epoch(
       order: steps [S] -> indices [S, B] of the examples of each step, such as
         ``partial(vae_jax.data.order.batch_index, num_examples=N, batch_size=B, seed=0)``.
       num_steps: S, static.
-      sharding: of the indices [S, B], if the batch is split over a mesh.
+      sharding: places the indices [S, B], if the batch is split over a mesh.
 
     Returns:
       The state and the metrics, each [S].
@@ -261,7 +261,7 @@ def make_pmap_train_step(
 
     Gradients and metrics are averaged over devices. So batch statistics of an objective (free bits,
     optimal sigma) are those of a device's B' = B / devices examples. The noise differs from that of
-    `make_train_step`, which does not depend on the number of devices. Prefer that one in new code.
+    `make_train_step`, which does not depend on the number of devices. Prefer it in new code.
     """
     step = functools.partial(
         train_step,

@@ -313,7 +313,7 @@ REFUSED = {
     ),
     "mixed": (
         {"test_images": unit(10)},
-        ["some splits hold integers and others floats", "must be the same"],
+        ["some splits contain integers, some floats", "must be the same"],
     ),
     "few labels": ({"train_labels": np.arange(19)}, ["train_labels", "(19,)", "20 images", "[20]"]),
     "many labels": ({"test_labels": np.arange(11)}, ["test_labels", "(11,)", "10 images", "[10]"]),

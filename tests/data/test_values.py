@@ -13,7 +13,7 @@ KEY = jax.random.key(0)
 
 
 def whole(high: int, dtype=np.float32) -> np.ndarray:
-    """[40, 30] whole numbers from 0 to high, both there."""
+    """[40, 30] integers from 0 to high, both there."""
     x = np.random.default_rng(high).integers(0, high + 1, (40, 30))
     x[0, :2] = 0, high
     return x.astype(dtype)
@@ -114,7 +114,7 @@ def valid_rows(dataset, x) -> list[int]:
 def test_no_counts(bad, streaming) -> None:
     x = whole(9)
     x[30, 3] = bad
-    with pytest.raises(InputError, match="whole numbers from 0 to 16777216"):
+    with pytest.raises(InputError, match="integers from 0 to 16777216"):
         prepared(x, values="counts", streaming=streaming)
 
 

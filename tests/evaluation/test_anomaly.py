@@ -195,9 +195,7 @@ def test_bad_input():
         input_complexity(np.full((1, 2, 2), np.nan))
     with pytest.raises(InputError, match="compressor = 'zlib' allows any"):
         input_complexity(np.zeros((2, 7)))
-    with pytest.raises(
-        InputError, match="the number of examples of elbo = 3: must be that of x, 4"
-    ):
+    with pytest.raises(InputError, match="the number of examples of elbo = 3: must match x, 4"):
         scores(np.zeros((1, 4)), np.zeros(3), None, images() / 255)
     with pytest.raises(InputError, match=r"must be \[K, N\]"):
         reconstruction_probability(np.zeros(3))

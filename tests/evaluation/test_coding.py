@@ -143,7 +143,7 @@ def test_other_functions_in_decoding_are_found_out():
 
 def test_bad_input():
     x = examples(4)
-    with pytest.raises(InputError, match="x: of type float64; must hold whole numbers from 0"):
+    with pytest.raises(InputError, match="x: of type float64; must contain integers from 0"):
         bits_back_encode(x + 0.5, posterior, decode)
     with pytest.raises(
         InputError, match="x: has a value of 2; decode gives probabilities for 0 to 1"

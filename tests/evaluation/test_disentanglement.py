@@ -426,7 +426,7 @@ def test_what_mig_of_chen_and_udr_refuse(factors):
         dis.mig_chen(factors[:-1], logvar[:-1], factors[:-1])
     with pytest.raises(InputError, match="no full grid"):
         dis.mig_chen(factors, logvar, np.concatenate([factors[:-1], factors[:1]]))
-    with pytest.raises(InputError, match="that of the mean"):
+    with pytest.raises(InputError, match="shape of the mean"):
         dis.mig_chen(factors, logvar[:, :2], factors)
     with pytest.raises(InputError, match="at most 50"):
         dis.mig_chen(factors, logvar - 51, factors)

@@ -238,7 +238,7 @@ def test_numbers_carry_the_name_of_their_features():
 
 def test_bad_input():
     x = normal(30)
-    with pytest.raises(InputError, match=r"generated.shape\[1\] = 3: must be that of real, 4"):
+    with pytest.raises(InputError, match=r"generated.shape\[1\] = 3: must match real, 4"):
         frechet_distance(x, normal(30, 3))
     broken = x.copy()
     broken[2, 1] = np.nan

@@ -148,7 +148,7 @@ def test_bytes_do_not_wrap_around():
 
 def test_bad_input():
     x = jnp.zeros((2, 12, 12, 1))
-    with pytest.raises(InputError, match=r"y.shape = \(2, 12, 12\): must be that of x"):
+    with pytest.raises(InputError, match=r"y.shape = \(2, 12, 12\): must match x"):
         ssim(x, x[..., 0])
     with pytest.raises(InputError, match="must be images"):
         ssim(x[..., 0], x[..., 0])

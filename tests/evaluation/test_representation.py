@@ -168,10 +168,10 @@ def test_bad_input():
     with pytest.raises(InputError, match=r"train_labels: has shape \(19,\); must be \[20\]"):
         linear_probe(z, y[1:], z, y)
     with pytest.raises(
-        InputError, match=r"test_labels: holds \d\.5; classes must be whole numbers or names"
+        InputError, match=r"test_labels: holds \d\.5; classes must be integers or names"
     ):
         knn_accuracy(z, y, z, y + 0.5)
-    with pytest.raises(InputError, match=r"test.shape\[1\] = 2: must be that of train, 3"):
+    with pytest.raises(InputError, match=r"test.shape\[1\] = 2: must match train, 3"):
         linear_probe(z, y, z[:, 1:], y)
     with pytest.raises(InputError, match="num_neighbors = 21: must be at least 1 and at most 20"):
         knn_accuracy(z, y, z, y, num_neighbors=21)
@@ -180,7 +180,7 @@ def test_bad_input():
     with pytest.raises(InputError, match="num_clusters = 0: must be at least 1 and at most 20"):
         clustering(z, z, y, num_clusters=0)
     with pytest.raises(
-        InputError, match=r"test_targets.shape = \(20, 1\): must be that of test, \(20, 2\)"
+        InputError, match=r"test_targets.shape = \(20, 1\): must match test, \(20, 2\)"
     ):
         ridge_probe(z, z[:, :2], z, z[:, :1])
     with pytest.raises(InputError, match="penalty = -1: must be at least 0"):

@@ -81,8 +81,7 @@ def missing_device(*_):
     [
         (
             {"JAX_PLATFORMS": "cuda"},
-            "JAX_PLATFORMS = 'cuda': no such device here; leave it out, or install "
-            "vae_jax\\[cuda\\]$",
+            "JAX_PLATFORMS = 'cuda': no such device here; omit it, or install vae_jax\\[cuda\\]$",
         ),
         ({"JAX_PLATFORMS": "tpu"}, "JAX_PLATFORMS = 'tpu': no such device .*vae_jax\\[tpu\\]$"),
         ({"JAX_PLATFORM_NAME": "gpu"}, "JAX_PLATFORM_NAME = 'gpu': no such .*vae_jax\\[cuda\\]$"),

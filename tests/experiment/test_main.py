@@ -261,7 +261,7 @@ def test_configs_by_name_from_any_folder(monkeypatch, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("mode", "flag", "parts"),
     [
-        ("eval", None, ["trials = '1/2'", "--mode=eval", "leave it out"]),
+        ("eval", None, ["trials = '1/2'", "--mode=eval", "omit it"]),
         ("train", "coordinator", ["trials = '1/2'", "leave out --coordinator"]),
     ],
 )

@@ -413,11 +413,11 @@ def test_columns_are_parsed() -> None:
     [
         (("gausian",), "did you mean 'gaussian'"),
         (("gaussian:3",), r"gaussian\*N"),
-        (("categorical",), "CATEGORIES must be a whole number from 2"),
+        (("categorical",), "CATEGORIES must be an integer from 2"),
         (("categorical:1",), "from 2"),
         (("categorical:-3",), "from 2"),
         (("categorical:\u00b2",), "from 2"),
-        (("counts*0",), r"N of \*N must be a whole number from 1"),
+        (("counts*0",), r"N of \*N must be an integer from 1"),
         (("counts*x",), "from 1"),
         ((), "at least one"),
         ("", "unknown"),

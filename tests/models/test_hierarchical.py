@@ -554,5 +554,5 @@ def test_balance_in_the_elbo():
     np.testing.assert_allclose(
         freed, metrics["distortion"] + 0.7 * (rates.max() + rates.mean()), rtol=1e-5
     )
-    with pytest.raises(ValueError, match="use only one"):
+    with pytest.raises(ValueError, match="use a single one"):
         elbo(outputs, kl_balancing=1.0, free_bits=0.1)

@@ -169,7 +169,7 @@ def test_damaged_and_wrong_folders(tmp_path):
     vae_jax.save(MODEL, tmp_path / "model", PARAMS)
     with pytest.raises(InputError, match=r"trial = 1.*is no run, but a saved model"):
         vae_jax.load(tmp_path / "model", trial=1)
-    with pytest.raises(InputError, match="holds no saved model"):
+    with pytest.raises(InputError, match="contains no saved model"):
         vae_jax.load(tmp_path, model=MODEL)
     content = (tmp_path / "model" / "params.msgpack").read_bytes()
     (tmp_path / "model" / "params.msgpack").write_bytes(content[:-20])

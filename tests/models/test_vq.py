@@ -585,7 +585,8 @@ def test_sizes_that_halve_badly():
     assert outputs.posterior.codes.shape == (2, *grid)
     assert outputs.log_px_z.shape == (1, 2)
     with pytest.raises(
-        InputError, match="grid = \\(3, 3\\): must be that of the encoder's features, \\(2, 3\\)"
+        InputError,
+        match="grid = \\(3, 3\\): must equal the shape of the encoder's features, \\(2, 3\\)",
     ):
         jax.eval_shape(model.clone(prior=priors.UniformCodes((3, 3), M)).init, KEY, x, KEY)
     with pytest.raises(InputError, match="num_codes = 5 of the prior: must be the quantizer's, 4"):

@@ -547,7 +547,7 @@ EVALUATION = [
     ),
     Mutation(
         "the best setting is that of the luckiest seed",
-        "experiment/settings.py",
+        "experiment/sweeps/settings.py",
         "numbers[key] = float(np.mean(values))",
         "numbers[key] = float(np.max(values))",
         "experiment/training/test_selection.py -k luckiest",

@@ -20,7 +20,7 @@ class Evaluation:
     batch_size: int = field(256, "examples per compiled call", at_least=1)
     num_samples: int = field(1, "K, samples of z per example", at_least=1)
     seed: int = field(0, "seed of the evaluation", at_least=0)
-    metrics: tuple[str, ...] = field((), "metrics beside the bound")
+    metrics: tuple[str, ...] = field((), "metrics in addition to the bound")
     likelihood_samples: int = field(
         1_000,
         "K of each estimate of log p(x)",
@@ -68,7 +68,7 @@ class Evaluation:
         1_000, "maximum number of labeled examples that a classifier is trained on", at_least=2
     )
     augmentation_updates: int = _augmentation(2_000, "training steps of the classifier", at_least=1)
-    figures: str = field("png", "pdf or svg: figures in this format beside the PNG files")
+    figures: str = field("png", "pdf or svg: figures in this format as well as PNG")
     projection: str = field("pca", "of the map of the codes; umap needs the package umap-learn")
     compression_examples: int = field(
         100, "test examples to encode", at_least=2, used_by=metric("compression")

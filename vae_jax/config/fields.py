@@ -33,7 +33,7 @@ class Data:
     )
     values: str = field(
         "scaled",
-        "meaning of integers; scaled: 0 to 255 become [0, 1]; counts: whole numbers, unchanged",
+        "meaning of integers; scaled: 0 to 255 become [0, 1]; counts: unchanged",
     )
     binarization: str = field(
         AUTO,
@@ -101,8 +101,8 @@ class Optimizer:
     )
 
 
-MIN_VALIDATIONS = 10  # of a run that leaves `eval_every` at its default
-MIN_CURVE_STEPS = 100  # of a run that gets them
+MIN_VALIDATIONS = 10  # validations of a run with the default `eval_every`
+MIN_CURVE_STEPS = 100  # minimum steps of a run with these validations
 
 
 @dataclasses.dataclass
@@ -116,11 +116,13 @@ class Train:
     )
     eval_every: int = field(
         1_000,
-        "steps between validations, each followed by a checkpoint; by default further ones in "
+        "steps between validations, each followed by a checkpoint; by default more of them in "
         "between, without a checkpoint, make at least ten",
         at_least=1,
     )
-    keep_checkpoints: int = field(2, "latest checkpoints to keep, beside the best", at_least=1)
+    keep_checkpoints: int = field(
+        2, "latest checkpoints to keep, in addition to the best", at_least=1
+    )
     select: str = field(
         "best",
         "checkpoint to measure; best: by the objective's own value on validation, of those "

@@ -33,10 +33,10 @@ def field(
       doc: one line.
       at_least: the lower bound of the number, or of each entry of a tuple; inclusive.
       above: the same, exclusive.
-      at_most: the upper bound, inclusive; that of int32 or `MAX_FLOAT` by default.
+      at_most: the upper bound, inclusive; the largest int32 or `MAX_FLOAT` by default.
       used_by: without it, a value other than the default is an error.
       off: the value that turns it off: the parts are given None instead.
-      ends_schedule: for the length of a schedule of the objective, in steps.
+      ends_schedule: True for the length of a schedule of the objective, in steps.
       former: default of earlier versions, which their saved configs have.
       sweep: adds a list of values to `Sweep`.
     """

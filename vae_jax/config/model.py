@@ -64,7 +64,7 @@ class ModelConfig:
     )
     num_classes: int = field(10, "classes, or entries of y", at_least=1, used_by=CONDITIONAL)
     condition_prior: bool = field(
-        False, "condition the prior on y, beside encoder and decoder", used_by=CONDITIONAL
+        False, "condition the prior on y, in addition to encoder and decoder", used_by=CONDITIONAL
     )
     posterior: str = field("diag_gaussian", "family of q(z | x)")
     posterior_scale: str = field(
@@ -112,7 +112,7 @@ class ModelConfig:
     )
     levels: int = field(
         0,
-        "discrete values, equally spaced from 0 to 1; 0: those of the data",
+        "discrete values, equally spaced from 0 to 1; 0: as in the data",
         at_least=0,
         used_by=DISCRETE,
         former=256,
@@ -137,7 +137,7 @@ class Codes:
     quantizer: str = _vq("vq", "kind of codes; vq: a codebook; fsq: rounding to a grid")
     grid: tuple[int, ...] = field(
         (4,),
-        "shape of the codes; resnet: that of its feature map",
+        "shape of the codes; resnet: the shape of its feature map",
         at_least=1,
         used_by=VQ & none_of("model.network", "resnet"),
     )
@@ -182,11 +182,11 @@ class Hierarchy:
     )
     latents: tuple[int, ...] = _hierarchical(
         (10, 20),
-        "mlp: size of each z; conv: channels of each z, one for all or one per stack entry",
+        "mlp: size of each z; conv: channels of each z, a single number or one per stack entry",
         at_least=1,
     )
     widths: tuple[int, ...] = _hierarchical(
-        (64, 128), "width of the deterministic state beside each z, likewise", at_least=1
+        (64, 128), "width of the deterministic state of each layer, likewise", at_least=1
     )
     blocks: int = _hierarchical(1, "residual blocks after each layer", at_least=1)
     merge: str = _hierarchical(

@@ -15,7 +15,7 @@ def value_of(config: Any, path: str) -> Any:
 class Condition(NamedTuple):
     """A property of a config, and its description in messages, such as "model.kind 'vq'".
 
-    `path` and `values` are those of `one_of` and `metric`.
+    `path` and `values` are arguments of `one_of` and `metric`.
     """
 
     text: str
@@ -108,5 +108,5 @@ def needs(chosen: Condition, allowed: Condition, why: str) -> Rule:
 
 
 def all_but(names: Iterable[str], *excluded: str) -> tuple[str, ...]:
-    """The names without the excluded ones."""
+    """The names that are not excluded."""
     return tuple(name for name in names if name not in excluded)

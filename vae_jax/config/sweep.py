@@ -32,7 +32,8 @@ def by_name(paths: Iterable[str]) -> dict[str, str]:
 
 
 _SWEPT = by_name(path for path, entry in leaf_fields(Config) if entry.metadata["sweep"])
-PATHS = {name: _SWEPT[name] for name in _LISTS if name != "chunk"}  # of `Sweep` -> of `Config`
+# Path in `Sweep` -> path in `Config`.
+PATHS = {name: _SWEPT[name] for name in _LISTS if name != "chunk"}
 
 
 class Share(NamedTuple):
@@ -46,7 +47,7 @@ class Share(NamedTuple):
 
 
 def parse_share(text: str) -> Share:
-    """Parse "2/8"; raises InputError for anything else than K/N with K from 1 to N."""
+    """Parse "2/8"; raises InputError unless it is K/N with K from 1 to N."""
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text.strip())
     share = Share(*map(int, match.groups())) if match else Share(0, 0)
     if not 1 <= share.index <= share.count:

@@ -117,7 +117,7 @@ def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
 
 
 def as_tuple(value: Any) -> Any:
-    """Return lists, as in config files and JSON, as tuples; anything else unchanged."""
+    """Convert lists, as in config files and JSON, to tuples; other values are unchanged."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -133,7 +133,7 @@ def check_field(path: str) -> None:
 
 
 def differences(ours: Config, theirs: Config, free: Collection[str] = ()) -> list[str]:
-    """Return one line for each field in which two configs differ, except the `free` ones.
+    """Return one line for each field in which two configs differ, except `free` fields.
 
     What is chosen from the data in ours may have been chosen in theirs.
     """

@@ -18,7 +18,7 @@ def check(config: Config) -> None:
 
 
 def check_values(config: Config) -> None:
-    """Raises InputError for the first field whose value is invalid whatever the others are."""
+    """Raises InputError for the first field whose value is invalid by itself."""
     check_types(config, "")
     if not re.fullmatch(r"(?=.*\w)[\w.+=,-]{1,100}", config.name):
         raise InputError(
@@ -36,7 +36,7 @@ def _is_used(path: str, defaults: tuple[Any, ...], used_by: Condition) -> Rule:
         value = as_tuple(value_of(config, path))
         if value in defaults or used_by.holds(config):
             return None
-        return f"config.{path} = {value!r}: does nothing without {used_by.text}; leave it out"
+        return f"config.{path} = {value!r}: does nothing without {used_by.text}; omit it"
 
     return rule
 
@@ -135,7 +135,7 @@ def _groups(config: Config) -> str | None:
 def _levels(config: Config) -> str | None:
     if config.model.levels != 1:
         return None
-    return "config.model.levels = 1: must be at least 2, or 0 for those of the data"
+    return "config.model.levels = 1: must be at least 2, or 0 for the levels of the data"
 
 
 def _columns(config: Config) -> str | None:

@@ -98,7 +98,7 @@ def _assign(names: Iterable[str], path: str) -> dict[str, str]:
 
 
 def _is_archive(path: str) -> bool:
-    """True if it is a zip file from its first byte on; numpy would take others for a pickle."""
+    """True if it is a zip file from its first byte on; numpy reads any other file as a pickle."""
     with open(path, "rb") as file:
         return file.read(2) == b"PK" and zipfile.is_zipfile(path)
 

@@ -8,7 +8,7 @@ from vae_jax.data.fixed_random import fixed_draws, fixed_key
 from vae_jax.types import Array
 
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
-BINARIZATION_SEED = 777  # for binarized test sets
+BINARIZATION_SEED = 777  # seed of binarized test sets
 
 
 def binarize(

@@ -18,8 +18,8 @@ SHOWN = 3  # columns named in one warning
 class Survey(NamedTuple):
     """A reading of a table, by column."""
 
-    sums: Sums  # of all rows
-    rest: Sums  # of all rows but the extreme one
+    sums: Sums  # all rows
+    rest: Sums  # all rows but the extreme one
     row: np.ndarray  # [C] of the value that is farthest from the median of the first rows
     value: np.ndarray  # [C]
 
@@ -65,7 +65,7 @@ def warn_columns(tables: Mapping[str, Any], name: str) -> None:
 
     Args:
       tables: rows [N, C] of each split, with the numbers of rows that their owner knows.
-      name: of the data set.
+      name: name of the data set.
     """
     for split, rows in tables.items():
         survey = survey_columns(rows)
@@ -75,8 +75,7 @@ def warn_columns(tables: Mapping[str, Any], name: str) -> None:
         constant = spread <= 1e-3 * step
         if split == "train" and constant.any():
             logger.warning(
-                "%s: %s constant; it tells a model nothing, and its density has no limit: leave it "
-                "out",
+                "%s: %s constant; it has no information and an unbounded density: remove it out",
                 where,
                 _name_columns(np.flatnonzero(constant), survey.sums.mean),
             )

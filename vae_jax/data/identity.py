@@ -12,7 +12,7 @@ from vae_jax.data.sources import Dataset
 from vae_jax.data.splits import SPLITS
 from vae_jax.errors import InputError
 
-HASHED_BYTES = 2**28  # of larger splits, evenly spaced examples are hashed
+HASHED_BYTES = 2**28  # limit; above it, evenly spaced examples are hashed
 
 
 def describe_identity(
@@ -24,7 +24,7 @@ def describe_identity(
 
     Args:
       splits: stored images [N, *E], before binarization.
-      labels: of each split.
+      labels: labels of each split.
       ranges: lowest and highest value of each split, in the values of the model.
     """
     digest = hashlib.sha256()
@@ -44,7 +44,7 @@ def hash_array(array: np.ndarray) -> str:
 
 
 def _update(digest: Any, rows: np.ndarray | HostRows | None) -> None:
-    """Add an array to the hash: shape, dtype, and its rows, or evenly spaced ones of a large one.
+    """Add an array to the hash: shape, dtype, and its rows, evenly spaced if it is large.
 
     The bytes are the same for rows in memory and on disk.
     """
@@ -72,7 +72,7 @@ def describe_data(preparation: Mapping[str, Any]) -> str:
 def identity(dataset: Dataset) -> dict[str, Any]:
     """Properties that identify a data set: name, shape, sizes, ranges and hash.
 
-    Kept beside the checkpoints of a model.
+    Stored with the checkpoints of a model.
     """
     sizes = {f"num_{split}": getattr(dataset, split).num_examples for split in SPLITS}
     keys = ("shape", "ranges", "sha256")

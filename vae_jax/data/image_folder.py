@@ -13,7 +13,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The image files below a folder, sorted; hidden ones are left out."""
+    """The image files below a folder, sorted, without hidden files."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -27,10 +27,10 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
     """Images and class names of a folder, as for `from_arrays`.
 
     Subfolders `train`, `val`, `test`, or other names of splits, are splits; without them, all is
-    train. Below that, the first subfolder is the class; images beside subfolders are refused.
+    train. Below that, the first subfolder is the class; images next to subfolders are rejected.
 
     Args:
-      folder: of PNG, JPEG or WebP files.
+      folder: contains PNG, JPEG or WebP files.
       size: side of the images [size, size], to which each is resized along its shorter side and
         cropped around its center; 0 for images of one size, as they are.
 
@@ -68,14 +68,14 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
                 raise InputError.of(
                     "path",
                     str(folder),
-                    f"{path} is in no folder of a class, others are; must be all or none",
+                    f"{path} is in no folder of a class; must be all images or none",
                 )
             arrays[f"{split}_labels"] = np.array(classes)
     return arrays
 
 
 def _mode(first: pathlib.Path, files: Sequence[pathlib.Path], size: int) -> str:
-    """The mode of Pillow for all images: that of the first training image, gray or colour.
+    """The mode of Pillow for all images: gray or color, as the first training image.
 
     "1", black and white as bool, only if all images are and none is resized.
     """

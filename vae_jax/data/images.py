@@ -13,7 +13,7 @@ from vae_jax.errors import Argument, InputError
 logger = logging.getLogger(__name__)
 
 MAX_COUNT = 2**24  # beyond it, float32 skips some integers
-SENSOR_BITS = (10, 12, 14, 16)  # of images stored in 16 bits
+SENSOR_BITS = (10, 12, 14, 16)  # depths of images stored in 16 bits
 PLAIN_CHANNELS = (1, 2, 3, 4)
 
 
@@ -111,7 +111,7 @@ def convert_images(
 
 
 def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
-    """Counts as float32; anything else, from NaN to text, raises InputError."""
+    """Counts as float32; raises InputError for values that are not counts, from NaN to text."""
     if images.dtype.kind not in "biuf":
         raise _dtype_error(images, key, name)
     if images.dtype == np.float16:
@@ -124,7 +124,7 @@ def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
                 "values",
                 "counts",
                 f"{name}: {key} has {len(wrong)} values that are not counts, such as {wrong[0]}; "
-                f"must be whole numbers from 0 to {MAX_COUNT}",
+                f"must be integers from 0 to {MAX_COUNT}",
             )
     return images.astype(np.float32)
 

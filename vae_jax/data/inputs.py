@@ -77,8 +77,8 @@ divide by 255, or pass integers, which are scaled
     def convert(self, x: np.ndarray) -> np.ndarray:
         """X [B, *E] as float32 in the range of the model, by the rules of `from_arrays`.
 
-        Images may lack their channel axis. Integers 0 to 255 are scaled if those of the training
-        data were; floats must already be in the range of the data.
+        Images may lack their channel axis. Integers 0 to 255 are scaled as the integers of the
+        training data were; floats must already be in the range of the data.
 
         Raises:
           InputError: another shape, values that are not finite, or on another scale.
@@ -103,7 +103,7 @@ divide by 255, or pass integers, which are scaled
         return rows
 
     def _check_range(self, x: np.ndarray, *, remedy: str) -> None:
-        """Raises InputError if values have another scale than those of training."""
+        """Raises InputError if values have another scale than in training."""
         low, high = self.value_range
         margin = (high - low) * (IMAGE_MARGIN if len(self.shape) == 3 else TABLE_MARGIN)
         smallest, largest = float(x.min()), float(x.max())

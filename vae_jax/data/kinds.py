@@ -8,10 +8,10 @@ from vae_jax.data.values import MAX_LEVELS
 Kind: TypeAlias = Literal["counts", "binary", "levels", "real"]
 """The values of a data set:
 
-counts  whole numbers from 0
+counts  integers from 0
 binary  zeros and ones
 levels  equally spaced values in [0, 1]: images, or rows of 256 levels, which are images of 8 bits
-real    all others
+real    any other values
 """
 
 

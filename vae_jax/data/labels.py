@@ -17,7 +17,7 @@ UNKNOWN = -1  # the class of an example without a label
 
 
 def unknown(labels: np.ndarray) -> np.ndarray:
-    """True for each example [N] without a label: class -1, beside at least two classes from 0.
+    """True for each example [N] without a label: class -1, if at least two classes from 0 exist.
 
     Labels of -1 and 1 alone are two classes.
     """
@@ -52,7 +52,7 @@ def convert_labels(
         in_memory[split] = _check(rows, f"{split}_labels", name)
     converted, classes = _convert(in_memory, name)
     if lazy and classes:
-        raise InputError(f"{name}: some labels are texts and others numbers; must be the same")
+        raise InputError(f"{name}: some labels are texts, some numbers; must be the same")
     kept = {split: HostRows(rows, _to_int32) for split, rows in lazy.items()}
     result = {split: (converted | kept)[split] for split in labels}
     sizes = {split: rows.shape[1:] for split, rows in result.items()}
@@ -62,7 +62,7 @@ def convert_labels(
 
 
 def _read(rows: Any) -> Any:
-    """Small arrays in memory, and those whose values must be looked at; others as they are."""
+    """Read small arrays, and arrays whose values are checked; the rest is unchanged."""
     is_checked = rows.dtype.kind == "b" or (rows.dtype.kind in "iu" and rows.dtype.itemsize <= 4)
     is_checked &= rows.dtype != np.uint32
     if isinstance(rows, np.ndarray | NpyRows) or not is_checked:
@@ -116,7 +116,7 @@ def _convert(
         classes = names.tolist()
     else:
         classes = []
-    # One whole number per example is a class, in all splits alike.
+    # One integer per example is a class, in all splits alike.
     one_each = all(y.ndim == 1 or y.shape[1:] == (1,) for y in labels.values())
     if one_each and all(_is_whole(y) for y in labels.values()):
         return {split: _to_int32(y.reshape(len(y))) for split, y in labels.items()}, classes

@@ -1,4 +1,4 @@
-"""Data sets by name: two embedded ones, user-provided .npz files, and tensorflow-datasets."""
+"""Data sets by name: two embedded, user-provided .npz files, and tensorflow-datasets."""
 
 import contextlib
 import dataclasses

@@ -53,7 +53,7 @@ class Assignment:
 
 
 def canonical_name(name: str) -> tuple[str, str] | None:
-    """The split ('' if unnamed) and the role of an array, or None if the name says neither."""
+    """The split ('' if unnamed) and the role of an array, or None if the name has neither."""
     match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", name.lower()))
     if match is None or (match["first"] and match["last"]):
         return None
@@ -66,7 +66,7 @@ def canonical_name(name: str) -> tuple[str, str] | None:
 def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignment:
     """Assign arrays to splits and roles by their names.
 
-    The canonical name, such as `train_images`, wins over others. A name without a split is that of
+    The canonical name, such as `train_images`, takes precedence. A name without a split is for
     the training split, if no other array is. A file of one array, of any name, holds its images.
     `where` has the parts of a message's beginning, see `InputError`.
 
@@ -94,7 +94,7 @@ def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignme
             raise InputError(
                 *where,
                 f": {' and '.join(map(repr, sorted(found)))} could each be {key!r}; "
-                "rename all but one, or leave them out",
+                "rename or remove all but one",
             )
         if found:
             arrays[key] = found[0]

@@ -23,7 +23,7 @@ from vae_jax.data.values import Values, survey
 from vae_jax.errors import Argument, InputError, check_choice
 
 VALUES = ("scaled", "counts")
-OTHER_SCALE = 16  # floats from 0 to more than this, beside floats in [0, 1], have another scale
+OTHER_SCALE = 16  # floats above this and floats in [0, 1] have different scales
 
 
 def from_arrays(
@@ -132,7 +132,7 @@ def from_arrays(
 
 
 def _canonical(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The arrays that are used, by canonical name; warns about the others."""
+    """The arrays that are used, by canonical name; warns about unused arrays."""
     assignment = assign(arrays, (name,))
     warn_unused(assignment.unused, name)
     return {key: arrays[given] for key, given in assignment.arrays.items()}
@@ -144,7 +144,7 @@ def _images(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lazy_keys(arrays: Mapping[str, Any]) -> tuple[str, ...]:
-    """The training arrays that can be read by index; others are read in full."""
+    """The training arrays that can be read by index; the remaining arrays are read in full."""
     return tuple(
         key for key in ("train_images", "train_labels") if hasattr(arrays.get(key), "dtype")
     )
@@ -182,11 +182,11 @@ def _merge_surveys(
 ) -> tuple[Values, float, tuple[float, float], dict[str, tuple[float, float]]]:
     """The survey of all splits together, the scale from stored to model values, and ranges.
 
-    These are the range of all splits, and that of each.
+    These are the range of all splits together, and of each.
     """
     surveys = {split: survey(images) for split, images in splits.items()}
     if len({values.integer for values in surveys.values()}) > 1:
-        raise InputError(f"{name}: some splits hold integers and others floats; must be the same")
+        raise InputError(f"{name}: some splits contain integers, some floats; must be the same")
     combined = functools.reduce(operator.or_, surveys.values())
     scale = (1.0 if combined.bits else 1 / 255) if combined.integer else 1.0
     ranges = {split: (values.low * scale, values.high * scale) for split, values in surveys.items()}

@@ -131,7 +131,7 @@ class Dataset:
     valid: Source
     test: Source
     preparation: dict[str, Any]  # binarization, its seed, rule of the splits; stored in results
-    factor_names: tuple[str, ...] = ()  # of the columns of y, if they are generative factors
+    factor_names: tuple[str, ...] = ()  # names of the columns of y, if they are generative factors
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ SPLITS = ("train", "valid", "test")
 SPLIT_SEED = 0
 MAX_VALID_FRACTION = 0.9
 CUT_TEST_RULE = (
-    f"a fifth of the examples, the first ones in the swap-or-not shuffle with seed {SPLIT_SEED}"
+    f"a fifth of the examples, the first in the swap-or-not shuffle with seed {SPLIT_SEED}"
 )
 ONLY_LABELED = "; counting only examples with a label, y = -1 stays in train"
 

@@ -28,7 +28,7 @@ _STRIDES = (245760, 40960, 1024, 32, 1)  # strides of the factors in the row-maj
 
 _SQUARE_HALF_SIDE = 9.6  # pixels at s = 1
 _SUBPIXELS = 256  # the published squares have their corners on a grid of 1/256 pixel
-_CORNERS = ((-1, -1), (1, -1), (1, 1), (-1, 1))  # in the sprite frame, in order
+_CORNERS = ((-1, -1), (1, -1), (1, 1), (-1, 1))  # corners in the sprite frame, in order
 # Other lengths are in units of _UNIT pixels at s = 1, which keeps the powers of the heart's quartic
 # near one.
 _UNIT = 10.0
@@ -49,7 +49,7 @@ _HEART = (
 
 @allow_broadcasting
 def render(classes: jax.Array) -> jax.Array:
-    """Render images from factors; they equal the published ones up to a few outline pixels.
+    """Render images from factors, equal to the published images up to a few outline pixels.
 
     In the sprite frame (u, v) = R(theta) (column - column_0, row - row_0) / (10 s), with c = cos
     theta, R(theta) = [[c, -sin theta], [sin theta, c]], the inside is (in units of 10 pixels)

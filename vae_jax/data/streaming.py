@@ -110,7 +110,7 @@ def stream(
     """Iterate over the blocks of `spans`, reading and placing each while the previous is in use.
 
     Args:
-      source: where the examples are stored.
+      source: stored examples.
       spans: first and one past last step of each block.
       batch_size, seed: as for `order.batch_index`.
       rows: the rows of each batch that this process needs.
@@ -118,7 +118,7 @@ def stream(
       workers: number of reading processes; with 0, a thread of this process reads.
 
     Raises:
-      OSError: from the iterator, if the data become unreadable.
+      OSError: the data become unreadable; raised by the iterator.
     """
     import grain  # slow to import
 

@@ -16,7 +16,7 @@ ALLOWED_NAMES = "allowed are sprites, digits, npz, and the names of tensorflow-d
 CHUNK = 1000  # examples read at a time
 PREFIX = "label_"
 # The generative factors of these data sets, in the order of disentanglement_lib. That of smallnorb
-# leaves out the instance, whose numbers mean another object in each category.
+# omits the instance, whose numbers mean another object in each category.
 FACTORS = {
     "dsprites": ("shape", "scale", "orientation", "x_position", "y_position"),
     "shapes3d": ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"),
@@ -126,7 +126,7 @@ def _factor_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
 
 
 def _label_keys(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:
-    """The features that are labels: those of the factors, or 'label' if it is one number."""
+    """The features that are labels: all factors, or 'label' if it is one number."""
     factors = _factor_names(builder)
     if factors:
         return tuple(PREFIX + name for name in factors)

@@ -1,6 +1,6 @@
 """Distributions as small pytrees, and closed-form Kullback-Leibler divergences between them.
 
-Per-dimension terms keep every axis. `log_prob` sums the last `event_ndims` axes and nothing else.
+Per-dimension terms keep every axis. `log_prob` sums only the last `event_ndims` axes.
 Values are in nats, with all constants. For a distribution over ``[*batch, *event]``, ``sample(key,
 shape)`` returns ``[*shape, *batch, *event]``.
 

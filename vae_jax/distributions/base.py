@@ -27,7 +27,7 @@ def one_axis(x: Array, event_shape: tuple[int, ...]) -> Array:
 
 
 def allow_broadcasting(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with arrays of different ranks, whatever `jax_numpy_rank_promotion` says.
+    """The function with arrays of different ranks, for any `jax_numpy_rank_promotion`.
 
     Here values broadcast against parameters by definition.
     """
@@ -116,7 +116,7 @@ class Distribution:
     def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
         """A sample and its log-density.
 
-        Flows override it: the density of a sample just drawn is cheaper than that of any value.
+        Flows override it: the density of a fresh sample is cheaper than the density of any value.
         """
         value = self.sample(key, shape)
         return value, self.log_prob(value)

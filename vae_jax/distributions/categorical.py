@@ -13,15 +13,15 @@ from vae_jax.types import Array, Scalar, pytree_dataclass, static
 class OneHotCategorical(Distribution):
     """N categorical variables of M classes, as one-hot vectors on one flat axis of N * M.
 
-    Samples are exactly one-hot, so their mass is that of the discrete variables. Their gradient is
-    that of the relaxation softmax((logits + Gumbel noise) / temperature): straight-through
+    Samples are exactly one-hot, so they have the mass of the discrete variables. Their gradient is
+    from the relaxation softmax((logits + Gumbel noise) / temperature): straight-through
     Gumbel-softmax (Jang et al., 2017, arXiv:1611.01144; Maddison et al., 2017, arXiv:1611.00712).
     `log_prob_terms` and the KL terms have one entry per variable, [..., N].
     """
 
     logits: Array  # [*batch, N * M]
     num_classes: int = static()  # M
-    temperature: Scalar = 1.0  # for the gradient; broadcasts to [*batch, N, M]
+    temperature: Scalar = 1.0  # used by the gradient; broadcasts to [*batch, N, M]
     event_ndims = 1
 
     @property

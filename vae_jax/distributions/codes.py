@@ -121,7 +121,7 @@ class EmbeddedCodes(Distribution):
 def nearest_codes(vectors: Array, codebook: Array) -> Array:
     """Index of the nearest row of codebook [M, d] for vectors [..., d]: int32 [...].
 
-    argmin_j |v - e_j|^2 = argmin_j |e_j|^2 - 2 v . e_j; the first one wins ties. The product is in
+    argmin_j |v - e_j|^2 = argmin_j |e_j|^2 - 2 v . e_j; the first wins ties. The product is in
     full float32, since narrower types confuse neighbors.
     """
     products = jnp.matmul(vectors, codebook.T, precision=jax.lax.Precision.HIGHEST)

@@ -16,7 +16,7 @@ class Flowed(Distribution):
     narrows the base.
     """
 
-    base: Distribution  # over vectors
+    base: Distribution  # distribution of vectors
     flow: Any  # a pytree with `forward` and `inverse`, see `vae_jax.flows`
     has_mean: ClassVar[bool] = False
 

@@ -32,5 +32,5 @@ class Laplace(Distribution):
         residual = value - self.mean
         distance = residual * jnp.sign(
             residual
-        )  # |residual|; its gradient at 0 is 0, that of abs is 1
+        )  # |residual|; its gradient at 0 is 0, not 1 as for abs
         return -math.log(2) - self.log_scale - distance * jnp.exp(-self.log_scale)

@@ -81,7 +81,7 @@ class ColorLogisticMixture(Stacked):
     """A mixture of M discretized logistics over whole pixels (r, g, b).
 
     Salimans et al., 2017, arXiv:1701.05517. Given the component, the channels follow in order, and
-    the locations of g and b are linear in the earlier ones: loc_g + c_0 (r - 1/2) and loc_b + c_1
+    the locations of g and b are linear in earlier channels: loc_g + c_0 (r - 1/2) and loc_b + c_1
     (r - 1/2) + c_2 (g - 1/2).
     """
 
@@ -149,7 +149,7 @@ class ColorLogisticMixture(Stacked):
         return terms.at[..., 0, :].add(jax.nn.log_softmax(self.logits))
 
     def _loc(self, channel: int, before: list[Array]) -> Array:
-        """The location of a channel given the earlier ones, each ``[..., H, W, M or 1]``."""
+        """The location of a channel given the earlier channels, each ``[..., H, W, M or 1]``."""
         loc, c = self.loc[..., channel, :], self.coefficients
         if channel == 1:
             return loc + c[..., 0, :] * (before[0] - 0.5)

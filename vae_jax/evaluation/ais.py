@@ -33,7 +33,7 @@ TARGET_ACCEPTANCE = 0.65
 
 @dataclasses.dataclass(frozen=True)
 class Annealed:
-    """An estimate of log p(x) for each example, and the settings it was made with."""
+    """An estimate of log p(x) for each example, and its settings."""
 
     log_px: np.ndarray  # [B] nats: below log p(x) in expectation; above if run backward
     acceptance: float  # mean acceptance rate of the transitions
@@ -115,10 +115,10 @@ def run_ais(
         total, rates = jnp.zeros(z.shape[:2], z.dtype), []
         for part in ranges:
             steps = np.asarray(part)
-            rungs = steps if is_forward else num_steps - 1 - steps  # between t_i and t_{i+1}
+            rungs = steps if is_forward else num_steps - 1 - steps  # rung i: t_i to t_{i+1}
             path = (ladder[rungs], ladder[rungs + 1], size[rungs], jnp.asarray(steps))
-            z, total, some = _anneal(target, key_chains, z, total, path, is_forward=is_forward)
-            rates.append(np.asarray(some))
+            z, total, rate = _anneal(target, key_chains, z, total, path, is_forward=is_forward)
+            rates.append(np.asarray(rate))
             progress.update(len(part))
     log_mean = np.asarray(jax.nn.logsumexp(total, axis=0) - math.log(num_chains))
     acceptance = float(np.concatenate(rates).mean())

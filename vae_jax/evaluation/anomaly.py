@@ -25,7 +25,7 @@ class Rates(NamedTuple):
 def auroc(normal: Any, anomalous: Any) -> Estimate:
     """Area under the ROC curve of the scores normal [N] and anomalous [M].
 
-    It is P(s_anomalous > s_normal) + P(equal) / 2. The standard error is that of DeLong et al.,
+    It is P(s_anomalous > s_normal) + P(equal) / 2. The standard error is by DeLong et al.,
     1988, Biometrics 44: with V_i the share of normal scores below anomalous score i and W_j the
     share of anomalous scores above normal score j, ties counted half, var = var(V) / M + var(W) /
     N. It is 0 if the scores are perfectly separated, NaN if N or M is 1.
@@ -150,7 +150,7 @@ def scores(
       elbo, log_px: [N], nats. If log_px is None, S is computed from the ELBO and named
         `elbo_less_[png]`.
       x: [N, *E], with values in `value_range`; None leaves S out.
-      compressor: as for `input_complexity`.
+      compressor: see `input_complexity`.
     """
     elbo = vector("elbo", elbo, infinite=True)
     reconstruction = reconstruction_probability(log_px_z)

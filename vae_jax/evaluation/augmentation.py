@@ -23,7 +23,7 @@ class Gain(NamedTuple):
     """
 
     without: Estimate  # trained on the real examples
-    augmented: Estimate  # trained on the real and the generated ones
+    augmented: Estimate  # trained on real and generated examples
     gain: Estimate  # the difference, seed by seed
 
 
@@ -69,18 +69,18 @@ def augmentation_gain(
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
     num_updates: int = 2000,
 ) -> Gain:
-    """Test accuracy after training on the real examples, and on real and generated ones together.
+    """Test accuracy after training on real examples, and on real and generated examples.
 
     A seed determines initial weights and order. Both trainings of a seed start from the same
-    weights, unless the generated examples have a class that the real ones lack.
+    weights, unless the generated examples have a class that the real examples lack.
 
     Args:
       real_x, generated_x: [N, *E], any N each, in the same range of values, preferably [0, 1].
       real_y, generated_y: classes [N].
       test: batches (x [B, *E], y [B]) of the test set, which are read once, one at a time; for
         arrays [(x, y)].
-      seeds: of the classifiers.
-      num_updates: of each training.
+      seeds: one for each classifier.
+      num_updates: steps of each training.
     """
     check_range("len(seeds)", len(seeds), 1)
     x = {"real": flatten_examples("real_x", real_x)}
@@ -108,7 +108,7 @@ def augmentation_gain(
 
 
 def _like(field: str, x: Any, real: np.ndarray) -> np.ndarray:
-    """Examples [N, *E] as rows [N, dims] of the size of the real ones."""
+    """Examples [N, *E] as rows [N, dims] of the size of real examples."""
     rows = flatten_examples(field, x)
     check_same(f"the dimensions of {field}", rows.shape[1], "real_x", real.shape[1])
     return rows

@@ -28,7 +28,7 @@ from vae_jax.nets.attributes import read_attribute
 
 MAX_VALUES = 2**28  # training values read: of larger splits, random examples
 CHUNK_VALUES = 2**22  # values in memory at once
-MAX_ENTRIES = 2**25  # of all histograms; with more, all dimensions share one
+MAX_ENTRIES = 2**25  # limit for all histograms together; above it, all dimensions share one
 
 Kind = tuple[
     str, int, int
@@ -40,7 +40,7 @@ class Baseline:
     """p(x) = prod_d p_d(x_d), fitted to a training split.
 
     Attributes:
-      name: of the baseline, for readers.
+      name: human-readable.
       mean, deviation: [D] mean and standard deviation of the training examples.
       is_constant: True if no dimension varies over the training examples.
       factors: dimensions, and their distribution.
@@ -108,7 +108,7 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     - Mixed tables: each column by its kind.
 
     Args:
-      likelihood: of the model, see `vae_jax.likelihoods.Likelihood`.
+      likelihood: the model's, see `vae_jax.likelihoods.Likelihood`.
       train: the training split; under dynamic binarization, its probabilities.
     """
     num_dims = math.prod(train.shape)

@@ -16,7 +16,7 @@ MAX_GRID = 7  # the convolutions halve an image to at most this size
 class Classifier(nn.Module):
     """Convolutions down to 7x7 or below, a hidden layer, and concatenated logits of all labels."""
 
-    num_classes: tuple[int, ...]  # for each column of the labels
+    num_classes: tuple[int, ...]  # number of classes of each label column
     shape: tuple[int, int, int]  # [H, W, C] of an image
     num_features: int = 128
 
@@ -59,7 +59,7 @@ def label_columns(labels: Array | np.ndarray, length: int) -> np.ndarray:
     if not is_table or columns.dtype.kind not in "iu" or columns.min() < 0:
         raise InputError(
             f"labels: of shape {labels.shape} and type {labels.dtype}; must be [{length}] or "
-            f"[{length}, columns], whole numbers from 0"
+            f"[{length}, columns], integers from 0"
         )
     return columns.astype(np.int32)
 

@@ -14,13 +14,13 @@ from vae_jax.types import Array, Batch, Params
 def make_code_gain(model: Model, *, batch_size: int, mesh: Mesh | None = None) -> Any:
     """(params, source, key) -> log p(x | z) - log p(x | z') of all examples [N], in nats.
 
-    z is a draw of q(z | x), and z' that of the example before it in the batch. The mean is about 0
-    if the decoder does not listen to its codes, whatever the rate.
+    z is a draw of q(z | x), and z' the code of the previous example in the batch. The mean is about
+    0 if the decoder does not listen to its codes, whatever the rate.
 
     Args:
       model: has `encode` and `decode`.
       batch_size: examples at a time, as for `over_batches`; at least 2.
-      mesh: as for `over_batches`.
+      mesh: see `over_batches`.
     """
 
     def one_batch(params: Params, batch: Batch, key: Array) -> Array:

@@ -61,7 +61,7 @@ def bits_back_encode(
     latent_bits: int = 12,
     seed: int = 0,
 ) -> Compressed:
-    """Compress examples x [N, *E], whole numbers from 0.
+    """Compress examples x [N, *E], integers from 0.
 
     Args:
       posterior: x [B, *E] -> mean and standard deviation [B, D] of q(z | x).
@@ -194,7 +194,5 @@ def _symbols(x: Array | np.ndarray) -> np.ndarray:
         raise InputError(f"x: has shape {x.shape}; must be [N, *E]")
     whole = x.astype(np.int64) if x.dtype.kind in "biuf" and np.isfinite(x).all() else None
     if whole is None or not np.array_equal(whole, x) or whole.min() < 0:
-        raise InputError(
-            f"x: of type {x.dtype}; must hold whole numbers from 0, the symbols to code"
-        )
+        raise InputError(f"x: of type {x.dtype}; must contain integers from 0, the symbols to code")
     return whole

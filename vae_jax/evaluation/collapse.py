@@ -16,9 +16,9 @@ from vae_jax.evaluation.terms import ACTIVE, USED, Terms, describe_rows, has_div
 NEGLIGIBLE = 0.01  # nats: a latent with a smaller mean KL over the data is inactive
 COLLAPSED = 0.1  # share of used latents below which a model is collapsed
 PARTLY = 0.5  # ... and partly collapsed
-MIN_EXAMPLES = 10  # with fewer, the variance of a code over them says nothing
+MIN_EXAMPLES = 10  # fewer give no usable variance of a code
 SILENT = 0.1  # share of the rate that a code at least saves if the decoder listens to it
-CLEARLY = 0.2  # relative difference of reconstructions from those of the baseline
+CLEARLY = 0.2  # relative difference from the reconstructions of the baseline
 SAME = 1e-10  # largest variance of a code that is the same for all examples, up to rounding
 
 
@@ -181,7 +181,7 @@ def _judge_latents(terms: Terms, setting: Setting) -> Verdict:
 
 
 def _count(terms: Terms, variances: np.ndarray) -> tuple[int, int, int]:
-    """The number of active latents, or categorical variables, of used ones, and of all."""
+    """The numbers of active, used and all latents, or categorical variables."""
     if terms.kl is None:
         active = int(np.sum(variances > ACTIVE))
         return active, min(active, int(terms.rate.mean(dtype=np.float64) / USED)), len(variances)

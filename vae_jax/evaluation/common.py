@@ -31,7 +31,7 @@ def mean_estimate(values: np.ndarray) -> Estimate:
 
 
 def finite_estimate(values: np.ndarray) -> tuple[Estimate, int]:
-    """The estimate of the mean over the finite values [N], and the number of other ones.
+    """The estimate of the mean over the finite values [N], and the number of excluded values.
 
     Over all values, and 0, if none is finite: then it is not finite either.
     """
@@ -99,17 +99,16 @@ def labels(field: str, values: Any, length: int) -> np.ndarray:
         return classes
     if not np.array_equal(classes, np.round(_numbers(field, classes))):
         raise InputError(
-            f"{field}: holds {format_value(classes.tolist()[0])}; classes must be whole numbers "
-            "or names"
+            f"{field}: holds {format_value(classes.tolist()[0])}; classes must be integers or names"
         )
     return classes
 
 
 def check_same(field: str, actual: object, other: str, expected: object) -> None:
-    """Raises InputError unless a property of `field`, such as its shape, equals that of `other`."""
+    """Raises InputError unless `field` and `other` agree in a property, such as the shape."""
     if actual != expected:
         raise InputError(
-            f"{field} = {format_value(actual)}: must be that of {other}, {format_value(expected)}"
+            f"{field} = {format_value(actual)}: must match {other}, {format_value(expected)}"
         )
 
 

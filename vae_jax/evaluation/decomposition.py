@@ -6,9 +6,9 @@ With q(z) = 1/N sum_n q(z | x_n) over the N examples of a split,
     KL(q(z) || p(z)) = TC(z) + sum_d KL(q(z_d) || p(z_d))             (Chen et al., 2018)
 
 where the sum of the second line needs a prior that factorizes; the total correlation TC(z) does
-not. log q(z) is that of the exact mixture over all N examples, at S draws z ~ q(z). The estimates
-have a standard error over the draws, and no bias except that N is finite (I(x; z) <= log N). Chen
-et al., 2018: arXiv:1802.04942.
+not. log q(z) is the density of the exact mixture over all N examples, at S draws z ~ q(z). The
+estimates have a standard error over the draws, and no bias except that N is finite (I(x; z) <= log
+N). Chen et al., 2018: arXiv:1802.04942.
 """
 
 import dataclasses

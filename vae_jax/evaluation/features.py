@@ -121,7 +121,7 @@ def train_features(
     Args:
       images: [N, H, W] or [N, H, W, C]; bytes 0..255 are scaled to [0, 1], floats are kept as they
         are.
-      labels: classes [N], or [N, columns] for several factors, whole numbers from 0.
+      labels: classes [N], or [N, columns] for several factors, integers from 0.
       data: the name of the data, of letters, digits, `.`, `_` and `-`.
     """
     images = as_images("images", images)

@@ -140,7 +140,7 @@ def fit_levels(statistics: Statistics, dimensions: np.ndarray, levels: int, scal
     """p_k = (n_k + L g_k) / (N + L) with the frequencies g of all these dimensions together.
 
     g itself is smoothed by one count for each level. So a level that a pixel never had, and other
-    pixels have, is likelier than one that no pixel had.
+    pixels have, is likelier than a value that no pixel had.
     """
     counts = statistics.histogram
     counts = (counts if len(counts) == 1 else counts[dimensions])[:, :levels].astype(np.float64)
@@ -157,11 +157,11 @@ def fit_normal(
     is_image: bool,
     groups: np.ndarray | None = None,
 ) -> Normal:
-    """Mean and variance of each dimension; constant ones get the least variance of likelihoods.
+    """Mean and variance of each dimension; the variance is at least the least of likelihoods.
 
     Dimensions of one of the `groups` [D] share their mean variance. Otherwise the variances of
     pixels, which have one unit, are smoothed by one pseudo-example with the mean variance of all
-    pixels, which keeps those of constant pixels away from 0.
+    pixels, which keeps the variances of constant pixels away from 0.
     """
     variance = statistics.variance[dimensions]
     if groups is not None:

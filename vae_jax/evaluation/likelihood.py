@@ -39,7 +39,7 @@ class Likelihoods:
     def summary(self) -> dict[str, float]:
         """Means, the standard error, and quantiles of the effective sample size.
 
-        Examples without a finite estimate are left out and counted.
+        Examples without a finite estimate are excluded and counted.
         """
         log_px, num_left_out = finite_estimate(self.log_px)
         finite = np.isfinite(self.log_px) if num_left_out else slice(None)
@@ -109,7 +109,7 @@ def log_likelihood(
 ) -> tuple[Array, Array, Array]:
     """Log p(x), effective sample size and ELBO, each [B], for x [B, *E].
 
-    A pure function of K = `num_samples` draws. The encoder runs once; memory is that of `chunk`
+    A pure function of K = `num_samples` draws. The encoder runs once; memory grows with `chunk`,
     draws for each example.
     """
     x = batch["x"]

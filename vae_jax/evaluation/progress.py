@@ -25,14 +25,14 @@ class Progress:
 
     If stderr is a terminal, a bar shows the progress; otherwise a plain line of the log does, every
     few seconds, also during a long step. A computation that ends earlier shows nothing. With
-    several processes, only the first one shows its progress.
+    several processes, only the first shows its progress.
 
     Args:
       total: number of steps.
-      description: of the computation.
-      unit: of its steps, in the plural for a line.
+      description: name of the computation.
+      unit: name of one step, in the plural for a line.
       initial: steps that were done before.
-      seconds: between two lines, and before the first one or the bar; `QUIET_SECONDS` by default.
+      seconds: time between lines, and before the first line or the bar; `QUIET_SECONDS` by default.
       bar_at_once: show a bar from the beginning.
       clock: the time in seconds.
       wait: (event, seconds) -> True once the event is set.
@@ -91,7 +91,7 @@ class Progress:
             self._bar.close()
 
     def update(self, steps: int = 1, status: str = "") -> None:
-        """Count `steps` more steps as done; `status` stands behind the numbers."""
+        """Count `steps` more steps as done; `status` follows the numbers."""
         self._done += steps
         self._status = status
         if self._bar is not None:
@@ -125,7 +125,7 @@ def track(items: Sequence[T], description: str, unit: str = "batch") -> Iterator
 
 
 def parts(num_steps: int) -> list[range]:
-    """Split steps 0..num_steps - 1 into at most `MAX_PARTS` ranges, equal but for the last one.
+    """Split steps 0..num_steps - 1 into at most `MAX_PARTS` ranges, equal but for the last.
 
     All are equal if a divisor allows it: then one compiled program serves all.
     """

@@ -28,7 +28,7 @@ def mse(x: Array, y: Array) -> Array:
 def psnr(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:
     """Peak signal-to-noise ratio [N], 10 log10(R^2 / MSE) in dB, of x and y [N, *E]; max. 120.
 
-    R is the width of `value_range`, the range of possible values, not of those in the image.
+    R is the width of `value_range`, the range of possible values, not of the values in the image.
     """
     return to_psnr(mse(x, y), value_range)
 

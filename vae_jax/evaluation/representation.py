@@ -106,7 +106,7 @@ def clustering(
     code belongs to the nearest cluster center. Training labels are not used.
 
     Args:
-      num_clusters: by default, the number of classes in `test_labels`.
+      num_clusters: the number of classes in `test_labels` by default.
       num_restarts: k-means++ runs, of which the tightest clusters are used.
     """
     from sklearn.cluster import KMeans

@@ -21,7 +21,7 @@ Tree = TypeVar("Tree")
 ROWS = 256  # z decoded at a time by a batch of several draws
 
 
-MATMUL_PRECISION = "highest"  # of evaluations: all of float32, also on accelerators
+MATMUL_PRECISION = "highest"  # evaluations use all digits of float32, also on accelerators
 
 
 def full_float32(function: Callable[..., T]) -> Callable[..., T]:
@@ -57,7 +57,7 @@ def over_batches(
         padded, and its padding removed from the result. The noise depends on the batch size, not on
         the number of devices.
       mesh: the mesh of devices, if several.
-      description: of the computation, for its progress.
+      description: name of the computation, for its progress.
     """
     sharding = None
     if mesh is not None and batch_size % mesh.size == 0:
@@ -126,7 +126,7 @@ def _on_device(leaf: Any) -> Array:
 def mean_over_draws(
     some_draws: Callable[[Array, int], Tree], key: Array, *, num_samples: int, num_rows: int
 ) -> Tree:
-    """The mean of a tree over `num_samples` draws, as many at a time as fit into `ROWS` rows.
+    """The mean of a tree over `num_samples` draws, in chunks of at most `ROWS` rows.
 
     Memory is the same for any number of draws. All at once have the key as it is, else each part
     has its own.

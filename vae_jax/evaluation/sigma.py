@@ -17,13 +17,13 @@ from vae_jax.nets.attributes import read_attribute
 from vae_jax.objectives.loss import given_y
 from vae_jax.types import Array, Params
 
-MAX_EXAMPLES = 4096  # to which sigma is fitted
+MAX_EXAMPLES = 4096  # limit for the fit of sigma
 
 
 def with_fixed_sigma(model: Model) -> Model:
     """Return the model with a sigma that is a parameter if its sigma is optimal, else the model.
 
-    In training, the optimal sigma is that of the batch. A reported likelihood needs a sigma that
+    In training, sigma is optimal for the batch. A reported likelihood needs a sigma that
     does not depend on the scored examples: `fit_sigma` fits it to the training set.
     """
     if not read_attribute(model.likelihood, "batch_scale"):
@@ -71,7 +71,7 @@ def _residual_variance(
         else:  # `encode` has the posteriors given the means above them, not given draws
             z = model.apply(params, x, key, **y).z[0]
         p: Distribution = model.apply(params, z, **y, method="decode")
-        if isinstance(p, Scaled):  # sigma is that of standardized values
+        if isinstance(p, Scaled):  # sigma is in units of standardized values
             return jnp.square(p.base.mean - p.affine.inverse(x)).mean()
         return jnp.square(p.mean - x).mean()
 

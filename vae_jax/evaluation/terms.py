@@ -109,7 +109,7 @@ def make_evaluator(
       num_samples: K, draws of z for each example in distortion and rate. They are accumulated a few
         at a time, so memory does not depend on K.
       corruption: if given, the error from a corrupted input is measured too.
-      mesh: as for `over_batches`.
+      mesh: see `over_batches`.
     """
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
@@ -151,7 +151,7 @@ def summarize(
     density it depends on their scale and may be negative. Images have a PSNR in dB, whose peak is
     the range of the data, unless that is a single value.
 
-    If some examples have no finite bound, the means are over the other ones, and `num_not_finite`
+    If some examples have no finite bound, the means exclude them, and `num_not_finite`
     counts them; if there are too many, see `has_diverged`, over all.
     """
     terms, num_not_finite = finite_terms(terms)
@@ -183,7 +183,7 @@ def summarize(
 
 
 def finite_terms(terms: Terms) -> tuple[Terms, int]:
-    """The terms of examples with a finite bound, and the number of others.
+    """The terms of examples with a finite bound, and the number of excluded examples.
 
     All terms and 0 if the run has diverged.
     """

@@ -79,7 +79,7 @@ def announce(mode: str, config: Config | None, workdir: str | None) -> None:
         validation.check_values(config)
     folder = as_path(_default_workdir(workdir, config))
     if is_local(folder):  # a bucket answers slowly, and only once its libraries are loaded
-        with contextlib.suppress(OSError):  # the run tells it, with the workdir
+        with contextlib.suppress(OSError):  # the run logs it, with the workdir
             check_usable(folder, config)
     print(f"{config.name}: loading JAX and the data for {folder}", file=sys.stderr, flush=True)
 
@@ -89,10 +89,10 @@ def _default_workdir(workdir: str | None, config: Config) -> str:
 
 
 def _report(config: Config | None, workdir: str | None) -> None:
-    """Write the page of one workdir, or one that compares several, and print its path."""
+    """Write the page of one workdir, or of a comparison of several, and print its path."""
     if workdir is None and config is None:
         raise InputError(
-            "workdir: missing; use that of a run, or several separated by commas, "
+            "workdir: missing; use the workdir of a run, or several separated by commas, "
             "--workdir=runs/a,runs/b"
         )
     from vae_jax.experiment import report  # loads matplotlib
@@ -127,7 +127,7 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     """Parse the flags; raises InputError for a bad flag, config file or field."""
     argv = arguments.prepare(argv)
     for name in [name for name in flags.FLAGS if name.startswith("config.")]:
-        delattr(flags.FLAGS, name)  # of an earlier run in this process, as in a notebook
+        delattr(flags.FLAGS, name)  # flags of an earlier run in this process, as in a notebook
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:

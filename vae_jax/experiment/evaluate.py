@@ -48,8 +48,8 @@ def evaluate_runs(
 
     Raises:
       InputError: the checkpoint of the run is unusable.
-      RunStopped: as `evaluate_run`, or trials failed.
-      Interrupted: by Ctrl-C; the message has the command that evaluates the run.
+      RunStopped: `evaluate_run` raises it, or trials failed.
+      Interrupted: Ctrl-C; the message has the command that evaluates the run.
     """
     with explain_interrupt(lambda: advise_evaluation(workdir, is_training=is_training)):
         if sweep.sweep_lists(config):

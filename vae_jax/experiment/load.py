@@ -27,12 +27,12 @@ def load(
 ) -> TrainedModel:
     """Load the model of a run, rebuilt from its saved config.
 
-    The parameters are the averaged ones if the run kept an average.
+    The parameters are averages if the run kept an average.
 
     Args:
-      workdir: of a run or a sweep.
+      workdir: directory of a run or a sweep.
       trial: required for a sweep: a name such as "beta=4,seed=1", or a number.
-      step: of the checkpoint; by default the one that is measured, see `config.train.select`.
+      step: a checkpoint; by default the measured checkpoint, see `config.train.select`.
 
     Raises:
       InputError: there is no run, no such trial, no checkpoint at that step, or a damaged one.
@@ -56,7 +56,7 @@ def load(
 
 
 def _known_inputs(saved: Description) -> Inputs:
-    """The form of the training data as far as a checkpoint of an earlier version tells."""
+    """The form of the training data as far as a checkpoint of an earlier version records it."""
     ranges = (saved.data or {}).get("ranges") or {"train": (-math.inf, math.inf)}
     lows, highs = zip(*ranges.values(), strict=True)
     return Inputs(saved.event_shape, (min(lows), max(highs)))
@@ -65,7 +65,7 @@ def _known_inputs(saved: Description) -> Inputs:
 def restore_params(
     checkpoints: Checkpoints, step: int, model: Model, tx: optax.GradientTransformation
 ) -> Params:
-    """Restore the parameters for evaluation at a step; `model` and `tx` are those of the run."""
+    """Restore the parameters for evaluation at a step; the run has this `model` and `tx`."""
     saved = checkpoints.describe(step)
     ema = saved.config.optimizer.ema_decay > 0
     init = functools.partial(train.init_state, model=model, tx=tx, ema=ema)

@@ -1,4 +1,4 @@
-"""What an evaluation can change in the config of a run, and the command that evaluates it."""
+"""Overrides of a run's config in an evaluation, and the command that evaluates the run."""
 
 import os
 import shlex
@@ -8,7 +8,7 @@ from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.files import as_path
 
-# Fields, beside `evaluation`, that an evaluation can change.
+# Fields that an evaluation can change, in addition to `evaluation`.
 OTHER_FIELDS = ("data.dir", "data.path", "data.streaming", "data.workers", "train.select")
 OTHER_FIELDS += ("sweep.chunk",)
 
@@ -45,7 +45,7 @@ def _evaluation_fields(saved: Config) -> list[str]:
 
 
 def _check_data_path(config: Config) -> None:
-    """Raises InputError if the data file of a run is no longer where it was."""
+    """Raises InputError if the data file of a run has moved."""
     path = config.data.path
     if config.data.name == "npz" and path and not as_path(path).exists():
         raise InputError(
@@ -61,7 +61,7 @@ def check_same_run(config: Config, saved: Config, where: str | os.PathLike) -> N
 
 
 def advise_evaluation(workdir: str | os.PathLike, *, is_training: bool) -> str:
-    """What to do after Ctrl-C during an evaluation."""
+    """Instructions after Ctrl-C during an evaluation."""
     if not is_training:
         return (
             "interrupted while evaluating or plotting; metrics that were measured are saved, and "

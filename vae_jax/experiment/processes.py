@@ -1,8 +1,9 @@
-"""Several processes of one run: how they start, what they agree on, and how they end.
+"""Several processes of one run: their start, agreements, errors and exit.
 
-Every process runs the same program on its own devices. All read from disk; the first one writes.
-An error of one process ends all. Where they synchronize (`together`, `on_first`), the others raise
-it too. Elsewhere the process leaves at once, which breaks the connections of the others.
+Every process runs the same program on its own devices. All read from disk; the first writes.
+An error of one process ends all. At points of synchronization (`together`, `on_first`), the
+remaining processes raise it too. Elsewhere the process exits at once, which breaks all connections
+to it.
 """
 
 import functools
@@ -23,7 +24,7 @@ from vae_jax.errors import InputError, RunDiverged, RunStopped
 from vae_jax.experiment.launch import clusters
 
 MESSAGE_BYTES = 8192
-MAX_CALLS = 1000  # of `SharedFlag.exchange` between two combinations
+MAX_CALLS = 1000  # calls of `SharedFlag.exchange` between two combinations
 ADVICE = (
     "give --coordinator, --num_processes and --process_index, --trials=K/N to give each process "
     "its own trials of a sweep, or --nodistributed to run this process alone"
@@ -61,8 +62,8 @@ def start(
       coordinator: address and port of the first process.
       num_processes: the number of processes.
       process_index: the index of this process.
-      distributed: True to join others on any cluster that `jax.distributed.initialize` supports,
-        False to detect none: this process runs alone.
+      distributed: True to join other processes on any cluster that
+        `jax.distributed.initialize` supports, False to detect none: this process runs alone.
 
     Raises:
       InputError: only some are given, or they are invalid, or the coordinator cannot be reached, or
@@ -133,7 +134,7 @@ def together(action: Callable[[], T]) -> T:
     result, failure, message = None, None, ""
     try:
         result = action()
-    except Exception as error:  # whatever its type, the others must not wait forever
+    except Exception as error:  # whatever its type, no process must wait forever
         failure = error
         kind = next((number for number, kind in enumerate(KINDS) if isinstance(error, kind)), -1)
         message = f"{kind} {str(error) or type(error).__name__}"
@@ -154,7 +155,7 @@ def _gather(message: str) -> list[str]:
 
 
 def on_first(action: Callable[[], None]) -> None:
-    """Run the action on the first process while the others wait; all raise its error."""
+    """Run the action on the first process while the rest wait; all raise its error."""
     together(action if is_first() else lambda: None)
 
 
@@ -214,7 +215,7 @@ class SharedFlag:
         return bool(is_set)
 
     def _seconds_of_a_call(self) -> float:
-        """The mean since the last combination, from which this one counts anew."""
+        """The mean since the last combination; the count restarts."""
         now = time.monotonic()
         mean = (now - self._start) / self._calls
         self._calls, self._start = 0, now
@@ -231,4 +232,4 @@ def leave_if_alone(error: Exception, message: str, status: int) -> None:
     if isinstance(error, SharedError) or not jax.distributed.is_initialized():
         return
     print(message, file=sys.stderr, flush=True)
-    os._exit(status)  # an orderly exit would wait for the others, which wait for this process
+    os._exit(status)  # an orderly exit would wait for processes that wait for this process

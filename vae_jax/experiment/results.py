@@ -71,7 +71,7 @@ class Results:
 
 
 def describe_training(config: Config, workdir: Path, step: int) -> dict[str, Any]:
-    """How a run was trained, and the learning rate of the update that led to `step`."""
+    """The training of a run, and the learning rate of the update that led to `step`."""
     rate = builders.final_learning_rate(config, step)
     return summarize_training(workdir) | {"learning_rate": rate}
 

@@ -42,7 +42,7 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
     """Validate the config, choose what is 'auto' in it by the data, and build every part of it.
 
     Args:
-      config: of one run; its sweep is ignored.
+      config: the config of one run; its sweep is ignored.
       workdir: the folder of the run.
       dataset: the data of the config, if built and validated before, as for an earlier trial of a
         sweep.
@@ -89,7 +89,7 @@ def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
 
 
 def resolve_like(config: Config, run: Run) -> Config:
-    """A config, or that of a sweep, with what is 'auto' chosen by the data of one of its runs."""
+    """A config, of a run or a sweep, with 'auto' replaced by choices from the data of a run."""
     return builders.resolve(config, run.dataset.shape, run.dataset.preparation)
 
 

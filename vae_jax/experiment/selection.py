@@ -15,7 +15,7 @@ class Selection:
     """The checkpoint selected for evaluation, and why."""
 
     step: int
-    last_step: int  # of the run
+    last_step: int  # last step of the run
     rule: str  # config.train.select, "last" if none competes, or "step" for one on request
     score: float | None = None  # None for a resume-only checkpoint
     score_name: str = ""
@@ -75,8 +75,8 @@ def _describe(saved: Description, step: int, last: int, rule: str, reason: str) 
 
 def _explain_last(saved: Description, step: int) -> str:
     if saved.score is None:
-        return "the last one, since no checkpoint has a score"
+        return "the last, since no checkpoint has a score"
     end = builders.schedules_end(saved.config)
     if step >= end:
-        return "the last one, since no score is finite"
-    return f"the last one, since none competes before the schedules end at step {end}"
+        return "the last, since no score is finite"
+    return f"the last, since none competes before the schedules end at step {end}"

@@ -33,7 +33,7 @@ DATA_RULES: tuple[Rule, ...] = (*data_compatibility.RULES, *requirements.DATA_RU
 def validate(config: Config, dataset: Dataset | None = None) -> None:
     """Raises InputError for the first rule that the config of a run breaks.
 
-    Rules about the data are left out without a data set.
+    Rules about the data are skipped without a data set.
     """
     config_validation.check_values(config)
     check_names(config)

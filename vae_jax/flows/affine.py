@@ -91,7 +91,7 @@ def coupling_flow(
     Their parameters belong to `module`; call it in a compact method.
 
     Raises:
-      InputError: fewer than two dimensions, so that one half would be empty.
+      InputError: fewer than two dimensions, so that a half would be empty.
     """
     check_range("latent_dim", dim, 2)
     network = Conditioner(dim - dim // 2, width, parent=None)

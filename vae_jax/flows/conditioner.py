@@ -21,7 +21,7 @@ def check_width(dim: int, width: int) -> None:
         last_read = int(hidden_degrees(dim, width).max(initial=0))
         raise InputError(
             f"width = {width}: must be at least {dim}, the number of dimensions; narrower, no unit "
-            f"reads dimensions {last_read} to {dim - 2} (from 0), which others depend on"
+            f"reads dimensions {last_read} to {dim - 2} (from 0), on which later dimensions depend"
         )
 
 

@@ -27,7 +27,7 @@ class Likelihood(nn.Module):
     support: ClassVar[tuple[float, float]] = REALS  # smallest and largest value
     binary: ClassVar[bool] = False  # only the two ends of the support
     levels: ClassVar[int] = 0  # number of equidistant values in [0, 1]; 0 if not a grid
-    integers: ClassVar[bool] = False  # only whole numbers
+    integers: ClassVar[bool] = False  # only integers
     autoregressive: ClassVar[bool] = False  # entries depend on each other given z
     shared_scale: ClassVar[tuple[int, ...] | None] = None  # shape of a scale that all x share
     batch_scale: ClassVar[bool] = False  # the scale is optimal for the batch, not a parameter

@@ -11,9 +11,9 @@ from vae_jax.likelihoods.base import GridLikelihood
 from vae_jax.likelihoods.event import EventLayer
 from vae_jax.types import Array
 
-LOG_SCALE_RANGE = (-8.0, 3.0)  # for a logistic, in the units of x; 3e-4 is a tenth of a bin of 256
+LOG_SCALE_RANGE = (-8.0, 3.0)  # scale of a logistic; 3e-4 is a tenth of a bin of 256
 START = -2.0  # log-scale for features of zero: nearly uniform mass over the levels
-LOG_COUNT_RANGE = (-7.0, 7.0)  # for the alpha and beta of a beta-binomial
+LOG_COUNT_RANGE = (-7.0, 7.0)  # range of alpha and beta of a beta-binomial
 
 
 class DiscretizedLogistic(GridLikelihood):
@@ -36,7 +36,7 @@ class DiscretizedLogisticMixture(GridLikelihood):
     """A mixture of discretized logistics (Salimans et al., 2017, arXiv:1701.05517).
 
     Color images [H, W, 3] have one mixture per pixel, with the later channels of a component linear
-    in the earlier ones; other events have one per dimension. All parameters are predicted. The
+    in earlier channels; other events have one per dimension. All parameters are predicted. The
     components start at locations spread over [0, 1]. Scales are in (3e-4, 20) and the linear
     coefficients in (-1, 1).
     """

@@ -39,7 +39,7 @@ def parse_columns(columns: Sequence[str] | str) -> tuple[Column, ...]:
 
     An example is ("gaussian*3", "bernoulli", "categorical:5", "counts"). 'categorical:5' is one
     column of codes 0 .. 4; '*N' repeats any entry, so 'categorical:5*2' are two of them. Raises
-    InputError, with the entry and the syntax, for anything else.
+    InputError, with the entry and the syntax, if it is invalid.
     """
     entries = columns.split(",") if isinstance(columns, str) else columns
     parsed = tuple(column for entry in entries for column in _entry(entry))
@@ -70,8 +70,7 @@ def _number(text: str, entry: str, least: int, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least):
         raise InputError(
             Argument("columns"),
-            f": {format_value(entry)}: {what} must be a whole number "
-            f"from {least} to 999999; {SYNTAX}",
+            f": {format_value(entry)}: {what} must be an integer from {least} to 999999; {SYNTAX}",
         )
     return int(text)
 
@@ -96,7 +95,7 @@ def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
         values = x[:, number]
         if not ((values >= 0) & (values <= highest) & (values == np.round(values))).all():
             end = "on" if column.kind == "counts" else f"to {highest}"
-            allowed = f"whole numbers from 0 {end}"
+            allowed = f"integers from 0 {end}"
             span = f"{values.min():g} to {values.max():g}"
             raise InputError(
                 Argument("columns"),

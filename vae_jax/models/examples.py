@@ -16,7 +16,7 @@ from vae_jax.nets import OneHot, Vector
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array
 
-MAX_NAMES = 20  # of classes in a message
+MAX_NAMES = 20  # limit for the names of classes in a message
 
 
 def convert_examples(likelihood: nn.Module, x: Any, inputs: Inputs | None) -> Array | np.ndarray:
@@ -26,7 +26,7 @@ def convert_examples(likelihood: nn.Module, x: Any, inputs: Inputs | None) -> Ar
 
     Args:
       likelihood: whose support contains the values.
-      x: in the form of the training data, or as the model needs them.
+      x: examples in the form of the training data, or as the model needs them.
       inputs: the form of the training data; if None, x has the event shape of the likelihood.
 
     Raises:
@@ -53,7 +53,7 @@ def convert_labels(conditioning: nn.Module | None, y: Any, classes: Sequence[str
     """Labels y [...] of classes as int32, or vectors [..., C] as float32.
 
     Args:
-      conditioning: of the model; y of one of another kind than `OneHot` and `Vector` is unchanged.
+      conditioning: the model's; unless it is `OneHot` or `Vector`, y is unchanged.
       y: numbers, or names of `classes`.
       classes: names, in the order of their numbers.
 

@@ -40,21 +40,21 @@ class Hierarchical(nn.Module):
     With "precision" it is theirs: features alone predict a Gaussian, which is multiplied by the
     prior, so that means are weighted by precisions; the top layer's is not multiplied.
 
-    All layers stand side by side in the one axis D, the top first. Each layer's Gaussians depend on
+    All layers share the axis D, the top first. Each layer's Gaussians depend on
     the draws above it: `Outputs.kl` is the mean over the draws of the sum of their closed-form KLs.
     y conditions everything, p(z | y) included.
     """
 
-    levels: tuple[Level, ...]  # from the top down, see `vector_levels` and `map_levels`
+    levels: tuple[Level, ...]  # top first, see `vector_levels` and `map_levels`
     likelihood: nn.Module  # h -> p(x | z)
     blocks: int = 1  # residual blocks after each stochastic layer
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # for compute and features, see `vae_jax.nets`
+    dtype: Any = None  # dtype of compute and features, see `vae_jax.nets`
     remat: bool = False  # recompute residual blocks in the backward pass: less memory, more time
-    merge: Merge = "learned"  # of features of x and the prior: learned, or precision-weighted
+    merge: Merge = "learned"  # merge of features of x and the prior: learned, or precision-weighted
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
-    units: Units | None = None  # of x; without them networks see x as it is
+    units: Units | None = None  # scale of x; without units, networks see x unchanged
     posterior: ClassVar[None] = None  # inference and prior share parameters
     prior: ClassVar[None] = None
     critic: ClassVar[None] = None

@@ -63,7 +63,7 @@ def map_levels(
     Args:
       stack: the specification; entries are separated by spaces, commas or both. Empty: the top
         and the largest maps below full resolution, one entry for each of `latents`, or three.
-      event_shape: of the images.
+      event_shape: shape of the images.
       latents: channels of each z, one number or one per entry.
       widths: features of the state, likewise; constant after the last entry.
 

@@ -85,7 +85,7 @@ class Rung(nn.Module):
     def posterior(self, h: Array, features: Array, prior: DiagGaussian | None) -> DiagGaussian:
         """q(z_l | z_<l, x) over [N, D_l], from h and features of x, repeated to the rows of h.
 
-        `prior` is that of the layer, or None for the top one. It matters to the precision merge.
+        `prior` belongs to the layer, None for the top layer. It matters to the precision merge.
         """
         activation = self.style.activation
         evidence = tile_rows(self.from_features(activation(features)), h.shape[0])
@@ -106,7 +106,7 @@ def precision_weighted(q: DiagGaussian, p: DiagGaussian) -> DiagGaussian:
 
     1 / s^2 = 1 / s_q^2 + 1 / s_p^2 and mean / s^2 = mean_q / s_q^2 + mean_p / s_p^2.
     """
-    share = nn.sigmoid(p.logvar - q.logvar)  # of the precision that is q's
+    share = nn.sigmoid(p.logvar - q.logvar)  # share of the precision that comes from q
     logvar = -jnp.logaddexp(-q.logvar, -p.logvar)
     return DiagGaussian(p.mean + share * (q.mean - p.mean), logvar)
 

@@ -45,7 +45,7 @@ def save(
     Args:
       model: a `TrainedModel`, or a module and its `params`.
       folder: is created.
-      params: of a module.
+      params: parameters of a module.
       inputs: the form of the training data, as `Inputs.of(dataset)`, to be applied after loading.
       with_module: False: parameters alone, for ``load(folder, model=module)``.
       overwrite: replace a model saved there.
@@ -83,7 +83,7 @@ def load(folder: str | os.PathLike, *, model: nn.Module | None = None) -> Traine
       model: the module, if it is not to be rebuilt from its description.
 
     Raises:
-      InputError: a damaged file, a part that cannot be imported, or another module than that of the
+      InputError: a damaged file, a part that cannot be imported, or a module that does not fit the
         parameters.
     """
     path = as_path(folder, "folder")
@@ -154,7 +154,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 def _restore(model: nn.Module, state: Any, inputs: Inputs | None, path: Path) -> Params:
-    """The parameters in the structure of the module; raises InputError if they are others."""
+    """The parameters in the structure of the module; raises InputError if they don't fit it."""
     event = read_attribute(model.likelihood, "event_shape") if inputs is None else inputs.shape
     if event is None:
         return state  # dicts all the way, which is what Flax modules have

@@ -28,9 +28,9 @@ class TrainedModel:
 
     Every method is compiled at its first call for a shape. Examples x [B, *E] and labels y are
     given as the training data were: images may lack their channel axis, and integers are scaled if
-    those of the run were. Values are checked once on the host, against the range of the training
-    data and the support of the likelihood; one message says what is allowed. Inside `jax.jit`
-    nothing is checked.
+    the run scaled its integers. Values are checked once on the host, against the range of the
+    training data and the support of the likelihood; messages name the allowed range. Inside
+    `jax.jit` nothing is checked.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
@@ -51,10 +51,10 @@ class TrainedModel:
 
     model: Model
     params: Params = dataclasses.field(repr=False)
-    config: Any = None  # of the run that it comes from
-    step: int | None = None  # of that run
-    last_step: int | None = None  # of that run, at or after `step`
-    selection_score: float | None = None  # on validation, of the step; higher is better
+    config: Any = None  # config of the run
+    step: int | None = None  # step of the checkpoint
+    last_step: int | None = None  # step of the checkpoint, at or after `step`
+    selection_score: float | None = None  # validation score at the step; higher is better
     score_name: str = ""  # such as "ELBO"
     inputs: Inputs | None = None  # the form of the training data
     checks: bool = True  # False: x and y reach the model as they are
@@ -149,7 +149,7 @@ class TrainedModel:
         """The ELBO [B] of examples x [B, *E] in nats, the mean over K = `num_samples` draws of z.
 
         Examples of a model of binarized images are binarized as its test set was. An optimal sigma
-        is that of up to 100 examples at a time.
+        is for up to 100 examples at a time.
         """
         distortion, rate = self._terms(key, x, y, num_samples)
         return -(distortion + rate)
@@ -163,7 +163,7 @@ class TrainedModel:
         Examples are binarized as for `elbo`.
 
         Raises:
-          UnsupportedError: the posterior has no density, as that of codes or of an autoencoder.
+          UnsupportedError: the posterior has no density, as in models of codes and autoencoders.
         """
         batch = self._batch(x, y)
         return bounds.log_prob(self.model, self.params, batch, key, num_samples=num_samples)
@@ -179,7 +179,7 @@ class TrainedModel:
     ) -> Array:
         """Anomaly scores [B], higher for more anomalous examples.
 
-        They are those of `vae_jax.evaluation.anomaly.scores`, with K = `num_samples` draws of z:
+        As in `vae_jax.evaluation.anomaly.scores`, with K = `num_samples` draws of z:
         'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)].
         """
         check_choice("kind", kind, SCORES)
@@ -227,5 +227,5 @@ _draw = jax.jit(lambda p, key: p.sample(key))
 
 @functools.lru_cache(maxsize=8)
 def _compile(model: Model) -> Any:
-    """Compile once for equal models, such as those of the trials of a sweep."""
+    """Compile once for equal models, such as the trials of a sweep."""
     return jax.jit(model.apply, static_argnames=("method", "num_samples"))

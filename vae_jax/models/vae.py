@@ -26,8 +26,8 @@ class VAE(nn.Module):
 
     Kingma and Welling, 2014, arXiv:1312.6114. With a deterministic posterior it is an autoencoder.
     With `conditioning` everything depends on y: p(x, z | y) and q(z | x, y) (Sohn et al., 2015,
-    NeurIPS). `critic` and `classifier` are networks that some objectives train beside the model.
-    With `units` networks see standardized x, and p(x | z) is in the units of x.
+    NeurIPS). `critic` and `classifier` are networks that some objectives train along with the
+    model. With `units` networks see standardized x, and p(x | z) is in the units of x.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
@@ -52,7 +52,7 @@ class VAE(nn.Module):
     condition_prior: bool = False  # True if the prior depends on c too
     critic: nn.Module | None = None  # z [N, D] -> h, for FactorVAE
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
-    units: Units | None = None  # of x; without them networks see x as it is
+    units: Units | None = None  # scale of x; without units, networks see x unchanged
 
     def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
         """q(z | x) for x [B, *E], floats in the range of the data; over [B, D]."""

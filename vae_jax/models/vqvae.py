@@ -44,7 +44,7 @@ class VQVAE(nn.Module):
     prior: nn.Module  # () or c -> p(codes), over integers [*grid]
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     condition_prior: bool = False  # True if the prior depends on c too
-    units: Units | None = None  # of x; without them networks see x as it is
+    units: Units | None = None  # scale of x; without units, networks see x unchanged
     posterior: ClassVar[None] = None
     critic: ClassVar[None] = None
     classifier: ClassVar[None] = None

@@ -2,9 +2,9 @@
 
 Without a condition a network is called with one argument; c [N, C], if any, is its second.
 
-A network computes in its `dtype` (None: that of its inputs and parameters), which is also the dtype
-of its features; the head that follows uses the same for its linear map. With bfloat16, parameters,
-distributions and the optimizer stay float32.
+A network computes in its `dtype` (None: the dtype of inputs and parameters), which is also the
+dtype of its features; the head that follows uses the same for its linear map. With bfloat16,
+parameters, distributions and the optimizer stay float32.
 
 >>> import jax
 >>> import jax.numpy as jnp

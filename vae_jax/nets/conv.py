@@ -41,7 +41,7 @@ class ConvEncoder(nn.Module):
     channels: Sequence[int] = (32, 32, 64, 64)
     hidden: Sequence[int] = (256,)
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # for compute and features, see `vae_jax.nets`
+    dtype: Any = None  # dtype of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
@@ -68,7 +68,7 @@ class ConvDecoder(nn.Module):
     channels: Sequence[int] = (64, 64, 32, 32)
     hidden: Sequence[int] = (256,)
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # for compute and features, see `vae_jax.nets`
+    dtype: Any = None  # dtype of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:
@@ -92,7 +92,7 @@ class ConvDecoder(nn.Module):
 def burgess_encoder(*, dtype: Any = None) -> ConvEncoder:
     """The 64x64 encoder of Burgess et al., 2018, arXiv:1804.03599.
 
-    Its widths are those of Locatello et al., 2019, arXiv:1811.12359.
+    Its widths are from Locatello et al., 2019, arXiv:1811.12359.
     """
     return ConvEncoder(channels=(32, 32, 64, 64), hidden=(256,), dtype=dtype)
 

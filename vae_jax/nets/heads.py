@@ -1,4 +1,4 @@
-"""Networks that output logits, trained by some objectives beside the model."""
+"""Networks that output logits, trained by some objectives along with the model."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -19,7 +19,7 @@ class Critic(nn.Module):
     """
 
     widths: Sequence[int] = (256, 256, 256)
-    dtype: Any = None  # for compute, see `vae_jax.nets`; the logits are float32
+    dtype: Any = None  # dtype of compute, see `vae_jax.nets`; the logits are float32
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:

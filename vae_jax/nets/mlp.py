@@ -18,7 +18,7 @@ class MLP(nn.Module):
 
     features: Sequence[int]
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # for compute and features, see `vae_jax.nets`
+    dtype: Any = None  # dtype of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:

@@ -86,7 +86,7 @@ class PixelCNN(nn.Module):
     kernel: int = 3
     embedding: int | None = None
     out_init: Callable[..., Array] = nn.initializers.lecun_normal()  # zeros: uniform at first
-    dtype: Any = None  # for compute; the logits are float32
+    dtype: Any = None  # dtype of compute; the logits are float32
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:

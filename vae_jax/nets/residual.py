@@ -44,7 +44,7 @@ class Style(NamedTuple):
     """Settings shared by the networks of one ladder."""
 
     activation: Callable[[Array], Array] = nn.relu
-    dtype: Any = None  # for compute and features, see `vae_jax.nets`
+    dtype: Any = None  # dtype of compute and features, see `vae_jax.nets`
     blocks: int = 1  # residual blocks in a row
     depth: int = 1  # residual blocks in total, for `small_init`
     remat: bool = False  # recompute blocks in the backward pass, to save memory

@@ -46,7 +46,7 @@ class ResNetEncoder(nn.Module):
     residual_features: int = 32
     num_blocks: int = 2
     num_levels: int = 2  # n
-    dtype: Any = None  # for compute and features, see `vae_jax.nets`
+    dtype: Any = None  # dtype of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, x: Array, c: Array | None = None) -> Array:
@@ -72,13 +72,13 @@ class ResNetDecoder(nn.Module):
     residual_features: int = 32
     num_blocks: int = 2
     num_levels: int = 2
-    dtype: Any = None  # for compute and features, see `vae_jax.nets`
+    dtype: Any = None  # dtype of compute and features, see `vae_jax.nets`
 
     @nn.compact
     def __call__(self, z: Array, c: Array | None = None) -> Array:
         """Latents z [N, h, w, d] and an optional condition c [N, C'] -> h [N, H', W', F].
 
-        The grid of z is that of the encoder's feature map.
+        z has the grid of the encoder's feature map.
         """
         size = tuple(self.event_shape[:2])
         chex.assert_shape(z, (None, *halve_resolution(size, self.num_levels), None))

@@ -12,7 +12,7 @@ MIN_RATE = 1e-6  # nats: unused layers weigh the same
 def layer_weights(outputs: Outputs) -> Array:
     """gamma_l = L r_l / sum_k r_k, [L], without gradient; r_l = mean_B KL_l / D_l, per dimension.
 
-    Their mean is 1: a layer that carries more for its size than others costs more. Vahdat and
+    Their mean is 1: a layer that carries more for its size than the average costs more. Vahdat and
     Kautz, 2020, arXiv:2007.03898, appendix A, with the KL *divided* by the size of the layer, as in
     their code and in its source, Vahdat et al., 2018, arXiv:1802.04920, appendix H. The authors
     call the multiplication in the text a misprint.
@@ -26,9 +26,9 @@ def layer_weights(outputs: Outputs) -> Array:
 def balanced_rate(outputs: Outputs, strength: Scalar = 1.0) -> Array:
     """sum_l (1 + s (gamma_l - 1)) mean_B KL_l, [], nats, with s = `strength`.
 
-    gamma are the `layer_weights`. s = 0 is the rate, s = 1 that of the paper, which balances during
-    warm-up: decrease s from 1 to 0 as beta goes to 1, because with s > 0 the loss is not a bound.
-    Raises TypeError if the KL of each dimension has no closed form.
+    gamma are the `layer_weights`. s = 0 is the rate, s = 1 the version of the paper, which balances
+    during warm-up: decrease s from 1 to 0 as beta goes to 1, because with s > 0 the loss is not a
+    bound. Raises TypeError if the KL of each dimension has no closed form.
     """
     weights = 1 + strength * (layer_weights(outputs) - 1)
     return (weights * layer_rates(outputs).mean(1)).sum()

@@ -14,7 +14,7 @@ def dip_i(
 
         loss = D + R + a sum_{i != j} C_ij^2 + b sum_i (C_ii - 1)^2
 
-    Kumar et al., 2018, arXiv:1711.00848 (DIP-VAE-I, where b = 10 a). Covariances are those of the
+    Kumar et al., 2018, arXiv:1711.00848 (DIP-VAE-I, where b = 10 a). Covariances are over the
     batch, with 1/B. a = b = 0 is the ELBO.
 
     Args:

@@ -67,7 +67,7 @@ def elbo(
       beta: weight of the rate; above 1 for disentanglement, below 1 for sharper reconstructions.
       free_bits: nats per latent dimension that cost nothing; needs a closed-form KL.
       capacity: the target rate, in nats; 0 is the plain rate, |R - 0| = R.
-      kl_balancing: from 0 to 1, strength of the balance between the layers of a hierarchy.
+      kl_balancing: strength of the balance between the layers of a hierarchy, 0 to 1.
       layer_free_bits: nats per stochastic layer that cost nothing.
 
     Returns:
@@ -89,7 +89,7 @@ def elbo(
     }
     replacing = {name: value for name, value in options.items() if value is not None}
     if len(replacing) > 1:
-        raise ValueError(f"{', '.join(replacing)} each replace the rate: use only one")
+        raise ValueError(f"{', '.join(replacing)} each replace the rate: use a single one")
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     for name, value in replacing.items():
         rate = OTHER_RATES[name](outputs, value)

@@ -1,4 +1,4 @@
-"""FactorVAE: the total correlation, estimated by a critic that is trained beside the model."""
+"""FactorVAE: the total correlation, estimated by a critic that is trained along with the model."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -31,14 +31,14 @@ def factor(
         C  = -E[log softmax(D(z))_0] / 2 - E[log softmax(D(z'))_1] / 2      z and z' are constant
 
     where z' are the z with each dimension permuted over the batch. The first three terms train the
-    model only, the last one the critic only. gamma = 0 is the ELBO. Kim and Mnih, 2018,
+    model only, the last term the critic only. gamma = 0 is the ELBO. Kim and Mnih, 2018,
     arXiv:1802.05983; the paper uses z' from a second batch.
 
     Args:
       outputs: the terms of one pass, [K, B].
       critic: z [N, D] -> logits [N, 2].
       frozen_critic: the same with constant parameters.
-      key: of the permutations.
+      key: PRNG key for the permutations.
       tc_weight: gamma.
 
     Returns:
@@ -46,7 +46,7 @@ def factor(
       `loss` includes the critic's, which is log 2 at chance level.
 
     Raises:
-      ValueError: a deterministic posterior, or that of a hierarchical model.
+      ValueError: a deterministic posterior, or the posterior of a hierarchical model.
     """
     check_density("factor", outputs)
     check_flat("factor", outputs)
@@ -80,7 +80,7 @@ def critic_pass(model: CriticModel, run: Run) -> Arguments:
     if model.critic is None:
         raise ValueError(
             "factor needs a model with a critic, z [N, D] -> logits [N, 2], such as `nets.Critic`; "
-            "this one has none"
+            "the model has none"
         )
 
     def critic_with(params: Params) -> Critic:

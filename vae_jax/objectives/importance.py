@@ -25,8 +25,8 @@ def iwae(outputs: Outputs) -> tuple[Array, Metrics]:
 
         loss = -mean_B log (1/K) sum_k w_k
 
-    It grows with K. Its gradient is that of log w_k weighted by w_k / sum_j w_j: the best sample
-    weighs most.
+    It grows with K. Its gradient weights the gradients of log w_k by w_k / sum_j w_j: the best
+    sample weighs most.
 
     Returns:
       loss [] and the metrics `loss, elbo, distortion, rate, bound`; `bound` is maximized, in nats
@@ -44,7 +44,7 @@ def stl(outputs: Outputs) -> tuple[Array, Metrics]:
 
     log q(z | x) is differentiated through z alone, without its gradient at a fixed z, the score. If
     q is the exact posterior, the encoder's gradient is zero for every draw. The score has mean zero
-    for K = 1 only: for K > 1 the encoder's gradient is biased, unlike that of `dreg` (Tucker et
+    for K = 1 only: for K > 1 the encoder's gradient is biased, unlike in `dreg` (Tucker et
     al., 2019, arXiv:1810.04152, section 4).
 
     Raises:
@@ -94,12 +94,12 @@ def miwae(outputs: Outputs, *, groups: int) -> tuple[Array, Metrics]:
 def piwae(inference: Outputs, generative: Outputs, *, groups: int) -> tuple[Array, Metrics]:
     """IWAE's gradient for the generative model, MIWAE's for encoder and posterior.
 
-    The value is that of IWAE with all K samples; M = 1 is IWAE. Rainforth et al., 2018,
+    The value equals IWAE with all K samples; M = 1 is IWAE. Rainforth et al., 2018,
     arXiv:1802.04537. `inference` and `generative` are as in `dreg`, and a prior that contains the
     encoder isn't allowed here either.
 
     Raises:
-      ValueError: a deterministic posterior; that of a hierarchical model, which shares parameters
+      ValueError: a deterministic posterior; the posterior of a hierarchy, which shares parameters
         with its prior; K is not a multiple of `groups`.
     """
     check_density("piwae", inference)
@@ -143,8 +143,8 @@ def power_mean(log_w: Array, power: Scalar) -> Array:
     power = jnp.asarray(power, log_w.dtype)
     is_zero = jnp.abs(power) < 1e-12
     t = jnp.where(is_zero, 1.0, power)
-    # All exponents are <= 0 relative to the largest. For small ones log(mean exp) / t would cancel,
-    # and expm1 is accurate.
+    # All exponents are <= 0 relative to the largest. If they are small, log(mean exp) / t would
+    # cancel, and expm1 is accurate.
     largest = jax.lax.stop_gradient(jnp.where(t > 0, log_w.max(0), log_w.min(0)))
     exponents = t * (log_w - largest)
     near = jnp.log1p(jnp.expm1(exponents).mean(0))
@@ -157,7 +157,7 @@ def power_mean(log_w: Array, power: Scalar) -> Array:
 def _path_log_weights(objective: str, outputs: Outputs) -> Array:
     """Log w with q(z | x) frozen except for its argument, [K, B].
 
-    Its value has the log q of the draws. Only its gradient is that of the density at a given z,
+    Its value has the log q of the draws. Only its gradient is from the density at a given z,
     which a flow computes by its inverse, with the inverse's error.
     """
     check_path(objective, outputs)

@@ -113,7 +113,7 @@ def one_pass(
 
 
 def objective_key(key: Array) -> Array:
-    """A third key, for objectives that sample; the first two are those of `one_pass`."""
+    """A third key, for objectives that sample; `one_pass` uses the first two."""
     return jax.random.split(key, 3)[2]
 
 

@@ -106,12 +106,12 @@ def info(
 
     Args:
       outputs: the terms of one pass, [K, B].
-      key: of the draws of the prior.
+      key: PRNG key for draws of the prior.
       info_alpha: alpha, the fraction of the rate that is omitted; more makes z more informative.
       mmd_weight: w.
       kernel: "rbf" or "imq", see `kernel_matrix`.
       bandwidth: standard deviation of the prior, which sets the width of the kernel.
-      scales: of the summed kernels, times that width.
+      scales: widths of the summed kernels, relative to that width.
 
     Returns:
       loss [] and the metrics `loss, elbo, distortion, rate, mmd`; `mmd` is squared, unbiased and

@@ -14,7 +14,7 @@ def two_player_pass(model: Model, run: Run) -> Arguments:
     """Two passes with equal values, for `dreg` and `piwae`: (inference, generative, ...).
 
     They differ in what is differentiated: `inference` in the parameters of encoder and posterior,
-    `generative` in all others. Compiled, the two forward passes are one. Parameters of a condition
+    `generative` in the rest. Compiled, the two forward passes are one. Parameters of a condition
     count as generative. The model's parameters must lie under the names of its modules.
 
     Raises:

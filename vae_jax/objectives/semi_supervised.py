@@ -24,7 +24,7 @@ def semi_supervised(
 
     Args:
       outputs: the terms of C passes, [K, C B]: all examples with class 0, then with class 1, ...
-      logits: of q(y | x), [B, C].
+      logits: q(y | x), [B, C].
       y: [B], integers; negative if unknown.
       alpha: weight, per example with a known y, of the classifier's loss on it. At 0, the bound,
         q(y | x) learns from examples with unknown y alone.

@@ -1,9 +1,9 @@
 """Losses of discrete codes: the VQ-VAE, the prior fitted to its codes, the codebook's averages.
 
 A run has up to two phases. Before step S the loss is `vq`; from S on it is `fit_prior_loss` with
-`prior_pass`, whose gradient is that of the prior alone (`switch_losses` joins the two). With weight
+`prior_pass`, whose gradient is of the prior alone (`switch_losses` joins the two). With weight
 decay or momentum a zero gradient still moves a parameter. So a run with two phases scales the
-optimizer's updates: those of ``params["params"]["prior"]`` by 0 before S, all others by 0 from S
+optimizer's updates: for ``params["params"]["prior"]`` by 0 before S, for the rest by 0 from S
 on. `vq_post_update` freezes the codebook with ``frozen_from=S``.
 """
 
@@ -48,9 +48,9 @@ def vq(
     van den Oord et al., 2017, arXiv:1711.00937, equation 3.
 
     Args:
-      outputs: of a `VQVAE`.
-      commitment: keeps the encoder close to its codes.
-      codebook_weight: of the codebook's own term.
+      outputs: terms of a `VQVAE`.
+      commitment: beta; keeps the encoder close to its codes.
+      codebook_weight: w, the weight of the codebook's term.
       key: selects the encoder outputs by which `vq_post_update` replaces unused codes; without it
         there are none.
 
@@ -61,7 +61,7 @@ def vq(
       and `statistics` for `vq_post_update`.
 
     Raises:
-      ValueError: the posterior is not that of a quantizer.
+      ValueError: the posterior is not from a quantizer.
     """
     q = _quantized(outputs)
     freeze = jax.lax.stop_gradient
@@ -121,8 +121,8 @@ def vq_post_update(
     Averages start from the old parameters: neither weight decay nor momentum reach them.
 
     Args:
-      decay: of the averages.
-      epsilon: of the smoothing, relative to uniform use.
+      decay: rate of the averages.
+      epsilon: amount of smoothing, relative to uniform use.
       revive_below: share of uniform use below which a code counts as unused; None: never.
       frozen_from: step from which on the codebook is frozen.
 
@@ -241,7 +241,7 @@ def _statistics(q: Quantized, key: Array | None) -> dict[str, Any]:
 
     counts [M], shares of all codes; sums [M, d], of their z_e; candidates, M encoder outputs times
     their weights, and the weights. Weights are so unequal that the mean over devices, divided by
-    that of the weights, is again close to one of the vectors.
+    the mean of the weights, is again close to a vector.
     """
     vectors, codes = q.z_e.reshape(q.codes.size, -1), q.codes.reshape(-1)
     one_hot = jax.nn.one_hot(codes, q.num_codes, dtype=jnp.float32)

@@ -12,8 +12,8 @@ class GumbelSoftmaxHead(nn.Module):
     """q(z | x): N = `num_variables` categorical variables of M = `num_classes`.
 
     The logits are affine in the features. z is one-hot and flat, [B, N * M]; its straight-through
-    gradient is that of the relaxation at `temperature` (Jang et al., 2017, arXiv:1611.01144). The
-    bound is exactly that of the discrete model; its gradient has the bias of the relaxation.
+    gradient is from the relaxation at `temperature` (Jang et al., 2017, arXiv:1611.01144). The
+    bound is exactly the bound of the discrete model; its gradient has the bias of the relaxation.
     """
 
     num_variables: int

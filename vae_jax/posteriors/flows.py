@@ -76,8 +76,8 @@ class InverseAutoregressiveHead(nn.Module):
     """q(z | x): a Gaussian transformed by inverse autoregressive flows.
 
     Kingma et al., 2016, arXiv:1606.04934; see `flows.AffineAutoregressive`. The context, `width`
-    numbers, is affine in the features; `width` is also that of the flow networks. Sampling with its
-    density takes one pass of each network; the density of any other value takes D.
+    numbers, is affine in the features; `width` is also the width of the flow networks. Sampling
+    with its density takes one pass of each network; the density of any other value takes D.
     """
 
     latent_dim: int

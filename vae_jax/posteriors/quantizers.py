@@ -48,7 +48,7 @@ class Projection(nn.Module):
             return vectors.reshape(h.shape[0], *grid, self.size)
         if h.shape[1:-1] != grid:
             raise InputError(
-                f"grid = {grid}: must be that of the encoder's features, {h.shape[1:-1]}"
+                f"grid = {grid}: must equal the shape of the encoder's features, {h.shape[1:-1]}"
             )
         return Dense(self.size, dtype=h.dtype, wide=True, name="out")(h)
 

@@ -21,7 +21,7 @@ from vae_jax.visualize.files import save
 
 LOW_TEMPERATURE = 0.7
 NUM_EXAMPLES = 16
-NUM_ROWS = 1_000  # of a table, data and samples
+NUM_ROWS = 1_000  # rows of a table, data and samples
 
 
 def plot_all(
@@ -43,12 +43,12 @@ def plot_all(
     Args:
       model: the model to plot.
       dataset: its data; figures use the test set.
-      terms: of the test set.
+      terms: terms of the test set.
       history: lines of metrics.jsonl, for the learning curves.
-      directory: for the files; created if missing.
-      corruption: of the inputs, for denoising models.
+      directory: destination of the files; created if missing.
+      corruption: corrupts the inputs, for denoising models.
       file_format: png; pdf or svg: these files too.
-      projection: of the map of the codes, see `project`.
+      projection: method of the map of the codes, see `project`.
     """
     plot = _plot_images if pixels.is_image(dataset.test.shape) else _plot_table
     figures, arrays = plot(model, dataset, terms, corruption)

@@ -138,7 +138,7 @@ def _marker(symbol: str, points: Points) -> str:
 
 
 def _late_values(points: Points, last: int | None = None) -> list[float]:
-    """Values after the first fifth of the steps; earlier ones would dominate the scale."""
+    """Values after the first fifth of the steps; earlier values would dominate the scale."""
     last = points[-1][0] if last is None else last
     return [value for step, value in points if step > 0.2 * last]
 

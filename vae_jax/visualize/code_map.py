@@ -16,7 +16,7 @@ MAX_POINTS = {"pca": 5_000, "tsne": 2_000, "umap": 5_000}
 MAX_PANELS = 9
 FEW, SEVERAL = 10, 20  # classes with a color each, in two palettes
 UNKNOWN = -1  # the class of an example without a label
-PANEL = {True: 4.6, False: 2.4}  # inches of the plane, alone and beside others
+PANEL = {True: 4.6, False: 2.4}  # inches of the plane, alone and in a grid
 MAX_NAME = 16  # characters
 
 

@@ -11,14 +11,14 @@ from vae_jax.visualize.grids import BLUE
 RED = "#c0392b"
 MAX_COLUMNS = 12
 NUM_BINS = 30
-TAIL = 0.005  # of the data at each end, counted in the outer bins
+TAIL = 0.005  # share of the data at each end, counted in the outer bins
 WIDTH, HEIGHT = 2.5, 1.75  # inches of a panel
 
 
 def column_histograms(data: np.ndarray, draws: np.ndarray, names: Sequence[str] = ()) -> Figure:
     """The distribution of each column in data [N, *E] and in draws of a model [M, *E].
 
-    The bins are those of the data, and the outer ones hold everything beyond. The first
+    The bins come from the data; the outer bins count everything beyond. The first
     `MAX_COLUMNS` columns are shown.
     """
     data, draws = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (data, draws))
@@ -56,9 +56,10 @@ def column_reconstructions(
 
 
 def bin_edges(values: np.ndarray) -> np.ndarray:
-    """Edges of at most `NUM_BINS` bins of values [N], each of as many whole numbers if all are.
+    """Edges of at most `NUM_BINS` bins of values [N].
 
-    They leave out `TAIL` of the values at each end.
+    If all values are integers, each bin has the same number of integers. The bins
+    exclude `TAIL` of the values at each end.
     """
     values = values[np.isfinite(values)]
     if not values.size:
@@ -68,7 +69,7 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
     if inner[0] < inner[1]:
         low, high = inner
     if (values == np.round(values)).all():
-        step = max(1, -(-(high - low + 1) // NUM_BINS))  # whole numbers in each bin
+        step = max(1, -(-(high - low + 1) // NUM_BINS))  # integers in each bin
         return np.arange(low, high + 1 + step, step) - 0.5
     width = max(high - low, 1e-6 * max(abs(high), 1e-30))
     return np.linspace(low, low + width, NUM_BINS + 1)

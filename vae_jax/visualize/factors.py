@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 MIN_SHARE = 0.05  # share of a factor's entropy that a code must explain
-MIN_RATIO = 2.0  # to the share that it explains of any other factor
+MIN_RATIO = 2.0  # ratio to the share that it explains of any other factor
 MAX_EXAMPLES = 10_000
 
 
@@ -14,16 +14,16 @@ def match_factors(
 ) -> list[str]:
     """For each of the codes [N, D], the name of the factor that it clearly follows, or "".
 
-    I_dk is the mutual information of the binned code d with factor k, I'_dk that with the factor
+    I_dk is the mutual information of the binned code d with factor k, I'_dk with the factor
     in random order (above 0 for finite N), and H_k the entropy of the factor. Code d follows the
     factor with the largest share (I_dk - I'_dk) / H_k, if the share is at least `MIN_SHARE` and
-    `MIN_RATIO` times that of any other factor.
+    `MIN_RATIO` times the share of any other factor.
 
     Args:
       codes: [N, D]; no code follows a factor unless all are finite.
       factors: integers [N, F]; labels of other kinds are not factors.
-      names: of the F factors; numbered if the lengths differ.
-      seed: of the random order.
+      names: names of the F factors; numbered if the lengths differ.
+      seed: seed of the random order.
     """
     no_match = [""] * codes.shape[1]
     if factors is None or factors.ndim != 2 or factors.dtype.kind not in "iu":

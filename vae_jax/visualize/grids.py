@@ -51,7 +51,7 @@ def image_rows(
 
     Args:
       rows: examples by label.
-      title: of the figure.
+      title: title of the figure.
       names: show the labels.
       value_range: values that become black and white, or no and full color, in all rows alike. By
         default (0, 1) or (-1, 1), whichever holds all values, else the smallest and the largest.
@@ -108,7 +108,7 @@ def _starts(count: int, size: int, wide: Sequence[int]) -> list[int]:
 def _compose(
     tiles: Sequence[np.ndarray], tops: Sequence[int], lefts: Sequence[int], size: tuple[int, int]
 ) -> np.ndarray:
-    """One image of all tiles on white, each in a gray frame, so that white ones have an edge."""
+    """One image of all tiles on white, each in a gray frame, so that white tiles have an edge."""
     canvas = np.full((size[1], size[0], 3), 255, np.uint8)
     for row, top in zip(tiles, tops, strict=True):
         height, width = row.shape[1:3]

@@ -18,8 +18,8 @@ from vae_jax.visualize.factors import match_factors
 from vae_jax.visualize.grids import Groups, image_rows
 from vae_jax.visualize.model_arrays import Arrays, choose
 
-TRAVERSAL_RANGE = 2.5  # to each side, in units of z or standard deviations of the codes
-MIN_CHANGE = 0.1  # of the range of the data, in some pixel: less is hardly seen
+TRAVERSAL_RANGE = 2.5  # distance to each side, in units of z or standard deviations of the codes
+MIN_CHANGE = 0.1  # share of the range of the data; a smaller change of a pixel is hardly visible
 MAX_ROWS = 16
 MAX_DECODED = 256  # latents whose effect is looked at
 MAX_MATCHED = 10_000  # examples for means over the data
@@ -39,7 +39,7 @@ def reconstructions(
 ) -> Figure:
     """Test images above the mean of p(x | z) at the posterior center, and a draw from it.
 
-    The corrupted inputs of a denoising model stand in between.
+    The corrupted inputs of a denoising model are shown in between.
     """
     arrays = model_arrays.reconstruct(model, x, jax.random.key(0), corrupted=corrupted, y=y)
     return reconstruction_rows(arrays, value_range=value_range)
@@ -63,10 +63,10 @@ def samples(
     data: Array | None = None,
     value_range: Range | None = None,
 ) -> Figure:
-    """Means of p(x | z) at draws of z from the prior, and a draw of x at each z beside them.
+    """Means of p(x | z) at draws of z from the prior, next to a draw of x at each z.
 
     A conditional model gets a row for each class, or for each y if y is not a class label. A row of
-    `data` stands below. A `temperature` below 1 narrows the prior; raises UnsupportedError if the
+    `data` is shown below. A `temperature` below 1 narrows the prior; raises UnsupportedError if the
     prior has none.
     """
     y = None if y is None else sample_labels(model, y, side)
@@ -77,7 +77,7 @@ def samples(
 
 
 def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
-    """The y of samples, `side` of each: of all classes, or the first ones if y is no class."""
+    """The y of samples, `side` of each: of all classes, or the first y if they are not classes."""
     num_classes = _num_classes(model, y)
     rows = y[:side] if num_classes is None else jnp.arange(min(num_classes, MAX_ROWS))
     return jnp.repeat(rows, side, axis=0)
@@ -86,7 +86,7 @@ def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
 def row_names(
     model: TrainedModel, y: Array | None, side: int = SIDE, classes: Sequence[str] = ()
 ) -> list[str]:
-    """Labels of the rows of samples, "" for a model without y; `y` is that of the samples."""
+    """Labels of the rows of samples, "" for a model without y; `y` belongs to the samples."""
     if y is None:
         return [""] * side
     count = len(y) // side
@@ -143,7 +143,7 @@ def interpolations(
 ) -> Figure:
     """Linear and spherical paths between the codes of pairs of images, with both images.
 
-    y is that of the first image.
+    y belongs to the first image.
     """
     num_pairs = min(num_pairs, len(x) // 2)
     x = jnp.asarray(x)
@@ -221,15 +221,15 @@ def traversals(
 def select_visible(
     decode: Callable[[int], np.ndarray], order: Sequence[int], value_range: Range | None = None
 ) -> tuple[dict[int, np.ndarray], str]:
-    """The first `MAX_ROWS` latents that change something, and how many of all are not shown.
+    """The first `MAX_ROWS` latents that change something, and the number of hidden latents.
 
     A latent changes something if some value of its images differs by `MIN_CHANGE` of the range of
-    the data. If none does, the one with the largest difference is returned.
+    the data. If none does, the latent with the largest difference is returned.
 
     Args:
       decode: latent -> images [P, *E].
-      order: of all latents; the first `MAX_DECODED` are looked at.
-      value_range: of the data; by default that of the images of the first latent.
+      order: all latents; the first `MAX_DECODED` are decoded.
+      value_range: range of the data; by default the range of the first latent's images.
     """
     shown: dict[int, np.ndarray] = {}
     best, best_change, num_visible = -1, -1.0, 0
@@ -246,7 +246,9 @@ def select_visible(
     num_decoded = min(len(order), MAX_DECODED)
     limit = f"{MIN_CHANGE:.0%} of the range of the data"
     if not num_visible:
-        text = f"no latent of {num_decoded} changes a pixel by {limit}; the one that changes most"
+        text = (
+            f"no latent of {num_decoded} changes a pixel by {limit}; the latent that changes most"
+        )
         return {best: decode(best)}, text
     parts = [f"{len(shown)} of {len(order)} latents shown"]
     if num_visible < num_decoded:

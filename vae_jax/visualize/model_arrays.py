@@ -13,9 +13,9 @@ from vae_jax.files import Path, write_atomically
 from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Array
 
-MAX_CODES = 10_000  # in latents.npz; of larger test sets, random ones
+MAX_CODES = 10_000  # limit of latents.npz; larger test sets are subsampled
 
-KINDS = ("mean", "draw")  # of images from p(x | z)
+KINDS = ("mean", "draw")  # kinds of images from p(x | z)
 
 Arrays = dict[str, np.ndarray]
 
@@ -82,7 +82,7 @@ def codes(terms: Terms, split: str, *, limit: int = MAX_CODES) -> Arrays:
 
 
 def choose(num_examples: int, limit: int) -> np.ndarray:
-    """At most `limit` of the examples 0..N - 1, ascending: random ones, always the same."""
+    """At most `limit` of the examples 0..N - 1, ascending: at random, always the same."""
     if num_examples <= limit:
         return np.arange(num_examples)
     return np.sort(np.random.default_rng(0).choice(num_examples, limit, replace=False))

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-RANGES = ((0.0, 1.0), (-1.0, 1.0))  # of stored images
+RANGES = ((0.0, 1.0), (-1.0, 1.0))  # range of stored images
 TILE = 72  # pixels: small images are enlarged to about this size, by a whole factor
 MAX_TILE = 128  # pixels: larger images are reduced, by averages over blocks
 
@@ -43,15 +43,15 @@ def to_rgb(images: np.ndarray) -> tuple[np.ndarray, str]:
     """Colors [N, H, W, 3] of images [N, H, W, C] of any kind, and a note on the channels, or "".
 
     One channel is gray and three are red, green and blue. Two channels are gray, side by side; of
-    four, the first three are a color and the fourth is gray beside them. The mean of more channels
-    is gray.
+    four, the first three are a color and the fourth is a gray image next to it. Of more channels,
+    the mean is gray.
     """
     channels = images.shape[-1]
     if channels == 3:
         return images, ""
     if channels == 4:
         parts = [images[..., :3], _gray(images[..., 3])]
-        note = "the fourth channel in gray beside the first three"
+        note = "the fourth channel in gray next to the first three"
     elif channels == 2:
         parts, note = [_gray(images[..., c]) for c in range(2)], "two channels side by side"
     else:

@@ -23,7 +23,7 @@ def project(codes: np.ndarray, method: str = "pca") -> tuple[np.ndarray, tuple[s
     pca: the first two principal components, or the codes as they are if D = 2. tsne: t-SNE from
     the principal components (van der Maaten and Hinton, 2008), with a perplexity of 30 or, of few
     examples, (N - 1) / 3. umap: UMAP (McInnes et al., 2018, arXiv:1802.03426) with the defaults of
-    umap-learn. Distances in the last two are not those of the codes. Both are seeded.
+    umap-learn. The last two do not preserve the distances of the codes. Both are seeded.
 
     Raises InputError if the method is unknown, or if umap-learn is needed and not installed.
     """

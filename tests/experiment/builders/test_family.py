@@ -313,7 +313,7 @@ REFUSED = {
     ),
     "weighted draws, one optimal sigma": (
         {"objective.name": "iwae", "model.likelihood": "optimal_gaussian"},
-        "all of them alike",
+        "all of them equally",
     ),
     "codes and convolutions": (
         {"model.kind": "vq", "objective.name": "vq", "model.network": "conv"},

@@ -356,7 +356,7 @@ def test_a_run_that_ends_within_its_schedule_says_so(tmp_path, caplog):
     config = small(objective__beta_schedule="linear", objective__beta_steps=41)
     with caplog.at_level(logging.WARNING):
         numbers = loop.train_and_evaluate(config, tmp_path)
-    text = "the last one, since none competes before the schedules end at step 41"
+    text = "the last, since none competes before the schedules end at step 41"
     assert text in caplog.text
     selection = numbers["selection"]
     assert (selection["step"], selection["last_step"], selection["rule"]) == (40, 40, "last")

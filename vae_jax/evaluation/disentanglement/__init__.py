@@ -1,6 +1,6 @@
 """Disentanglement metrics, one pure function for each published score.
 
-Settings are those of Locatello et al., 2019, https://arxiv.org/abs/1811.12359, and their
+Settings are from Locatello et al., 2019, https://arxiv.org/abs/1811.12359, and their
 disentanglement_lib; docstrings state the differences. Codes are [N, D], factors integers [N, F];
 `seed` is an int or a numpy Generator.
 """

@@ -44,7 +44,7 @@ def mig_chen(
       logvar: [N, D].
       factors: integers [N, F]; every combination of values must occur equally often, or q(z_j | v)
         would be wrong.
-      which: factors to average over, by default all. The remaining ones vary within X_v.
+      which: factors to average over, by default all. The remaining factors vary within X_v.
       num_samples: samples of each mixture.
       seed: seed of images and samples.
 
@@ -128,7 +128,7 @@ def _check_grid(factors: np.ndarray) -> None:
 
 def _check_logvar(logvar: np.ndarray, shape: tuple[int, ...]) -> None:
     if logvar.shape != shape:
-        raise InputError(f"logvar: shape {logvar.shape}, must be that of the mean, {shape}")
+        raise InputError(f"logvar: shape {logvar.shape}, must equal the shape of the mean, {shape}")
     if np.abs(logvar).max() > MAX_LOGVAR:
         raise InputError(
             f"logvar: greatest magnitude {np.abs(logvar).max():g}, must be at most {MAX_LOGVAR:g}"

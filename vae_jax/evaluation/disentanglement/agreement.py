@@ -87,7 +87,7 @@ def _standardize(z: np.ndarray) -> np.ndarray:
 def _check_models(
     codes: Sequence[np.ndarray], kls: Sequence[np.ndarray], min_kl: float
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The codes as float64, and masks [D_m] of the informative ones."""
+    """The codes as float64, and masks [D_m] of informative codes."""
     if len(codes) < 2 or len(kls) != len(codes):
         raise InputError(
             f"{len(codes)} arrays of codes and {len(kls)} of KLs: must be equal numbers, "

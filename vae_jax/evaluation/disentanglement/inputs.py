@@ -108,7 +108,7 @@ class ByValue:
 def _ranks(k: int, column: np.ndarray, per_value: int) -> np.ndarray:
     values, ranks, counts = np.unique(column, return_inverse=True, return_counts=True)
     if len(values) == 1:
-        raise InputError(f"factors: factor {k} is constant ({values[0]}); leave it out")
+        raise InputError(f"factors: factor {k} is constant ({values[0]}); omit it")
     if counts.min() < per_value:
         rare = values[counts.argmin()]
         raise InputError(

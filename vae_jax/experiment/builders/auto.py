@@ -44,7 +44,7 @@ def resolve(config: Config, shape: tuple[int, ...], preparation: Mapping[str, An
 
 
 def resolve_by_name(config: Config, shape: tuple[int, ...]) -> Config:
-    """The same without data, as far as `config.data` tells their kind.
+    """The same without data, as far as `config.data` determines their kind.
 
     Raises:
       InputError: the likelihood depends on the data.

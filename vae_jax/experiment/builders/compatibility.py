@@ -95,7 +95,7 @@ RULES: tuple[Rule, ...] = (
     needs(
         objective("stl", "dreg"),
         _posterior(*CONTINUOUS),
-        "it needs samples that move with the parameters of q, and one-hot ones don't",
+        "it needs samples that move with the parameters of q, and one-hot samples don't",
     ),
     needs(
         objective("dreg", "piwae"),
@@ -110,7 +110,7 @@ RULES: tuple[Rule, ...] = (
     needs(
         objective(*WEIGHTED),
         one_of("model.likelihood", *all_but(LIKELIHOODS, "optimal_gaussian")),
-        "it weights samples or classes, and the optimal sigma is that of all of them alike",
+        "it weights samples or classes, and the optimal sigma weights all of them equally",
     ),
     needs(
         objective("m2"),

@@ -21,7 +21,7 @@ from vae_jax.experiment.builders.parts import LIKELIHOODS
 
 logger = logging.getLogger(__name__)
 
-FIELDS = "config.data"  # of the arguments of `data.load`
+FIELDS = "config.data"  # arguments of `data.load`
 
 
 def build_data(config: Config) -> Dataset:
@@ -45,7 +45,7 @@ def build_data(config: Config) -> Dataset:
 
 
 def build_anomalies(config: Config) -> tuple[str, Source]:
-    """Return the name and the test examples of the class left out, or of other data.
+    """Return the name and the test examples of the removed class, or of other data.
 
     Other data are prepared as the config's own. Raises InputError if they are unavailable.
     """
@@ -82,7 +82,7 @@ def _warn_if_not_binary(config: Config, dataset: Dataset) -> None:
     if likelihood.binary and not dataset.preparation["binary"]:
         logger.warning(
             "config.data.binarization = 'none': a %s likelihood of values between 0 and 1 is not a "
-            "normalized density; its ELBO can't be compared with others (binarize, or use "
+            "normalized density; its ELBO is not comparable (binarize, or use "
             "'gaussian')",
             name,
         )

@@ -140,7 +140,7 @@ def _label_remedy(y: np.ndarray, size: int) -> str:
 
 
 def _labels(source: Source | HostSource) -> np.ndarray | None:
-    """The labels of a split in memory, or those of the first examples of any other."""
+    """The labels of a split in memory, or of the first examples of any other split."""
     if isinstance(source, ArraySource):
         return None if source.labels is None else np.asarray(source.labels)
     indices = np.arange(min(source.num_examples, 1_000))

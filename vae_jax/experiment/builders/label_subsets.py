@@ -51,7 +51,7 @@ def _select(dataset: Dataset, split: str, label: int, *, keep: bool) -> ArraySou
 def keep_labels(dataset: Dataset, num_labels: int) -> Dataset:
     """Return the data set, keeping labels for only `num_labels` training examples.
 
-    These are the first in the fixed shuffle. All others have y = -1.
+    These are the first in the fixed shuffle. The rest have y = -1.
     """
     train = dataset.train
     if not isinstance(train, ArraySource) or train.labels is None or train.labels.ndim != 1:
@@ -104,7 +104,7 @@ def allow_unlabeled(dataset: Dataset) -> Dataset:
             changes["num_labels"] = len(labeled)
             continue
         logger.warning(
-            "%s: %d of %d examples of %s have no label, y = -1, and are left out",
+            "%s: %d of %d examples of %s have no label, y = -1, and are removed",
             *(dataset.name, len(y) - len(labeled), len(y), split),
         )
         changes[f"left_out_of_{split}"] = len(y) - len(labeled)

@@ -90,7 +90,7 @@ def _kl_balancing(c: ObjectiveConfig) -> Scalar | Schedule:
     return schedules.linear(c.kl_balancing, 0.0, c.beta_steps)
 
 
-# Fields, if they are not off, whose value is that of a schedule.
+# Fields that have the value of a schedule, unless they are off.
 SCHEDULES: dict[str, Callable[[ObjectiveConfig], Scalar | Schedule]] = {
     "beta": lambda c: pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c),
     "kl_balancing": _kl_balancing,

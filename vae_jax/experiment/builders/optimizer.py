@@ -79,7 +79,7 @@ def _schedule(config: Config, num_steps: int) -> Schedule:
 
 
 def final_learning_rate(config: Config, step: int) -> float:
-    """The learning rate of the update that led to `step`; that of the prior in its own phase."""
+    """The learning rate of the update that led to `step`; the prior's in its own phase."""
     start = prior_from(config)
     if start is None:
         return float(_schedule(config, config.train.num_steps)(step - 1))
@@ -89,7 +89,7 @@ def final_learning_rate(config: Config, step: int) -> float:
 
 
 def _labels(module: str) -> Callable[[Params], Any]:
-    """Params -> labels: the name of the module for its parameters, "rest" for all others."""
+    """Params -> labels: the name of the module for its parameters, else "rest"."""
 
     def labels(params: Params) -> Any:
         def label(path: tuple[Any, ...], _: Any) -> str:

@@ -22,8 +22,9 @@ ELBO = "ELBO"
 def build_value(config: Config, model: Model, num_examples: int) -> Value:
     """The negative loss of training, of the model's player alone.
 
-    That of `factor` omits the critic's loss, since a better critic is no better model. That of `m2`
-    counts each labeled example with its label, and without, in the proportion of the training set.
+    The score of `factor` omits the critic's loss, since a better critic is no better model. That of
+    `m2` counts each labeled example with its label, and without, in the proportion of the training
+    set.
     """
     loss_fn = build_loss(config, model, num_examples)
     num_labels = config.data.num_labels
@@ -56,7 +57,7 @@ def is_elbo(config: Config) -> bool:
 
 
 def name_score(config: Config, step: int) -> str:
-    """The name of the score of a checkpoint at `step`; only those of one name are comparable."""
+    """The name of the score of a checkpoint at `step`; only scores of one name are comparable."""
     if is_elbo(config):
         return ELBO
     name = f"negative loss of {config.objective.name!r}"

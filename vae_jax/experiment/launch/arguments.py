@@ -21,7 +21,7 @@ def prepare(argv: Sequence[str]) -> list[str]:
     """Return the command line as `config_flags` understands it.
 
     Names of configs become paths. `--config.model.columns=gaussian*3,bernoulli`, and other lists of
-    names, become tuples. Fields without `--config` are those of the saved config of the workdir
+    names, become tuples. Fields without `--config` come from the saved config of the workdir
     that `--mode=eval` evaluates.
 
     Raises:

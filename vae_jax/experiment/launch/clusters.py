@@ -19,7 +19,7 @@ class Cluster(NamedTuple):
 
     Attributes:
       evidence: the environment variable that shows it, with its value.
-      method: of `jax.distributed.initialize`, "" for its own detection.
+      method: detection method of `jax.distributed.initialize`, "" for its default.
     """
 
     evidence: str
@@ -50,7 +50,7 @@ def _count(name: str, method: str = "") -> Cluster | None:
 
 
 def _open_mpi_method() -> str:
-    """Open MPI before version 5 sets the address of its launcher; newer ones need mpi4py."""
+    """Open MPI before version 5 sets the address of its launcher; newer versions need mpi4py."""
     return "" if "OMPI_MCA_orte_hnp_uri" in os.environ else "mpi4py"
 
 

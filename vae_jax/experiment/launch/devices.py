@@ -8,7 +8,7 @@ import jax
 from vae_jax.errors import RunStopped, suggest, truncate
 
 VARIABLES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
-PLUGINS = {  # of each platform: the packages of which it needs one, and what installs it
+PLUGINS = {  # platform -> packages of which it needs one, and the command that installs it
     "cpu": ((), ""),
     "cuda": (("jax_cuda13_plugin", "jax_cuda12_plugin"), "vae_jax[cuda]"),
     "gpu": (("jax_cuda13_plugin", "jax_cuda12_plugin", "jax_rocm7_plugin"), "vae_jax[cuda]"),
@@ -45,7 +45,7 @@ def _explain(error: Exception) -> str:
             )
     missing = [name for name in names if not _has_plugin(name)]
     if missing:
-        return f"{prefix}: no such device here; leave it out, or install {PLUGINS[missing[0]][1]}"
+        return f"{prefix}: no such device here; omit it, or install {PLUGINS[missing[0]][1]}"
     return (
         f"{prefix}: the device cannot be used ({reason}); JAX_PLATFORMS=cpu runs on the processor"
     )

@@ -1,4 +1,4 @@
-"""How the command line ends: expected errors as one-line messages, and the exit status of each."""
+"""Exits of the command line: expected errors as one-line messages, and the exit status of each."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ def exit_with_message() -> Iterator[None]:
 
 
 def exit_status(error: BaseException) -> int:
-    """The exit status for an error, that of its cause if several processes raise it together."""
+    """The exit status for an error, or for its cause if several processes raise it together."""
     kind = getattr(error, "kind", type(error))
     if issubclass(kind, InputError):
         return WRONG_INPUT
@@ -54,7 +54,7 @@ def leave_with(error: InputError) -> NoReturn:
 
 @contextlib.contextmanager
 def explain_import() -> Iterator[None]:
-    """Raise RunStopped if JAX cannot be imported, as with an invalid variable of its own."""
+    """Raise RunStopped if JAX cannot be imported, as with an invalid JAX variable."""
     try:
         yield
     except (ImportError, ValueError, RuntimeError) as error:

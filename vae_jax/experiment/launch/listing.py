@@ -12,8 +12,8 @@ from vae_jax.experiment.metrics import METRICS, UDR, agreement
 from vae_jax.models import VAE, VQVAE, Hierarchical
 from vae_jax.nets import ResNetEncoder, burgess_encoder
 
-SHAPE = (16, 16, 1)  # of an example, for the parts that are made to be described
-GRID = (4, 4)  # of its codes
+SHAPE = (16, 16, 1)  # event of the example parts that are described
+GRID = (4, 4)  # grid of their codes
 KINDS = {"vae": VAE, "vq": VQVAE, "hierarchical": Hierarchical}
 
 

@@ -43,7 +43,7 @@ class AheadOfTime:
         if signature not in self._pending:
             self._pending[signature] = pool.submit(self._compile, args)
 
-    @run_settings()  # settings of JAX are those of a thread
+    @run_settings()  # settings of JAX are per thread
     def _compile(self, args: tuple[Any, ...]) -> None:
         self.function.lower(*args).compile()
 

@@ -44,7 +44,7 @@ def find_best(
 ) -> Best | InputError:
     """Select the checkpoint to measure; returns the error if the checkpoints are unusable.
 
-    Its parameters are restored unless they are among the `known` ones, by step.
+    Its parameters are restored unless `known` has them, by step.
     """
     try:
         selection = select_checkpoint(checkpoints, rule=run.config.train.select)

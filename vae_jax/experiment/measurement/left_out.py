@@ -1,4 +1,4 @@
-"""What the numbers of a run leave out: skipped steps, and examples without a finite bound."""
+"""Exclusions from the numbers of a run: skipped steps, and examples without a finite bound."""
 
 import logging
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ def find_left_out(workdir: Path, terms: Mapping[str, Terms]) -> dict[str, Any]:
     """Skipped steps and, by split, examples without a finite bound, for the results; warns.
 
     Args:
-      workdir: of a run; its `metrics.jsonl` counts the steps.
-      terms: of every example of each split.
+      workdir: directory of a run; its `metrics.jsonl` counts the steps.
+      terms: terms of every example of each split.
     """
     entries: dict[str, Any] = {}
     lines = [line for line in read_metrics(workdir) if line["split"] == "train"]

@@ -35,7 +35,7 @@ def evaluate_run(
     Args:
       params: evaluation parameters, see `evaluator.evaluation_params`.
       selection: the checkpoint that they come from.
-      is_training: True at the end of training, whose command is kept beside later ones.
+      is_training: True at the end of training, whose command is kept along with later commands.
 
     Raises:
       RunDiverged: the numbers are not finite; they are written nevertheless.

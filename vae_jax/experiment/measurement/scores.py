@@ -25,7 +25,7 @@ class Scorer:
 
     Attributes:
       run: the run whose checkpoints are scored.
-      values: of the trial, in the fields that its sweep varies.
+      values: values of the trial, in the fields that its sweep varies.
       score: ((params, values, step), source, key) -> scores [N]; shared by all trials.
     """
 
@@ -53,8 +53,8 @@ def make_scorers(runs: Sequence[Run]) -> list[Scorer]:
 
     The score is the mean, over the validation examples, of the value of their batch: the negative
     loss of training with all schedules at their final values. Batches have one size, at most that
-    of training, because objectives such as MMD depend on it. So the last one may begin the split
-    again. The noise is that of `config.evaluation.seed`, the same for all checkpoints.
+    of training, because objectives such as MMD depend on it. So the last batch may begin the split
+    again. The noise depends on `config.evaluation.seed`, the same for all checkpoints.
     """
     first = runs[0]
     num_examples = first.dataset.train.num_examples

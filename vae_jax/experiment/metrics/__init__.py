@@ -1,7 +1,7 @@
 """The metrics that a config can request, computed on a trained model and its data.
 
-`measure` runs those of `config.evaluation.metrics`. The rules of `requirements` reject a metric in
-advance.
+`measure` runs the metrics in `config.evaluation.metrics`. The rules of `requirements` reject a
+metric in advance.
 """
 
 from vae_jax.experiment.metrics.context import Context, Numbers

@@ -1,6 +1,6 @@
 """Anomaly detection: how well the model separates anomalous from normal examples.
 
-Anomalies are other data, or a class that was left out of training.
+Anomalies are other data, or a class that was removed from training.
 """
 
 import functools
@@ -55,12 +55,12 @@ def anomaly(context: Context, key: Array) -> Numbers:
     if not in_range:
         smallest, largest = anomalous.value_range
         complexity = (
-            f"likelihood_less_[...] is left out: the anomalies have values from {smallest:g} to "
-            f"{largest:g}, and its 8 bits cover those of the data, {low:g} to {high:g}"
+            f"likelihood_less_[...] is omitted: the anomalies have values from {smallest:g} to "
+            f"{largest:g}, and its 8 bits cover the range of the data, {low:g} to {high:g}"
         )
     return {
         "estimator": "higher scores are more anomalous; AUROC with DeLong's standard error, "
-        "average precision with that of 200 bootstrap samples; the threshold is the "
+        "average precision with the standard error of 200 bootstrap samples; the threshold is the "
         f"{c.anomaly_quantile:g} quantile of validation examples, its rates have binomial "
         f"standard errors; {samples}; {complexity}",
         "anomalies": f"{name}, binarization {dataset.preparation['binarization']}",

@@ -1,4 +1,4 @@
-"""Lossless compression: the code length that the model promises, and that of bits-back coding."""
+"""Lossless compression: the code length that the model promises, and bits-back coding reaches."""
 
 import functools
 import math
@@ -26,7 +26,7 @@ from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Params
 
 MAX_TABLE_ENTRIES = 2**24  # frequencies in memory at once
-DRAWS = 100  # of z for each example, for the bound
+DRAWS = 100  # draws of z for each example, for the bound
 MAX_BATCH = 100  # examples coded side by side
 
 

@@ -37,9 +37,9 @@ class Context:
     dataset: Dataset
     model: Model  # with a fixed sigma, see `vae_jax.evaluation.sigma`
     params: Params
-    terms: Terms  # on the test set
+    terms: Terms  # test set
     mesh: Mesh | None = None
-    baseline: BaselineScores | None = None  # on the test set
+    baseline: BaselineScores | None = None  # test set
 
     @functools.cached_property
     def trained_model(self) -> TrainedModel:
@@ -139,7 +139,7 @@ def condition(model: Model, batch: Batch) -> Array | None:
 def with_stderr(name: str, values: np.ndarray) -> dict[str, float]:
     """The mean of values [N] and its standard error, by name.
 
-    Values that are not finite are left out and counted under <name>_not_finite, unless all are.
+    Values that are not finite are excluded and counted under <name>_not_finite, unless all are.
     """
     estimate, num_left_out = finite_estimate(np.asarray(values))
     numbers: dict[str, float] = name_estimate(name, estimate)

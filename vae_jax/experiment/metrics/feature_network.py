@@ -20,9 +20,9 @@ MAX_IMAGES = 10_000  # that a feature network is trained on, for any size of the
 
 
 def split_training(train: Source | HostSource, num: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split training examples into at most `num` to compare with, and the remaining ones.
+    """Split training examples into at most `num` to compare with, and the remaining examples.
 
-    Random ones; at most half of all, and unlabeled ones first, which no network is trained on.
+    At random; at most half of all, unlabeled examples first, because no network is trained on them.
     """
     if isinstance(train, SpriteSource):  # shuffled already
         order = np.arange(train.num_examples)

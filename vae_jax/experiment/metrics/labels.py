@@ -38,10 +38,10 @@ def disentanglement(context: Context, key: Array) -> Numbers:
     which = [k for k, name in enumerate(names) if name != "shape"] or None
     is_grid = _is_grid(factors)
     if logvar is None:
-        chen = "mig_chen is left out: it needs Gaussian posteriors"
+        chen = "mig_chen is omitted: it needs Gaussian posteriors"
     elif not is_grid:
         chen = (
-            "mig_chen is left out: it needs every combination of factors equally often, and the "
+            "mig_chen is omitted: it needs every combination of factors equally often, and the "
             "factors do not form a full grid"
         )
     else:
@@ -51,7 +51,7 @@ def disentanglement(context: Context, key: Array) -> Numbers:
         "estimator": f"centers of the posteriors of {len(codes)} examples, with the settings of "
         f"Locatello et al., 2019, seed {seed}, except for DCI by a random forest instead of "
         f"boosted trees, which gives other numbers; {chen}; without a standard error: compare "
-        "several training runs, whose scores differ by far more than those of two populations",
+        "several training runs, whose scores differ by far more than scores of two populations",
         "num_examples": len(codes),
         "factors": names,
         **{name.replace("dci_", "dci_forest_"): value for name, value in scores.items()},
@@ -91,7 +91,7 @@ def _is_grid(factors: np.ndarray) -> bool:
 def representation(context: Context, key: Array) -> Numbers:
     """Probes and clusters of the codes, fitted on training examples, measured on the test set.
 
-    Examples without a label are left out.
+    Examples without a label are excluded.
     """
     c = context.config.evaluation
     sources, num_unlabeled = _labeled([context.dataset.train, context.dataset.test])

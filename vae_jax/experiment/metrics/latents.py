@@ -129,7 +129,7 @@ def _judge_codes(indices: np.ndarray, share: float, num_codes: int, evidence: st
     if share >= PARTLY:
         return Verdict("healthy", evidence)
     name = "partly collapsed" if share >= COLLAPSED else "collapsed"
-    remedy = "Use fewer codes, or replace unused ones sooner (codes.revive_below)."
+    remedy = "Use fewer codes, or replace unused codes sooner (codes.revive_below)."
     return Verdict(name, evidence, remedy)
 
 
@@ -187,7 +187,7 @@ def _inferred(context: Context) -> Any:
 def _aggregate(context: Context, key: Array, num_draws: int) -> Numbers:
     """Numbers of q(z); none unless it is a mixture of Gaussians over [N, D] with one prior."""
     if not context.model.supports("flat_posterior"):
-        return {}  # a hierarchy: lower layers depend on draws of the upper ones
+        return {}  # a hierarchy: lower layers depend on draws of upper layers
     inferred = _inferred(context)
     if not isinstance(inferred.posterior, DiagGaussian) or inferred.prior.batch_shape != ():
         return {}

@@ -53,7 +53,7 @@ def likelihood(context: Context, key: Array) -> Numbers:
 
 
 def annealing(context: Context, key: Array) -> Numbers:
-    """Log p(x) of some test examples by annealing; of simulated ones, bounded from both sides."""
+    """Log p(x) of some test examples by annealing; of simulated examples, from both sides."""
     c = context.config.evaluation
     keys = jax.random.split(key, 6)
     batch = as_batch(subset(context.dataset.test, c.annealed_examples), keys[0])

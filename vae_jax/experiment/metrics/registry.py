@@ -53,11 +53,11 @@ def measure(
     """Yield (name, numbers, seconds) of each metric.
 
     The key of a metric depends on its name and the evaluation seed only. A metric that raises a
-    ValueError yields {"failed": reason} as its numbers, and the remaining ones continue.
+    ValueError yields {"failed": reason} as its numbers, and the remaining metrics continue.
 
     Args:
       context: the model, its data and terms.
-      names: of the metrics; by default those that the config requests.
+      names: metrics to compute; by default the requested metrics of the config.
     """
     for name in _requested(context) if names is None else names:
         start = time.perf_counter()

@@ -107,7 +107,7 @@ def _explain_anomalies(config: Config, dataset: Dataset) -> str | None:
 
 
 def _explain_other_scale(field: str, anomalous: Source, normal: Source) -> str | None:
-    """Bytes of 0 and 1 beside bytes of 0 to 255."""
+    """Bytes of 0 and 1 compared with bytes of 0 to 255."""
     if not isinstance(anomalous, ArraySource) or not isinstance(normal, ArraySource):
         return None
     both_bytes = anomalous.images.dtype == normal.images.dtype == np.uint8
@@ -217,7 +217,7 @@ DATA_RULES: tuple[Rule, ...] = (
         metric("disentanglement"),
         "data.name",
         _has_factors,
-        "it needs labels [N, F] of whole numbers, the factors of each example",
+        "it needs integer labels [N, F], the factors of each example",
     ),
     _needs_data(
         metric("representation", "augmentation"),
@@ -229,7 +229,7 @@ DATA_RULES: tuple[Rule, ...] = (
         metric("quality"),
         "data.name",
         lambda config, dataset: len(dataset.shape) == 3,
-        "its features are those of images [H, W, C]",
+        "its features need images [H, W, C]",
     ),
     _needs_data(
         metric("quality"),

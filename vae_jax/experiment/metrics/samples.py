@@ -102,10 +102,10 @@ def quality(context: Context, key: Array) -> Numbers:
     }
     return {
         "estimator": f"features {features.name} (fingerprint {features.fingerprint}) of {n} test "
-        "images and of as many draws of p(x), means of p(x | z) at the same z if any, and, for "
-        f"comparison, {len(floor)} training images{seen}; kernel over 10 blocks with the standard "
-        "error over blocks; the remaining numbers have no standard error and the same bias at "
-        "equal numbers of images; 5 neighbors",
+        "images and of the same number of draws of p(x), of means of p(x | z) at the same z if "
+        f"any, and, for comparison, {len(floor)} training images{seen}; kernel over 10 blocks with "
+        "the standard error over blocks; the remaining numbers have no standard error and the same "
+        "bias at equal numbers of images; 5 neighbors",
         "features": features.name,
         "num_examples": n,
         "num_train": len(floor),
@@ -149,7 +149,7 @@ def _generator(model: Model, size: int, has_mean: bool) -> Any:
 
 
 def augmentation(context: Context, key: Array) -> Numbers:
-    """Accuracy of a classifier of few labeled examples, with and without generated ones added."""
+    """Accuracy of a classifier of few labeled examples, with and without generated examples."""
     c, keys = context.config.evaluation, jax.random.split(key, 3)
     train, train_size = context.dataset.train, context.dataset.train.num_examples
     labeled = np.flatnonzero(train.all_labels() >= 0)

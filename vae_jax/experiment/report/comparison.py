@@ -37,8 +37,8 @@ def comparison_page(
 
     Args:
       name: title of the page.
-      runs: by name; at least one.
-      swept: for a sweep, the values of each swept field.
+      runs: runs by name; at least one.
+      swept: the values of each swept field, for a sweep.
       failed: trials without results, and why.
       sweeps: the sweeps of the runs by name, for the metrics of a whole sweep.
     """
@@ -153,7 +153,7 @@ def _setting_table(runs: Runs, failed: Mapping[str, Any], keys: list[str]) -> li
 
 
 def _steps(run: Contents) -> str:
-    """The step that is measured, and the last one if it is another."""
+    """The measured step, and the last step if it is another."""
     step, last = run.results.get("step", ""), run.results_of("selection").get("last_step")
     return format_value(step) + (f" of {format_value(last)}" if last not in (None, step) else "")
 
@@ -173,7 +173,7 @@ def _metrics(runs: Runs, sweeps: Runs) -> list[Block]:
             if "failed" in numbers:
                 reason = f"could not be measured: {numbers['failed']}"
                 notes.append(note(f"{name}: {title(metric)} {reason}"))
-            elif metric != "collapse":  # its verdict is beside the final numbers
+            elif metric != "collapse":  # its verdict is next to the final numbers
                 cells[name] |= headlines(metric, numbers)
     blocks = _in_groups(runs, functools.partial(_metric_table, cells))
     for name, sweep in sweeps.items():

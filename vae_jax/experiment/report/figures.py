@@ -6,7 +6,7 @@ from vae_jax import visualize
 from vae_jax.experiment.report.page import Block, Maker, Section, encode, render_section
 from vae_jax.experiment.report.workdir_files import Contents
 
-MAX_BYTES = 4_800_000  # per page; images get what numbers and charts leave
+MAX_BYTES = 4_800_000  # limit per page; images get what numbers and charts leave
 PAGE_DPI = 96
 OVERHEAD = 1_000  # bytes of HTML around an image
 SECTIONS = {  # section -> its title, and its figures with their captions
@@ -52,7 +52,7 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         },
     ),
 }
-COLUMNS = ("column_reconstructions", "columns")  # of a table, which has no grids of images
+COLUMNS = ("column_reconstructions", "columns")  # figures of a table, which has no grids of images
 OPTIONAL = (  # depend on the model or the data
     *COLUMNS,
     "samples",
@@ -71,7 +71,7 @@ class ImageBudget:
         self._remaining = MAX_BYTES
 
     def render(self, makers: Iterable[tuple[str, str, Maker]]) -> list[Section]:
-        """Render sections; those with images come last, and share the bytes that remain."""
+        """Render sections; sections with images come last, and share the remaining bytes."""
         makers = list(makers)
         rendered = {}
         for id, title, make in sorted(makers, key=lambda maker: maker[0] in SECTIONS):

@@ -11,7 +11,7 @@ from vae_jax.experiment.report.page import Block, heading, note, paragraph, tabl
 MINUS = "−"
 MISSING = "not finite"
 MAX_DIGITS = 8
-MAX_ENTRIES = 16  # longer lists are left out
+MAX_ENTRIES = 16  # longer lists are omitted
 _NOT_IN_TABLES = (
     "failed",
     "estimator",

@@ -8,7 +8,7 @@ from vae_jax import config as config_lib
 from vae_jax.experiment.report.workdir_files import Contents
 from vae_jax.experiment.sweeps.settings import SPLITS, spread
 
-Runs = Mapping[str, Contents]  # by their unique names on the page
+Runs = Mapping[str, Contents]  # keys are unique names on the page
 
 MASSES = (
     "discretized_logistic",

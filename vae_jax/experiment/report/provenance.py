@@ -80,7 +80,7 @@ def origin(run: Contents) -> list[Block]:
 
 
 def _times(run: Contents) -> list[tuple[str, str]]:
-    """Durations; that of the training is estimated from its files if it was not recorded."""
+    """Durations; a training that was not recorded is estimated from its files."""
     recorded = run.results_of("seconds")
     rows = [(f"Time, {label(key).lower()}", duration(value)) for key, value in recorded.items()]
     is_recorded = "training" in recorded or "seconds" in run.results_of("training")

@@ -68,7 +68,7 @@ class Contents:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
         except Exception as error:  # numpy and zipfile raise many types for a damaged file
-            logger.warning("%s: cannot be read (%s), left out", path, type(error).__name__)
+            logger.warning("%s: cannot be read (%s), skipped", path, type(error).__name__)
             return {}
 
 

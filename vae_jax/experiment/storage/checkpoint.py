@@ -55,7 +55,7 @@ class Checkpoints:
         )
         try:
             self._manager = ocp.CheckpointManager(self._local, options=options)
-        except (TypeError, ValueError) as error:  # from Orbax's own record of a step
+        except (TypeError, ValueError) as error:  # raised by Orbax's record of a step
             raise InputError(
                 f"{self.directory}: damaged, the record of a step cannot be read ({error}); "
                 "move that step away"
@@ -73,7 +73,7 @@ class Checkpoints:
             self._staging.upload(int(state.step))
 
     def prune(self) -> None:
-        """Delete all but the newest, the best, and the last one, with or without a score."""
+        """Delete all but the newest, the best, and the last checkpoint, with or without a score."""
         descriptions = self._descriptions()
         steps = self.steps()
         to_resume = [step for step, saved in descriptions.items() if saved.score is None]
@@ -94,7 +94,7 @@ class Checkpoints:
     def best_step(self) -> int | None:
         """Return the step of the best score that competes, the earlier of two; None without any.
 
-        Only scores with the name of the newest one compete, not those of an earlier phase.
+        Only scores with the name of the newest score compete, not scores of an earlier phase.
         """
         return best_step(self._descriptions())
 
@@ -105,7 +105,7 @@ class Checkpoints:
         return max(scored or descriptions, default=None)
 
     def _descriptions(self) -> dict[int, Description]:
-        """The readable ones by step, oldest first."""
+        """The readable checkpoints by step, oldest first."""
         descriptions = {}
         for step in self.steps():
             try:
@@ -153,7 +153,7 @@ class Checkpoints:
             ) from error
 
     def discard_after(self, step: int, damaged: Collection[int]) -> None:
-        """Delete checkpoints newer than `step`; rename damaged ones to `damaged-<step>`."""
+        """Delete checkpoints newer than `step`; rename damaged checkpoints to `damaged-<step>`."""
         for newer in self.steps():
             if newer <= step:
                 continue
@@ -214,8 +214,8 @@ def restore_latest(
 ) -> list[TrainState] | None:
     """Return the states at the newest step that is intact in all runs; None if there is none.
 
-    Warns about each unreadable checkpoint. Discards newer ones: the trials of a sweep are saved
-    one after another, so a kill may leave some of them one checkpoint ahead.
+    Warns about each unreadable checkpoint. Discards newer checkpoints: the trials of a sweep are
+    saved one after another, so a kill may leave some of them one checkpoint ahead.
 
     Raises:
       InputError: a checkpoint belongs to another config, some are damaged and none is readable, or
@@ -230,7 +230,7 @@ def restore_latest(
                 _restore_run(*run, step) for run in zip(checkpoints, like, configs, strict=True)
             ]
         except DamagedError as error:
-            logger.warning("%s; trying the one before", error)
+            logger.warning("%s; trying the previous checkpoint", error)
             damaged.add(step)
             continue
         last = step
@@ -254,8 +254,7 @@ def _check_restart(checkpoints: Sequence[Checkpoints], damaged: Collection[int])
     directory = checkpoints[0].directory
     if damaged:
         raise InputError(
-            f"{directory}: none of the checkpoints {sorted(damaged)} can be read; "
-            "use another workdir"
+            f"{directory}: no checkpoint {sorted(damaged)} can be read; use another workdir"
         )
     if (
         max(len(run.steps()) for run in checkpoints) > 1

@@ -23,7 +23,7 @@ class Description:
     competes: bool = True  # False before the end of a schedule, or if the score is not finite
     data: Mapping[str, Any] | None = None  # their identity; None in checkpoints of earlier versions
     inputs: Inputs | None = None  # their form; None in checkpoints of earlier versions
-    units: Units | None = None  # of the model
+    units: Units | None = None  # units of the model
 
 
 def parse_description(values: Mapping[str, Any]) -> Description:
@@ -50,11 +50,11 @@ def parse_description(values: Mapping[str, Any]) -> Description:
 def check_same_data(
     now: Mapping[str, Any], units: Units | None, saved: Description, where: str
 ) -> None:
-    """Raises InputError if data, or the units of a model, are not those of a checkpoint.
+    """Raises InputError if data, or the units of a model, don't match a checkpoint.
 
     Args:
       now: the identity of the data.
-      units: of the model.
+      units: units of the model.
       saved: the description of the checkpoint.
       where: its directory.
     """

@@ -14,7 +14,7 @@ import jax
 
 from vae_jax.data.fixed_random import GENERATOR
 
-GIT_SECONDS = 1.0  # after which the state of the repository is left out
+GIT_SECONDS = 1.0  # timeout, after which the state of the repository is omitted
 PACKAGES = ("vae_jax", "jax", "jaxlib", "flax", "optax", "numpy")
 
 
@@ -36,7 +36,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-@functools.cache  # as it is at the first call, when the code is loaded
+@functools.cache  # frozen at the first call, when the code is loaded
 def git_state(folder: str) -> dict[str, Any]:
     """Return "git_commit" and "git_dirty" of the repository that a folder belongs to.
 
@@ -74,7 +74,7 @@ def versions() -> dict[str, str]:
 def command() -> str:
     """Return the command line of this process as one would type it.
 
-    A script given by an absolute path, which tells of the machine, keeps only its file name.
+    A script given by an absolute path, which reveals the machine, keeps only its file name.
     """
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)  # None for a script
     if spec is None:

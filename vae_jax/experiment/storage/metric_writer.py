@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
     """Return the lines of `metrics.jsonl`.
 
-    Warns about unreadable ones, such as a last line cut short by a kill, and leaves them out.
+    Skips unreadable lines with a warning, such as a last line cut short by a kill.
     """
     path = workdir / "metrics.jsonl"
     text = path.read_bytes().decode(errors="replace") if path.exists() else ""
@@ -24,7 +24,7 @@ def read_metrics(workdir: Path) -> list[dict[str, Any]]:
         if line is not None:
             lines.append(line)
         elif content:
-            logger.warning("%s, line %d: cannot be read, left out", path, number)
+            logger.warning("%s, line %d: cannot be read, skipped", path, number)
     return lines
 
 

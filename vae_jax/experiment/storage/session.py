@@ -16,10 +16,10 @@ FILE = "training.json"
 class Session:
     """The steps and the time of a training in this process.
 
-    The duration is all of it. The speed is that of the calls between two checkpoints, without
+    The duration is all of it. The speed is measured in calls between two checkpoints, without
     validation. Those before the first checkpoint, which wait for the compiler, count only if there
-    are no others, from the first metrics on and without the second call, which may be complete by
-    then.
+    are no other checkpoints, from the first metrics on and without the second call, which may be
+    complete by then.
     """
 
     def __init__(self, workdir: Path, first_step: int, batch_size: int) -> None:
@@ -27,7 +27,7 @@ class Session:
         self._earlier = _read(self._path)
         self._batch_size = batch_size
         self._begin = time.monotonic()
-        self._spans = [_Span()]  # before the first checkpoint, and after each
+        self._spans = [_Span()]  # spans before the first checkpoint, and after each
         now = datetime.datetime.now(datetime.UTC)
         self._record: dict[str, Any] = {
             "started": f"{now:%Y-%m-%d %H:%M:%S} UTC",
@@ -46,7 +46,7 @@ class Session:
             span.seconds = now - span.start
 
     def write(self, step: int, num_parameters: int) -> None:
-        """Write the record of this session, up to a checkpoint, after those of earlier ones."""
+        """Append the record of this session, up to a checkpoint, to earlier records."""
         later = [span for span in self._spans[1:] if span.steps]
         spans = later or self._spans[:1]
         self._record |= {
@@ -77,8 +77,8 @@ class _Span:
 def summarize_training(workdir: Path) -> dict[str, Any]:
     """The number of parameters, duration, speed and commit of a training; {} if not recorded.
 
-    Duration and speed are over all sessions, the commit is that of the last one. The speed is that
-    of one trial, if several train beside each other.
+    Duration and speed are over all sessions, the commit is from the last session. The speed is
+    of one trial, if several train side by side.
     """
     sessions = _read(workdir / FILE)
     if not sessions:

@@ -21,7 +21,7 @@ class Staging:
     """
 
     def __init__(self, bucket: Path, *, for_writing: bool) -> None:
-        """Download all complete checkpoints; for writing, also delete the incomplete ones."""
+        """Download all complete checkpoints; for writing, also delete incomplete checkpoints."""
         self._bucket = bucket
         self._folder = tempfile.TemporaryDirectory(prefix="vae_jax-")
         self.directory = pathlib.Path(self._folder.name) / "checkpoints"

@@ -23,7 +23,7 @@ def claim_workdir(workdir: Path, config: Config, *, wait: float = WAIT) -> Itera
 
     Args:
       workdir: the directory.
-      config: of the run or the sweep.
+      config: config of the run or the sweep.
       wait: seconds until a lock of another process is an error.
 
     Raises:
@@ -116,7 +116,7 @@ def run_workdir(workdir: str | os.PathLike, trial: int | str | None) -> Path:
     """
     if not (as_path(workdir) / "trials").is_dir():
         if trial is not None:
-            raise InputError(f"trial = {trial!r}: {_name(workdir)} holds no sweep; leave it out")
+            raise InputError(f"trial = {trial!r}: {_name(workdir)} contains no sweep; omit it")
         return as_path(workdir)
     names = list(sweep.trial_configs(read_config(as_path(workdir))))
     if trial is None:

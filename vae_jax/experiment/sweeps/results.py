@@ -70,9 +70,9 @@ def write_sweep(
       trials: results by trial.
       failed: reasons by trial, of those that failed.
       models: the trials that have results, and the evaluation parameters of each for UDR.
-      config: of the sweep.
-      workdir: of the sweep.
-      contexts: of the trials whose figures are not plotted yet.
+      config: config of the sweep.
+      workdir: workdir of the sweep.
+      contexts: contexts of trials whose figures are not plotted yet.
       announce: is called with the results before figures are plotted, unless a trial failed.
 
     Raises:

@@ -22,7 +22,7 @@ def summarize_settings(
 
     Args:
       trials: results by trial.
-      failed: reasons by trial; these are counted, and left out of the means.
+      failed: reasons by trial; failed trials are counted and excluded from the means.
     """
     groups: dict[str, list[str]] = {}
     for name in (*trials, *failed):
@@ -46,7 +46,7 @@ def spread(splits: list[Mapping[str, Any]]) -> dict[str, float]:
     """The mean of each number over several results, and its deviation under <name>_std.
 
     The deviation has n - 1 in its denominator, and is NaN for one result. Standard errors over
-    examples and numbers of single latents are left out.
+    examples and numbers of single latents are excluded.
     """
     numbers: dict[str, float] = {}
     for key in splits[0]:

@@ -39,10 +39,10 @@ def select_share(runs: Sequence[Run], share: Share) -> list[Run]:
 
 @contextlib.contextmanager
 def claim_share(runs: Sequence[Run], config: Config, workdir: Path) -> Iterator[None]:
-    """Claim the workdirs of some trials, and briefly that of the sweep.
+    """Claim the workdirs of some trials, and briefly the workdir of the sweep.
 
     Raises:
-      InputError: as `claim_workdir`; a process that trains the whole sweep has its workdir.
+      InputError: `claim_workdir` raises it; a process that trains the whole sweep has its workdir.
     """
     with claim_workdir(workdir, config, wait=WAIT):
         pass
@@ -59,9 +59,9 @@ def join_results(
 
     Args:
       runs: all trials.
-      config: of the sweep.
-      workdir: of the sweep.
-      finished: results of this process by trial, which are returned if others are not finished.
+      config: config of the sweep.
+      workdir: workdir of the sweep.
+      finished: results of this process by trial, returned if other trials are not finished.
     """
     trials, failed, unfinished = {}, {}, {}
     for run in runs:
@@ -109,7 +109,7 @@ def _load_models(
 
 
 def _is_trained(run: Run) -> bool:
-    """True if a trial has results, and its checkpoints are those of a run that ended."""
+    """True if a trial has results, and the checkpoints of a run that ended."""
     if not Results(run.workdir).earlier:
         return False
     try:

@@ -28,7 +28,7 @@ class Interruption:
 
     def leave(self, step: int) -> NoReturn:
         """Raise Interrupted, with the status of the signal: 143 for SIGTERM, 130 for SIGINT."""
-        received = self._received or signal.SIGTERM  # that of another process of the same run
+        received = self._received or signal.SIGTERM  # the signal of another process of the same run
         raise Interrupted(
             f"stopped by {received.name}: step {step} is saved; run the same command to resume",
             128 + received,

@@ -45,7 +45,7 @@ from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
 
-LINE_SECONDS = 5.0  # between two lines of the log during training, without a terminal
+LINE_SECONDS = 5.0  # seconds between log lines during training, without a terminal
 
 
 @run_settings()
@@ -58,17 +58,17 @@ def train_and_evaluate(
 ) -> dict[str, Any]:
     """Train to `config.train.num_steps`, evaluate, and return the results.
 
-    With `config.train.patience`, training stops earlier, that of a sweep once all trials have
+    With `config.train.patience`, training stops earlier, in a sweep once all trials have
     stopped: until then a stopped trial is computed but no longer recorded. Resumes from the latest
-    checkpoint in the workdir if any. With a sweep, trains and evaluates every trial, or those of a
-    share; the last process to finish joins the results. `announce` is called with the results
-    before the figures are plotted, or after those of the trials of a share.
+    checkpoint in the workdir if any. With a sweep, trains and evaluates every trial, or the trials
+    of a share; the last process to finish joins the results. `announce` is called with the results
+    before the figures are plotted, or after the figures of the trials of a share.
 
     Raises:
       InputError: the config, data, workdir or share is invalid, or of another run.
       RunDiverged: too many non-finite steps in a row, or an evaluation that is not finite.
       RunStopped: a checkpoint could not be written.
-      Interrupted: by Ctrl-C or SIGTERM; the message says how to continue.
+      Interrupted: Ctrl-C or SIGTERM; the message has the command that continues.
     """
     runs, config = processes.together(functools.partial(prepare_runs, config, workdir))
     if share is not None:

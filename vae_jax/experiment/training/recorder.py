@@ -42,7 +42,7 @@ class Recorder:
     Attributes:
       stopped: the reason once too many steps in a row were not finite, else None.
       finished: True once patience ran out; afterwards only resume-only checkpoints are written, and
-        the result is that of a run that stopped.
+        the result has the status of a run that stopped.
       params: evaluation parameters by step, on the host, of the best and the last validation here.
     """
 
@@ -90,7 +90,7 @@ class Recorder:
         self._has_warned = True
         logger.warning(
             "%s: step %d skipped: its loss or gradient was not finite; %d of the %d steps up to "
-            "step %d are skipped, `skipped` in metrics.jsonl counts further ones",
+            "step %d are skipped, `skipped` in metrics.jsonl counts further steps",
             self.run.workdir,
             start + int(np.argmin(good)) + 1,
             int(np.sum(~good)),
@@ -123,7 +123,7 @@ class Recorder:
         numbers = summarize_split(self.run, terms)
         if "num_not_finite" in numbers:
             text = describe_rows(terms.is_finite)
-            logger.warning("step %d: %s of validation; its numbers leave them out", step, text)
+            logger.warning("step %d: %s of validation; its numbers exclude them", step, text)
         is_elbo = builders.is_elbo(self.run.config)
         numbers["score"] = numbers["elbo"] if is_elbo else self._score(params, step)
         notes = self._notes()
@@ -206,7 +206,7 @@ def describe_latest(checkpoints: Checkpoints) -> str:
 
 
 def advise_again(checkpoints: Checkpoints) -> str:
-    """What to do after Ctrl-C at any moment of the training."""
+    """Instructions after Ctrl-C at any moment of the training."""
     return f"interrupted; {describe_latest(checkpoints)}; run the same command to resume"
 
 

@@ -35,7 +35,7 @@ class Trainer(Protocol):
     """Trains one or several runs, whose states are one tree on the devices."""
 
     def open_data(self, calls: Sequence[Span]) -> contextlib.AbstractContextManager[Data]:
-        """Open the training data for epochs of these steps and no others."""
+        """Open the training data for epochs of exactly these steps."""
 
     def initial(self) -> TrainState:
         """Return the state at step 0."""
@@ -46,7 +46,7 @@ class Trainer(Protocol):
     def compile_ahead(self, num_steps: int, pool: concurrent.futures.Executor) -> Params | None:
         """Begin to compile the epoch; returns the shapes of one run's parameters, None if unknown.
 
-        The parameters are those for the evaluation.
+        The parameters are for the evaluation.
         """
 
     def split(self, tree: Any) -> list[Any]:
@@ -114,8 +114,8 @@ class SingleRunTrainer:
 class StreamingTrainer(SingleRunTrainer):
     """A single run whose training data stay on the host.
 
-    Blocks of batches are transferred while the devices compute on earlier ones. A call whose
-    batches would take too much memory is split into several blocks. The numbers are those of
+    Blocks of batches are transferred while the devices compute on earlier blocks. A call whose
+    batches would take too much memory is split into several blocks. The numbers equal those of
     `SingleRunTrainer`.
     """
 
