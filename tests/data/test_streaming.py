@@ -69,7 +69,7 @@ def train_run(config, directory):
     current = run.make_run(config, directory)
     streamed = trainers.make_trainer([current])
     state, metrics = streamed.initial(), []
-    calls = list(loop.calls(0, config))
+    calls = list(loop.plan_calls(0, config))
     with streamed.open_data(calls) as data:
         for start, stop in calls:
             state, some = streamed.epoch(stop - start)(state, data)
@@ -173,7 +173,7 @@ def test_a_process_reads_its_rows_of_each_batch(folder):
     ("span", "most", "lengths"), [((0, 9), 9, [9]), ((5, 15), 4, [3, 3, 4]), ((0, 3), 1, [1, 1, 1])]
 )
 def test_parts_follow_each_other(span, most, lengths):
-    parts = streaming.parts(span, most)
+    parts = streaming.split_span(span, most)
     assert sorted(stop - start for start, stop in parts) == lengths
     assert [start for start, _ in parts[1:]] == [stop for _, stop in parts[:-1]]
     assert (parts[0][0], parts[-1][1]) == span

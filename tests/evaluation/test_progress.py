@@ -59,7 +59,7 @@ def test_what_is_quick_shows_nothing(monkeypatch, caplog):
 
 @pytest.mark.parametrize("num_steps", [1, 2, 59, 100, 101, 399, 1500, 10_007])
 def test_parts_hold_every_step_once(num_steps):
-    parts = progress.parts(num_steps)
+    parts = progress.split_steps(num_steps)
     assert [step for part in parts for step in part] == list(range(num_steps))
     assert len(parts) <= progress.MAX_PARTS
     assert len({len(part) for part in parts[:-1]}) <= 1

@@ -148,7 +148,7 @@ def trace(runs, trained_by: trainers.Trainer) -> None:
     if c.data.streaming:
         return  # its blocks come from the host
     state = jax.eval_shape(trained_by.initial)
-    num_steps = next(stop - start for start, stop in loop.calls(0, c))
+    num_steps = next(stop - start for start, stop in loop.plan_calls(0, c))
     jax.eval_shape(trained_by.epoch(num_steps), state, dataset.train)
     x = jax.ShapeDtypeStruct((1, *dataset.shape), np.float32)
     jax.eval_shape(

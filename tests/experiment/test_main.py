@@ -262,7 +262,7 @@ def test_configs_by_name_from_any_folder(monkeypatch, tmp_path) -> None:
     ("mode", "flag", "parts"),
     [
         ("eval", None, ["trials = '1/2'", "--mode=eval", "omit it"]),
-        ("train", "coordinator", ["trials = '1/2'", "leave out --coordinator"]),
+        ("train", "coordinator", ["trials = '1/2'", "omit --coordinator"]),
     ],
 )
 def test_flags_that_exclude_trials(mode, flag, parts) -> None:

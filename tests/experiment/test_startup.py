@@ -17,7 +17,7 @@ from vae_jax.data.load import _digits_table
 from vae_jax.errors import InputError
 from vae_jax.experiment import cli
 from vae_jax.experiment.launch import compilation_cache
-from vae_jax.experiment.measurement.ahead import AheadOfTime, make_pool, shapes
+from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes, make_pool
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = [
@@ -172,7 +172,7 @@ def test_program_that_compiles_ahead_is_compiled_once():
         pytest.skip("programs compile when called on this device")
     with pool:
         for _ in range(2):
-            ahead.compile_in(pool, shapes(x, x.sharding))
+            ahead.compile_in(pool, describe_shapes(x, x.sharding))
         np.testing.assert_array_equal(ahead(x), [1, 3, 5])
     assert traced == [(3,)]
     assert function._cache_size() == 1

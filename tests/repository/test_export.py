@@ -58,7 +58,7 @@ def test_training_and_evaluation_of_a_config(name, datasets, tmp_path):
         batch_size=config.evaluation.batch_size,
         corruption=builders.build_corruption(config),
     ).run
-    calls, _ = program.calls(run.dataset.test)
+    calls, _ = program.plan_calls(run.dataset.test)
     assert exported(program.some_batches, params, run.dataset.test, key, *calls[0]).out_avals
 
 

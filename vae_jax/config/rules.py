@@ -91,15 +91,16 @@ def check_rules(rules: Iterable[Rule], *subject: Any) -> None:
             raise InputError(message)
 
 
-def needs(chosen: Condition, allowed: Condition, why: str) -> Rule:
-    """A rule: a config with one of the `chosen` values must have one of the `allowed`."""
+def needs(condition: Condition, allowed: Condition, why: str) -> Rule:
+    """A rule: a config with one of the `condition` values must have one of the `allowed`."""
 
     def rule(config: Any) -> str | None:
         is_auto = value_of(config, allowed.path) == "auto"  # will be chosen to fit
-        if not chosen.holds(config) or allowed.holds(config) or is_auto:
+        if not condition.holds(config) or allowed.holds(config) or is_auto:
             return None
         return (
-            f"config.{chosen.path} = {chosen.first(config)!r}: doesn't fit config.{allowed.path} = "
+            f"config.{condition.path} = {condition.first(config)!r}: doesn't fit "
+            f"config.{allowed.path} = "
             f"{value_of(config, allowed.path)!r}, which must be {join_values(allowed.values)}; "
             f"{why}"
         )

@@ -69,7 +69,7 @@ def describe_data(preparation: Mapping[str, Any]) -> str:
     return ", ".join([preparation.get("shape", ""), *parts])
 
 
-def identity(dataset: Dataset) -> dict[str, Any]:
+def data_identity(dataset: Dataset) -> dict[str, Any]:
     """Properties that identify a data set: name, shape, sizes, ranges and hash.
 
     Stored with the checkpoints of a model.
@@ -94,8 +94,9 @@ def check_same_data(now: Mapping[str, Any], saved: Mapping[str, Any] | None, whe
         if key in saved and key not in ("name", "sha256") and saved[key] != now[key]
     ]
     if differing or saved.get("sha256", now.get("sha256")) != now.get("sha256"):
-        what = "; ".join(differing) or "values differ, by their sha256"
+        difference = "; ".join(differing) or "values differ, by their sha256"
         raise InputError(
-            f"{where}: was trained on other data than {now['name']} holds now: {what}; put the "
+            f"{where}: was trained on other data than {now['name']} holds now: {difference}; put "
+            "the "
             "data back, or use another workdir"
         )

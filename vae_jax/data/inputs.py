@@ -70,9 +70,9 @@ divide by 255, or pass integers, which are scaled
             return shape
         if self.shape[-1] == 1 and len(self.shape) == 3 and shape[1:] == self.shape[:-1]:
             return (*shape, 1)
-        needed = f"[B, {', '.join(map(str, self.shape))}], {describe_shape(self.shape)}"
+        allowed = f"[B, {', '.join(map(str, self.shape))}], {describe_shape(self.shape)}"
         hint = "; of one example pass x[None]" if shape in (self.shape, self.shape[:-1]) else ""
-        raise InputError(f"x has shape {shape}: must be {needed}{hint}")
+        raise InputError(f"x has shape {shape}: must be {allowed}{hint}")
 
     def convert(self, x: np.ndarray) -> np.ndarray:
         """X [B, *E] as float32 in the range of the model, by the rules of `from_arrays`.

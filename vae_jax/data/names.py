@@ -87,17 +87,17 @@ def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignme
         candidates = {"train_images": names}
     arrays = {}
     for key in CANONICAL:
-        found = candidates.get(key, [])
-        if key in found:
-            found = [key]
-        if len(found) > 1:
+        matches = candidates.get(key, [])
+        if key in matches:
+            matches = [key]
+        if len(matches) > 1:
             raise InputError(
                 *where,
-                f": {' and '.join(map(repr, sorted(found)))} could each be {key!r}; "
+                f": {' and '.join(map(repr, sorted(matches)))} could each be {key!r}; "
                 "rename or remove all but one",
             )
-        if found:
-            arrays[key] = found[0]
+        if matches:
+            arrays[key] = matches[0]
     if "train_images" not in arrays:
         raise InputError(
             *where,
@@ -110,7 +110,7 @@ def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignme
 def warn_unused(unused: Collection[str], where: str) -> None:
     """Warn about each array that nothing reads, with the nearest name that would be read."""
     for name in sorted(unused):
-        nearest = [known for known in (*CANONICAL, *_COMMON) if known != name]
+        nearest = [candidate for candidate in (*CANONICAL, *_COMMON) if candidate != name]
         hint = suggest(name, nearest) or f"; names are such as {', '.join(_COMMON)}"
         if canonical_name(name) is not None:
             hint = "; another array is read in its place"

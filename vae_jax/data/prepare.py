@@ -135,7 +135,7 @@ def _canonical(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The arrays that are used, by canonical name; warns about unused arrays."""
     assignment = assign(arrays, (name,))
     warn_unused(assignment.unused, name)
-    return {key: arrays[given] for key, given in assignment.arrays.items()}
+    return {key: arrays[source_key] for key, source_key in assignment.arrays.items()}
 
 
 def _images(arrays: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,15 +155,15 @@ def _labels(
 ) -> tuple[dict[str, Any], list[str]]:
     """Labels of each split, None without any, and the names of text classes."""
     labels = {split: arrays.get(f"{split}_labels") for split in splits}
-    given = {split: rows for split, rows in labels.items() if rows is not None}
-    for split, rows in given.items():
+    present = {split: rows for split, rows in labels.items() if rows is not None}
+    for split, rows in present.items():
         n = len(splits[split])
         if len(rows.shape) not in (1, 2) or rows.shape[0] != n:
             raise InputError(
                 f"{name}: {split}_labels has shape {rows.shape} for {n} images; must be [{n}] or "
                 f"[{n}, C]"
             )
-    converted, classes = convert_labels(given, name)
+    converted, classes = convert_labels(present, name)
     return labels | converted, classes
 
 

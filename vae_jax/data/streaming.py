@@ -88,7 +88,7 @@ class Block:
         return batch if self.labels is None else batch | {"y": self.labels[step]}
 
 
-def parts(span: Span, most: int) -> list[Span]:
+def split_span(span: Span, most: int) -> list[Span]:
     """Split a span into the fewest parts of at most `most` steps, of equal length up to one."""
     start, stop = span
     count = -(-(stop - start) // most)

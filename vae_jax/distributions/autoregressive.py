@@ -108,8 +108,8 @@ class Autoregressive(Distribution):
     def _log_mass(self, logits: Array, index: Array) -> Array:
         if self.levels == 2:
             return Bernoulli(logits[..., 0]).log_prob_terms(index)
-        chosen = jnp.where(index[..., None] == jnp.arange(self.levels), logits, 0).sum(-1)
-        return chosen - jax.nn.logsumexp(logits, axis=-1)
+        logit = jnp.where(index[..., None] == jnp.arange(self.levels), logits, 0).sum(-1)
+        return logit - jax.nn.logsumexp(logits, axis=-1)
 
     def _sample_index(self, key: Array, logits: Array) -> Array:
         if self.levels == 2:

@@ -114,15 +114,16 @@ class ColorLogisticMixture(Stacked):
         def select(numbers: Array) -> Array:
             return choose(numbers, component[..., None])[..., None]  # [..., H, W, 3, 1]
 
-        chosen = ColorLogisticMixture(
+        selection = ColorLogisticMixture(
             select(self.loc), select(self.log_scale), select(self.coefficients), self.logits
         )
-        noise = jnp.exp(chosen.log_scale) * jax.random.logistic(
-            noise_key, chosen.loc.shape, self.loc.dtype
+        noise = jnp.exp(selection.log_scale) * jax.random.logistic(
+            noise_key, selection.loc.shape, self.loc.dtype
         )
         pixel: list[Array] = []
         for channel in range(3):
-            pixel.append(to_grid(chosen._loc(channel, pixel) + noise[..., channel, :], self.levels))
+            value = selection._loc(channel, pixel) + noise[..., channel, :]
+            pixel.append(to_grid(value, self.levels))
         return jnp.concatenate(pixel, -1)
 
     def log_prob_terms(self, value: Array) -> Array:

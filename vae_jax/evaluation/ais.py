@@ -22,7 +22,7 @@ import numpy as np
 
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.hmc import transition
-from vae_jax.evaluation.progress import Progress, parts
+from vae_jax.evaluation.progress import Progress, split_steps
 from vae_jax.evaluation.scan import full_float32
 from vae_jax.models.base import LatentModel
 from vae_jax.types import Array, Params, pytree_dataclass, static
@@ -93,7 +93,7 @@ def run_ais(
     key_tune, key_tuning_start, key_start, key_chains = jax.random.split(key, 4)
     target = _Target(params, x, y, model, num_leapfrog)
     num_steps = num_temperatures - 1
-    ranges = parts(num_steps)
+    ranges = split_steps(num_steps)
     tuning = min(TUNING_CHAINS, num_chains)
     with Progress(2 * num_steps, "annealing", "temperatures") as progress:
         # Step sizes, from chains that adapt along the ladder.

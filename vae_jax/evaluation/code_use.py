@@ -26,10 +26,10 @@ def make_code_gain(model: Model, *, batch_size: int, mesh: Mesh | None = None) -
     def one_batch(params: Params, batch: Batch, key: Array) -> Array:
         x, y = batch["x"], given_y(model, batch)
         z = model.apply(params, x, **y, method="encode").sample(key)
-        own, other = (
+        matched, shifted = (
             model.apply(params, code, **y, method="decode").log_prob(x)
             for code in (z, jnp.roll(z, 1, axis=0))
         )
-        return own - other
+        return matched - shifted
 
     return over_batches(one_batch, batch_size=batch_size, mesh=mesh, description="use of codes")

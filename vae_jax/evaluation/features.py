@@ -33,7 +33,7 @@ from vae_jax.evaluation.classifier import (
     classification_loss,
     label_columns,
 )
-from vae_jax.evaluation.progress import parts, track
+from vae_jax.evaluation.progress import split_steps, track
 from vae_jax.evaluation.scan import full_float32
 from vae_jax.files import as_path, is_local, write_atomically
 from vae_jax.types import Array, Params
@@ -172,7 +172,7 @@ def train_features_on(
         order.batch_index, num_examples=source.num_examples, batch_size=batch_size, seed=seed
     )
     source = jax.tree.map(jnp.asarray, source)
-    steps = parts(num_steps)
+    steps = split_steps(num_steps)
     epochs = {
         size: train.make_train_epoch(classification_loss(model), tx, order=batches, num_steps=size)
         for size in {len(part) for part in steps}

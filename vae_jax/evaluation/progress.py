@@ -110,9 +110,9 @@ class Progress:
         line = (
             f"{self._description}: {self._done} of {self._total} {self._unit} after {seconds:.0f} s"
         )
-        new, left = self._done - self._initial, self._total - self._done
-        if new and left:
-            line += f", about {seconds * left / new:.0f} s left"
+        new, remaining = self._done - self._initial, self._total - self._done
+        if new and remaining:
+            line += f", about {seconds * remaining / new:.0f} s left"
         return f"{line}; {self._status}" if self._status else line
 
 
@@ -124,7 +124,7 @@ def track(items: Sequence[T], description: str, unit: str = "batch") -> Iterator
             progress.update()
 
 
-def parts(num_steps: int) -> list[range]:
+def split_steps(num_steps: int) -> list[range]:
     """Split steps 0..num_steps - 1 into at most `MAX_PARTS` ranges, equal but for the last.
 
     All are equal if a divisor allows it: then one compiled program serves all.

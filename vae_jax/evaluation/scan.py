@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from vae_jax.data import Source
 from vae_jax.data.order import padded_batches
-from vae_jax.evaluation.progress import parts, track
+from vae_jax.evaluation.progress import split_steps, track
 from vae_jax.types import Array, Batch, Params
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class OverBatches:
     def __call__(self, params: Params, source: Source, key: Array) -> Any:
         """The tree over all examples, without padding."""
         params, source = jax.tree.map(_on_device, (params, source))
-        calls, mask = self.calls(source)
+        calls, mask = self.plan_calls(source)
         values = []
         for numbers, index in track(calls, self.description, "part"):
             values.append(jax.device_get(self.some_batches(params, source, key, numbers, index)))
@@ -103,13 +103,13 @@ class OverBatches:
 
     def lower(self, params: Params, source: Source, key: Array) -> Any:
         """Lower the one program that all calls share, as the method of `jax.jit`."""
-        calls, _ = self.calls(source)
+        calls, _ = self.plan_calls(source)
         return self.some_batches.lower(params, source, key, *calls[0])
 
-    def calls(self, source: Source) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    def plan_calls(self, source: Source) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
         """Numbers [P] and indices [P, B] of the batches of each call, and the mask [T, B]."""
         index, mask = padded_batches(source.num_examples, self.batch_size)
-        ranges = parts(len(index))
+        ranges = split_steps(len(index))
         calls = []
         for part in ranges:
             # The last part is filled up with its last batch, so that one program serves all.

@@ -59,8 +59,8 @@ class Terms:
     def select(self, rows: np.ndarray) -> "Terms":
         """The terms of some examples, by index or mask."""
         arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        given = {name: x[rows] for name, x in arrays.items() if x is not None}
-        return dataclasses.replace(self, **given)
+        selection = {name: x[rows] for name, x in arrays.items() if x is not None}
+        return dataclasses.replace(self, **selection)
 
 
 def has_diverged(is_finite: np.ndarray) -> bool:

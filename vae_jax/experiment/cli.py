@@ -168,13 +168,12 @@ def check_trials(trials: str | None, mode: str, others: Sequence[flags.FlagHolde
     parse_share(trials)
     if mode != "train":
         raise InputError(
-            f"trials = {trials!r}: does nothing with --mode={mode}, which reads all trials; leave "
-            "it out"
+            f"trials = {trials!r}: does nothing with --mode={mode}, which reads all trials; omit it"
         )
     for flag in others:
         if flag.value:
             raise InputError(
-                f"trials = {trials!r}: each process trains its own trials; leave out --{flag.name}"
+                f"trials = {trials!r}: each process trains its own trials; omit --{flag.name}"
             )
 
 

@@ -81,8 +81,8 @@ def start(
             _initialize(cluster=cluster)
         return
     if distributed is False:
-        given = next(name for name, value in options.items() if value is not None)
-        raise InputError(f"{given}: does nothing with --nodistributed; leave one of them out")
+        option = next(name for name, value in options.items() if value is not None)
+        raise InputError(f"{option}: does nothing with --nodistributed; use only one")
     if missing:
         others = ", ".join(name for name in options if name not in missing)
         raise InputError(f"{missing[0]}: must be given with {others}")

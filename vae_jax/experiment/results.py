@@ -10,7 +10,7 @@ from vae_jax.config import Config
 from vae_jax.evaluation.terms import USED
 from vae_jax.experiment import builders, metrics, processes
 from vae_jax.experiment.measurement.left_out import describe_skipped
-from vae_jax.experiment.storage.environment import command
+from vae_jax.experiment.storage.environment import command_line
 from vae_jax.experiment.storage.session import summarize_training
 from vae_jax.files import Path, write_json
 
@@ -34,7 +34,7 @@ class Results:
         """The command that trained to this step, if known: an earlier one or the current one."""
         is_current = self.earlier.get("step") == step
         line = self.earlier.get("training_command") if is_current or not is_training else None
-        line = line or (command() if is_training else None)
+        line = line or (command_line() if is_training else None)
         return {"training_command": line} if line else {}
 
     def metrics_of(self, step: int) -> dict[str, dict[str, Any]]:

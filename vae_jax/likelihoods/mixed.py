@@ -65,12 +65,12 @@ def _entry(entry: Any) -> tuple[Column, ...]:
     return (Column(kind),) * repeat
 
 
-def _number(text: str, entry: str, least: int, what: str) -> int:
+def _number(text: str, entry: str, least: int, noun: str) -> int:
     text = text.strip()
     if not (text.isascii() and text.isdigit() and len(text) < 7 and int(text) >= least):
         raise InputError(
             Argument("columns"),
-            f": {format_value(entry)}: {what} must be an integer from {least} to 999999; {SYNTAX}",
+            f": {format_value(entry)}: {noun} must be an integer from {least} to 999999; {SYNTAX}",
         )
     return int(text)
 

@@ -95,7 +95,7 @@ class Rung(nn.Module):
         state = self.from_state(activation(h))
         return _gaussian(self.posterior_head(activation(state + evidence)))
 
-    def below(self, h: Array, z: Array) -> Array:
+    def descend(self, h: Array, z: Array) -> Array:
         """The state after z [M, D_l], [M, *grid, width]."""
         z = z.reshape(z.shape[0], *(self.level.grid or ()), self.level.latent)
         return self.refine(tile_rows(h, z.shape[0]) + self.from_z(z))
@@ -152,7 +152,7 @@ class TopDown(nn.Module):
                 if features is not None:
                     q = rung.posterior(h, features[i], p if path.z else None)
                 z = choose(len(path.z), p, q)
-                h = rung.below(h, z)
+                h = rung.descend(h, z)
                 path.z.append(z)
                 path.priors.append(p)
                 path.posteriors.append(q)

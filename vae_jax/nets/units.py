@@ -64,8 +64,8 @@ class Units:
         size = values[0].shape
         is_count = np.broadcast_to(counts, size)
         inputs = np.where(is_count, logs, values)
-        none = np.array([np.zeros(size), np.ones(size)])
-        density = np.where(np.broadcast_to(real, size), values, none)
+        unit = np.array([np.zeros(size), np.ones(size)])
+        density = np.where(np.broadcast_to(real, size), values, unit)
         return cls(_affine(*inputs), _affine(*density), tuple(is_count.tolist()))
 
     @classmethod

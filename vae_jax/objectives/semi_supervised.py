@@ -46,15 +46,15 @@ def semi_supervised(
         )
     labeled = y >= 0
     log_q = jax.nn.log_softmax(logits)
-    known = jax.nn.one_hot(y, num_classes, dtype=log_q.dtype)
-    classes = jnp.where(labeled[:, None], known, jnp.exp(log_q))  # pi [B, C]
+    observed = jax.nn.one_hot(y, num_classes, dtype=log_q.dtype)
+    classes = jnp.where(labeled[:, None], observed, jnp.exp(log_q))  # pi [B, C]
     distortion, rate = (
         (classes.T * term.reshape(num_classes, batch_size)).sum(0).mean()
         for term in per_example_terms(outputs)
     )
     negative_entropy = jnp.where(labeled, 0, (jnp.exp(log_q) * log_q).sum(-1))
     label_rate = (jnp.log(float(num_classes)) + negative_entropy).mean()
-    classification = -jnp.where(labeled, (known * log_q).sum(-1), 0).mean()
+    classification = -jnp.where(labeled, (observed * log_q).sum(-1), 0).mean()
     bound = -(distortion + rate + label_rate)
     loss = -bound + alpha * classification
     metrics = {

@@ -77,16 +77,16 @@ def bin_edges(values: np.ndarray) -> np.ndarray:
 
 def _panels(num: int, names: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
     """A figure with a panel for each column."""
-    shown = min(num, MAX_COLUMNS)
-    if shown < num:
-        title += f"; the first {shown} of {num}"
-    across = min(shown, 4)
-    down = -(-shown // across)
+    num_panels = min(num, MAX_COLUMNS)
+    if num_panels < num:
+        title += f"; the first {num_panels} of {num}"
+    across = min(num_panels, 4)
+    down = -(-num_panels // across)
     size = (max(across * WIDTH, 6.8) + 0.3, down * HEIGHT + 0.45)
     figure = Figure(figsize=size)
     panels = []
     width = (size[0] - 0.3) / across
-    for number in range(shown):
+    for number in range(num_panels):
         row, column = divmod(number, across)
         left, bottom = 0.5 + column * width, size[1] - 0.45 - (row + 1) * HEIGHT + 0.45
         axes = figure.add_axes(

@@ -48,8 +48,10 @@ def reconstructions(
 def reconstruction_rows(arrays: Arrays, *, value_range: Range | None = None) -> Figure:
     """The arrays of `model_arrays.reconstruct` as a grid."""
     rows = {name: values for name, values in arrays.items() if name != "y"}
-    what = "mean of p(x | z), and a draw from it," if "mean" in rows else "draw from p(x | z)"
-    title = f"Reconstructions of test examples: {what} at the center of the posterior"
+    description = "draw from p(x | z)"
+    if "mean" in rows:
+        description = "mean of p(x | z), and a draw from it,"
+    title = f"Reconstructions of test examples: {description} at the center of the posterior"
     return image_rows(rows, title, value_range=value_range)
 
 
@@ -203,11 +205,11 @@ def traversals(
         return np.asarray(model.image(jnp.asarray(path), y=y))
 
     order = np.argsort(-weight).tolist()
-    shown, count = select_visible(decode, order, value_range)
+    visible, count = select_visible(decode, order, value_range)
     y_of_codes = None if terms.y is None else np.asarray(terms.y)[index]
-    matches = match_factors(codes[:, list(shown)], y_of_codes, factor_names)
+    matches = match_factors(codes[:, list(visible)], y_of_codes, factor_names)
     rows = {}
-    for (d, images), factor in zip(shown.items(), matches, strict=True):
+    for (d, images), factor in zip(visible.items(), matches, strict=True):
         label = f"z{d}  {'KL' if has_kl else 'sd'} {weight[d]:.2f}"
         rows[label + (f"\nfollows {factor}" if factor else "")] = images
     title = f"Traversals from the first test image: latents over {_describe(model, has_kl)}"
@@ -231,7 +233,7 @@ def select_visible(
       order: all latents; the first `MAX_DECODED` are decoded.
       value_range: range of the data; by default the range of the first latent's images.
     """
-    shown: dict[int, np.ndarray] = {}
+    visible: dict[int, np.ndarray] = {}
     best, best_change, num_visible = -1, -1.0, 0
     for d in order[:MAX_DECODED]:
         images = decode(d)
@@ -241,8 +243,8 @@ def select_visible(
             best, best_change = d, change
         if change >= MIN_CHANGE * (value_range[1] - value_range[0]) > 0:
             num_visible += 1
-            if len(shown) < MAX_ROWS:
-                shown[d] = images
+            if len(visible) < MAX_ROWS:
+                visible[d] = images
     num_decoded = min(len(order), MAX_DECODED)
     limit = f"{MIN_CHANGE:.0%} of the range of the data"
     if not num_visible:
@@ -250,14 +252,14 @@ def select_visible(
             f"no latent of {num_decoded} changes a pixel by {limit}; the latent that changes most"
         )
         return {best: decode(best)}, text
-    parts = [f"{len(shown)} of {len(order)} latents shown"]
+    parts = [f"{len(visible)} of {len(order)} latents shown"]
     if num_visible < num_decoded:
         parts.append(f"{num_decoded - num_visible} change no pixel by {limit}")
-    if num_visible > len(shown):
-        parts.append(f"{num_visible - len(shown)} more that change something come after them")
+    if num_visible > len(visible):
+        parts.append(f"{num_visible - len(visible)} more that change something come after them")
     if num_decoded < len(order):
         parts.append(f"{len(order) - num_decoded} were not looked at")
-    return shown, "; ".join(parts)
+    return visible, "; ".join(parts)
 
 
 def _describe(model: TrainedModel, has_kl: bool) -> str:

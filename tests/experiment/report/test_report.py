@@ -22,7 +22,7 @@ from vae_jax.experiment.report import formatting, sections
 from vae_jax.experiment.report.comparison import comparison_page
 from vae_jax.experiment.report.page import render_section
 from vae_jax.experiment.report.workdir_files import PNG_END, PNG_START, read_workdir
-from vae_jax.experiment.storage.environment import command, environment
+from vae_jax.experiment.storage.environment import command_line, environment
 from vae_jax.experiment.training import loop
 
 VOID = ("meta", "link", "img", "br")
@@ -564,7 +564,7 @@ def test_the_command_of_a_run(monkeypatch, module, argv, text):
     running.__spec__ = None if module is None else importlib.machinery.ModuleSpec(module, None)
     monkeypatch.setitem(sys.modules, "__main__", running)
     monkeypatch.setattr("sys.argv", argv)
-    assert command() == text
+    assert command_line() == text
 
 
 PROBE = """<script>

@@ -8,7 +8,7 @@ import pytest
 
 from vae_jax.config import Config
 from vae_jax.data import from_arrays
-from vae_jax.data.identity import check_same_data, identity
+from vae_jax.data.identity import check_same_data, data_identity
 from vae_jax.errors import InputError
 from vae_jax.experiment import evaluate_workdir, train_and_evaluate
 
@@ -75,7 +75,7 @@ def test_other_data_are_refused(trained, change) -> None:
 
 def test_checkpoints_without_an_identity_still_load() -> None:
     dataset = from_arrays({"train_images": images(9), "test_images": images(5)})
-    check_same_data(identity(dataset), None, "workdir")
+    check_same_data(data_identity(dataset), None, "workdir")
     other = from_arrays({"train_images": images(9, 2), "test_images": images(5)})
     with pytest.raises(InputError, match="ranges"):
-        check_same_data(identity(other), identity(dataset) | {"ranges": []}, "workdir")
+        check_same_data(data_identity(other), data_identity(dataset) | {"ranges": []}, "workdir")

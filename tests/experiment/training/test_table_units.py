@@ -96,13 +96,13 @@ def test_a_resumed_run_ends_in_the_same_bits(finished, tmp_path, monkeypatch):
     folder, _, _ = finished
     halves = config_of(folder, train__eval_every=150)
     whole = train_and_evaluate(halves, tmp_path / "whole")
-    calls = loop.calls
+    calls = loop.plan_calls
 
     def first_half(step, config):
         return iter(list(calls(step, config))[:2])  # 100 and 150
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "calls", first_half)
+        patch.setattr(loop, "plan_calls", first_half)
         train_and_evaluate(halves, tmp_path / "half")
     resumed = train_and_evaluate(halves, tmp_path / "half")
     assert resumed["step"] == whole["step"]

@@ -19,7 +19,7 @@ from vae_jax import visualize
 from vae_jax.config.sweep import Share, parse_share
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import evaluate
-from vae_jax.experiment.storage.lock import holder, lock_directory
+from vae_jax.experiment.storage.lock import describe_holder, lock_directory
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.training import loop
 
@@ -135,9 +135,9 @@ def test_a_trial_that_another_process_trains(tmp_path, caplog):
     (workdir / "trials").rename(tmp_path / "trials")
     loop.train_and_evaluate(small(**SWEEP), workdir, share=Share(1, 4))
     busy.mkdir()
-    assert holder(busy) is None
+    assert describe_holder(busy) is None
     with lock_directory(busy), caplog.at_level(logging.INFO):
-        assert f"process {os.getpid()} on " in holder(busy)
+        assert f"process {os.getpid()} on " in describe_holder(busy)
         with pytest.raises(InputError, match=rf"{NAMES[1]}'\: in use by process {os.getpid()}"):
             loop.train_and_evaluate(small(**SWEEP), workdir, share=Share(2, 4))
         with pytest.raises(InputError, match="in use by"):

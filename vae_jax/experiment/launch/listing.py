@@ -21,7 +21,7 @@ def describe_all() -> str:
     """Return configs, data sets, parts, objectives and metrics, a line each."""
     files = config_files.packaged_configs()
     objectives = {name: _first_line(entry.objective) for name, entry in loss.OBJECTIVES.items()}
-    tables = _parts()
+    tables = _collect_parts()
     sections = {
         "configs: --config=NAME": {
             name: config_files.first_line(path) for name, path in files.items()
@@ -42,7 +42,7 @@ def describe_all() -> str:
     return "\n\n".join(_format(title, lines) for title, lines in sections.items() if lines)
 
 
-def _parts() -> dict[str, dict[str, str]]:
+def _collect_parts() -> dict[str, dict[str, str]]:
     """The lines about each part, by the field that selects it."""
     config = Config()
     config.model.columns = ("gaussian",)

@@ -67,7 +67,7 @@ def make_pool() -> concurrent.futures.ThreadPoolExecutor | None:
     return concurrent.futures.ThreadPoolExecutor(2, thread_name_prefix="compile")
 
 
-def shapes(tree: Any, sharding: jax.sharding.Sharding | None = None) -> Any:
+def describe_shapes(tree: Any, sharding: jax.sharding.Sharding | None = None) -> Any:
     """The shapes and types of a tree of arrays, on devices as in `sharding`."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 

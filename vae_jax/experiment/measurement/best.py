@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vae_jax.data.identity import identity
+from vae_jax.data.identity import data_identity
 from vae_jax.errors import InputError
 from vae_jax.experiment.load import restore_params
 from vae_jax.experiment.measurement.evaluator import (
@@ -51,7 +51,7 @@ def find_best(
         saved = checkpoints.describe(selection.step)
         check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         where = os.fspath(run.workdir / "checkpoints")
-        check_same_data(identity(run.dataset), run.model.units, saved, where)
+        check_same_data(data_identity(run.dataset), run.model.units, saved, where)
         params = (known or {}).get(selection.step)
         if params is None:
             restored = restore_params(checkpoints, selection.step, run.model, run.tx)

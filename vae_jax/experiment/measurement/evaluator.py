@@ -15,7 +15,7 @@ from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
 from vae_jax.evaluation.terms import MAX_COLUMNS, column_errors, has_diverged
 from vae_jax.experiment import builders, metrics
-from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
+from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes
 from vae_jax.experiment.measurement.baselines import score_baseline
 from vae_jax.experiment.run import Run
 from vae_jax.models.base import Model
@@ -49,7 +49,7 @@ def compile_ahead(
     """Begin to compile the evaluator of a split for parameters of these shapes."""
     arguments = (params, getattr(run.dataset, split), split_keys(run)[split])
     places = parallel.replicated(run.mesh)
-    _evaluator(run, num_samples).compile_in(pool, *shapes(arguments, places))
+    _evaluator(run, num_samples).compile_in(pool, *describe_shapes(arguments, places))
 
 
 def _evaluator(run: Run, num_samples: int) -> AheadOfTime:

@@ -18,7 +18,7 @@ from vae_jax.experiment.measurement.left_out import find_left_out
 from vae_jax.experiment.results import Results, describe_training
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.selection import Selection
-from vae_jax.experiment.storage.environment import command, environment
+from vae_jax.experiment.storage.environment import command_line, environment
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Params
 
@@ -55,14 +55,14 @@ def evaluate_run(
             "likelihood": run.config.model.likelihood,
             "estimator": _estimator(run),
             "environment": environment(),
-            "command": command(),
+            "command": command_line(),
             **results.training_command(step, is_training=is_training),
             "training": describe_training(run.config, run.workdir, step),
             "evaluation": dataclasses.asdict(c),
             "matmul_precision": MATMUL_PRECISION,
             "data": {
                 "name": run.dataset.name,
-                **_sizes(run.dataset),
+                **_count_examples(run.dataset),
                 **run.dataset.preparation,
             },
             **find_left_out(run.workdir, terms),
@@ -95,7 +95,7 @@ def _estimator(run: Run) -> str:
     return text
 
 
-def _sizes(dataset: Dataset) -> dict[str, int]:
+def _count_examples(dataset: Dataset) -> dict[str, int]:
     return {
         f"num_{split}": getattr(dataset, split).num_examples for split in ("train", "valid", "test")
     }

@@ -13,7 +13,7 @@ from vae_jax.config import sweep
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.evaluation.sigma import with_fixed_sigma
 from vae_jax.experiment import builders
-from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
+from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes
 from vae_jax.experiment.measurement.evaluator import split_keys
 from vae_jax.experiment.run import Run
 from vae_jax.types import Array, Batch, Params
@@ -41,7 +41,7 @@ class Scorer:
     def compile_in(self, pool: concurrent.futures.Executor, params: Params) -> None:
         """Begin to compile the score for parameters of these shapes, in a thread of the pool."""
         places = parallel.replicated(self.run.mesh)
-        self.score.compile_in(pool, *shapes(self._arguments(params, 0), places))
+        self.score.compile_in(pool, *describe_shapes(self._arguments(params, 0), places))
 
     def _arguments(self, params: Params, step: int) -> tuple[Any, ...]:
         final = np.int32(builders.final_step(self.run.config, step))

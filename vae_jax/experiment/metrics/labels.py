@@ -137,11 +137,11 @@ def _labeled(
     missing = np.split(unknown(np.concatenate(labels)), np.cumsum([len(y) for y in labels])[:-1])
     if any(part.all() for part in missing):
         raise InputError("no training or no test example has a label; all are -1")
-    kept = [
+    selection = [
         source.select(np.flatnonzero(~part)) if part.any() else source
         for source, part in zip(sources, missing, strict=True)
     ]
-    return kept, sum(int(part.sum()) for part in missing)
+    return selection, sum(int(part.sum()) for part in missing)
 
 
 def _are_classes(y: np.ndarray) -> bool:

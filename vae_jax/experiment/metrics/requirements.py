@@ -30,15 +30,15 @@ def check_metric_names(config: Config) -> None:
 
 
 def _needs_data(
-    chosen: Condition, field: str, is_met: Callable[[Config, Dataset], bool], why: str
+    condition: Condition, field: str, is_met: Callable[[Config, Dataset], bool], why: str
 ) -> Rule:
     """Each of the metrics needs a property of the data that depends on `field`."""
 
     def rule(config: Config, dataset: Dataset) -> str | None:
-        if not chosen.holds(config) or is_met(config, dataset):
+        if not condition.holds(config) or is_met(config, dataset):
             return None
         return (
-            f"config.{PATH} = {chosen.first(config)!r}: doesn't fit config.{field} = "
+            f"config.{PATH} = {condition.first(config)!r}: doesn't fit config.{field} = "
             f"{value_of(config, field)!r}; {why}"
         )
 

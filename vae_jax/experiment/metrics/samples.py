@@ -94,16 +94,16 @@ def quality(context: Context, key: Array) -> Numbers:
     for batch in _generate(context, n, keys[2], y):
         for name, images in batch.items():
             parts.setdefault(name, []).append(features(images))
-    sets |= {name: np.concatenate(some) for name, some in parts.items()}
-    seen = "" if c.features else ", which the feature network has not seen"
+    sets |= {name: np.concatenate(values) for name, values in parts.items()}
+    note = "" if c.features else ", which the feature network has not seen"
     numbers = {
-        name: feature_quality(real, some, features.name)
-        for name, some in zip(sets, track(list(sets.values()), "quality", "sets"), strict=True)
+        name: feature_quality(real, values, features.name)
+        for name, values in zip(sets, track(list(sets.values()), "quality", "sets"), strict=True)
     }
     return {
         "estimator": f"features {features.name} (fingerprint {features.fingerprint}) of {n} test "
         "images and of the same number of draws of p(x), of means of p(x | z) at the same z if "
-        f"any, and, for comparison, {len(floor)} training images{seen}; kernel over 10 blocks with "
+        f"any, and, for comparison, {len(floor)} training images{note}; kernel over 10 blocks with "
         "the standard error over blocks; the remaining numbers have no standard error and the same "
         "bias at equal numbers of images; 5 neighbors",
         "features": features.name,
@@ -154,8 +154,8 @@ def augmentation(context: Context, key: Array) -> Numbers:
     train, train_size = context.dataset.train, context.dataset.train.num_examples
     labeled = np.flatnonzero(train.all_labels() >= 0)
     num_labeled = len(labeled)
-    chosen = random_order(num_labeled)[: c.augmentation_examples]
-    batches = list(read_batches(train, labeled[np.sort(chosen)], keys[0], batch_size=c.batch_size))
+    choice = random_order(num_labeled)[: c.augmentation_examples]
+    batches = list(read_batches(train, labeled[np.sort(choice)], keys[0], batch_size=c.batch_size))
     real_x, real_y = (
         np.concatenate([np.asarray(batch[name]) for batch in batches]) for name in ("x", "y")
     )

@@ -68,7 +68,7 @@ KNOWN_RESULTS = (
 )
 
 
-def top(run: Contents) -> list[Block]:
+def render_summary(run: Contents) -> list[Block]:
     """Name, verdict and bound."""
     test = run.results_of("test")
     data = run.results_of("data")

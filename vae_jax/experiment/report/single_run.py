@@ -29,5 +29,5 @@ def run_page(run: Contents) -> str:
         ("config", "Config", functools.partial(provenance.config, run)),
         ("origin", "Provenance", functools.partial(provenance.origin, run)),
     ]
-    header = functools.partial(sections.top, run)
+    header = functools.partial(sections.render_summary, run)
     return render_page(f"{run.name}: report", header, budget.render(makers))

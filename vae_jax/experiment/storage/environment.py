@@ -43,10 +43,10 @@ def git_state(folder: str) -> dict[str, Any]:
     Returns {} without Git, a repository or a commit, and if Git takes longer than `GIT_SECONDS`.
     `git_dirty` is True if tracked files have changed since.
     """
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    command_line = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         output = subprocess.run(
-            command,
+            command_line,
             cwd=folder,
             env=os.environ | {"GIT_OPTIONAL_LOCKS": "0"},
             capture_output=True,
@@ -71,7 +71,7 @@ def versions() -> dict[str, str]:
     return packages
 
 
-def command() -> str:
+def command_line() -> str:
     """Return the command line of this process as one would type it.
 
     A script given by an absolute path, which reveals the machine, keeps only its file name.

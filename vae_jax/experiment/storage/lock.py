@@ -62,7 +62,7 @@ def lock_directory(directory: Path, *, wait: float = WAIT) -> Iterator[None]:
         lock.release()
 
 
-def holder(directory: Path) -> str | None:
+def describe_holder(directory: Path) -> str | None:
     """Describe the process that holds the lock; None if there is none.
 
     A directory that cannot be locked has no holder.

@@ -14,7 +14,7 @@ from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.selection import is_out_of_patience
 from vae_jax.experiment.storage.checkpoint import Checkpoints
-from vae_jax.experiment.storage.lock import holder
+from vae_jax.experiment.storage.lock import describe_holder
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.sweeps.results import write_sweep
@@ -66,7 +66,7 @@ def join_results(
     trials, failed, unfinished = {}, {}, {}
     for run in runs:
         name = run.workdir.name
-        process = holder(run.workdir)
+        process = describe_holder(run.workdir)
         reason = _failure(run)
         if process is not None:
             unfinished[name] = f"being trained by {process}"

@@ -13,7 +13,7 @@ import jax
 from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.sweep import Share
-from vae_jax.data.identity import describe_data, identity
+from vae_jax.data.identity import data_identity, describe_data
 from vae_jax.errors import InputError, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment import processes
@@ -134,7 +134,7 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
         stack.enter_context(explain_interrupt(lambda: advise_again(checkpoints[0])))
         for run, saved in zip(runs, checkpoints, strict=True):
             _check_data(run, saved)
-        start, stop = next(calls(0, runs[0].config))
+        start, stop = next(plan_calls(0, runs[0].config))
         scorers = make_scorers(runs)
         start_compiling(stack, trainer, runs[0], scorers[0], stop - start)
         state = _restore(trainer, checkpoints, [run.config for run in runs])
@@ -164,7 +164,8 @@ def _check_data(run: Run, checkpoints: Checkpoints) -> None:
         except DamagedError:  # reported by `restore_latest`
             continue
         config_lib.check_same(run.config, saved.config, str(checkpoints.directory))
-        check_same_data(identity(run.dataset), run.model.units, saved, str(checkpoints.directory))
+        data = data_identity(run.dataset)
+        check_same_data(data, run.model.units, saved, str(checkpoints.directory))
         return
 
 
@@ -190,7 +191,7 @@ def _advance(
     Between evaluations, the metrics of one call are read while the next one runs.
     """
     config = recorders[0].run.config
-    spans = [] if are_finished(recorders) else list(calls(first, config))
+    spans = [] if are_finished(recorders) else list(plan_calls(first, config))
     _announce(recorders, first)
     flag = processes.SharedFlag()
     pending: tuple[int, int, Metrics] | None = None
@@ -241,7 +242,7 @@ def _progress(config: Config, first: int) -> Progress:
     return Progress(config.train.num_steps, config.name, "steps", **options)
 
 
-def calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
+def plan_calls(step: int, config: Config) -> Iterator[tuple[int, int]]:
     """Yield the first step and one past the last of each compiled call.
 
     A call ends at a multiple of `log_every`, `validate_every` or `eval_every`, or at the end.

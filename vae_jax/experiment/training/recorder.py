@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from vae_jax.data.identity import identity
+from vae_jax.data.identity import data_identity
 from vae_jax.data.inputs import Inputs
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation.terms import describe_rows
@@ -150,7 +150,7 @@ class Recorder:
             score if is_finite else LOWEST,
             builders.name_score(config, step),
             competes=is_finite and step >= builders.schedules_end(config),
-            data=identity(self.run.dataset),
+            data=data_identity(self.run.dataset),
             inputs=Inputs.of(self.run.dataset),
             units=self.run.model.units,
         )

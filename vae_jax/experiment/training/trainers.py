@@ -19,7 +19,7 @@ from vae_jax.config import Config, sweep
 from vae_jax.data import Source, order, streaming
 from vae_jax.data.streaming import Block, Span
 from vae_jax.experiment import builders
-from vae_jax.experiment.measurement.ahead import AheadOfTime, shapes
+from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes
 from vae_jax.experiment.run import Run
 from vae_jax.models.base import Model
 from vae_jax.train import TrainState
@@ -77,7 +77,8 @@ class SingleRunTrainer:
         return jax.jit(init, compiler_options=_run_once())
 
     def compile_ahead(self, num_steps: int, pool: concurrent.futures.Executor) -> Params | None:
-        state = shapes(self._init.eval_shape(self._example()), parallel.replicated(self._run.mesh))
+        state = self._init.eval_shape(self._example())
+        state = describe_shapes(state, parallel.replicated(self._run.mesh))
         self.epoch(num_steps).compile_in(pool, state, self.source)
         return state.eval_params
 
@@ -129,7 +130,7 @@ class StreamingTrainer(SingleRunTrainer):
         run, batch_size = self._run, self._run.config.train.batch_size
         return streaming.stream(
             run.dataset.train,
-            [part for call in calls for part in streaming.parts(call, self._max_steps)],
+            [part for call in calls for part in streaming.split_span(call, self._max_steps)],
             batch_size=batch_size,
             seed=run.config.seed,
             rows=parallel.local_rows(batch_size, run.mesh),
@@ -144,7 +145,9 @@ class StreamingTrainer(SingleRunTrainer):
         return self._init.eval_shape(self._example()).eval_params
 
     def _make_blocks(self, num_steps: int) -> Epoch:
-        lengths = [stop - start for start, stop in streaming.parts((0, num_steps), self._max_steps)]
+        lengths = [
+            stop - start for start, stop in streaming.split_span((0, num_steps), self._max_steps)
+        ]
 
         def epoch(state: TrainState, blocks: Iterator[Block]) -> tuple[TrainState, Metrics]:
             parts = []
