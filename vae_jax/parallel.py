@@ -99,7 +99,7 @@ def map_trials(
       one_trial: a pure function.
       chunk: the number of a device's trials under one `vmap`; chunks run one after another.
       mesh: its "data" axis splits the trials and must divide their number.
-      compiler_options: as for `jax.jit`.
+      compiler_options: see `jax.jit`.
     """
 
     def local(states: Any, values: Any, shared: Any) -> Any:

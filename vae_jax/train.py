@@ -260,7 +260,7 @@ def make_pmap_train_step(
     """Return the step under `pmap`: the state is replicated, the batch is [devices, B', *E].
 
     Gradients and metrics are averaged over devices. So batch statistics of an objective (free bits,
-    optimal sigma) are those of a device's B' = B / devices examples. The noise differs from that of
+    optimal sigma) are over a device's B' = B / devices examples. The noise differs from
     `make_train_step`, which does not depend on the number of devices. Prefer it in new code.
     """
     step = functools.partial(

@@ -117,7 +117,7 @@ def test_the_crop_is_around_the_center(tmp_path) -> None:
     [
         ("damaged", "cannot be read"),
         ("beside classes", "in no folder of a class"),
-        ("beside splits", "'extra' beside folders of splits"),
+        ("beside splits", "'extra' next to folders of splits"),
         ("streaming", "must be False"),
     ],
 )

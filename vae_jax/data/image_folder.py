@@ -52,7 +52,7 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
                 raise InputError.of(
                     "path",
                     str(folder),
-                    f"holds {parts[0]!r} beside folders of splits; must be train, val and test "
+                    f"holds {parts[0]!r} next to folders of splits; must be train, val and test "
                     "only",
                 )
             split, parts = names[parts[0].lower()], parts[1:]
@@ -127,7 +127,7 @@ def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
                 image = Image.alpha_composite(white, image)
             image = image.convert(mode)
         elif mode == "I;16" and not image.mode.startswith("I"):
-            raise InputError(f"{path}: has mode {image.mode}, others have 16 bits; must be equal")
+            raise InputError(f"{path}: has mode {image.mode}, not 16 bits; must be equal")
         if size and mode == "I;16":
             raise InputError(
                 f"{path}: images of 16 bits can't be resized; ",

@@ -13,7 +13,7 @@ from vae_jax.data.splits import SPLITS
 from vae_jax.errors import InputError
 
 TEST = SPLITS.index("test")
-IMAGE_MARGIN = 0.5  # of the range of images, beyond which values have another scale
+IMAGE_MARGIN = 0.5  # share of the range of images; values beyond it have another scale
 TABLE_MARGIN = 15.0  # the same for tables, whose anomalies may be far out
 
 
@@ -31,10 +31,10 @@ divide by 255, or pass integers, which are scaled
     """
 
     shape: tuple[int, ...]  # *E
-    value_range: tuple[float, float] = (0.0, 1.0)  # of the values that the model sees
+    value_range: tuple[float, float] = (0.0, 1.0)  # range of the values that the model sees
     values: str = "scaled"  # or "counts"
-    scale: float = 1.0  # from stored integers to values of the model
-    bits: int = 0  # of 16-bit images, by which they were divided
+    scale: float = 1.0  # factor from stored integers to values of the model
+    bits: int = 0  # divisor of 16-bit images
     binarization: str = "none"
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
 

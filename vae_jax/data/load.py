@@ -44,7 +44,7 @@ def load(
     Args:
       name: 'sprites', 'digits', 'npz', or a name of tensorflow-datasets.
       dir: data directory of tensorflow-datasets.
-      path: for 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
+      path: data of 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
         JPEG, WebP).
       values, binarization, valid_fraction, streaming: as for `from_arrays`. As counts, the digits
         have values 0 to 16.

@@ -36,7 +36,7 @@ class Autoregressive(Distribution):
     event: tuple[int, ...] = static()  # (H, W) or (H, W, C)
     levels: int = static(2)
     integers: bool = static(False)
-    temperature: Scalar = 1.0  # for each factor
+    temperature: Scalar = 1.0  # one per factor
     has_mean: ClassVar[bool] = False
 
     @property

@@ -82,7 +82,7 @@ class EmbeddedCodes(Distribution):
     Its log-probabilities are masses on the M^P values that z can take.
     """
 
-    codes: Distribution  # over integers [*batch, *grid]
+    codes: Distribution  # p(codes) over integers [*batch, *grid]
     codebook: Array  # [M, d]
     event_ndims: int = static(1)
 

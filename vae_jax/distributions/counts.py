@@ -11,7 +11,7 @@ from vae_jax.distributions.grid import on_grid, to_index
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-STIRLING_FROM = 8.0  # from here on, four terms of the series reach float32 accuracy
+STIRLING_FROM = 8.0  # above it, four terms of the series reach float32 accuracy
 
 
 @pytree_dataclass

@@ -17,7 +17,7 @@ from vae_jax.distributions.gaussian import DiagGaussian
 from vae_jax.types import Array
 
 Pair = tuple[type, type]
-_TERMS: dict[Pair, Callable[[Any, Any], Array]] = {}  # per dimension, [*batch, *event]
+_TERMS: dict[Pair, Callable[[Any, Any], Array]] = {}  # terms per dimension, [*batch, *event]
 _TOTALS: dict[Pair, Callable[[Any, Any], Array]] = {}  # [*batch], for coupled dimensions
 
 

@@ -42,7 +42,7 @@ class Scaled(Distribution):
     Densities are evaluated at u, so that they are exact in float32 whatever the units of x are.
     """
 
-    base: Distribution  # over [*batch, *event]
+    base: Distribution  # p(x) over [*batch, *event]
     affine: Affine = static()
 
     @property

@@ -46,7 +46,7 @@ def average_precision(
 
     Anomalous examples are the positives. As in scikit-learn, equal scores share a threshold.
     Uninformative scores have the value M / (N + M), the share of anomalies. The standard error is
-    that of `num_resamples` bootstrap samples, each with N normal and M anomalous scores.
+    by `num_resamples` bootstrap samples, each with N normal and M anomalous scores.
     """
     from sklearn.metrics import average_precision_score
 

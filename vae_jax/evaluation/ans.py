@@ -11,7 +11,7 @@ turns a head s into
 after moving its low word to the stack if it would overflow. Popping is the exact inverse, in
 reverse order. Here scatter(p) = a p mod 2^bits is a fixed permutation of the positions. Without it
 a pop would depend on exactly the number pushed last: in bits-back coding a latent would follow from
-that of the previous example, instead of being a draw of the posterior, if the latents of the data
+the code of the previous example, instead of a draw of the posterior, if the latents of the data
 are not distributed as the prior. That cost up to half a percent in the rate.
 """
 

@@ -48,7 +48,7 @@ class Compressed:
     batch_size: int
     latent_bits: int
     num_clean_bits: int  # random bits at the start of the message
-    bits_per_dim: float  # without the clean bits; heads count as their log2
+    bits_per_dim: float  # excludes the clean bits; heads count as their log2
     total_bits_per_dim: float  # everything that is stored, clean bits included
 
 

@@ -41,7 +41,7 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What the remedies depend on.
+    """The settings on which the remedies depend.
 
     Attributes:
       expressive_decoder: the decoder can model x without z, e.g. it is autoregressive.

@@ -30,7 +30,7 @@ class Decomposition:
     """The parts of the rate, in nats, with standard errors over the draws."""
 
     rate: Estimate
-    mutual_information: Estimate  # between x and z, at most log N
+    mutual_information: Estimate  # I(x; z), at most log N
     aggregate_kl: Estimate  # KL(q(z) || p(z))
     total_correlation: Estimate  # depends on q(z) alone
     dimension_kl: np.ndarray | None  # [D] KL(q(z_d) || p(z_d)); None unless the prior factorizes

@@ -142,7 +142,7 @@ def precision_recall_density_coverage(
     real_radii, generated_radii = (
         _squared_radii(rows, num_neighbors) for rows in (real, generated)
     )
-    balls_with_y = np.zeros(len(generated), int)  # for each y_j
+    balls_with_y = np.zeros(len(generated), int)  # entry j is for y_j
     in_any_ball, has_any = (np.zeros(len(real), bool) for _ in range(2))
     for rows, columns, squared in _squared_distances(generated, real):
         inside = squared <= real_radii[columns]

@@ -30,6 +30,6 @@ def run_settings() -> Iterator[None]:
 def _in_32_bits() -> contextlib.AbstractContextManager:
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(False)
-    from jax.experimental import disable_x64  # before jax 0.8
+    from jax.experimental import disable_x64  # jax before 0.8
 
     return disable_x64()

@@ -14,7 +14,7 @@ from vae_jax.experiment.storage.environment import command_line
 from vae_jax.experiment.storage.session import summarize_training
 from vae_jax.files import Path, write_json
 
-MAX_COLUMNS = 6  # of a table, in the log
+MAX_COLUMNS = 6  # columns of a table in the log
 
 
 class Results:
@@ -110,7 +110,7 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
         if "baseline" in test:
             bound += f", baseline {test['baseline']:.2f} nats of {numbers['baseline']}"
         parts += [f"distortion {test['distortion']:.2f}", f"rate {test['rate']:.2f}"]
-        if "columns" not in numbers:  # of a table they would mix units
+        if "columns" not in numbers:  # a table would mix units
             parts += [f"{test['bits_per_dim']:.4f} bits/dim"]
     else:
         bound = f"test distortion {test['distortion']:.2f} nats"

@@ -30,7 +30,7 @@ def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array
     The shape of the y's, [...], must broadcast to `lead`.
 
     Raises:
-      ValueError: a conditional model without y, or y for one that isn't.
+      ValueError: a conditional model without y, or y for an unconditional model.
     """
     if model.conditioning is None:
         if y is not None:

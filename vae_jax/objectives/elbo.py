@@ -27,7 +27,7 @@ OTHER_RATES: dict[str, Callable[[Outputs, Scalar], Array]] = {
     "free_bits": free_bits_rate,
     "layer_free_bits": layer_free_bits_rate,
     "kl_balancing": balanced_rate,
-}  # by the option of `elbo` that replaces the rate by them
+}  # keys: the options of `elbo` that replace the rate
 
 
 def elbo(

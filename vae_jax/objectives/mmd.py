@@ -118,7 +118,7 @@ def info(
       unweighted.
 
     Raises:
-      ValueError: a deterministic posterior, that of a hierarchical model, a batch of one, or an
+      ValueError: a deterministic posterior, a hierarchical model, a batch of one, or an
         unknown kernel.
     """
     check_density("info", outputs)

@@ -37,7 +37,7 @@ def vq(
     with w = `codebook_weight`, beta = `commitment`, and z equal to e in value and to z_e in
     gradient. Squared norms are summed over all places and dimensions, as D is over all pixels, and
     averaged over B. Some implementations average squared errors instead, of an event of n values
-    with variance v and P codes of size d. Their ratio of terms is that of beta n / (2 P d) here
+    with variance v and P codes of size d. Their ratio of terms corresponds to beta n / (2 P d) here
     with a Gaussian of sigma^2 = v.
 
     The second term is for a codebook that is a parameter. It is omitted if the codebook is a moving

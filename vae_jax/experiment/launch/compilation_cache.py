@@ -18,8 +18,8 @@ MAX_BYTES = 2 * 2**30  # maximum size; beyond it, the oldest files are deleted d
 def set_up(*, enabled: bool = True) -> pathlib.Path | None:
     """Keep compiled programs in the user's cache directory; return the folder if it is used.
 
-    The folder is `vae_jax` in the cache directory of the platform, and in it one for each kind of
-    processor, since compiled programs use all its instructions. If the user has set
+    The folder is `vae_jax` in the cache directory of the platform, with a subfolder for each kind
+    of processor, since compiled programs use all its instructions. If the user has set
     JAX_COMPILATION_CACHE_DIR, JAX's own settings remain as they are.
 
     For the command line only: it changes JAX's settings for the whole process. A folder that cannot

@@ -132,7 +132,7 @@ def summarize_columns(run: Run, terms: Terms) -> dict[str, Any]:
     errors = column_errors(terms)
     num_columns = run.dataset.num_dims
     if len(run.dataset.shape) == 1 and num_columns > MAX_COLUMNS:
-        text = f"left out: {num_columns} columns are more than {MAX_COLUMNS}"
+        text = f"excluded: {num_columns} columns are more than {MAX_COLUMNS}"
         return {"columns": {"estimator": text}}
     if not errors:
         return {}

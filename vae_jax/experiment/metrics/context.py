@@ -35,7 +35,7 @@ class Context:
     config: Config
     workdir: Path
     dataset: Dataset
-    model: Model  # with a fixed sigma, see `vae_jax.evaluation.sigma`
+    model: Model  # has a fixed sigma, see `vae_jax.evaluation.sigma`
     params: Params
     terms: Terms  # test set
     mesh: Mesh | None = None

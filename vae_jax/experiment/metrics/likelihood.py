@@ -140,7 +140,7 @@ def gap(context: Context, key: Array) -> Numbers:
         "estimator": "nats, means and standard errors over examples; "
         f"{context.log_px} by {c.likelihood_samples} importance samples, each ELBO by "
         f"{numbers['num_samples']} draws, the best diagonal Gaussian of each example by "
-        f"{c.gap_steps} steps of Adam from that of the encoder; {context.log_px} is itself a "
+        f"{c.gap_steps} steps of Adam from the encoder's; {context.log_px} is itself a "
         "lower bound in expectation, so the inference and approximation gaps are too small",
         **numbers,
     }

@@ -92,7 +92,7 @@ def _explain_anomalies(config: Config, dataset: Dataset) -> str | None:
     field = f"config.evaluation.anomaly = {config.evaluation.anomaly!r}"
     if source.shape != dataset.shape:
         return (
-            f"{field}: its examples have shape {source.shape}, those of {dataset.name} have "
+            f"{field}: its examples have shape {source.shape}, {dataset.name} has "
             f"{dataset.shape}; they must be alike"
         )
     low, high = source.value_range

@@ -96,9 +96,9 @@ def settings(runs: Runs, failed: Mapping[str, Any]) -> dict[str, dict[str, Any]]
         for part in parts:
             finished = [name for name in part if name not in failed]
             title = part[0] if len(part) == 1 else _without_seed(part[0])
-            others = [name for name in failed if _without_seed(name) == title and name not in runs]
+            missing = [name for name in failed if _without_seed(name) == title and name not in runs]
             entry: dict[str, Any] = {"num_trials": len(finished), "trials": part}
-            num_failed = len(part) - len(finished) + len(failures)
+            num_failed = len(part) - len(finished) + len(missing)
             if num_failed:
                 entry["num_failed"] = num_failed
             if finished:

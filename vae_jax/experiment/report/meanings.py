@@ -19,7 +19,7 @@ def _read_meanings() -> dict[str, Meaning]:
 
 
 MEANINGS = _read_meanings()
-TITLES = {  # by metric
+TITLES = {  # keys are metrics
     "likelihood": "Marginal likelihood",
     "annealed": "Annealed importance sampling",
     "decomposition": "Decomposition of the rate",

@@ -101,7 +101,7 @@ def write_sweep(
         reasons = "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
         raise RunDiverged(
             f"{len(failed)} of {len(runs)} trials failed, "
-            f"the remaining ones are in {workdir / 'trials'}:\n{reasons}"
+            f"the remaining trials are in {workdir / 'trials'}:\n{reasons}"
         )
     return numbers
 

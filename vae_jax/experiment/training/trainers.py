@@ -116,8 +116,8 @@ class StreamingTrainer(SingleRunTrainer):
     """A single run whose training data stay on the host.
 
     Blocks of batches are transferred while the devices compute on earlier blocks. A call whose
-    batches would take too much memory is split into several blocks. The numbers equal those of
-    `SingleRunTrainer`.
+    batches would take too much memory is split into several blocks. The numbers equal the numbers
+    of `SingleRunTrainer`.
     """
 
     def __init__(self, run: Run) -> None:
