@@ -1,4 +1,4 @@
-"""Examples given to a trained model later: converted and scaled as those it was trained on."""
+"""Conversion of examples for a trained model: form and scale of its training data."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from vae_jax.errors import InputError
 
 TEST = SPLITS.index("test")
 IMAGE_MARGIN = 0.5  # share of the range of images; values beyond it have another scale
-TABLE_MARGIN = 15.0  # the same for tables, whose anomalies may be far out
+TABLE_MARGIN = 15.0  # the same for tables, whose anomalies may be far away
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ divide by 255, or pass integers, which are scaled
     value_range: tuple[float, float] = (0.0, 1.0)  # range of the values that the model sees
     values: str = "scaled"  # or "counts"
     scale: float = 1.0  # factor from stored integers to values of the model
-    bits: int = 0  # divisor of 16-bit images
+    bits: int = 0  # depth of 16-bit images, which sets their scale
     binarization: str = "none"
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
 

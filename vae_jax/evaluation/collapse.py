@@ -17,7 +17,7 @@ NEGLIGIBLE = 0.01  # nats: a latent with a smaller mean KL over the data is inac
 COLLAPSED = 0.1  # share of used latents below which a model is collapsed
 PARTLY = 0.5  # ... and partly collapsed
 MIN_EXAMPLES = 10  # fewer give no usable variance of a code
-SILENT = 0.1  # share of the rate that a code at least saves if the decoder listens to it
+SILENT = 0.1  # least share of the rate that a code saves if the decoder uses it
 CLEARLY = 0.2  # relative difference from the reconstructions of the baseline
 SAME = 1e-10  # largest variance of a code that is the same for all examples, up to rounding
 
@@ -205,7 +205,7 @@ def _remedy(setting: Setting) -> str:
 def _judge_bound(
     result: Verdict, terms: Terms, setting: Setting, baseline: BaselineScores
 ) -> Verdict:
-    """The verdict on the latents, or one on a model that is worse than the baseline."""
+    """The verdict on the latents, or on a model that is worse than the baseline."""
     likelihood = float(baseline.log_px.mean())
     log_px_z = -float(terms.distortion.mean(dtype=np.float64))
     is_likelier = log_px_z > likelihood
@@ -236,7 +236,7 @@ def _judge_bound(
 
 
 def _is_untrained(terms: Terms, baseline: BaselineScores) -> bool:
-    """True if reconstructions are clearly worse than those without any code could be."""
+    """True if reconstructions are clearly worse than reconstructions without a code."""
     if terms.mse is not None:
         return bool(terms.mse.mean(dtype=np.float64) > (1 + CLEARLY) * baseline.mse.mean())
     likelihood = baseline.log_px.mean()

@@ -1,4 +1,4 @@
-"""Units of the data: what networks see of values in their own units, and densities of these values.
+"""Units of the data: standardized values for networks, and densities in the units of the data.
 
 >>> import numpy as np
 >>> from vae_jax.nets.units import Units
@@ -20,7 +20,7 @@ from vae_jax.errors import InputError, format_value
 from vae_jax.types import Array
 
 Mask = bool | Sequence[bool]
-ROUNDING = 1e-12  # relative; what a float32 can resolve is larger, whatever the number of rows
+ROUNDING = 1e-12  # relative; below the resolution of a float32
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,19 +11,24 @@ from vae_jax.data.images import describe_shape
 from vae_jax.data.kinds import Kind, kind_of
 from vae_jax.errors import InputError
 
-BINARIZED = ("digits", "mnist", "binarized_mnist", "omniglot")  # dynamically, by the literature
-LIKELIHOODS: dict[Kind, tuple[str, str]] = {  # and the reason
+BINARIZED = (
+    "digits",
+    "mnist",
+    "binarized_mnist",
+    "omniglot",
+)  # the literature binarizes them dynamically
+LIKELIHOODS: dict[Kind, tuple[str, str]] = {  # likelihoods, and the reason
     "counts": ("negative_binomial", "values are counts"),
     "binary": ("bernoulli", "all values are 0 or 1"),
     "levels": ("discretized_logistic", "values have {levels} levels"),
     "real": ("gaussian", "values lie on no grid"),
 }
 NETWORKS = {"vae": ("conv", "mlp"), "vq": ("resnet", "mlp"), "hierarchical": ("mlp", "mlp")}
-"""Of images, and of tables."""
+"""Likelihoods of images, and of tables."""
 
 
 class Choice(NamedTuple):
-    """A value for a field that is 'auto', and the reason; empty if the value is no news."""
+    """A value for a field that is 'auto', and the reason; empty if the value is the usual one."""
 
     path: str
     value: Any
@@ -36,7 +41,7 @@ def resolve_binarization(config: Config) -> Config:
 
 
 def resolve(config: Config, shape: tuple[int, ...], preparation: Mapping[str, Any]) -> Config:
-    """The config with all that is 'auto' chosen, for `Dataset.shape` and `Dataset.preparation`.
+    """The config with a choice for each 'auto', for `Dataset.shape` and `Dataset.preparation`.
 
     Values that are given stay as they are.
     """

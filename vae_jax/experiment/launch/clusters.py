@@ -1,4 +1,4 @@
-"""Detection of clusters: is this process one of several that were started together?
+"""Detection of clusters, whose processes are started together.
 
 `jax.distributed.initialize` detects the same clusters and joins their processes, but does not
 report whether it found one.

@@ -20,7 +20,7 @@ def set_up(*, enabled: bool = True) -> pathlib.Path | None:
 
     The folder is `vae_jax` in the cache directory of the platform, with a subfolder for each kind
     of processor, since compiled programs use all its instructions. If the user has set
-    JAX_COMPILATION_CACHE_DIR, JAX's own settings remain as they are.
+    JAX_COMPILATION_CACHE_DIR, JAX's own settings are unchanged.
 
     For the command line only: it changes JAX's settings for the whole process. A folder that cannot
     be written is no error.

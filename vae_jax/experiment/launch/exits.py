@@ -65,7 +65,7 @@ def explain_import() -> Iterator[None]:
 
 
 def _explain(error: Exception) -> str | None:
-    """The message of an expected error; None for any other."""
+    """The message of an expected error, else None."""
     if isinstance(error, InputError | RunStopped | OSError):  # OSError: a full or read-only disk
         return _format_error(error)
     if "jax" not in sys.modules:

@@ -1,4 +1,4 @@
-"""Programs that compile in other threads while the main thread does something else.
+"""Programs that compile in other threads while the main thread continues.
 
 XLA works without Python's global lock. A program is the same, bit for bit, whichever thread
 compiles it: `jax.jit` finds it when the function is called.
@@ -13,7 +13,7 @@ from vae_jax.experiment.jax_settings import run_settings
 
 
 class Lowerable(Protocol):
-    """A function compiled by `jax.jit`, or one with the same interface."""
+    """A function compiled by `jax.jit`, or a function with the same interface."""
 
     def __call__(self, *args: Any) -> Any:
         """Call the function; compiles it at the first call for each signature."""

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 class Best(NamedTuple):
-    """The checkpoint of a run that is measured: its evaluation parameters, and why it is."""
+    """The measured checkpoint of a run: its evaluation parameters, and the reason."""
 
     params: Params
     selection: Selection

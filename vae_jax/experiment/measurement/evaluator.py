@@ -23,7 +23,7 @@ from vae_jax.types import Array, Params
 
 
 def evaluation_params(run: Run, params: Params) -> Params:
-    """Return the parameters on the host; an optimal sigma becomes one fitted to the training set.
+    """Return the parameters on the host; an optimal sigma is replaced by a fit to the training set.
 
     All other functions of the evaluation take these parameters.
     """

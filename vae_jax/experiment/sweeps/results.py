@@ -31,7 +31,7 @@ def evaluate_trials(
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str], list[metrics.Context]]:
     """Evaluate every trial.
 
-    Returns the results of trials, the reasons of those that failed, and contexts for the figures.
+    Returns the results of trials, the reasons of failures, and contexts for the figures.
     """
     trials: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
