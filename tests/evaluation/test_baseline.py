@@ -9,6 +9,7 @@ import scipy.stats
 from vae_jax import data, likelihoods
 from vae_jax.evaluation import baseline as lib
 from vae_jax.evaluation.baseline import fit_baseline, read_rows
+from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.frequencies import fit_counts
 
 RNG = np.random.default_rng(0)
@@ -192,7 +193,7 @@ def test_constant_data_are_noticed_and_large_data_are_sampled(monkeypatch):
     assert np.isfinite(baseline.score(dataset.test).log_px).all()
     monkeypatch.setattr(lib, "MAX_VALUES", 3 * 12)
     rows = RNG.normal(size=(30, 3)).astype(np.float32)
-    chosen = lib._choose(30, 3)
+    chosen = choose_examples(30, lib.MAX_VALUES // 3)
     assert len(chosen) == len(set(chosen)) == 12
     source = splits(rows, rows[:2]).train
     np.testing.assert_allclose(

@@ -75,7 +75,7 @@ def warn_columns(tables: Mapping[str, Any], name: str) -> None:
         constant = spread <= 1e-3 * step
         if split == "train" and constant.any():
             logger.warning(
-                "%s: %s constant; it has no information and an unbounded density: remove it out",
+                "%s: %s constant, with no information and an unbounded density; remove it",
                 where,
                 _name_columns(np.flatnonzero(constant), survey.sums.mean),
             )
@@ -83,7 +83,7 @@ def warn_columns(tables: Mapping[str, Any], name: str) -> None:
         for column in np.flatnonzero(ruined)[:SHOWN]:
             logger.warning(
                 "%s: row %d, column %d is %g, and the standard deviation of the column is %.3g with"
-                " it and %.3g without; correct it, or leave the row out",
+                " it and %.3g without; correct it, or remove the row",
                 where,
                 *(survey.row[column], column, survey.value[column]),
                 *(spread[column], survey.rest.stddev[column]),
