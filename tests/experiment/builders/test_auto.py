@@ -172,6 +172,15 @@ def test_a_gaussian_that_is_chosen_learns_its_sigma(datasets, tmp_path):
         assert (config.model.likelihood, config.model.sigma) == ("gaussian", "channel"), size
 
 
+def test_a_grid_of_codes_that_is_given_needs_dense_layers(datasets, tmp_path):
+    config = config_of("vq_vae", "grey")
+    run = make_run(config, tmp_path, datasets("grey", "scaled"))
+    assert run.config.model.network == "resnet"
+    config.codes.grid = (3, 2)
+    run = make_run(config, tmp_path, datasets("grey", "scaled"))
+    assert (run.config.model.network, run.config.codes.grid) == ("mlp", (3, 2))
+
+
 def test_columns_make_a_mixed_likelihood(datasets, tmp_path):
     config = config_of("vae", "table")
     config.model.columns = ("gaussian*4",)
