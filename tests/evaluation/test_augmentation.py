@@ -104,7 +104,7 @@ def test_bad_input():
     with pytest.raises(
         InputError, match="the dimensions of test_x = 5: must be that of real_x, 10"
     ):
-        augmentation_gain(*FEW, *MANY, [(TEST[0][:, 0], TEST[1])])
+        augmentation_gain(*FEW, *MANY, [(TEST[0][:, 0], TEST[1])], num_updates=1)
     with pytest.raises(InputError, match=r"len\(seeds\) = 0: must be at least 1"):
         augmentation_gain(*FEW, *MANY, [TEST], seeds=())
     with pytest.raises(InputError, match="y: has a single class"):
