@@ -483,7 +483,6 @@ GROUPS = {  # in which a config file may write what no flag can
     "a large batch": "config.train.batch_size = 10**9",
     "many draws": "config.objective.num_samples = 10**9",
     "a large batch of the evaluation": "config.evaluation.batch_size = 10**9",
-    "many draws in the evaluation": "config.evaluation.num_samples = 10**9",
     "all steps in one call": "c = config.train; c.num_steps = c.log_every = c.eval_every = 10**9",
 }
 IMPORT = "from vae_jax.config import Config\n\n\n"

@@ -32,8 +32,8 @@ def told(tmp_path_factory):
     config.train.num_steps, config.train.batch_size = 20, 16
     config.train.log_every = config.train.eval_every = 10
 
-    def make_runs(config, workdir):
-        (made,) = run.make_runs(config, workdir)
+    def prepare_runs(config, workdir):
+        (made,), config = run.prepare_runs(config, workdir)
 
         def loss_fn(params, batch, key, step):
             loss, metrics = made.loss_fn(params, batch, key, step)
@@ -42,7 +42,7 @@ def told(tmp_path_factory):
         images = made.dataset.test.images.at[7, 1].set(jnp.inf)
         test = dataclasses.replace(made.dataset.test, images=images)
         dataset = dataclasses.replace(made.dataset, test=test)
-        return [dataclasses.replace(made, loss_fn=loss_fn, dataset=dataset)]
+        return [dataclasses.replace(made, loss_fn=loss_fn, dataset=dataset)], config
 
     lines = []
     handler = logging.Handler()
@@ -52,7 +52,7 @@ def told(tmp_path_factory):
     level = logger.level
     logger.setLevel(logging.INFO)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "make_runs", make_runs)
+        patch.setattr(loop, "prepare_runs", prepare_runs)
         patch.setattr(visualize, "plot_all", lambda *args, **kwargs: [])
         numbers = loop.train_and_evaluate(config, workdir)
     logger.removeHandler(handler)

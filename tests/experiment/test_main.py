@@ -361,6 +361,7 @@ def test_data_out_of_range(tmp_path) -> None:
     config = Config()
     config.data.name, config.data.path = "npz", os.fspath(tmp_path / "set.npz")
     config.train.batch_size = 2
+    config.model.likelihood = "bernoulli"
     images = np.linspace(0, 255, 240).reshape(20, 12)
     np.savez(config.data.path, train_images=images, test_images=images)
     message = refusal(cli.run, "train", config, os.fspath(tmp_path / "run"))

@@ -38,14 +38,20 @@ class Run:
     mesh: jax.sharding.Mesh | None
 
 
-def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None = None) -> Run:
+def make_run(
+    config: Config,
+    workdir: str | os.PathLike,
+    dataset: Dataset | None = None,
+    *,
+    check_data: bool = True,
+) -> Run:
     """Validate the config, choose what is 'auto' in it by the data, and build every part of it.
 
     Args:
       config: the config of one run; its sweep is ignored.
       workdir: the folder of the run.
-      dataset: the data of the config, if built and validated before, as for an earlier trial of a
-        sweep.
+      dataset: the data of the config, if built before.
+      check_data: False if an earlier trial of a sweep was validated with these data.
 
     Raises:
       InputError: the config is invalid. Nothing was compiled or written.
@@ -54,11 +60,8 @@ def make_run(config: Config, workdir: str | os.PathLike, dataset: Dataset | None
     tx = builders.build_optimizer(config)
     if dataset is None:
         dataset = builders.build_data(config)
-        config = builders.resolve(config, dataset.shape, dataset.preparation)
-        validate(config, dataset)
-    else:
-        config = builders.resolve(config, dataset.shape, dataset.preparation)
-        validate(config)
+    config = builders.resolve(config, dataset.shape, dataset.preparation)
+    validate(config, dataset if check_data else None)
     units = builders.build_units(config, dataset)
     model = builders.build_model(config, dataset.shape, units)
     return Run(
@@ -80,8 +83,9 @@ def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
     runs: list[Run] = [] if trials else [make_run(config, workdir)]
     for name, trial in trials.items():
         dataset = runs[0].dataset if runs else None
+        where = trial_workdir(workdir, name)
         try:
-            runs.append(make_run(trial, trial_workdir(workdir, name), dataset))
+            runs.append(make_run(trial, where, dataset, check_data=not runs))
         except InputError as error:
             raise InputError(f"config.sweep, trial {name}: {error}") from error
     _check_memory(runs)

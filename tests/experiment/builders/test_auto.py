@@ -12,6 +12,7 @@ from vae_jax.config import Config, check_same, flatten, from_dict
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.run import explain_choices, make_run
+from vae_jax.experiment.training.trainers import SingleRunTrainer
 from vae_jax.experiment.validation import validate
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -172,6 +173,15 @@ def test_a_gaussian_that_is_chosen_learns_its_sigma(datasets, tmp_path):
         assert (config.model.likelihood, config.model.sigma) == ("gaussian", "channel"), size
 
 
+def test_a_grid_of_codes_that_is_given_needs_dense_layers(datasets, tmp_path):
+    config = config_of("vq_vae", "grey")
+    run = make_run(config, tmp_path, datasets("grey", "scaled"))
+    assert run.config.model.network == "resnet"
+    config.codes.grid = (3, 2)
+    run = make_run(config, tmp_path, datasets("grey", "scaled"))
+    assert (run.config.model.network, run.config.codes.grid) == ("mlp", (3, 2))
+
+
 def test_columns_make_a_mixed_likelihood(datasets, tmp_path):
     config = config_of("vae", "table")
     config.model.columns = ("gaussian*4",)
@@ -214,3 +224,18 @@ def test_a_resolved_config_is_that_of_its_run_and_of_earlier_versions(tmp_path):
     earlier["model"]["likelihood"] = "gaussian"
     with pytest.raises(InputError, match="likelihood: 'bernoulli' here, 'gaussian' there"):
         check_same(resolved, from_dict(earlier), "here")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONFIGS)
+def test_one_step_of_every_config_is_finite_on_every_kind_of_data(name, datasets, tmp_path):
+    for kind in ("grey", "color", "table", "bits", "counts"):
+        if (name, kind) in REFUSED:
+            continue
+        config = config_of(name, kind)
+        config.train.log_every = config.train.eval_every = 1
+        run = make_run(config, tmp_path, datasets(kind, config.data.values))
+        trainer = SingleRunTrainer(run)
+        state, metrics = trainer.epoch(1)(trainer.initial(), trainer.source)
+        assert int(state.skipped) == 0, kind
+        assert np.isfinite(metrics["loss"]).all(), kind

@@ -246,6 +246,8 @@ def test_hyper_parameters_come_from_the_fields_with_their_names() -> None:
 
 
 UNKNOWN = [
+    ("evaluation.figures", "pgn", "png"),
+    ("evaluation.projection", "tnse", "tsne"),
     ("model.kind", "hierarchic", "hierarchical"),
     ("model.network", "mpl", "mlp"),
     ("model.activation", "rely", "relu"),

@@ -36,6 +36,8 @@ SMALL = {
         "masked_features": 4,
         "masked_layers": 1,
         "num_classes": 4,
+        "network": "mlp",
+        "likelihood": "bernoulli",
     },
     "codes": {
         "num_codes": 5,
@@ -367,6 +369,7 @@ TOO_SMALL = {
     },
     "grid": {
         "model.kind": "vq",
+        "model.network": "mlp",
         "objective.name": "vq",
         "codes.prior": "pixelcnn",
         "codes.prior_steps": 9,
@@ -408,6 +411,7 @@ def test_a_prior_that_waits_begins_as_a_new_optimizer_would():
 @pytest.mark.parametrize("field", UNUSED)
 def test_a_field_that_nothing_uses_is_refused(field):
     config, (group, name) = Config(), field.split(".")
+    config.model.likelihood = "bernoulli"
     setattr(getattr(config, group), name, UNUSED[field])
     with pytest.raises(InputError, match=f"config.{field} = .* does nothing without"):
         validation.check(config)

@@ -519,6 +519,7 @@ LABEL = {"model__conditioning": "label"}
 def test_what_does_not_fit_is_refused_at_the_start(metric, changes, message, tmp_path):
     config = Config()
     config.data.binarization = "threshold"
+    config.model.likelihood = "bernoulli"
     config.evaluation.metrics = (metric,)
     for path, value in changes.items():
         group, _, name = path.partition("__")

@@ -194,7 +194,7 @@ def test_learning_goes_on_after_bad_steps_until_there_are_too_many_in_a_row(tmp_
 
 
 def test_a_file_where_the_checkpoints_should_be(tmp_path):
-    with loop.claim_workdir(tmp_path, small()):
+    with loop.claim_workdir(tmp_path, run.make_run(small(), tmp_path).config):
         (tmp_path / "checkpoints").write_text("mine")
     with pytest.raises(
         InputError, match=r"workdir = .*checkpoints cannot be written \(File exists"

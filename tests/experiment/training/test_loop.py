@@ -269,7 +269,8 @@ def test_files_of_a_run_without_its_config_are_refused_and_kept(copy, tmp_path):
 
 
 def test_a_checkpoint_of_another_config_is_never_resumed(copy):
-    (copy / "config.json").write_text(json.dumps(dataclasses.asdict(small(objective__beta=7.0))))
+    config = run.make_run(small(objective__beta=7.0), copy).config
+    (copy / "config.json").write_text(json.dumps(dataclasses.asdict(config)))
     with pytest.raises(InputError, match=r"config\.objective\.beta: 7\.0 here, 1\.0 there"):
         loop.train_and_evaluate(small(objective__beta=7.0), copy)
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from vae_jax.config import AUTO, Config, is_auto, value_of
+from vae_jax.config import AUTO, Codes, Config, is_auto, value_of
 from vae_jax.config.model import DISCRETE_LIKELIHOODS, SIGMA_LIKELIHOODS
 from vae_jax.data.images import describe_shape
 from vae_jax.data.kinds import Kind, kind_of
@@ -135,6 +135,8 @@ def _choose_network(
     network, reason = (image if is_image else table), describe_shape(shape)
     if c.kind == "vae" and is_image and _source_name(config) in BINARIZED:
         network, reason = "mlp", f"the literature's network for {config.data.name}"
+    if c.kind == "vq" and is_image and tuple(codes.grid) != Codes().grid:
+        network, reason = "mlp", "codes.grid is given"
     if c.kind == "hierarchical":
         reason = "a ladder of vectors"
         if config.hierarchy.stack:

@@ -49,6 +49,7 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
 
     Other data are prepared as the config's own. Raises InputError if they are unavailable.
     """
+    config = resolve_binarization(config)
     c = config.data
     other = config.evaluation.anomaly
     if not other:

@@ -46,6 +46,7 @@ def _collect_parts() -> dict[str, dict[str, str]]:
     """The lines about each part, by the field that selects it."""
     config = Config()
     config.model.columns = ("gaussian",)
+    config.model.likelihood, config.model.sigma = "mixed", "fixed"  # the data choose others
     c, codes = config.model, config.codes
     make_network = {
         name: make(c, SHAPE, *parts.activation_and_dtype(c))[0]
