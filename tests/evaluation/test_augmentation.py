@@ -101,9 +101,7 @@ def test_one_seed_has_no_standard_error():
 def test_bad_input():
     with pytest.raises(InputError, match=r"generated_y: has shape \(12,\); must be \[600\]"):
         augmentation_gain(*FEW, MANY[0], FEW[1], [TEST])
-    with pytest.raises(
-        InputError, match="the dimensions of test_x = 5: must match real_x, 10"
-    ):
+    with pytest.raises(InputError, match="the dimensions of test_x = 5: must match real_x, 10"):
         augmentation_gain(*FEW, *MANY, [(TEST[0][:, 0], TEST[1])], num_updates=1)
     with pytest.raises(InputError, match=r"len\(seeds\) = 0: must be at least 1"):
         augmentation_gain(*FEW, *MANY, [TEST], seeds=())
