@@ -30,6 +30,10 @@ class Source(Protocol):
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest value."""
 
+    @property
+    def reading(self) -> list[Any]:
+        """The settings of `take`: scale, dynamic, start and shape; None for those it lacks."""
+
     def take(self, index: Array, key: Array) -> Batch:
         """The examples at index [B]: "x" [B, *E] float32, "index", and "y" if there are labels.
 
@@ -60,6 +64,10 @@ class ArraySource:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.images.shape[1:]
+
+    @property
+    def reading(self) -> list[Any]:
+        return [self.scale, self.dynamic, None, self.shape]
 
     def select(self, index: np.ndarray) -> "ArraySource":
         labels = None if self.labels is None else self.labels[index]
@@ -108,6 +116,10 @@ class SpriteSource:
     num_examples: int = static()
     shape: tuple[int, ...] = static(default=(64, 64, 1))
     value_range: tuple[float, float] = static(default=(0.0, 1.0))
+
+    @property
+    def reading(self) -> list[Any]:
+        return [None, None, self.start, self.shape]
 
     def select(self, index: np.ndarray) -> "SpriteSource":
         return dataclasses.replace(self, start=self.start + int(index[0]), num_examples=len(index))

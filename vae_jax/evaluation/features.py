@@ -203,8 +203,7 @@ def features_name(
     The hash has six digits, of images and labels as they are stored, of how they are read, and of
     batch size, learning rate and width.
     """
-    reading = [getattr(source, field, None) for field in ("scale", "dynamic", "start", "shape")]
-    digest = hashlib.sha256(repr((reading, batch_size, learning_rate, width)).encode())
+    digest = hashlib.sha256(repr((source.reading, batch_size, learning_rate, width)).encode())
     for array in jax.tree.leaves(source):
         digest.update(np.ascontiguousarray(array).data)
     size = "x".join(str(side) for side in dict.fromkeys(source.shape[:2]))

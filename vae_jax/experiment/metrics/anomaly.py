@@ -115,7 +115,7 @@ def _scores(
     terms = context.run(run, source, key_terms)
     is_deterministic = not np.isfinite(context.terms.rate).any()
     log_px = None
-    if not is_deterministic and c.model.kind != "vq":
+    if not is_deterministic and model.supports("latent_density"):
         log_px = importance(context, source, key_weights).log_px
     x = np.asarray(as_batch(source, key_x)["x"])
     is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
