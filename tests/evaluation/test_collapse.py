@@ -274,6 +274,8 @@ def test_means_are_over_the_examples_with_a_bound_and_say_so():
     assert "num_not_finite" not in whole
     assert "psnr" in whole
     assert "psnr" not in summarize(reconstructing(), (4,), (0.0, 1.0))
+    assert "psnr" not in summarize(reconstructing(), (2, 2, 1), (1.0, 1.0))  # constant data
+    assert summarize(reconstructing(0), (2, 2, 1), (0.0, 1.0))["psnr"] == 120  # exact
 
 
 def test_errors_of_columns_have_their_own_units():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vae_jax.errors import InputError
-from vae_jax.evaluation.reconstruction import mse, psnr, ssim
+from vae_jax.evaluation.reconstruction import mse, psnr, ssim, to_psnr
 
 
 def pair(*shape, seed=0, noise=0.2):
@@ -139,6 +139,10 @@ def test_mse_and_psnr_by_hand():
         psnr(x, y, value_range=(-5, 5)), [40, 20 + 10 * np.log10(4)], rtol=1e-5
     )
     np.testing.assert_allclose(psnr(x, x), 120, rtol=1e-6)
+    for value_range in ((0.0, 1.0), (-5.0, 5.0)):  # equal on host and device
+        host = to_psnr(np.array([0.01, 0.0]), value_range)
+        np.testing.assert_allclose(host, to_psnr(jnp.array([0.01, 0.0]), value_range), rtol=1e-6)
+        assert host[1] == 120
 
 
 def test_bytes_do_not_wrap_around():

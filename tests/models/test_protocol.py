@@ -1,9 +1,11 @@
-"""The three models have the methods of their protocols, with the same parameters."""
+"""Contracts: methods of models with their parameters, and attributes of parts."""
 
 import inspect
 
 import pytest
+from flax import linen as nn
 
+from vae_jax import likelihoods
 from vae_jax.models import VAE, VQVAE, Hierarchical
 from vae_jax.models.base import (
     ClassifierModel,
@@ -13,6 +15,7 @@ from vae_jax.models.base import (
     LatentModel,
     Model,
 )
+from vae_jax.nets.attributes import DEFAULTS, read_attribute
 
 PROTOCOLS = {
     VAE: (Model, LatentModel, CriticModel, ClassifierModel),
@@ -56,3 +59,12 @@ def test_a_model_satisfies_its_protocols(model, protocol):
 
 def test_codes_have_no_density_of_z():
     assert not any(hasattr(VQVAE, name) for name in ("log_joint", "sample_prior"))
+
+
+def test_a_part_without_an_attribute_has_its_default():
+    for name, default in DEFAULTS.items():
+        assert read_attribute(nn.Dense(3), name) == default
+        assert read_attribute(None, name) == default
+    assert read_attribute(likelihoods.Categorical((3,), 16), "levels") == 16
+    assert read_attribute(likelihoods.OptimalGaussian((3,)), "batch_scale")
+    assert not read_attribute(likelihoods.Gaussian((3,)), "batch_scale")
