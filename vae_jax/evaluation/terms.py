@@ -30,6 +30,8 @@ ACTIVE = 0.01  # a unit is active if its posterior mean has a larger variance (B
 USED = 0.1  # nats: a latent with at least this mean KL over the data carries information
 DIVERGED = 0.1  # share of examples without a finite bound above which a run has diverged
 MAX_ROWS = 5  # rows named in a message
+MOVED = 1e-3  # share of a mean by which an extreme example moves it at least
+MIN_REST = 20  # examples against which one is extreme
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,28 @@ def describe_rows(is_finite: np.ndarray) -> str:
     names = ", ".join(map(str, rows[:MAX_ROWS])) + (", ..." if len(rows) > MAX_ROWS else "")
     verb, noun = ("has", "row") if len(rows) == 1 else ("have", "rows")
     return f"{len(rows)} of {len(is_finite)} examples {verb} no finite bound ({noun} {names})"
+
+
+def find_extreme(bound: np.ndarray, is_finite: np.ndarray) -> list[int]:
+    """The rows, at most `MAX_ROWS`, of which each alone moves a mean by more than the deviation.
+
+    And by more than a thousandth of it. The mean and the standard deviation are those of the remaining rows with a finite bound, of
+    which there must be at least `MIN_REST`. `bound` is [N], nats.
+    """
+    rest = np.asarray(is_finite).copy()
+    rows: list[int] = []
+    while len(rows) < MAX_ROWS and np.sum(rest) > MIN_REST:
+        index = np.flatnonzero(rest)
+        values = bound[index].astype(np.float64)
+        place = int(np.argmax(np.abs(values - np.median(values))))
+        others = np.delete(values, place)
+        mean = others.mean()
+        least = max(others.std(), MOVED * np.abs(mean))
+        if np.abs(values[place] - mean) <= len(values) * least:
+            break
+        rows.append(int(index[place]))
+        rest[index[place]] = False
+    return sorted(rows) if np.sum(rest) >= MIN_REST else []
 
 
 @dataclasses.dataclass(frozen=True)
