@@ -315,3 +315,10 @@ def test_errors_of_columns_have_their_own_units():
     np.testing.assert_allclose(found["mae"], [3.5, 0.05])
     np.testing.assert_allclose(found["wrong"], [1, 0.5])
     assert column_errors(terms(10)) == {}
+
+
+def test_used_latents_are_active_ones():
+    constant = terms(10)
+    code = constant.code * np.where(np.arange(D) < 7, 1, 1e-3)  # a rate, and one code for all
+    numbers = summarize(dataclasses.replace(constant, code=code), (8, 8, 1), (0.0, 1.0))
+    assert (numbers["active_units"], numbers["used_units"]) == (7, 7)

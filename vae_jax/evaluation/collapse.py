@@ -29,8 +29,8 @@ class Verdict:
 
     The names are healthy, partly collapsed, collapsed; worse than the baseline, unused rate (its
     reconstructions are no better); no rate; and if the latents cannot be judged: unknown, constant
-    data, blind (the encoder does not see the data), not finite, extreme row (one example alone decides
-    the mean bound), diverged.
+    data, blind (the encoder does not see the data), not finite, extreme row (one example alone
+    decides the mean bound), diverged.
     """
 
     name: str
@@ -241,8 +241,8 @@ def _judge_bound(
         return result
     if not is_likelier and not is_closer:
         text = (
-            f"{result.text} The rate of {format_nats(rate)} nats buys nothing: with it, log p(x | z) is "
-            f"{format_nats(log_px_z)} nats."
+            f"{result.text} The rate of {format_nats(rate)} nats buys nothing: with it, "
+            f"log p(x | z) is {format_nats(log_px_z)} nats."
         )
         return Verdict("unused rate", text, _remedy_of_bound(setting))
     if is_likelier:

@@ -80,10 +80,10 @@ def describe_rows(is_finite: np.ndarray) -> str:
 
 
 def find_extreme(bound: np.ndarray, is_finite: np.ndarray) -> list[int]:
-    """The rows, at most `MAX_ROWS`, of which each alone moves a mean by more than the deviation.
+    """The rows, at most `MAX_ROWS`, of which each alone decides the mean of a bound [N], in nats.
 
-    And by more than a thousandth of it. The mean and the standard deviation are those of the remaining rows with a finite bound, of
-    which there must be at least `MIN_REST`. `bound` is [N], nats.
+    Such a row moves the mean by more than a standard deviation, and by more than a thousandth of
+    the mean. Both are those of the remaining rows with a finite bound, at least `MIN_REST`.
     """
     rest = np.asarray(is_finite).copy()
     rows: list[int] = []
@@ -196,7 +196,10 @@ def summarize(
         numbers["num_not_finite"] = num_not_finite
     if terms.kl is not None and not np.isposinf(terms.rate).all():
         with np.errstate(invalid="ignore"):  # a diverged run
-            numbers["used_units"] = int(np.sum(terms.kl.mean(0, dtype=np.float64) >= USED))
+            used = terms.kl.mean(0, dtype=np.float64) >= USED
+            if used.shape == terms.code.shape[1:]:  # else a variable has several entries of code
+                used &= np.var(terms.code, axis=0, dtype=np.float64) > ACTIVE
+            numbers["used_units"] = int(np.sum(used))
     for prefix, error in (("", terms.mse), ("denoising_", terms.denoising_mse)):
         if error is not None:
             numbers[f"{prefix}mse"] = mean(error)

@@ -135,6 +135,11 @@ def test_zeros_and_ones_of_a_table_are_bernoulli_columns(tmp_path):
     assert run.config.model.likelihood == "mixed"
     assert run.config.model.columns == ("gaussian*2", "bernoulli", "gaussian")
     assert "'mixed' (some columns are 0 or 1)" in explain_choices(config, run)
+    check_same(config, run.config, "the same run, resumed")
+    config.model.columns = ("gaussian*4",)
+    with pytest.raises(InputError, match=r"config\.model\.columns: \('gaussian\*4',\) here"):
+        check_same(config, run.config, "another run")
+    config.model.columns = ()
     config.model.likelihood = "gaussian"  # what is given stays
     assert make_run(config, tmp_path, dataset).config.model.columns == ()
 
