@@ -64,11 +64,12 @@ def warn_classes(labels: Mapping[str, Any], names: Sequence[str], name: str) -> 
       names: of the classes, if they are texts.
       name: of the data set.
     """
-    train = labels.get("train")
-    if not _are_classes(train) or len(np.unique(train)) * 2 > len(train):
+    classes = {split: y for split, y in labels.items() if _are_classes(y)}
+    train = classes.pop("train", None)
+    if train is None or len(np.unique(train)) * 2 > len(train):
         return
-    for split, y in labels.items():
-        new = np.setdiff1d(y, train) if _are_classes(y) else []
+    for split, y in classes.items():
+        new = np.setdiff1d(y, train)
         if len(new):
             shown = ", ".join(names[i] if names else str(i) for i in new[:SHOWN])
             more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""

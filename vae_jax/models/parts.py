@@ -39,8 +39,8 @@ def check_distribution(part: nn.Module, p: Distribution, role: str) -> None:
     """Raises InputError unless a part returned a distribution."""
     if not hasattr(p, "event_shape"):
         raise InputError(
-            f"the {role} {_name(part)} returns {type(p).__name__}: must be a distribution, as those "
-            "of vae_jax.distributions"
+            f"the {role} {_name(part)} returns {type(p).__name__}: must be a distribution, as "
+            "those of vae_jax.distributions"
         )
 
 
