@@ -108,3 +108,29 @@ def test_a_column_that_float32_cannot_resolve_is_named(caplog):
 )
 def test_other_data_raise_no_warning(name, x, caplog):
     assert not warnings_of({"train_images": x, "test_images": x}, caplog), name
+
+
+def test_a_split_in_other_units_is_named_by_column(caplog):
+    x, other = table(), table()
+    other[:, 2] = (other[:, 2] - 1.6e7) / 1e4  # standardized
+    [message] = warnings_of({"train_images": x, "test_images": other}, caplog)
+    assert "test_images: column 2 has mean" in message
+    assert "the splits must have the same units" in message
+
+
+@pytest.mark.parametrize("rows", [5, 60])
+def test_a_small_or_shifted_split_is_none_in_other_units(rows, caplog):
+    x = table()
+    assert not warnings_of({"train_images": x, "test_images": x[:rows] + 3 * x.std(0)}, caplog)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_columns_of_zeros_and_ones_are_known_from_all_splits(streaming):
+    x = np.concatenate([table(), np.eye(2)[np.arange(300) % 2]], axis=1)
+    test = x[:50].copy()
+    arrays = {"train_images": x, "test_images": test}
+    preparation = data.from_arrays(arrays, streaming=streaming).preparation
+    assert preparation["binary_columns"] == [3, 4]
+    test[7, 3] = 0.5
+    assert data.from_arrays(arrays, streaming=streaming).preparation["binary_columns"] == [4]
+    assert "binary_columns" not in data.from_arrays({"x": table()}).preparation

@@ -16,6 +16,7 @@ from vae_jax.evaluation.terms import (
     Terms,
     column_errors,
     describe_rows,
+    find_extreme,
     has_diverged,
     summarize,
 )
@@ -252,6 +253,35 @@ def test_examples_without_a_finite_bound_are_named_and_the_rest_judged():
     assert "1 of 400 examples has no finite bound (row 5)" in verdict(infinite_rate).text
 
 
+def test_an_example_that_decides_the_mean_is_named_and_the_rest_judged():
+    odd = reconstructing()
+    odd.distortion[:] += np.linspace(-5, 5, N)
+    assert verdict(odd, baseline=baseline(-106)).name == "healthy"
+    odd.distortion[7] = 3e31
+    found = verdict(odd, baseline=baseline(-106))
+    assert found.name == "extreme row"
+    assert "mean bound of all 400 examples is that of row 7 (-3e+31 nats)" in found.text
+    assert "healthy: 10 of 10" in found.text
+    assert "0000" not in found.text
+    odd.distortion[3] = np.nan  # rows keep their numbers
+    found = verdict(odd, baseline=baseline(-106))
+    assert found.name == "not finite"
+    assert "no finite bound (row 3). The mean bound of all 400" in found.text
+    assert "row 7 (" in found.text
+
+
+def test_extreme_rows_are_extreme_against_the_others():
+    bound = np.sin(np.arange(40.0)) - 50
+    everywhere = np.ones(40, bool)
+    assert find_extreme(bound, everywhere) == []
+    bound[[4, 30]] = -1e20, 1e6
+    assert find_extreme(bound, everywhere) == [4, 30]
+    assert find_extreme(bound, np.arange(40) != 4) == [30]
+    assert find_extreme(bound, np.arange(40) < 15) == []  # too few to tell
+    heavy = np.random.default_rng(0).standard_t(2, size=400)
+    assert find_extreme(heavy, np.ones(400, bool)) == []
+
+
 def test_a_run_has_diverged_if_many_examples_have_no_bound():
     finite = np.ones(20, bool)
     for num, diverged in ((1, False), (2, False), (3, True), (20, True)):
@@ -287,3 +317,10 @@ def test_errors_of_columns_have_their_own_units():
     np.testing.assert_allclose(found["mae"], [3.5, 0.05])
     np.testing.assert_allclose(found["wrong"], [1, 0.5])
     assert column_errors(terms(10)) == {}
+
+
+def test_used_latents_are_active_ones():
+    constant = terms(10)
+    code = constant.code * np.where(np.arange(D) < 7, 1, 1e-3)  # a rate, and one code for all
+    numbers = summarize(dataclasses.replace(constant, code=code), (8, 8, 1), (0.0, 1.0))
+    assert (numbers["active_units"], numbers["used_units"]) == (7, 7)

@@ -40,6 +40,12 @@ class Prior(nn.Module):
         return distributions.DiagGaussian(jnp.zeros(self.dim), jnp.zeros(self.dim))
 
 
+class NoDistribution(nn.Module):
+    @nn.compact
+    def __call__(self, h):
+        return nn.Dense(D)(h)
+
+
 class Likelihood(nn.Module):
     event_ndims: int = 3
 
@@ -138,6 +144,14 @@ def test_a_condition_reaches_the_parts_that_take_one():
         (
             OWN.clone(likelihood=likelihoods.Bernoulli((5, 4, 1))),
             r"x has shape \(4, 4, 4, 1\): must be \[B, 5, 4, 1\], .* likelihood Bernoulli",
+        ),
+        (
+            OWN.clone(likelihood=NoDistribution()),
+            "the likelihood NoDistribution returns .*: must be a distribution",
+        ),
+        (
+            OWN.clone(posterior=NoDistribution()),
+            "the posterior NoDistribution returns .*: must be a distribution",
         ),
         (
             OWN.clone(likelihood=Likelihood(event_ndims=1)),

@@ -84,7 +84,7 @@ def test_counts_and_16_bits_and_classes_by_name():
     named = TrainedModel(model.model, model.params, inputs=inputs)
     number = model.encode(BYTES, y=[0, 1, 2, 0, 1]).mean
     np.testing.assert_array_equal(named.encode(BYTES, y=list("abcab")).mean, number)
-    with pytest.raises(InputError, match="y = 'd': no such class"):
+    with pytest.raises(InputError, match="y = 'd': no such class; allowed are a, b, c"):
         named.encode(BYTES, y=list("abcad"))
 
 
@@ -141,6 +141,20 @@ def test_a_model_by_hand_checks_the_support_of_its_likelihood():
         counts.encode(UNIT)
     unchecked = TrainedModel(model.model, model.params, checks=False)
     assert unchecked.encode(UNIT * 255).mean.shape == (5, 2)
+
+
+def test_labels_of_one_column_are_those_without_it():
+    model = trained("labels")
+    y = np.array([0, 1, 2, 0, 1])
+    for column in (y[:, None], y[:, None].astype(float)):
+        np.testing.assert_array_equal(
+            model.encode(UNIT, y=column).mean, model.encode(UNIT, y=y).mean
+        )
+    key = jax.random.key(0)
+    np.testing.assert_array_equal(model.sample(key, 5, y=y[:, None]), model.sample(key, 5, y=y))
+    for wrong in (y[:3], y[None]):
+        with pytest.raises(InputError, match=r"y has the leading axes .*: must be \(5,\)"):
+            model.encode(UNIT, y=wrong)
 
 
 @pytest.mark.parametrize("y", [99, -1, 3, 0.5])

@@ -142,6 +142,8 @@ def differences(ours: Config, theirs: Config, free: Collection[str] = ()) -> lis
     free = {*free, *(path for path in a if is_auto(path, a[path]))}
     if ours.model.network == AUTO:
         free.add("codes.grid")
+    if ours.model.likelihood == AUTO and not ours.model.columns:
+        free.add("model.columns")
     paths = [path for path in a if a[path] != b[path] and path not in free]
     return [f"config.{path}: {a[path]!r} here, {b[path]!r} there" for path in paths]
 

@@ -1,4 +1,4 @@
-"""Warnings about columns of a table that no model can use as they are."""
+"""Columns of a table: those of zeros and ones, and warnings about what no model can use."""
 
 import logging
 from collections.abc import Mapping
@@ -12,6 +12,9 @@ logger = logging.getLogger(__name__)
 
 RUINED = 10  # a value is named if the standard deviation without it is smaller by this factor
 RESOLVED = 16  # steps of float32 that a standard deviation should have
+OTHER_SCALE = 30  # ratio of standard deviations beyond which a split has other units than train
+OTHER_MEAN = 10  # standard deviations of train between the means of such a split and of train
+MIN_ROWS = 10  # of a split that is compared with train
 SHOWN = 3  # columns named in one warning
 
 
@@ -22,6 +25,7 @@ class Survey(NamedTuple):
     rest: Sums  # all rows but the extreme one
     row: np.ndarray  # [C] of the value that is farthest from the median of the first rows
     value: np.ndarray  # [C]
+    is_bits: np.ndarray  # [C] True if all values are 0 or 1
 
 
 def survey_columns(rows: Any) -> Survey:
@@ -36,7 +40,13 @@ def survey_columns(rows: Any) -> Survey:
         extreme, columns = distance.argmax(0), np.arange(x.shape[1])
         others = np.ones(x.shape, bool)
         others[extreme, columns] = False
-        new = Survey(sums_of(x), _masked_sums(x, others), start + extreme, x[extreme, columns])
+        new = Survey(
+            sums_of(x),
+            _masked_sums(x, others),
+            start + extreme,
+            x[extreme, columns],
+            ((x == 0) | (x == 1)).all(0),
+        )
         result = new if result is None else _join(result, new, center)
         start += len(x)
     assert result is not None, "empty splits are rejected earlier"
@@ -57,22 +67,29 @@ def _join(a: Survey, b: Survey, center: np.ndarray) -> Survey:
     lesser = np.where(is_b, a.value, b.value)
     rest = a.rest + b.rest + Sums(1, lesser, np.zeros_like(lesser))
     row, value = np.where(is_b, b.row, a.row), np.where(is_b, b.value, a.value)
-    return Survey(a.sums + b.sums, rest, row, value)
+    return Survey(a.sums + b.sums, rest, row, value, a.is_bits & b.is_bits)
 
 
-def warn_columns(tables: Mapping[str, Any], name: str) -> None:
+def binary_columns(surveys: Mapping[str, Survey]) -> list[int]:
+    """The columns that are 0 or 1 in all rows of all splits."""
+    is_bits = np.all([survey.is_bits for survey in surveys.values()], axis=0)
+    return [int(column) for column in np.flatnonzero(is_bits)]
+
+
+def warn_columns(surveys: Mapping[str, Survey], name: str) -> None:
     """Warn about constant columns of train, extreme values, and columns too fine for float32.
 
+    And about columns whose units in another split are not those of train.
+
     Args:
-      tables: rows [N, C] of each split, with the numbers of rows that their owner knows.
+      surveys: of the rows of each split, with the numbers of rows that their owner knows.
       name: name of the data set.
     """
-    for split, rows in tables.items():
-        survey = survey_columns(rows)
+    for split, survey in surveys.items():
         where = f"{name}: {split}_images"
         spread = survey.sums.stddev
         step = np.spacing(np.abs(survey.sums.mean).astype(np.float32)).astype(np.float64)
-        constant = spread <= 1e-3 * step
+        constant = _is_constant(survey)
         if split == "train" and constant.any():
             logger.warning(
                 "%s: %s constant, with no information and an unbounded density; remove it",
@@ -96,6 +113,32 @@ def warn_columns(tables: Mapping[str, Any], name: str) -> None:
                 where,
                 *(column, survey.sums.mean[column], spread[column], step[column]),
             )
+        if split != "train" and "train" in surveys:
+            _warn_of_units(survey, surveys["train"], where)
+
+
+def _is_constant(survey: Survey) -> np.ndarray:
+    """[C], True if the values of a column are equal up to the rounding of float32."""
+    step = np.spacing(np.abs(survey.sums.mean).astype(np.float32)).astype(np.float64)
+    return survey.sums.stddev <= 1e-3 * step
+
+
+def _warn_of_units(survey: Survey, train: Survey, where: str) -> None:
+    """Warn about columns whose mean or spread, without the extreme row, is far from train's."""
+    if np.min(survey.rest.count) < MIN_ROWS or np.min(train.rest.count) < MIN_ROWS:
+        return
+    mean, spread = survey.rest.mean, survey.rest.stddev
+    train_mean, train_spread = train.rest.mean, train.rest.stddev
+    other = (spread > OTHER_SCALE * train_spread) | (OTHER_SCALE * spread < train_spread)
+    other |= np.abs(mean - train_mean) > OTHER_MEAN * np.maximum(train_spread, spread)
+    other &= ~_is_constant(survey) & ~_is_constant(train)
+    for column in np.flatnonzero(other)[:SHOWN]:
+        logger.warning(
+            "%s: column %d has mean %.3g and standard deviation %.3g, in train %.3g and %.3g; the "
+            "splits must have the same units",
+            where,
+            *(column, mean[column], spread[column], train_mean[column], train_spread[column]),
+        )
 
 
 def _name_columns(columns: np.ndarray, mean: np.ndarray) -> str:

@@ -43,8 +43,10 @@ def convert_splits(
         convert = functools.partial(
             convert_images, key=f"{split}_images", name=name, values=values, bits=bits
         )
-        is_lazy = split in lazy and 0 not in images.shape
-        converted[split] = HostRows(images, convert) if is_lazy else convert(images)
+        if split in lazy and 0 not in images.shape:
+            converted[split] = HostRows(images, functools.partial(convert, is_part=True))
+        else:
+            converted[split] = convert(images)
     return converted, bits
 
 
@@ -64,11 +66,18 @@ def _bits(images: Any) -> int:
 
 
 def convert_images(
-    images: np.ndarray, *, key: str, name: str, values: str, bits: int = 0
+    images: np.ndarray,
+    *,
+    key: str,
+    name: str,
+    values: str,
+    bits: int = 0,
+    is_part: bool = False,
 ) -> np.ndarray:
     """Images as stored, with a channel axis: uint8 from 0 to 255, or finite float32.
 
     With `bits`, uint16 images are float32 from 0 to 1, divided by 2^bits - 1. Counts are float32.
+    `is_part` says that they are some of many rows, so that messages give no positions.
     """
     if images.dtype == object:
         raise InputError(
@@ -101,11 +110,12 @@ def convert_images(
         raise _dtype_error(images, key, name)
     with np.errstate(over="ignore"):
         images = images.astype(np.float32)
-    num_bad = int(np.sum(~np.isfinite(images)))
-    if num_bad:
+    is_bad = ~np.isfinite(images)
+    if is_bad.any():
+        first = "" if is_part else f", the first at {tuple(map(int, np.argwhere(is_bad)[0]))}"
         raise InputError(
-            f"{name}: {key} has {num_bad} values that are NaN or infinite as float32; "
-            "must be finite"
+            f"{name}: {key} has {int(is_bad.sum())} values that are NaN or infinite as "
+            f"float32{first}; must be finite"
         )
     return images
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
-from vae_jax.data.columns import warn_columns
+from vae_jax.data.columns import binary_columns, survey_columns, warn_columns
+from vae_jax.data.hints import warn_classes, warn_ranges, warn_values
 from vae_jax.data.identity import describe_identity, hash_array
 from vae_jax.data.images import as_array, convert_splits, warn_axes
 from vae_jax.data.kinds import kind_of
@@ -112,9 +113,16 @@ def from_arrays(
         preparation |= {"binary": True, "levels": 2}
     shape = tuple(splits["train"].shape[1:])
     if len(shape) == 1 and kind_of(shape, preparation) == "real":
-        warn_columns(tables, name)
+        surveys = {split: survey_columns(rows) for split, rows in tables.items()}
+        warn_columns(surveys, name)
+        if binary := binary_columns(surveys):
+            preparation["binary_columns"] = binary
     if values == "scaled":
-        _check_scales({split: ranges[split] for split in images}, scale, name)
+        given = {split: ranges[split] for split in images}
+        _check_scales(given, scale, name)
+        warn_values(combined, name)
+        if len(shape) == 3:
+            warn_ranges(given, {split: len(splits[split]) for split in given}, name)
     sources: dict[str, Any] = {}
     for number, split in enumerate(SPLITS):
         dynamic = binarization == "dynamic" and split == "train"
@@ -164,6 +172,7 @@ def _labels(
                 f"[{n}, C]"
             )
     converted, classes = convert_labels(present, name)
+    warn_classes(converted, classes, name)
     return labels | converted, classes
 
 

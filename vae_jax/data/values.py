@@ -22,11 +22,13 @@ class Values:
     high: float
     two: bool  # only 0 and 1, or only 0 and 255 if `integer`
     levels: tuple[int, ...] = ()  # floats only: every n <= 256 such that all are k / (n - 1)
+    whole: bool = False  # floats only: whole numbers from 0
 
     def __or__(self, other: "Values") -> "Values":
         levels = tuple(n for n in self.levels if n in other.levels)
         low, high = min(self.low, other.low), max(self.high, other.high)
-        return Values(self.integer and other.integer, low, high, self.two and other.two, levels)
+        integer, two = self.integer and other.integer, self.two and other.two
+        return Values(integer, low, high, two, levels, self.whole and other.whole)
 
     @property
     def bits(self) -> bool:
@@ -80,7 +82,8 @@ def _survey(x: np.ndarray, levels: Iterable[int]) -> Values:
     integer = x.dtype == np.uint8
     two = bool(((x == 0) | (x == (255 if integer else 1))).all())
     grids = () if integer or low < 0 or high > 1 else _grids(x.reshape(-1), tuple(levels))
-    return Values(integer, low, high, two, grids)
+    whole = not integer and low >= 0 and bool((x == np.rint(x)).all())
+    return Values(integer, low, high, two, grids, whole)
 
 
 def _grids(x: np.ndarray, levels: Sequence[int]) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from vae_jax.evaluation.baseline import BaselineScores
-from vae_jax.evaluation.terms import ACTIVE, USED, Terms, describe_rows, has_diverged
+from vae_jax.evaluation.common import format_nats
+from vae_jax.evaluation.terms import ACTIVE, USED, Terms, describe_rows, find_extreme, has_diverged
 
 NEGLIGIBLE = 0.01  # nats: a latent with a smaller mean KL over the data is inactive
 COLLAPSED = 0.1  # share of used latents below which a model is collapsed
@@ -28,7 +29,8 @@ class Verdict:
 
     The names are healthy, partly collapsed, collapsed; worse than the baseline, unused rate (its
     reconstructions are no better); no rate; and if the latents cannot be judged: unknown, constant
-    data, blind (the encoder does not see the data), not finite, diverged.
+    data, blind (the encoder does not see the data), not finite, extreme row (one example alone
+    decides the mean bound), diverged.
     """
 
     name: str
@@ -114,15 +116,34 @@ def judge(
     if has_diverged(finite):
         text = f"{int(np.sum(~finite))} of {len(finite)} examples have no finite bound."
         return Verdict("diverged", text, "Lower the learning rate, or clip gradients.")
-    if not finite.all():
-        rest = judge(
-            terms.select(finite),
-            judge_latents,
-            setting,
-            None if baseline is None else baseline.select(finite),
-        )
-        text = f"{describe_rows(finite)}. On the other examples: {rest}"
-        return Verdict("not finite", text, "Look at these rows of the data.")
+    bound = terms.elbo if np.isfinite(terms.rate).any() else -terms.distortion
+    extreme = find_extreme(bound, finite)
+    if finite.all() and not len(extreme):
+        return _judge_all(terms, judge_latents, setting, baseline)
+    others = finite.copy()
+    others[extreme] = False
+    rest = _judge_all(
+        terms.select(others),
+        judge_latents,
+        setting,
+        None if baseline is None else baseline.select(others),
+    )
+    notes = [] if finite.all() else [f"{describe_rows(finite)}."]
+    if len(extreme):
+        rows = ", ".join(f"row {row} ({format_nats(bound[row])} nats)" for row in extreme)
+        notes.append(f"The mean bound of all {len(finite)} examples is that of {rows}.")
+    text = f"{' '.join(notes)} On the other examples: {rest}"
+    name = "extreme row" if finite.all() else "not finite"
+    return Verdict(name, text, "Look at these rows of the data.")
+
+
+def _judge_all(
+    terms: Terms,
+    judge_latents: Callable[[Terms], Verdict],
+    setting: Setting,
+    baseline: BaselineScores | None,
+) -> Verdict:
+    """Judge examples that all have a finite bound."""
     if baseline is not None and baseline.is_constant:
         text = "All training examples are the same, so there is nothing to encode."
         return Verdict("constant data", text, "Check how the data were prepared.")
@@ -161,7 +182,7 @@ def _judge_latents(terms: Terms, setting: Setting) -> Verdict:
     rate = float(terms.rate.mean(dtype=np.float64))
     strong = "" if terms.kl is None else f", {used} of them with at least {USED:g} nats"
     evidence = (
-        f"{active} of {num} latents are active{strong}, the rate is {rate:.2f} nats "
+        f"{active} of {num} latents are active{strong}, the rate is {format_nats(rate)} nats "
         f"({rate / num:.3f} a latent)."
     )
     share = used / num
@@ -220,8 +241,8 @@ def _judge_bound(
         return result
     if not is_likelier and not is_closer:
         text = (
-            f"{result.text} The rate of {rate:.2f} nats buys nothing: with it, log p(x | z) is "
-            f"{log_px_z:.2f} nats."
+            f"{result.text} The rate of {format_nats(rate)} nats buys nothing: with it, "
+            f"log p(x | z) is {format_nats(log_px_z)} nats."
         )
         return Verdict("unused rate", text, _remedy_of_bound(setting))
     if is_likelier:
@@ -261,4 +282,5 @@ def _compare(terms: Terms, baseline: BaselineScores | None) -> list[str]:
         return []
     elbo, likelihood = float(terms.elbo.mean(dtype=np.float64)), float(baseline.log_px.mean())
     side = "above" if elbo > likelihood else "not above"
-    return [f"The ELBO of {elbo:.2f} nats is {side} the {likelihood:.2f} nats of {baseline.name}."]
+    bounds = f"The ELBO of {format_nats(elbo)} nats is {side} the {format_nats(likelihood)} nats"
+    return [f"{bounds} of {baseline.name}."]

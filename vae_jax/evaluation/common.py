@@ -7,6 +7,8 @@ import numpy as np
 
 from vae_jax.errors import InputError, format_value
 
+HUGE = 1e9  # nats
+
 
 class Estimate(NamedTuple):
     """A number and its standard error, NaN if unknown."""
@@ -130,3 +132,12 @@ def _check_finite(field: str, values: np.ndarray, *, infinite: bool = False) -> 
             f"{field}: is {values[tuple(place)]} at {place}, one of {int(bad.sum())} such; "
             f"must {allowed}"
         )
+
+
+def format_nats(value: float) -> str:
+    """A number of nats for readers, with two decimals; a huge one in short.
+
+    >>> format_nats(-101.026), format_nats(-2.0e29)
+    ('-101.03', '-2e+29')
+    """
+    return f"{value:.2f}" if not abs(value) >= HUGE else f"{value:.4g}"

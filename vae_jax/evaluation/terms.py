@@ -30,6 +30,8 @@ ACTIVE = 0.01  # a unit is active if its posterior mean has a larger variance (B
 USED = 0.1  # nats: a latent with at least this mean KL over the data carries information
 DIVERGED = 0.1  # share of examples without a finite bound above which a run has diverged
 MAX_ROWS = 5  # rows named in a message
+MOVED = 1e-3  # share of a mean by which an extreme example moves it at least
+MIN_REST = 20  # examples against which one is extreme
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,28 @@ def describe_rows(is_finite: np.ndarray) -> str:
     names = ", ".join(map(str, rows[:MAX_ROWS])) + (", ..." if len(rows) > MAX_ROWS else "")
     verb, noun = ("has", "row") if len(rows) == 1 else ("have", "rows")
     return f"{len(rows)} of {len(is_finite)} examples {verb} no finite bound ({noun} {names})"
+
+
+def find_extreme(bound: np.ndarray, is_finite: np.ndarray) -> list[int]:
+    """The rows, at most `MAX_ROWS`, of which each alone decides the mean of a bound [N], in nats.
+
+    Such a row moves the mean by more than a standard deviation, and by more than a thousandth of
+    the mean. Both are those of the remaining rows with a finite bound, at least `MIN_REST`.
+    """
+    rest = np.asarray(is_finite).copy()
+    rows: list[int] = []
+    while len(rows) < MAX_ROWS and np.sum(rest) > MIN_REST:
+        index = np.flatnonzero(rest)
+        values = bound[index].astype(np.float64)
+        place = int(np.argmax(np.abs(values - np.median(values))))
+        others = np.delete(values, place)
+        mean = others.mean()
+        least = max(others.std(), MOVED * np.abs(mean))
+        if np.abs(values[place] - mean) <= len(values) * least:
+            break
+        rows.append(int(index[place]))
+        rest[index[place]] = False
+    return sorted(rows) if np.sum(rest) >= MIN_REST else []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +193,10 @@ def summarize(
         numbers["num_not_finite"] = num_not_finite
     if terms.kl is not None and not np.isposinf(terms.rate).all():
         with np.errstate(invalid="ignore"):  # a diverged run
-            numbers["used_units"] = int(np.sum(terms.kl.mean(0, dtype=np.float64) >= USED))
+            used = terms.kl.mean(0, dtype=np.float64) >= USED
+            if used.shape == terms.code.shape[1:]:  # else a variable has several entries of code
+                used &= np.var(terms.code, axis=0, dtype=np.float64) > ACTIVE
+            numbers["used_units"] = int(np.sum(used))
     for prefix, error in (("", terms.mse), ("denoising_", terms.denoising_mse)):
         if error is not None:
             numbers[f"{prefix}mse"] = mean(error)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.config import Config
+from vae_jax.evaluation.common import format_nats
 from vae_jax.evaluation.terms import USED
 from vae_jax.experiment import builders, metrics, processes
 from vae_jax.experiment.measurement.left_out import describe_skipped
@@ -106,14 +107,17 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
     test, data = numbers["test"], numbers["data"]
     parts = []
     if test["rate"] < np.inf:
-        bound = f"test ELBO {test['elbo']:.2f} +- {test['elbo_stderr']:.2f} nats"
+        bound = f"test ELBO {format_nats(test['elbo'])}"
+        if np.isfinite(test["elbo_stderr"]):  # there is none of one example
+            bound += f" +- {format_nats(test['elbo_stderr'])}"
+        bound += " nats"
         if "baseline" in test:
-            bound += f", baseline {test['baseline']:.2f} nats of {numbers['baseline']}"
-        parts += [f"distortion {test['distortion']:.2f}", f"rate {test['rate']:.2f}"]
+            bound += f", baseline {format_nats(test['baseline'])} nats of {numbers['baseline']}"
+        parts += [f"{key} {format_nats(test[key])}" for key in ("distortion", "rate")]
         if "columns" not in numbers:  # a table would mix units
             parts += [f"{test['bits_per_dim']:.4f} bits/dim"]
     else:
-        bound = f"test distortion {test['distortion']:.2f} nats"
+        bound = f"test distortion {format_nats(test['distortion'])} nats"
         bound += " (no ELBO: a deterministic posterior has no rate)"
     if "columns" in numbers:
         parts += _describe_columns(numbers["columns"].get("numbers", {}))

@@ -3,13 +3,12 @@
 import functools
 import typing
 
-import chex
 import jax
 from flax import linen as nn
-from jax.numpy import broadcast_shapes, broadcast_to
+from jax.numpy import broadcast_to
 
 from vae_jax.distributions import Distribution
-from vae_jax.errors import UnsupportedError, check_choice
+from vae_jax.errors import InputError, UnsupportedError, check_choice
 from vae_jax.models.base import Capability
 from vae_jax.types import Array, Scalar
 
@@ -31,6 +30,7 @@ def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array
 
     Raises:
       ValueError: a conditional model without y, or y for an unconditional model.
+      InputError: y of another number of examples.
     """
     if model.conditioning is None:
         if y is not None:
@@ -43,7 +43,11 @@ def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array
             raise ValueError("a conditional model needs y [B] or [B, C]: what to condition on")
         y = model.conditioning.example(lead[-1])
     c = model.conditioning(y)
-    chex.assert_equal(broadcast_shapes(c.shape[:-1], lead), tuple(lead))
+    sizes = zip(reversed(c.shape[:-1]), reversed(lead), strict=False)
+    if c.ndim - 1 > len(lead) or any(size not in (1, other) for size, other in sizes):
+        raise InputError(
+            f"y has the leading axes {c.shape[:-1]}: must be {tuple(lead)}, one for each example"
+        )
     return c
 
 

@@ -89,6 +89,8 @@ def _numbers(y: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     number = {name: i for i, name in enumerate(classes)}
     unknown = [name for name in np.unique(y).tolist() if name not in number]
     if unknown:
-        hint = suggest(unknown[0], classes) if classes else "; they are numbers"
+        hint = "; they are numbers"
+        if classes:
+            hint = suggest(unknown[0], classes) or "; allowed are " + ", ".join(classes[:MAX_NAMES])
         raise InputError(f"y = {format_value(unknown[0])}: no such class{hint}")
     return np.vectorize(number.__getitem__, otypes=[np.int32])(y)

@@ -36,8 +36,19 @@ def prior_distribution(
     return prior(**options) if c is None else prior(c, **options)
 
 
+def check_distribution(part: nn.Module, p: Distribution, role: str) -> None:
+    """Raises InputError unless a part returned a distribution."""
+    if not hasattr(p, "event_shape"):
+        raise InputError(
+            f"the {role} {_name(part)} returns {type(p).__name__}: must be a distribution, as "
+            "those of vae_jax.distributions"
+        )
+
+
 def check_latents(model: Model, q: Distribution, p: Distribution) -> None:
     """Raises InputError if posterior and prior are over latents of different shapes."""
+    check_distribution(model.posterior, q, "posterior")
+    check_distribution(model.prior, p, "prior")
     if q.event_shape != p.event_shape:
         raise InputError(
             f"the posterior {_name(model.posterior)} has latents of shape {q.event_shape}, the "
@@ -65,8 +76,11 @@ def observe(model: Model, h: Array, lead: tuple[int, ...]) -> Distribution:
                 f"{origin} and the likelihood {_name(likelihood)} don't fit: {error}"
             ) from error
     p = likelihood(h)
+    check_distribution(likelihood, p, "likelihood")
     event = read_attribute(likelihood, "event_shape")
-    event = p.event_shape if event is None else tuple(event)
+    if event is None:  # all axes but the first belong to the event
+        event = (*p.batch_shape, *p.event_shape)[1:]
+    event = tuple(event)
     if (p.batch_shape, p.event_shape) != (h.shape[:1], event):
         raise InputError(
             f"the likelihood {_name(likelihood)} returns a distribution with batch axes "

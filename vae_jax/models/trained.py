@@ -16,6 +16,7 @@ from vae_jax.interpolation import Kind, interpolate
 from vae_jax.models import bounds
 from vae_jax.models.base import Capability, Model
 from vae_jax.models.examples import convert_examples, convert_labels
+from vae_jax.nets import OneHot
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array, Params, Scalar
 
@@ -92,7 +93,7 @@ class TrainedModel:
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [..., D]: a distribution over [..., *E]."""
-        return self._apply(self.params, z, y=self._y(y), method="decode")
+        return self._apply(self.params, z, y=self._y(y, is_flat=False), method="decode")
 
     def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
         """The mean of p(x | z) at the posterior center, [B, *E]; a draw if it has no mean."""
@@ -210,11 +211,14 @@ class TrainedModel:
     def _x(self, x: Any) -> Any:
         return convert_examples(self.model.likelihood, x, self.inputs) if self.checks else x
 
-    def _y(self, y: Any) -> Any:
+    def _y(self, y: Any, *, is_flat: bool = True) -> Any:
+        """Labels as the model needs them; those of one axis of examples may be [B, 1]."""
         if y is None or not self.checks or isinstance(y, jax.core.Tracer):
             return y
         classes = () if self.inputs is None else self.inputs.classes
-        return convert_labels(self.model.conditioning, y, classes)
+        y = convert_labels(self.model.conditioning, y, classes)
+        is_column = is_flat and isinstance(self.model.conditioning, OneHot) and np.ndim(y) == 2
+        return y[:, 0] if is_column and np.shape(y)[1] == 1 else y
 
 
 def _image(p: Distribution, key: Array | None = None) -> Array:

@@ -127,6 +127,24 @@ def test_choices_and_reasons_are_one_line(changes, line, tmp_path):
     assert "\n" not in text
 
 
+def test_zeros_and_ones_of_a_table_are_bernoulli_columns(tmp_path):
+    x = ARRAYS["table"].copy()
+    x[:, 2] = np.arange(N) % 2
+    dataset = data.from_arrays({"train_images": x, "test_images": x[:40]})
+    config = config_of("vae", "table")
+    run = make_run(config, tmp_path, dataset)
+    assert run.config.model.likelihood == "mixed"
+    assert run.config.model.columns == ("gaussian*2", "bernoulli", "gaussian")
+    assert "'mixed' (some columns are 0 or 1)" in explain_choices(config, run)
+    check_same(config, run.config, "the same run, resumed")
+    config.model.columns = ("gaussian*4",)
+    with pytest.raises(InputError, match=r"config\.model\.columns: \('gaussian\*4',\) here"):
+        check_same(config, run.config, "another run")
+    config.model.columns = ()
+    config.model.likelihood = "gaussian"  # what is given stays
+    assert make_run(config, tmp_path, dataset).config.model.columns == ()
+
+
 def config_with(changes: dict) -> Config:
     config = Config()
     for path, value in changes.items():

@@ -8,12 +8,12 @@ from vae_jax.experiment.metrics import latents
 from vae_jax.experiment.metrics.context import with_stderr
 
 
-def setting(**changes):
+def setting(event=(8, 8, 1), **changes):
     config = Config()
     for path, value in changes.items():
         group, name = path.split("__")
         setattr(getattr(config, group), name, value)
-    return latents._setting(config)
+    return latents._setting(config, event)
 
 
 def test_the_cause_of_a_collapse_is_a_weight_of_the_objective():
@@ -26,11 +26,18 @@ def test_the_cause_of_a_collapse_is_a_weight_of_the_objective():
 
 
 @pytest.mark.parametrize(
-    ("sigma", "fixed", "shared"),
-    [("fixed", True, True), ("scalar", False, True), ("pixel", False, False)],
+    ("event", "sigma", "fixed", "shared"),
+    [
+        ((8, 8, 1), "fixed", True, True),
+        ((8, 8, 1), "scalar", False, True),
+        ((8, 8, 1), "channel", False, True),
+        ((8, 8, 1), "pixel", False, False),
+        ((5,), "scalar", False, True),
+        ((5,), "channel", False, False),  # one for each column: there are no more to learn
+    ],
 )
-def test_the_scale_of_a_likelihood(sigma, fixed, shared):
-    found = setting(model__likelihood="gaussian", model__sigma=sigma)
+def test_the_scale_of_a_likelihood(event, sigma, fixed, shared):
+    found = setting(event, model__likelihood="gaussian", model__sigma=sigma)
     assert (found.fixed_sigma, found.shared_sigma) == (fixed, shared)
     assert not setting(model__likelihood="bernoulli", model__sigma=sigma).shared_sigma
 

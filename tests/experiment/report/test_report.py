@@ -179,6 +179,8 @@ def test_numbers_stand_with_their_errors(finished):
         (True, None, "yes"),
         ([1.5, 2], [0.1, None], "1.50 ± 0.10, 2"),
         (1.5, None, "1.500"),
+        (-2.0020185e29, 2.0e29, "−2e+29 ± 2e+29"),
+        ({"train": [0.0, 1.0], "test": [-2.5, 1e10]}, None, "train: 0, 1.000; test: −2.500, 1e+10"),
     ],
 )
 def test_digits_that_mean_something(value, stderr, text):

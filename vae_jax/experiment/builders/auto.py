@@ -1,8 +1,9 @@
 """Fields of a config that are 'auto': chosen from the data, by one rule for all configs."""
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.config import AUTO, Codes, Config, is_auto, value_of
@@ -21,8 +22,9 @@ LIKELIHOODS: dict[Kind, tuple[str, str]] = {  # likelihoods, and the reason
     "counts": ("negative_binomial", "values are counts"),
     "binary": ("bernoulli", "all values are 0 or 1"),
     "levels": ("discretized_logistic", "values have {levels} levels"),
-    "real": ("gaussian", "values lie on no grid"),
+    "real": ("gaussian", "values are real numbers"),
 }
+FOLLOWING = ("codes.grid", "model.columns")  # chosen with another field, although not 'auto'
 NETWORKS = {"vae": ("conv", "mlp"), "vq": ("resnet", "mlp"), "hierarchical": ("mlp", "mlp")}
 """Likelihoods of images, and of tables."""
 
@@ -111,6 +113,10 @@ def _choose_likelihood(
     if name == AUTO and c.columns and len(shape) == 1:
         name = "mixed"
         choices.append(Choice("model.likelihood", name, "columns are given"))
+    elif name == AUTO and len(shape) == 1 and preparation.get("binary_columns"):
+        name, bits = "mixed", preparation["binary_columns"]
+        choices.append(Choice("model.likelihood", name, "some columns are 0 or 1"))
+        choices.append(Choice("model.columns", _columns(shape[0], bits), "0 or 1: bernoulli"))
     elif name == AUTO:
         name, reason = LIKELIHOODS[kind_of(shape, preparation)]
         choices.append(Choice("model.likelihood", name, reason.format(**preparation)))
@@ -121,6 +127,17 @@ def _choose_likelihood(
     if name in DISCRETE_LIKELIHOODS and is_auto("model.levels", c.levels):
         choices.append(Choice("model.levels", preparation["levels"] or 256))
     return choices
+
+
+def _columns(size: int, bits: Sequence[int]) -> tuple[str, ...]:
+    """The columns of a table for the likelihood 'mixed': bernoulli if in `bits`, else gaussian.
+
+    >>> _columns(5, [2])
+    ('gaussian*2', 'bernoulli', 'gaussian*2')
+    """
+    kinds = ["bernoulli" if column in bits else "gaussian" for column in range(size)]
+    runs = [(kind, len(list(group))) for kind, group in itertools.groupby(kinds)]
+    return tuple(kind if count == 1 else f"{kind}*{count}" for kind, count in runs)
 
 
 def _choose_network(
@@ -162,7 +179,7 @@ def _replace(config: Config, choices: list[Choice]) -> Config:
     """A copy with these values; the config itself is not changed."""
     for path, value, _ in choices:
         group, leaf = path.split(".")
-        assert is_auto(path, value_of(config, path)) or path == "codes.grid"
+        assert is_auto(path, value_of(config, path)) or path in FOLLOWING
         changed = dataclasses.replace(getattr(config, group), **{leaf: value})
         config = dataclasses.replace(config, **{group: changed})
     return config

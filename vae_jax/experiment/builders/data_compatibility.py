@@ -105,6 +105,11 @@ def _explain_labels(config: Config, dataset: Dataset) -> str | None:
             f"config.model.num_classes = {size}: the labels of {dataset.name} have {shape} per "
             "example"
         )
+    if y.ndim == 2 and ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all():
+        return (
+            f"config.model.conditioning = 'label': the labels of {dataset.name} are one-hot; save "
+            "y.argmax(1), or use 'vector'"
+        )
     if y.ndim != 1 or y.dtype.kind not in "iu":
         return (
             f"config.model.conditioning = 'label': the labels of {dataset.name} are not one whole "

@@ -34,15 +34,19 @@ def verdict_of(
     config: Config,
     terms: Terms,
     baseline: BaselineScores | None,
+    event: tuple[int, ...],
     *,
     code_gain: float | None = None,
 ) -> Verdict:
-    """The verdict on a model with this config, from its terms and the baseline on a split."""
-    setting = dataclasses.replace(_setting(config), code_gain=code_gain)
+    """The verdict on a model with this config, from its terms and the baseline on a split.
+
+    `event` is the shape of an example.
+    """
+    setting = dataclasses.replace(_setting(config, event), code_gain=code_gain)
     return verdict(terms, baseline=baseline, **dataclasses.asdict(setting))
 
 
-def _setting(config: Config) -> Setting:
+def _setting(config: Config, event: tuple[int, ...]) -> Setting:
     model, objective = config.model, config.objective
     weights = {
         "elbo": ("config.objective.beta", 1.0 if objective.capacity else objective.beta),
@@ -51,11 +55,13 @@ def _setting(config: Config) -> Setting:
     }
     name, weight = weights.get(objective.name, ("beta", 1.0))
     has_sigma = model.likelihood in ("gaussian", "laplace")
+    # A table has one entry for each channel, so a sigma by channel is one for each dimension.
+    shared = ("fixed", "scalar", "channel") if len(event) == 3 else ("fixed", "scalar")
     return Setting(
         expressive_decoder=model.likelihood == "autoregressive",
         fixed_sigma=has_sigma and model.sigma == "fixed",
         shared_sigma=model.likelihood == "optimal_gaussian"
-        or (has_sigma and model.sigma in ("fixed", "scalar", "channel")),
+        or (has_sigma and model.sigma in shared),
         warm_up=objective.beta_schedule != "constant"
         or bool(objective.free_bits or objective.layer_free_bits),
         beta=weight,
@@ -68,7 +74,7 @@ def _code_gain(context: Context, key: Array) -> float | None:
     batch_size = min(context.config.evaluation.batch_size, len(context.terms.code))
     has_one_layer = context.config.model.kind == "vae"
     has_rate = bool(np.isfinite(context.terms.rate).any())
-    is_expressive = _setting(context.config).expressive_decoder
+    is_expressive = _setting(context.config, context.dataset.shape).expressive_decoder
     if not (is_expressive and has_one_layer and has_rate and batch_size > 1):
         return None
     gains = context.run(_gains(context.model, batch_size, context.mesh), context.dataset.test, key)
@@ -83,7 +89,9 @@ def _gains(model: Model, batch_size: int, mesh: Mesh | None) -> Any:
 def collapse(context: Context, key: Array) -> Numbers:
     """The verdict on the posterior, from the terms of the test set."""
     gain = _code_gain(context, key)
-    result = verdict_of(context.config, context.terms, context.baseline, code_gain=gain)
+    result = verdict_of(
+        context.config, context.terms, context.baseline, context.dataset.shape, code_gain=gain
+    )
     return {
         "estimator": f"latents over the {len(context.terms.code)} test examples: active if the "
         f"variance of the code is above {ACTIVE} and its KL, if known, above {NEGLIGIBLE} nats, "
@@ -105,7 +113,12 @@ def codes(context: Context, key: Array) -> Numbers:
         f"{numbers['perplexity']:.1f}."
     )
     usage = _judge_codes(indices, numbers["codes_in_use"], num_codes, evidence)
-    result = judge(context.terms, lambda terms: usage, _setting(context.config), context.baseline)
+    result = judge(
+        context.terms,
+        lambda terms: usage,
+        _setting(context.config, context.dataset.shape),
+        context.baseline,
+    )
     return {
         "estimator": f"frequencies of the {indices.size} codes of {len(indices)} test examples, "
         "without a standard error; the perplexity is biased downwards if there are few codes",

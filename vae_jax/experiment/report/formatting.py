@@ -11,6 +11,7 @@ from vae_jax.experiment.report.page import Block, heading, note, paragraph, tabl
 MINUS = "−"
 MISSING = "not finite"
 MAX_DIGITS = 8
+HUGE = 1e9  # numbers of more digits are written with an exponent
 MAX_ENTRIES = 16  # longer lists are omitted
 _NOT_IN_TABLES = (
     "failed",
@@ -32,6 +33,8 @@ def format_value(value: Any, stderr: Any = None) -> str:
         has_errors = isinstance(stderr, list | tuple) and len(stderr) == len(value)
         errors = stderr if has_errors else [None] * len(value)
         return ", ".join(map(format_value, value, errors))
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {format_value(entry)}" for key, entry in value.items())
     if isinstance(value, str):
         return value
     if value is None or (isinstance(value, int | float) and not is_number(value)):
@@ -39,6 +42,8 @@ def format_value(value: Any, stderr: Any = None) -> str:
     if not is_number(value):
         return str(value)
     if is_number(stderr) and stderr > 0:
+        if max(abs(value), stderr) >= HUGE:
+            return f"{_round(value)} ± {_round(stderr)}".replace("-", MINUS, int(value < 0))
         digits = min(max(1 - math.floor(math.log10(stderr)), 0), MAX_DIGITS)
         text = f"{value:,.{digits}f} ± {stderr:.{digits}f}"
     else:
@@ -51,7 +56,7 @@ def _round(value: float) -> str:
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
-    if not -5 <= size < 9:
+    if size < -5 or abs(value) >= HUGE:
         return f"{value:.3g}"
     if size < 2:
         return f"{value:,.{3 - size}f}"

@@ -45,6 +45,7 @@ VERDICTS = {
     "blind": ("bad", "The encoder does not see the data"),
     "constant data": ("bad", "The data are constant"),
     "not finite": ("bad", "Some examples have no finite bound"),
+    "extreme row": ("bad", "One example decides the mean bound"),
     "unknown": ("fair", "No verdict: too few examples"),
     "diverged": ("bad", "Diverged"),
 }

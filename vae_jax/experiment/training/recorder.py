@@ -128,7 +128,8 @@ class Recorder:
         numbers["score"] = numbers["elbo"] if is_elbo else self._score(params, step)
         notes = self._notes()
         if self.run.config.model.kind != "vq":
-            verdict = verdict_of(self.run.config, terms, baseline_of(self.run, "valid"))
+            baseline = baseline_of(self.run, "valid")
+            verdict = verdict_of(self.run.config, terms, baseline, self.run.dataset.shape)
             notes["verdict"] = str(verdict)
             if verdict.name in WARNED:
                 logger.warning("step %d: %s", step, verdict)

@@ -1,0 +1,80 @@
+"""Warnings about values that are read in another way than they are meant."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from vae_jax import data
+from vae_jax.errors import InputError
+
+RNG = np.random.default_rng(0)
+GRAY = RNG.integers(0, 256, (80, 4, 4)).astype(np.uint8)
+COUNTS = "for counts, set values = 'counts'"
+
+
+def warnings_of(train, test, caplog, **labels):
+    with caplog.at_level(logging.WARNING, logger="vae_jax"):
+        data.from_arrays({"train_images": train, "test_images": test} | labels)
+    return caplog.messages
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_small_integers_are_named_for_they_are_divided_by_255(dtype, caplog):
+    x = (GRAY // 16).astype(dtype)  # 0 to 15
+    [message] = warnings_of(x, x, caplog)
+    assert "integers from 0 to 15 are divided by 255, to at most 0.059" in message
+    assert "for images of 16 gray levels, save x / 15" in message
+    assert COUNTS in message
+
+
+@pytest.mark.parametrize(("high", "is_image"), [(255, True), (4000, False)])
+def test_whole_numbers_in_floats_are_named(high, is_image, caplog):
+    x = RNG.integers(0, high + 1, (80, 30)).astype(float)
+    x[0, :2] = 0, high
+    [message] = warnings_of(x, x, caplog)
+    assert f"floats that are whole numbers from 0 to {high} are read as real numbers" in message
+    assert ("save 8-bit images as uint8" in message) == is_image
+    assert COUNTS in message
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [(0, -1), (-1, 0)], ids=["test from -1 to 1", "train from -1 to 1"]
+)
+def test_images_of_a_split_on_another_scale_are_named(train, test, caplog):
+    x = GRAY / 255
+    [message] = warnings_of(x * (1 - train) + train, x * (1 - test) + test, caplog)
+    assert f"test_images has values from {test} to 1, train from {train} to 1" in message
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        (GRAY, GRAY),
+        (GRAY // 128, GRAY // 128),
+        (GRAY / 255, GRAY[:1] / 900),  # one image says little of a range
+        (GRAY / 255 - 0.5, GRAY / 300 - 0.4),
+    ],
+)
+def test_other_images_raise_no_warning(train, test, caplog):
+    assert not warnings_of(train, test, caplog)
+
+
+def test_classes_that_no_training_example_has_are_named(caplog):
+    names = np.array(["bag", "boot", "coat", "shirt"])
+    y = np.arange(80) % 3
+    labels = {"train_labels": names[y], "test_labels": names[y + 1]}
+    [message] = warnings_of(GRAY, GRAY, caplog, **labels)
+    assert "test_labels has classes that train_labels has not: shirt" in message
+    caplog.clear()
+    assert not warnings_of(GRAY, GRAY, caplog, train_labels=y, test_labels=y[::-1])
+    number = np.arange(80)  # a number of each example, which is no class
+    assert not warnings_of(GRAY, GRAY, caplog, train_labels=number, test_labels=number + 9)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_first_value_that_is_not_finite_is_located(split):
+    arrays = {"train_images": GRAY / 255, "test_images": GRAY / 255}
+    arrays[f"{split}_images"][7, 1, 2] = np.inf
+    with pytest.raises(InputError, match=rf"{split}_images has 1 .* the first at \(7, 1, 2, 0\);"):
+        data.from_arrays(arrays)
