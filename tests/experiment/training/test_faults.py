@@ -324,6 +324,7 @@ def test_a_checkpoint_that_fails_is_one_line_on_the_screen(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_data_that_disappear_while_the_run_trains(tmp_path, monkeypatch):
     data, digits = tmp_path / "mine.npz", vae_jax.data.load("digits")
     np.savez(
