@@ -53,6 +53,7 @@ def test_flat_folder_of_gray_or_colour_images(tmp_path, suffix) -> None:
     values = np.sort(np.concatenate(parts)[:, 0, 0, 0])
     np.testing.assert_allclose(values, images.reshape(10, -1)[:, 0], atol=2 * (suffix == "jpg"))
     assert dataset.shape == (*shape, 1)[:3]
+    assert dataset.name == f"folder {tmp_path.name}"
 
 
 def test_images_of_1_bit_are_binary(tmp_path) -> None:

@@ -134,3 +134,19 @@ def test_the_command_line_is_three_functions():
     assert {"train_and_evaluate", "evaluate_workdir", "write_report"} <= set(dir(experiment))
     with pytest.raises(AttributeError, match="no attribute 'train'"):
         _ = experiment.train
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "stderr", "parts"),
+    [
+        ("gaussian", 0.5, ("ELBO -50.00 +- 0.50 nats (", "bits/dim (of a density, ")),
+        ("discretized_logistic", 0.5, ("ELBO -50.00 +- 0.50 nats (", "1.2000 bits/dim, ")),
+        ("bernoulli", float("nan"), ("ELBO -50.00 nats (", "1.2000 bits/dim, ")),
+    ],
+)
+def test_the_line_of_a_test_set_says_what_is_a_density(likelihood, stderr, parts):
+    test = {"elbo": -50.0, "elbo_stderr": stderr, "distortion": 40.0, "rate": 10.0}
+    test |= {"bits_per_dim": 1.2, "active_units": 2}
+    data = {"name": "digits", "num_test": 9, "binarization": "none", "shape": "images of 8x8"}
+    text = describe({"test": test, "data": data, "likelihood": likelihood, "step": 5})
+    assert all(part in text for part in parts), text

@@ -553,10 +553,10 @@ EVALUATION = [
         "experiment/training/test_selection.py -k luckiest",
     ),
     Mutation(
-        "a latent is active by its variance or its rate",
+        "a latent is used by its variance or its rate",
         "evaluation/collapse.py",
-        "np.sum(varies & (kl > NEGLIGIBLE))",
-        "np.sum(varies | (kl > NEGLIGIBLE))",
+        "np.sum(is_active & (kl >= USED))",
+        "np.sum(is_active | (kl >= USED))",
         "evaluation/test_collapse.py",
     ),
     Mutation(

@@ -17,6 +17,7 @@ DISCRETE_LIKELIHOODS = (
     "beta_binomial",
     "autoregressive",
 )
+MASSES = (*DISCRETE_LIKELIHOODS, "negative_binomial")  # and bernoulli, of values that are binary
 SIGMA = one_of("model.likelihood", *SIGMA_LIKELIHOODS, AUTO)
 DISCRETE = one_of("model.likelihood", *DISCRETE_LIKELIHOODS, AUTO)
 AUTOREGRESSIVE = one_of("model.likelihood", "autoregressive")

@@ -84,7 +84,7 @@ def load(
         )
     dataset = from_arrays(
         arrays,
-        name=f"npz file {path}" if name == "npz" else name,
+        name=f"{_noun(path)} {path}" if name == "npz" else name,
         test_rule=test_rule,
         values=values,
         binarization=binarization,
@@ -95,7 +95,14 @@ def load(
         return dataclasses.replace(dataset, factor_names=factor_names)
     # Results name the file only, without the folders of this machine.
     file = os.path.basename(os.path.abspath(os.path.expanduser(path)))
-    return dataclasses.replace(dataset, name=f"npz file {file}")
+    return dataclasses.replace(dataset, name=f"{_noun(path)} {file}")
+
+
+def _noun(path: str) -> str:
+    """The word for a source of arrays: 'npz file', 'file' or 'folder'."""
+    if os.path.isdir(os.path.expanduser(path)):
+        return "folder"
+    return "npz file" if path.lower().endswith(".npz") else "file"
 
 
 def _sprites() -> Dataset:

@@ -78,8 +78,8 @@ def verdict(
 ) -> Verdict:
     """Judge from the terms of a split if the posterior has collapsed onto the prior.
 
-    A latent is active if the variance of its code over the data is above 0.01 (Burda et al., 2016)
-    and its KL, if available, is above 0.01 nats; it is used if its KL is at least 0.1 nats too.
+    A latent is active if the variance of its code over the data is above 0.01 (Burda et al., 2016),
+    a categorical variable if its KL is above 0.01 nats; it is used if its KL is at least 0.1 nats.
     With less than a tenth of the latents used a model is collapsed, with less than half partly
     collapsed. Without a KL of each latent, no more are counted as used than the rate allows.
 
@@ -207,8 +207,8 @@ def _count(terms: Terms, variances: np.ndarray) -> tuple[int, int, int]:
         active = int(np.sum(variances > ACTIVE))
         return active, min(active, int(terms.rate.mean(dtype=np.float64) / USED)), len(variances)
     kl = terms.kl.mean(0, dtype=np.float64)
-    varies = variances > ACTIVE if len(kl) == len(variances) else np.ones(len(kl), bool)
-    return int(np.sum(varies & (kl > NEGLIGIBLE))), int(np.sum(varies & (kl >= USED))), len(kl)
+    is_active = variances > ACTIVE if len(kl) == len(variances) else kl > NEGLIGIBLE
+    return int(np.sum(is_active)), int(np.sum(is_active & (kl >= USED))), len(kl)
 
 
 def _remedy(setting: Setting) -> str:

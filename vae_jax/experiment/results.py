@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.config import Config
+from vae_jax.config.model import MASSES
 from vae_jax.evaluation.common import format_nats
 from vae_jax.evaluation.terms import USED
 from vae_jax.experiment import builders, metrics, processes
@@ -115,7 +116,9 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
             bound += f", baseline {format_nats(test['baseline'])} nats of {numbers['baseline']}"
         parts += [f"{key} {format_nats(test[key])}" for key in ("distortion", "rate")]
         if "columns" not in numbers:  # a table would mix units
-            parts += [f"{test['bits_per_dim']:.4f} bits/dim"]
+            is_mass = numbers["likelihood"] in ("bernoulli", *MASSES)
+            kind = "" if is_mass else " (of a density, which depends on the scale of the data)"
+            parts += [f"{test['bits_per_dim']:.4f} bits/dim{kind}"]
     else:
         bound = f"test distortion {format_nats(test['distortion'])} nats"
         bound += " (no ELBO: a deterministic posterior has no rate)"

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import optax
 
 from vae_jax import memory, parallel
-from vae_jax.config import Config, sweep, value_of
+from vae_jax.config import Config, differences, sweep, value_of
 from vae_jax.data import Dataset
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
-from vae_jax.experiment.storage.workdir import trial_workdir
+from vae_jax.experiment.storage.workdir import read_config, trial_workdir
 from vae_jax.experiment.validation import validate, validate_sweep
 from vae_jax.files import Path, as_path
 from vae_jax.models.base import Model
@@ -103,7 +103,23 @@ def prepare_runs(config: Config, workdir: str | os.PathLike) -> tuple[list[Run],
     choices = explain_choices(config, runs[0])
     if choices:
         logger.info("%s: %s", config.name, choices)
-    return runs, resolve_like(config, runs[0])
+    resolved = resolve_like(config, runs[0])
+    _check_choices(config, resolved, runs[0].dataset.name, as_path(workdir))
+    return runs, resolved
+
+
+def _check_choices(config: Config, resolved: Config, name: str, workdir: Path) -> None:
+    """Raises InputError if the run in a workdir has this config, with other choices by its data."""
+    try:
+        saved = read_config(workdir)
+    except InputError:
+        return  # no run there, or one that is refused later
+    if not differences(config, saved) and (lines := differences(resolved, saved)):
+        raise InputError(
+            f"workdir = {os.fspath(workdir)!r}: was trained on other data than {name} holds now: "
+            "what is chosen by the data differs. Put the data back, or use another workdir:\n  "
+            + "\n  ".join(lines)
+        )
 
 
 def explain_choices(config: Config, run: Run) -> str:

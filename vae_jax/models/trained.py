@@ -68,7 +68,7 @@ class TrainedModel:
         parts += [f"{size:,} parameters"]
         parts += [] if self.step is None else [f"step {self.step}"]
         if self.selection_score is not None:
-            parts += [f"{self.score_name} {self.selection_score:.6g}"]
+            parts += [f"{self.score_name} on validation {self.selection_score:.6g}"]
         return f"TrainedModel({', '.join(parts)})"
 
     @functools.cached_property

@@ -40,7 +40,7 @@ def rate_distortion(points: Sequence[tuple[Mapping[str, Any], Mapping[str, float
     if len(lines) > 1:
         axes.legend(frameon=False, fontsize=8)
     num_seeds = max(map(len, trials.values()))
-    suffix = f", ± standard deviation over {num_seeds} seeds" if num_seeds > 1 else ""
+    suffix = f"\n± standard deviation over {num_seeds} seeds" if num_seeds > 1 else ""
     title = f"Rate and distortion on the test set{suffix}"
     axes.set(xlabel="rate (nats)", ylabel="distortion (nats)", title=title)
     return figure

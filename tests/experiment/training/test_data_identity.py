@@ -1,5 +1,6 @@
 """A run goes on with the data that it began with, and is evaluated on no other."""
 
+import copy
 import logging
 import os
 
@@ -71,6 +72,20 @@ def test_other_data_are_refused(trained, change) -> None:
     ):
         with pytest.raises(InputError, match=r"other data than npz file set\.npz"):
             go_on()
+
+
+def test_data_of_another_kind_are_refused_as_other_data(trained) -> None:
+    folder, config, _, _ = trained
+    assert config.model.network == "auto"
+    x = np.random.default_rng(0).normal(size=(39, 5))  # a table, for which it is an MLP
+    np.savez(folder / "set.npz", train_images=x[:30], test_images=x[30:])
+    with pytest.raises(InputError, match=r"other data than npz file set\.npz") as caught:
+        train_and_evaluate(config, folder / "run")
+    assert "config.model.network: 'mlp' here, 'conv' there" in str(caught.value)
+    config = copy.deepcopy(config)
+    config.model.latent_dim += 1  # another config, whatever the data
+    with pytest.raises(InputError, match="another config"):
+        train_and_evaluate(config, folder / "run")
 
 
 def test_checkpoints_without_an_identity_still_load() -> None:

@@ -94,7 +94,8 @@ def collapse(context: Context, key: Array) -> Numbers:
     )
     return {
         "estimator": f"latents over the {len(context.terms.code)} test examples: active if the "
-        f"variance of the code is above {ACTIVE} and its KL, if known, above {NEGLIGIBLE} nats, "
+        f"variance of the code is above {ACTIVE}, a categorical variable if its KL is above "
+        f"{NEGLIGIBLE} nats, "
         f"used if its KL is at least {USED} nats",
         "verdict": result.name,
         "evidence": result.text,

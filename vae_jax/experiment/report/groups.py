@@ -5,19 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from vae_jax import config as config_lib
+from vae_jax.config.model import MASSES
 from vae_jax.experiment.report.workdir_files import Contents
 from vae_jax.experiment.sweeps.settings import SPLITS, spread
 
 Runs = Mapping[str, Contents]  # keys are unique names on the page
 
-MASSES = (
-    "discretized_logistic",
-    "logistic_mixture",
-    "categorical",
-    "beta_binomial",
-    "negative_binomial",
-    "autoregressive",
-)
 MEASURES = {
     "probability": "log-probabilities of the values",
     "density": "log-densities of the values, which depend on their units",

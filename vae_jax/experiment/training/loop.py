@@ -222,6 +222,9 @@ def _advance(
 def _announce(recorders: Sequence[Recorder], first: int) -> None:
     run = recorders[0].run
     is_sweep = len(recorders) > 1
+    if first == run.config.train.num_steps:
+        logger.info("%s: already trained to step %d, in %s", run.config.name, first, run.workdir)
+        return
     logger.info(
         "%s: training%s on %s (%d %s; binarization %s), step %d to %d, in %s; "
         "the first steps wait for the compiler",
