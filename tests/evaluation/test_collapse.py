@@ -55,13 +55,17 @@ def test_the_verdict_goes_by_the_active_latents(active, name, kl):
     assert bool(found.remedy) == (name != "healthy")
 
 
-def test_an_active_latent_has_both_variance_and_rate():
+def test_an_active_latent_has_variance_and_a_used_one_a_rate_too():
     healthy = terms(10)
     kl = healthy.kl * np.where(np.arange(D) < 4, 1, 1e-3)  # six vary at no rate
     code = healthy.code * np.where(np.arange(D) < 3, 1, 1e-3)  # one has a rate and is constant
-    for changed, active in (({"kl": kl}, 4), ({"code": code}, 3), ({"kl": kl, "code": code}, 3)):
+    for changed, active, used in (
+        ({"kl": kl}, D, 4),
+        ({"code": code}, 3, 3),
+        ({"kl": kl[:, ::-1], "code": code}, 3, 0),
+    ):
         found = verdict(dataclasses.replace(healthy, **changed))
-        assert f"{active} of {D} latents are active" in found.text
+        assert f"{active} of {D} latents are active, {used} of them" in found.text
 
 
 def test_codes_that_vary_at_no_rate_are_collapsed_all_the_same():

@@ -66,6 +66,8 @@ def test_a_line_names_levels_from_the_top_down():
     assert map_levels("1x1 4x2,8x3", (8, 8, 1), latents=2, widths=(9, 8, 7)) == (
         *(Level(None, 9, 2, 1), Level((4, 4), 8, 2, 2), Level((8, 8), 7, 2, 3)),
     )
+    assert map_levels("", (8, 8, 1)) == map_levels("1 2 4", (8, 8, 1))
+    assert map_levels("", (8, 8, 1), latents=(3, 2)) == map_levels("1 4", (8, 8, 1), latents=(3, 2))
     odd = map_levels("1, 2, 4, 7x0", (28, 28, 1))
     assert [level.grid for level in odd] == [
         None,
@@ -102,7 +104,6 @@ def test_every_way_up_and_down(line):
         ("4 4", "each named once"),
         ("1x1 3x1", r"no map of resolution 3; an image of 8x8 has 8, 4, 2, 1"),
         ("1x1x1", r"'1x1x1' is not an entry; must be resolution x number"),
-        ("", "'' is not an entry"),
         ("a", "'a' is not an entry"),
         ("-1x2", "is not an entry"),
         ("1x0 4x1", "the first entry, the top, must have a stochastic layer"),

@@ -263,4 +263,4 @@ def test_the_repr_is_short():
         model.model, model.params, step=20, selection_score=-23.5, score_name="ELBO"
     )
     text = r"TrainedModel\(VAE with Gaussian, images of 4x4 with 1 channel, [\d,]+ parameters, "
-    assert re.fullmatch(rf"{text}step 20, ELBO -23.5\)", repr(model))
+    assert re.fullmatch(rf"{text}step 20, ELBO on validation -23.5\)", repr(model))
