@@ -77,6 +77,7 @@ def train_run(config, directory):
     return state, metrics
 
 
+@pytest.mark.slow
 def test_calls_in_several_blocks_end_in_the_bits_of_data_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "BLOCK_BYTES", 64 * 64 * 4 * 4)  # 10 steps in 3 blocks
     (state, metrics), (ours, our_metrics) = (
@@ -150,6 +151,7 @@ def test_what_is_read_from_a_file_is_what_is_in_memory(tmp_path, dtype, binariza
         chex.assert_trees_all_equal(batch, memory.train.take(index, key))
 
 
+@pytest.mark.slow
 def test_workers_read_the_same_blocks_in_the_same_order(folder):
     source = load("npz", path=os.fspath(folder), streaming=True).train
     spans = [(0, 4), (4, 6), (6, 10), (10, 11)]

@@ -117,6 +117,7 @@ def test_sigma_holds_the_noise_of_z():
     assert float(jnp.exp(p.logvar / 2).mean()) == pytest.approx(1.5, rel=0.04)
 
 
+@pytest.mark.slow
 def test_sigma_of_a_hierarchy_is_fitted_on_draws_of_every_layer():
     source = data.ArraySource(jax.random.normal(jax.random.key(0), (2000, 5)), None)
     levels = vector_levels((2, 3), (8, 8))

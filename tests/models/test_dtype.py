@@ -223,6 +223,7 @@ def train_model(dtype, seeds, num_steps=200):
         yield float(metrics["elbo"][-40:].mean())
 
 
+@pytest.mark.slow
 def test_training_ends_where_that_of_float32_does():
     seeds = range(3)
     exact, narrow = list(train_model("float32", seeds)), list(train_model("bfloat16", seeds))

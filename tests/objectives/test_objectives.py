@@ -10,6 +10,7 @@ from scipy import stats
 
 from vae_jax import corruptions, schedules
 from vae_jax.distributions import Bernoulli, DiagGaussian
+from vae_jax.errors import InputError
 from vae_jax.likelihoods import Gaussian
 from vae_jax.models import VAE
 from vae_jax.nets import MLP
@@ -343,5 +344,5 @@ def test_a_deterministic_posterior_is_an_autoencoder():
 @pytest.mark.parametrize("event_shape", [(4,), (1,), (3, 1)])
 def test_data_of_another_shape_than_the_likelihoods_are_refused(event_shape):
     model = linear_vae(Gaussian(event_shape, SIGMA))
-    with pytest.raises(AssertionError, match="3"):
+    with pytest.raises(InputError, match=r"x has shape \(5, 3\): must be \[B, "):
         jax.eval_shape(model.init, jax.random.key(0), X, jax.random.key(0))

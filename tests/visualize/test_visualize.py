@@ -27,7 +27,7 @@ from vae_jax.distributions import Bernoulli, DiagGaussian
             "−2.5 .. 2.5 in units of z, .*LearnedDiagonal.* is not the",
         ),
         (
-            types.SimpleNamespace(),
+            types.SimpleNamespace(prior=None),
             True,
             "−2.5 .. 2.5 in units of z, .*hierarchy, learned.* is not the standard normal",
         ),

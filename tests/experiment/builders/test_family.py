@@ -427,6 +427,7 @@ def test_a_critic_has_an_optimizer_of_its_own():
     np.testing.assert_allclose(updates["params"]["encoder"]["w"], -1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_last_steps_fit_the_prior_and_hold_all_else():
     config = config_of("codes with a prior")
     config.model.network, config.codes.grid = "mlp", (2, 2)

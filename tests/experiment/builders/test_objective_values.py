@@ -72,6 +72,7 @@ def test_a_sweep_of_the_diagonal_weight_may_have_the_papers():
         np.testing.assert_allclose(losses[number], loss_and_grad(config)[0][0], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("posterior", ["diag_gaussian", "planar"])
 @pytest.mark.parametrize("beta_start", [0.0, 2.0])
 def test_a_trial_with_capacity_0_is_that_without(posterior, beta_start):

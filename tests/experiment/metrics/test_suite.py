@@ -147,6 +147,7 @@ def test_each_metric_says_how_it_was_made_and_is_finite(tmp_path):
         assert {number: result[name][number] for number in again} == again
 
 
+@pytest.mark.slow
 def test_the_importance_weighted_bound_is_above_the_elbo_and_agrees_with_annealing(tmp_path):
     config = small("likelihood", "annealed")
     context = make_context(config, tmp_path)
@@ -163,6 +164,7 @@ def test_the_importance_weighted_bound_is_above_the_elbo_and_agrees_with_anneali
     assert abs(above["bidirectional_gap"]) < 4 * above["bidirectional_gap_stderr"] + 0.02
 
 
+@pytest.mark.slow
 def test_codes_of_a_codebook_and_what_it_can_do_without_a_density(tmp_path):
     vq = {"model__kind": "vq", "codes__num_codes": 8, "codes__code_dim": 2, "objective__name": "vq"}
     result = measure(small("anomaly", "reconstruction", data__leave_out=7, **vq), tmp_path)
@@ -388,6 +390,7 @@ def test_the_classifier_of_a_semi_supervised_model(tmp_path):
     assert gain["gain"] == pytest.approx(gain["augmented"] - gain["without"])
 
 
+@pytest.mark.slow
 def test_factors_of_a_grid_and_of_a_part_of_it(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     grid = np.stack(np.meshgrid(np.arange(3), np.arange(4), indexing="ij"), -1).reshape(-1, 2)

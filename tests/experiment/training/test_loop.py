@@ -312,6 +312,7 @@ def test_a_run_with_optimal_sigma_is_scored_with_one_sigma(tmp_path):
     assert np.isfinite(numbers["test"]["elbo"])
 
 
+@pytest.mark.slow
 def test_one_test_image_is_enough(tmp_path):
     rng = np.random.default_rng(0)
     images = {

@@ -168,6 +168,7 @@ def test_the_critic_has_no_part_in_the_score(tmp_path):
     assert float(metrics["critic_loss"]) > 0.1
 
 
+@pytest.mark.slow
 def test_m2_is_scored_with_and_without_labels(tmp_path):
     config = small(objective__name="m2", objective__classifier_weight=3.0)
     config.model.conditioning, config.model.num_classes = "label", 10
@@ -192,6 +193,7 @@ def codes_config():
     return config
 
 
+@pytest.mark.slow
 def test_the_phases_of_codes_have_their_own_scores(tmp_path):
     config = codes_config()
     run, params, score, batch, key = score_of(config, tmp_path, 40)
@@ -500,6 +502,7 @@ def test_patience_does_not_end_the_phase_before_the_prior(tmp_path, monkeypatch)
     assert (selection.step, selection.last_step) == (50, 60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("select", ["best", pytest.param("last", marks=pytest.mark.slow)])
 def test_a_trial_that_stops_is_the_run_alone_while_others_train(select, tmp_path, monkeypatch):
     config = patient(train__select=select)

@@ -236,7 +236,7 @@ def test_load_takes_a_trial_by_name_number_or_folder(swept):
         == largest_difference(by_name.params, folder.params)
         == 0
     )
-    with pytest.raises(InputError, match="holds no sweep"):
+    with pytest.raises(InputError, match="contains no sweep"):
         vae_jax.load(swept[0] / "trials" / NAMES[1], trial=0)
 
 

@@ -159,6 +159,7 @@ def test_a_trial_that_failed_is_named_by_the_last(tmp_path):
     assert list(written["failed"]) == ["learning_rate=1e+30"]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(swept, tmp_path):
     workdir = tmp_path / "run"
     shares = ("1/2", "2/2")
