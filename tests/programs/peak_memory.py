@@ -49,7 +49,7 @@ def metric(name, folder, size):
     config = Config(name="memory")
     config.data.name, config.data.path = "npz", str(pathlib.Path(folder) / f"{size}.npz")
     config.data.streaming, config.data.binarization = True, "none"
-    config.model.hidden, config.model.latent_dim = (16,), 2
+    config.model.network, config.model.hidden, config.model.latent_dim = "mlp", (16,), 2
     config.model.likelihood = "gaussian"
     config.evaluation.metrics = (name,)
     if name == "quality":

@@ -27,7 +27,7 @@ from vae_jax.likelihoods import Mixed, parse_columns
 from vae_jax.nets.attributes import read_attribute
 
 MAX_VALUES = 2**28  # training values read: of larger splits, random examples
-CHUNK_VALUES = 2**22  # values in memory at once
+CHUNK_VALUES = 2**20  # values in memory at once
 MAX_ENTRIES = 2**25  # limit for all histograms together; above it, all dimensions share one
 
 Kind = tuple[
