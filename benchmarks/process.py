@@ -20,7 +20,7 @@ from benchmarks.rounds import alternating
 
 Commands = list[list[str]]
 NUM_SEEDS, NUM_TRAIN = 8, 100_000
-BETA_VAE = {  # as in our config
+BETA_VAE = {  # as in our config, which leaves the frequency of validations to its default
     "batch_size": 64,
     "learning_rate": 5e-4,
     "beta": 4.0,
@@ -50,7 +50,8 @@ def _ours(config: str, steps: int, workdir: pathlib.Path, *flags: str) -> list[s
 
 def _beta_vae(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
     """The beta-VAE on sprites: ours renders them on the fly, PyTorch reads them from a file."""
-    variants = {"vae_jax": [_ours("beta_vae", steps, workdir / "vae_jax")]}
+    validations = f"--config.train.eval_every={BETA_VAE['eval_every']}"
+    variants = {"vae_jax": [_ours("beta_vae", steps, workdir / "vae_jax", validations)]}
     for name in PYTORCH:
         if CONTESTANTS[name].missing():
             continue

@@ -29,5 +29,4 @@ def get_config(data: str = "sprites") -> Config:
     config.train.num_steps = 1_200
     config.train.batch_size = 64
     config.train.log_every = 50
-    config.train.eval_every = 400
     return config

@@ -230,7 +230,7 @@ def test_data_that_the_network_cannot_see():
     blind = dataclasses.replace(terms(10), code=np.ones((N, D)) + 1e-7 * terms(10).code)
     assert verdict(blind).name == "blind"
     assert "same code" in verdict(blind).text
-    # With points for codes too, but a large beta is a cause of its own.
+    # Codes without variance do not hide the cause, a large beta.
     assert verdict(dataclasses.replace(blind, rate=np.full(N, np.inf))).name == "blind"
     assert verdict(dataclasses.replace(blind, rate=np.zeros(N)), beta=20.0).name == "collapsed"
 

@@ -111,4 +111,4 @@ def test_deprecated_names_in_our_own_lines_are_errors(category):
         with pytest.raises(category):
             warnings.warn_explicit("deprecated", category, "file.py", 1, module=module)
     with pytest.warns(category):
-        warnings.warn_explicit("deprecated", category, "file.py", 1, module="jax._src.core")
+        warnings.warn_explicit("deprecated", category, "file.py", 1, module="jax.numpy")
