@@ -5,11 +5,12 @@ import math
 import jax.numpy as jnp
 
 from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.wrapped import Wrapped
 from vae_jax.types import Array, pytree_dataclass, static
 
 
 @pytree_dataclass
-class BatchShaped(Distribution):
+class BatchShaped(Wrapped):
     """A distribution over [N, *event] as one over [*batch, *event], N = prod(batch), rows in order.
 
     For likelihoods that know nothing of the number of draws: ``batch`` is (K, B).
@@ -17,18 +18,6 @@ class BatchShaped(Distribution):
 
     base: Distribution
     batch: tuple[int, ...] = static()
-
-    @property
-    def has_mean(self) -> bool:  # type: ignore[override]
-        return self.base.has_mean
-
-    @property
-    def event_ndims(self) -> int:
-        return self.base.event_ndims
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        return self.base.event_shape
 
     @property
     def batch_shape(self) -> tuple[int, ...]:

@@ -1,14 +1,14 @@
 """Distributions transformed by an invertible map."""
 
-import dataclasses
 from typing import Any, ClassVar
 
 from vae_jax.distributions.base import Distribution
-from vae_jax.types import Array, Scalar, pytree_dataclass
+from vae_jax.distributions.wrapped import Wrapped
+from vae_jax.types import Array, pytree_dataclass
 
 
 @pytree_dataclass
-class Flowed(Distribution):
+class Flowed(Wrapped):
     """The distribution of z = f(z0), z0 ~ base: log p(z) = log p0(z0) - log |det df/dz0|.
 
     Sampling with its density needs only the forward map; the density of another value needs the
@@ -19,18 +19,6 @@ class Flowed(Distribution):
     base: Distribution  # distribution of vectors
     flow: Any  # a pytree with `forward` and `inverse`, see `vae_jax.flows`
     has_mean: ClassVar[bool] = False
-
-    @property
-    def event_ndims(self) -> int:
-        return self.base.event_ndims
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        return self.base.event_shape
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.base.batch_shape
 
     @property
     def mean(self) -> Array:
@@ -54,6 +42,3 @@ class Flowed(Distribution):
         self._assert_event(value)
         z0, log_det = self.flow.inverse(value)
         return self.base.log_prob(z0) + log_det
-
-    def _narrow(self, temperature: Scalar) -> "Flowed":
-        return dataclasses.replace(self, base=self.base.with_temperature(temperature))

@@ -1,13 +1,13 @@
 """Distributions of standardized values, in the units of the data."""
 
-import dataclasses
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.distributions.base import Distribution
-from vae_jax.types import Array, Scalar, pytree_dataclass, static
+from vae_jax.distributions.wrapped import Wrapped
+from vae_jax.types import Array, pytree_dataclass, static
 
 
 class Affine(NamedTuple):
@@ -36,7 +36,7 @@ class Affine(NamedTuple):
 
 
 @pytree_dataclass
-class Scaled(Distribution):
+class Scaled(Wrapped):
     """The distribution of x = loc + scale u, u ~ base: log p(x) = log p(u) - sum_i log scale_i.
 
     Densities are evaluated at u, so that they are exact in float32 whatever the units of x are.
@@ -44,22 +44,6 @@ class Scaled(Distribution):
 
     base: Distribution  # p(x) over [*batch, *event]
     affine: Affine = static()
-
-    @property
-    def event_ndims(self) -> int:
-        return self.base.event_ndims
-
-    @property
-    def event_shape(self) -> tuple[int, ...]:
-        return self.base.event_shape
-
-    @property
-    def batch_shape(self) -> tuple[int, ...]:
-        return self.base.batch_shape
-
-    @property
-    def has_mean(self) -> bool:  # type: ignore[override]
-        return self.base.has_mean
 
     @property
     def mean(self) -> Array:
@@ -83,6 +67,3 @@ class Scaled(Distribution):
     @property
     def _log_scale(self) -> np.ndarray:
         return np.log(np.asarray(self.affine.scale)).astype(np.float32)
-
-    def _narrow(self, temperature: Scalar) -> "Scaled":
-        return dataclasses.replace(self, base=self.base.with_temperature(temperature))
