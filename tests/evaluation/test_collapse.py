@@ -9,9 +9,9 @@ import pytest
 
 from vae_jax import VAE, likelihoods, posteriors, priors
 from vae_jax.data import ArraySource
+from vae_jax.evaluation import collapse
 from vae_jax.evaluation.baseline import BaselineScores
 from vae_jax.evaluation.code_use import make_code_gain
-from vae_jax.evaluation.collapse import verdict
 from vae_jax.evaluation.terms import (
     Terms,
     column_errors,
@@ -23,6 +23,10 @@ from vae_jax.evaluation.terms import (
 from vae_jax.nets import MLP
 
 N, D = 400, 10
+
+
+def verdict(terms, *, baseline=None, **setting):
+    return collapse.verdict(terms, baseline=baseline, setting=collapse.Setting(**setting))
 
 
 def terms(active, *, rate=None, kl=True):

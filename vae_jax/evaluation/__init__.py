@@ -14,7 +14,7 @@ All functions take a model and its parameters, or plain arrays. Import `evaluati
 from vae_jax.evaluation.ais import run_ais, simulate
 from vae_jax.evaluation.baseline import Baseline, BaselineScores, fit_baseline
 from vae_jax.evaluation.codes import code_usage
-from vae_jax.evaluation.collapse import verdict
+from vae_jax.evaluation.collapse import Setting, verdict
 from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.gap import inference_gap
 from vae_jax.evaluation.likelihood import Likelihoods, log_likelihood, make_likelihoods
@@ -24,6 +24,7 @@ __all__ = [
     "Baseline",
     "BaselineScores",
     "Likelihoods",
+    "Setting",
     "Terms",
     "code_usage",
     "decompose",

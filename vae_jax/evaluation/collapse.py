@@ -65,16 +65,7 @@ class Setting:
 
 
 def verdict(
-    terms: Terms,
-    *,
-    baseline: BaselineScores | None = None,
-    expressive_decoder: bool = False,
-    fixed_sigma: bool = False,
-    shared_sigma: bool = False,
-    warm_up: bool = False,
-    beta: float = 1.0,
-    weight_name: str = "beta",
-    code_gain: float | None = None,
+    terms: Terms, *, baseline: BaselineScores | None = None, setting: Setting | None = None
 ) -> Verdict:
     """Judge from the terms of a split if the posterior has collapsed onto the prior.
 
@@ -90,18 +81,9 @@ def verdict(
     Args:
       terms: per-example terms of a split.
       baseline: the trivial baseline on the same examples.
-      expressive_decoder, fixed_sigma, shared_sigma, warm_up, beta, weight_name, code_gain: see
-        `Setting`.
+      setting: settings on which the remedies depend; by default the plain ELBO with beta = 1.
     """
-    setting = Setting(
-        expressive_decoder=expressive_decoder,
-        fixed_sigma=fixed_sigma,
-        shared_sigma=shared_sigma,
-        warm_up=warm_up,
-        beta=beta,
-        weight_name=weight_name,
-        code_gain=code_gain,
-    )
+    setting = setting or Setting()
     return judge(terms, lambda terms: _judge_latents(terms, setting), setting, baseline)
 
 

@@ -43,7 +43,7 @@ def verdict_of(
     `event` is the shape of an example.
     """
     setting = dataclasses.replace(_setting(config, event), code_gain=code_gain)
-    return verdict(terms, baseline=baseline, **dataclasses.asdict(setting))
+    return verdict(terms, baseline=baseline, setting=setting)
 
 
 def _setting(config: Config, event: tuple[int, ...]) -> Setting:
