@@ -217,8 +217,8 @@ def test_renyi_has_its_limits():
     losses = jit(jax.vmap(lambda alpha: renyi(terms, alpha=alpha)[0]))(alphas)
     np.testing.assert_allclose(losses, [iwae(terms)[0], elbo(terms.replace(kl=None))[0]], rtol=1e-6)
     # far apart weights, of which all but one underflow
-    far = jnp.array([[-1000.0], [0.0], [500.0]])
-    powers = jnp.array([-2.0, -1e-3, 0.0, 1e-3, 1.0])
+    far = jnp.float32([[-1000.0], [0.0], [500.0]])
+    powers = jnp.float32([-2.0, -1e-3, 0.0, 1e-3, 1.0])
     values = jit(jax.vmap(power_mean, (None, 0)))(far, powers)[:, 0]
     expected = [
         log_mean_exp(t * np.float64(far[:, 0])) / t if t else far.mean()
@@ -230,7 +230,7 @@ def test_renyi_has_its_limits():
     )  # where expm1 loses what a sum of exp keeps
     np.testing.assert_allclose(power_mean(one_of_many, 1.0), [-np.log(5001)], rtol=1e-6)
     slope = jit(jax.vmap(jax.grad(lambda w, t: power_mean(w, t)[0]), (None, 0)))
-    slopes = slope(far, jnp.array([-2.0, 0.0, 1e-20, 1.0]))
+    slopes = slope(far, jnp.float32([-2.0, 0.0, 1e-20, 1.0]))
     third = np.full(3, 1 / 3)
     np.testing.assert_allclose(slopes[..., 0], [[1, 0, 0], third, third, [0, 0, 1]], rtol=1e-5)
 
