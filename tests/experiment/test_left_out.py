@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import logging
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from logs import logged_lines
 
 from vae_jax import visualize
 from vae_jax.config import Config
@@ -44,19 +44,10 @@ def told(tmp_path_factory):
         dataset = dataclasses.replace(made.dataset, test=test)
         return [dataclasses.replace(made, loss_fn=loss_fn, dataset=dataset)], config
 
-    lines = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
-    logger = logging.getLogger("vae_jax")
-    logger.addHandler(handler)
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, logged_lines() as lines:
         patch.setattr(loop, "prepare_runs", prepare_runs)
         patch.setattr(visualize, "plot_all", lambda *args, **kwargs: [])
         numbers = loop.train_and_evaluate(config, workdir)
-    logger.removeHandler(handler)
-    logger.setLevel(level)
     return workdir, numbers, lines
 
 

@@ -1,11 +1,11 @@
 """A run goes on with the data that it began with, and is evaluated on no other."""
 
 import copy
-import logging
 import os
 
 import numpy as np
 import pytest
+from logs import logged_lines
 
 from vae_jax.config import Config
 from vae_jax.data import from_arrays
@@ -28,18 +28,8 @@ def trained(tmp_path_factory):
     config.model.likelihood = "gaussian"
     config.train.num_steps, config.train.batch_size = 2, 4
     config.evaluation.metrics = ()
-    lines = []
-    handler = logging.Handler()
-    handler.emit = lambda record: lines.append(record.getMessage())
-    logger = logging.getLogger("vae_jax")
-    logger.addHandler(handler)
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    try:
+    with logged_lines() as lines:
         results = train_and_evaluate(config, folder / "run")
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
     return folder, config, results, lines
 
 
