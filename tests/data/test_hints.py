@@ -33,7 +33,7 @@ def test_whole_numbers_in_floats_are_named(high, is_image, caplog):
     x = RNG.integers(0, high + 1, (80, 30)).astype(float)
     x[0, :2] = 0, high
     [message] = warnings_of(x, x, caplog)
-    assert f"floats that are whole numbers from 0 to {high} are read as real numbers" in message
+    assert f"floats that are integers from 0 to {high} are read as real numbers" in message
     assert ("save 8-bit images as uint8" in message) == is_image
     assert COUNTS in message
 

@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 DARK = 64  # integers up to this one are hardly images of 8 bits
 SHOWN = 5  # classes named in one warning
 FEW = 50  # examples below which the range of a split says little
-COUNTS = "for counts, set values = 'counts' (--config.data.values=counts)"
+COUNTS = "for counts, set values = 'counts'"
 
 
 def warn_values(values: Values, name: str) -> None:
-    """Warn about small integers that are divided by 255, and about whole numbers in floats."""
+    """Warn about small integers that are divided by 255, and about integers stored as floats."""
     if values.integer and not values.binary and values.high <= DARK:
         high = f"{values.high:g}"
         logger.warning(
@@ -28,7 +28,7 @@ def warn_values(values: Values, name: str) -> None:
     if values.whole and values.high > 1:
         remedy = "save 8-bit images as uint8; " if values.high <= 255 else ""
         logger.warning(
-            "%s: floats that are whole numbers from %g to %g are read as real numbers; %s%s",
+            "%s: floats that are integers from %g to %g are read as real numbers; %s%s",
             *(name, values.low, values.high, remedy, COUNTS),
         )
 
@@ -41,7 +41,7 @@ def warn_ranges(
     Args:
       ranges: lowest and highest value of each split.
       sizes: number of examples of each split.
-      name: of the data set.
+      name: name of the data set.
     """
     low, high = ranges["train"]
     margin = (high - low) / 3
@@ -60,9 +60,9 @@ def warn_classes(labels: Mapping[str, Any], names: Sequence[str], name: str) -> 
     """Warn about classes of a split that no training example has.
 
     Args:
-      labels: of each split, [N]; others are left out, and so are rows on disk.
-      names: of the classes, if they are texts.
-      name: of the data set.
+      labels: labels [N] by split; of another shape or on disk they are not checked.
+      names: names of the classes, if they are texts.
+      name: name of the data set.
     """
     classes = {split: y for split, y in labels.items() if _are_classes(y)}
     train = classes.pop("train", None)

@@ -134,7 +134,7 @@ class SpriteSource:
         return {"x": sprites.render(classes), "y": classes, "index": index}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
     """Three disjoint splits of a data set, and how they were made."""
 

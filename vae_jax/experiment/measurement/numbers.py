@@ -74,7 +74,8 @@ def evaluate_run(
     diverged = has_diverged(terms["test"].is_finite)
     names = ("collapse",) if diverged else None  # its verdict: diverged
     for name, numbers, seconds in metrics.measure(context, names):
-        logger.info("%s", metrics.describe(name, numbers))
+        if "verdict" not in numbers:  # it is in the results at once
+            logger.info("%s", metrics.describe(name, numbers))
         results.put_metric(name, numbers, seconds)
     if diverged:
         raise RunDiverged(
