@@ -128,7 +128,7 @@ def test_without_the_weight_the_model_has_the_gradient_of_the_elbo():
 
 
 def test_dimensions_have_orders_of_their_own() -> None:
-    z = jnp.arange(12.0)[None, :, None] + 100 * jnp.arange(3.0)  # [1, 12, 3]
+    z = jnp.arange(12.0)[None, :, None] + 100 * jnp.arange(3.0)[None, None]  # [1, 12, 3]
     permuted = np.asarray(permute_dimensions(KEY, z))
     np.testing.assert_array_equal(np.sort(permuted, 1), z)  # none leaves its dimension
     orders = permuted[0].T - 100 * np.arange(3)[:, None]

@@ -48,7 +48,9 @@ def surrogate(weights_of):
     def loss(params):
         key_z = jax.random.split(KEY)[0]
         q = MODEL.apply(params, X, method="encode")
-        z = q.mean + jnp.exp(q.logvar / 2) * jax.random.normal(key_z, (K, B, D), jnp.float32)
+        z = q.mean[None] + jnp.exp(q.logvar / 2)[None] * jax.random.normal(
+            key_z, (K, B, D), jnp.float32
+        )
         fixed = DiagGaussian(*(jax.lax.stop_gradient(array) for array in (q.mean, q.logvar)))
         log_pz, log_px_z = MODEL.apply(jax.lax.stop_gradient(params), X, z, method="log_joint")
         log_w = log_px_z + log_pz - fixed.log_prob(z)

@@ -146,7 +146,7 @@ def power_mean(log_w: Array, power: Scalar) -> Array:
     # All exponents are <= 0 relative to the largest. If they are small, log(mean exp) / t would
     # cancel, and expm1 is accurate.
     largest = jax.lax.stop_gradient(jnp.where(t > 0, log_w.max(0), log_w.min(0)))
-    exponents = t * (log_w - largest)
+    exponents = t * (log_w - largest[None])
     near = jnp.log1p(jnp.expm1(exponents).mean(0))
     far = log_mean_exp(exponents)
     return jnp.where(
