@@ -136,6 +136,22 @@ def test_what_has_no_name_is_refused(tmp_path):
     np.testing.assert_allclose(loaded.encode(X).mean, TrainedModel(MODEL, PARAMS).encode(X).mean)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"named_tuple": "os:mkdir", "entries": ["made"]},
+        {"named_tuple": "builtins:list", "entries": []},
+        {"object": "os:mkdir", "fields": {"path": "made"}},
+        {"object": "pathlib:Path", "fields": {}},
+    ],
+)
+def test_a_file_cannot_call_a_function(spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="is not a class of a model"):
+        module_spec.from_json(spec)
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_module_is_refused(tmp_path):
     vae_jax.save(MODEL, tmp_path / "model", PARAMS)
     for model, message in (

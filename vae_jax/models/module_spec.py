@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import importlib
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -80,7 +81,7 @@ def from_json(spec: Any) -> Any:
     if "tuple" in spec:
         return tuple(from_json(entry) for entry in spec["tuple"])
     if "named_tuple" in spec:
-        return _import(spec["named_tuple"])(*map(from_json, spec["entries"]))
+        return _import_class(spec["named_tuple"], _is_named_tuple)(*map(from_json, spec["entries"]))
     if "dict" in spec:
         return {key: from_json(entry) for key, entry in spec["dict"].items()}
     if "partial" in spec:
@@ -93,10 +94,20 @@ def from_json(spec: Any) -> Any:
         return getattr(jnp, spec["dtype"])
     if "import" in spec:
         return _import(spec["import"])
-    kind: Any = _import(spec["object"])
-    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
-        raise InputError(f"{spec['object']}: is not a module; the description is damaged")
+    kind = _import_class(spec["object"], dataclasses.is_dataclass)
     return kind(**{name: from_json(content) for name, content in spec["fields"].items()})
+
+
+def _import_class(path: str, allowed: Callable[[type], bool]) -> Any:
+    """The class at a path; nothing else is called, so that a file cannot run any function."""
+    kind = _import(path)
+    if not isinstance(kind, type) or not allowed(kind):
+        raise InputError(f"{path}: is not a class of a model; the description is damaged")
+    return kind
+
+
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
 
 
 def _fields(value: Any, where: str) -> dict[str, Any]:
