@@ -47,6 +47,19 @@ def load(
         model = vae_jax.load("runs/vae")
         images = model.sample(jax.random.key(0), 16)
 
+    A model that was composed and saved by hand:
+
+    >>> import tempfile, jax, jax.numpy as jnp, vae_jax
+    >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
+    >>> module = VAE(nets.MLP((8,)), nets.MLP((8,)), posteriors.DiagGaussianHead(2),
+    ...              priors.StandardNormal(2), likelihoods.Bernoulli((3,)))
+    >>> params = module.init(jax.random.key(0), jnp.zeros((1, 3)), jax.random.key(1))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     vae_jax.save(module, folder + "/model", params)
+    ...     model = vae_jax.load(folder + "/model")
+    >>> model.sample(jax.random.key(0), 16).shape
+    (16, 3)
+
     `trial` and `step` belong to a run, see `vae_jax.experiment.load.load`. `model` is
     the module of a folder that was saved without it, see `vae_jax.models.saving.load`.
     """
