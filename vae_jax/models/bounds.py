@@ -75,7 +75,7 @@ def _over_examples(
         run = _compiled(function, model, num_samples, size)
     except TypeError:  # not hashable: a field of the model holds a list
         run = _compiled.__wrapped__(function, model, num_samples, size)
-    source = ArraySource(jnp.asarray(batch["x"]), batch.get("y"), observed=batch.get("observed"))
+    source = ArraySource(jnp.asarray(batch["x"]), batch.get("y"))
     return jax.tree.map(jnp.asarray, run(params, source, key))
 
 
