@@ -375,6 +375,14 @@ def test_names_of_masks(name) -> None:
     assert canonical_name(name) == NAMES[name]
 
 
+def test_other_masks_are_not_ignored_silently(caplog) -> None:
+    x, observed = table()
+    message = refusal({"x": np.ma.array(x, mask=~observed)}, missing=True)
+    assert "train_images is a masked array; replace its masked entries by NaN and set" in message
+    from_arrays({"x": np.ma.array(x, mask=np.zeros(x.shape, bool)), "x_mask": observed})
+    assert "'x_mask'; an array of observed values, 1 or 0, is named such as train_" in caplog.text
+
+
 def test_subsets_of_classes_and_labels_keep_the_masks(tmp_path) -> None:
     given = arrays((4,), np.float64)
     labels = {"train_labels": np.arange(40) % 2, "test_labels": np.arange(10) % 2}
