@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -45,7 +46,7 @@ class Terms:
     kl: np.ndarray | None  # [N, D] closed-form KL of each dimension, or categorical variable
     y: np.ndarray | None  # [N] or [N, C] labels
     denoising_mse: np.ndarray | None  # [N] MSE of the reconstruction from a corrupted input
-    error: np.ndarray | None = None  # [N, D] reconstruction less x of each column of a table
+    error: np.ndarray | None = None  # [N, D] reconstruction less x by column; NaN for missing x
 
     @property
     def elbo(self) -> np.ndarray:
@@ -154,7 +155,7 @@ def make_evaluator(
         code = model.apply(params, x, **y, method="encode").center
         terms |= {"code": code, **_squared_error("mse", model, params, x, y, code)}
         if x.ndim == 2 and x.shape[1] <= MAX_COLUMNS:
-            terms |= _error(model, params, x, y, code)
+            terms |= _error(model, params, batch, y, code)
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:
@@ -221,20 +222,46 @@ def finite_terms(terms: Terms) -> tuple[Terms, int]:
 
 
 def column_errors(terms: Terms) -> dict[str, np.ndarray]:
-    """Errors [D] of the columns of a table, each in its unit: `rmse`, `mae`, and the share `wrong`.
+    """Errors [D] of the columns of a table, each in its unit, with standard errors.
 
-    Of the reconstruction from the code, over the examples with a finite bound. Empty for images,
-    for tables of more than 256 columns, and if p(x | z) has no mean.
+    Of the reconstruction from the code, over the n values of a column that are observed, in
+    examples with a finite bound, with errors e:
+
+        rmse = sqrt(mean(e^2)),   its standard error s(e^2) / (2 rmse sqrt(n)) to first order,
+        mae = mean(|e|),          s(|e|) / sqrt(n),
+        wrong = share of |e| >= 1/2, as for codes, sqrt(wrong (1 - wrong) / n),
+
+    under `<name>_stderr`, and n under `num_rows`. Errors are NaN without an observed value, and
+    standard errors with fewer than two. Empty for images, for tables of more than 256 columns, and
+    if p(x | z) has no mean.
     """
     error = finite_terms(terms)[0].error
     if error is None:
         return {}
-    error = error.astype(np.float64)
-    return {
-        "rmse": np.sqrt(np.square(error).mean(axis=0)),
-        "mae": np.abs(error).mean(axis=0),
-        "wrong": (error != 0).mean(axis=0),
-    }
+    size = np.abs(error.astype(np.float64))
+    count = np.sum(~np.isnan(size), axis=0)
+    mse, mse_stderr = _observed_mean(np.square(size), count)
+    mae, mae_stderr = _observed_mean(size, count)
+    wrong, _ = _observed_mean(np.where(np.isnan(size), np.nan, size >= 0.5), count)
+    rmse = np.sqrt(mse)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "rmse": rmse,
+            "rmse_stderr": np.where(mse_stderr == 0, 0, mse_stderr / (2 * rmse)),
+            "mae": mae,
+            "mae_stderr": mae_stderr,
+            "wrong": wrong,
+            "wrong_stderr": np.where(count > 1, np.sqrt(wrong * (1 - wrong) / count), np.nan),
+            "num_rows": count,
+        }
+
+
+def _observed_mean(values: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean [D] over the values [N, D] that are not NaN, `count` of them, with s / sqrt(n)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(count > 0, np.nansum(values, axis=0) / count, np.nan)
+        variance = np.nansum(np.square(values - mean), axis=0) / (count - 1)
+        return mean, np.where(count > 1, np.sqrt(variance / count), np.nan)
 
 
 def _active_units(codes: np.ndarray) -> int:
@@ -251,7 +278,10 @@ def _squared_error(
     return {name: mse(p.mean, x)} if p.has_mean else {}
 
 
-def _error(model: Model, params: Params, x: Array, y: dict, z: Array) -> dict[str, Array]:
-    """The errors [B, D] of decoded codes; empty if p(x | z) has no cheap mean."""
+def _error(model: Model, params: Params, batch: Batch, y: dict, z: Array) -> dict[str, Array]:
+    """The errors [B, D] of decoded codes, NaN for missing values; empty without a cheap mean."""
     p = model.apply(params, z, **y, method="decode")
-    return {"error": p.mean - x} if p.has_mean else {}
+    if not p.has_mean:
+        return {}
+    error = p.mean - batch["x"]
+    return {"error": jnp.where(batch["observed"], error, jnp.nan) if "observed" in batch else error}
