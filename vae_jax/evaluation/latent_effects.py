@@ -76,7 +76,7 @@ def latent_effects(
 
 
 def _range(mean: np.ndarray, stddev: np.ndarray) -> np.ndarray:
-    """The signed range [D] of means on a path [P, D], in standard deviations; NaN if it has none."""
+    """The signed range [D] of means on a path [P, D], in standard deviations, or NaN."""
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         sign = np.where(mean[-1] >= mean[0], 1.0, -1.0)
         change = sign * (mean.max(0) - mean.min(0)) / np.where(stddev > 0, stddev, np.nan)

@@ -55,6 +55,11 @@ class Rows(NamedTuple):
         x = x if self.observed is None else np.where(self.observed, x, np.nan)
         return x.reshape(len(x), -1)
 
+    def first(self, num: int) -> "Rows":
+        """The first rows."""
+        observed = None if self.observed is None else self.observed[:num]
+        return Rows(self.x[:num], observed, None if self.y is None else self.y[:num])
+
 
 def name_columns(likelihood: Any, num_columns: int, table: Any = None) -> tuple[NamedColumn, ...]:
     """The columns of a table by their likelihood; names and texts from its schema if it has one.

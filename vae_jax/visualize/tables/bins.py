@@ -94,7 +94,7 @@ class Bars(NamedTuple):
     texts: tuple[str, ...]
     codes: tuple[tuple[int, ...], ...]  # codes of each bar
 
-    def count(self, values: np.ndarray) -> Shares:
+    def measure(self, values: np.ndarray) -> Shares:
         """The share of values [N] in each bar, and of values that are no code."""
         total = max(len(values), 1)
         shares = [float(np.isin(values, codes).sum()) / total for codes in self.codes]

@@ -24,7 +24,7 @@ class Comparison(NamedTuple):
 
     maps: Associations
     columns: tuple[NamedColumn, ...]  # their columns
-    index: np.ndarray  # their numbers in the table
+    numbers: np.ndarray  # their numbers in the table
     train_difference: float  # mean absolute difference of training rows in place of samples
     num_rows: int
 

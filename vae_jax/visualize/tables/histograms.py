@@ -107,7 +107,7 @@ class _Bars:
     def __init__(self, values: Mapping[str, np.ndarray], column: NamedColumn) -> None:
         bars = make_bars(column, list(values.values()))
         self.texts: Sequence[str] = bars.texts
-        self._shares = {name: bars.count(group) for name, group in values.items()}
+        self._shares = {name: bars.measure(group) for name, group in values.items()}
         self.distance = _distance(self._shares)
         self._is_empty = not len(values[DATA])
 

@@ -51,12 +51,12 @@ def plot_table(
         files["samples"] = sample_rows(model, test)
         samples = files["samples"]["draw"]
         comparison = compare_associations(dataset, columns, test, samples)
-        if len(comparison.index) > 1:
+        if len(comparison.numbers) > 1:
             figures["associations"] = associations(
                 comparison.maps, comparison.columns, train=comparison.train_difference
             )
             files["associations"] = {
-                "columns": names[comparison.index],
+                "columns": names[comparison.numbers],
                 "data": comparison.maps.data,
                 "samples": comparison.maps.samples,
             }
@@ -119,7 +119,7 @@ def _measure_latents(
     columns: tuple[NamedColumn, ...],
     latents: list[int],
 ) -> LatentEffects | None:
-    rows = Rows(*(None if part is None else part[:NUM_CODES] for part in test))
+    rows = test.first(NUM_CODES)
     y = jnp.asarray(rows.y) if model.is_conditional else None
     codes = model.encode(
         jnp.asarray(rows.x), y=y, **model_arrays.given_observed(rows.observed)

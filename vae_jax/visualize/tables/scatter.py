@@ -104,8 +104,7 @@ def _plot_categories(axes: Axes, data: np.ndarray, again: np.ndarray, bars: Bars
     shares = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
     digits = 2 if size <= 5 else None
     names = shorten_all(bars.texts)
-    options = {"cmap": "Blues", "vmin": 0, "vmax": 1, "origin": "lower"}
-    plot_heat_map(axes, shares, digits=digits, **options)
+    plot_heat_map(axes, shares, digits=digits, cmap="Blues", vmin=0, vmax=1, origin="lower")
     label_categories(axes, names)
     label_categories(axes, names, "y")
 
