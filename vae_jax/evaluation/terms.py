@@ -18,10 +18,10 @@ from vae_jax.corruptions import Corruption
 from vae_jax.data import Source
 from vae_jax.distributions import has_kl_terms
 from vae_jax.evaluation.common import mean_estimate
-from vae_jax.evaluation.reconstruction import mse, to_psnr
+from vae_jax.evaluation.reconstruction import to_psnr
 from vae_jax.evaluation.scan import OverBatches, mean_over_draws, over_batches
 from vae_jax.models.base import Model
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given, given_y
 from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
 
@@ -46,7 +46,8 @@ class Terms:
     kl: np.ndarray | None  # [N, D] closed-form KL of each dimension, or categorical variable
     y: np.ndarray | None  # [N] or [N, C] labels
     denoising_mse: np.ndarray | None  # [N] MSE of the reconstruction from a corrupted input
-    error: np.ndarray | None = None  # [N, D] reconstruction less x by column; NaN for missing x
+    # [N, D] reconstruction less x of each column of a table, NaN where x is missing
+    error: np.ndarray | None = None
 
     @property
     def elbo(self) -> np.ndarray:
@@ -139,9 +140,10 @@ def make_evaluator(
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         key_z, key_corruption = jax.random.split(key)
-        x = batch["x"]
-        y = given_y(model, batch)
-        inferred = model.apply(params, x, **y, method="infer")  # the encoder runs once
+        x, inputs = batch["x"], given(model, batch)
+        difference = functools.partial(_difference, model, params, batch)
+        observed = batch.get("observed")
+        inferred = model.apply(params, x, **inputs, method="infer")  # the encoder runs once
 
         def some_draws(key: Array, num: int) -> dict[str, Array]:
             outputs = model.apply(params, inferred, x, key, num_samples=num, method="outputs")
@@ -152,15 +154,21 @@ def make_evaluator(
             return terms
 
         terms = mean_over_draws(some_draws, key_z, num_samples=num_samples, num_rows=len(x))
-        code = model.apply(params, x, **y, method="encode").center
-        terms |= {"code": code, **_squared_error("mse", model, params, x, y, code)}
-        if x.ndim == 2 and x.shape[1] <= MAX_COLUMNS:
-            terms |= _error(model, params, batch, y, code)
+        code = model.apply(params, x, **inputs, method="encode").center
+        terms["code"] = code
+        error = difference(code)
+        if error is not None:
+            terms["mse"] = _mean_square(error, observed)
+        if error is not None and x.ndim == 2 and x.shape[1] <= MAX_COLUMNS:
+            terms["error"] = error if observed is None else jnp.where(observed, error, jnp.nan)
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:
-            code = model.apply(params, corruption(key_corruption, x), **y, method="encode").center
-            terms |= _squared_error("denoising_mse", model, params, x, y, code)
+            corrupted = corruption(key_corruption, x)
+            code = model.apply(params, corrupted, **inputs, method="encode").center
+            error = difference(code)
+            if error is not None:
+                terms["denoising_mse"] = _mean_square(error, observed)
         return terms
 
     return Evaluator(over_batches(one_batch, batch_size=batch_size, mesh=mesh))
@@ -221,67 +229,22 @@ def finite_terms(terms: Terms) -> tuple[Terms, int]:
     return terms.select(finite), int(np.sum(~finite))
 
 
-def column_errors(terms: Terms) -> dict[str, np.ndarray]:
-    """Errors [D] of the columns of a table, each in its unit, with standard errors.
-
-    Of the reconstruction from the code, over the n values of a column that are observed, in
-    examples with a finite bound, with errors e:
-
-        rmse = sqrt(mean(e^2)),   its standard error s(e^2) / (2 rmse sqrt(n)) to first order,
-        mae = mean(|e|),          s(|e|) / sqrt(n),
-        wrong = share of |e| >= 1/2, as for codes, sqrt(wrong (1 - wrong) / n),
-
-    under `<name>_stderr`, and n under `num_rows`. Errors are NaN without an observed value, and
-    standard errors with fewer than two. Empty for images, for tables of more than 256 columns, and
-    if p(x | z) has no mean.
-    """
-    error = finite_terms(terms)[0].error
-    if error is None:
-        return {}
-    size = np.abs(error.astype(np.float64))
-    count = np.sum(~np.isnan(size), axis=0)
-    mse, mse_stderr = _observed_mean(np.square(size), count)
-    mae, mae_stderr = _observed_mean(size, count)
-    wrong, _ = _observed_mean(np.where(np.isnan(size), np.nan, size >= 0.5), count)
-    rmse = np.sqrt(mse)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            "rmse": rmse,
-            "rmse_stderr": np.where(mse_stderr == 0, 0, mse_stderr / (2 * rmse)),
-            "mae": mae,
-            "mae_stderr": mae_stderr,
-            "wrong": wrong,
-            "wrong_stderr": np.where(count > 1, np.sqrt(wrong * (1 - wrong) / count), np.nan),
-            "num_rows": count,
-        }
-
-
-def _observed_mean(values: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean [D] over the values [N, D] that are not NaN, `count` of them, with s / sqrt(n)."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(count > 0, np.nansum(values, axis=0) / count, np.nan)
-        variance = np.nansum(np.square(values - mean), axis=0) / (count - 1)
-        return mean, np.where(count > 1, np.sqrt(variance / count), np.nan)
-
-
 def _active_units(codes: np.ndarray) -> int:
     """The number of entries of the codes [N, D] that vary over the data."""
     with np.errstate(invalid="ignore"):  # a diverged run
         return int(np.sum(np.var(codes, axis=0, dtype=np.float64) > ACTIVE))
 
 
-def _squared_error(
-    name: str, model: Model, params: Params, x: Array, y: dict, z: Array
-) -> dict[str, Array]:
-    """The MSE [B] of decoded codes z [B, D] under `name`; empty if p(x | z) has no cheap mean."""
-    p = model.apply(params, z, **y, method="decode")
-    return {name: mse(p.mean, x)} if p.has_mean else {}
+def _difference(model: Model, params: Params, batch: Batch, z: Array) -> Array | None:
+    """The mean of p(x | z) at z [B, D] less x, [B, *E]; None if it has no cheap mean."""
+    p = model.apply(params, z, **given_y(model, batch), method="decode")
+    return p.mean - batch["x"] if p.has_mean else None
 
 
-def _error(model: Model, params: Params, batch: Batch, y: dict, z: Array) -> dict[str, Array]:
-    """The errors [B, D] of decoded codes, NaN for missing values; empty without a cheap mean."""
-    p = model.apply(params, z, **y, method="decode")
-    if not p.has_mean:
-        return {}
-    error = p.mean - batch["x"]
-    return {"error": jnp.where(batch["observed"], error, jnp.nan) if "observed" in batch else error}
+def _mean_square(difference: Array, observed: Array | None) -> Array:
+    """The mean square [B] over the event, or over its observed entries; 0 without any."""
+    axes = tuple(range(1, difference.ndim))
+    squared = jnp.square(difference)
+    if observed is None:
+        return squared.mean(axes)
+    return jnp.where(observed, squared, 0).sum(axes) / jnp.maximum(observed.sum(axes), 1)

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax.evaluation.column_errors import column_errors
 from vae_jax.evaluation.table_columns import (
     BOOLEAN,
     CATEGORY,
@@ -11,7 +12,7 @@ from vae_jax.evaluation.table_columns import (
     NamedColumn,
     read_table,
 )
-from vae_jax.evaluation.terms import MAX_COLUMNS, column_errors, has_diverged
+from vae_jax.evaluation.terms import MAX_COLUMNS, has_diverged
 from vae_jax.experiment.measurement.evaluator import baseline_of
 from vae_jax.experiment.metrics import Context
 from vae_jax.experiment.run import Run
