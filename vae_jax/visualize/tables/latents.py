@@ -42,7 +42,7 @@ def latent_columns(
     is_variation = effects.is_variation[shown]
     parts = [shown[~is_variation], shown[is_variation]]
     parts = [part for part in parts if len(part)]
-    names = [f"z{d}  {unit} {w:.2f}" for d, w in zip(effects.latents, weights, strict=True)]
+    names = [f"z{d} {unit} {w:.2f}" for d, w in zip(effects.latents, weights, strict=True)]
     room = names_width(names)
     below = names_width([columns[number].name for number in shown])
     cell = min(CELL[0], MAX_WIDTH / len(shown))
