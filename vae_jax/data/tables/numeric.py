@@ -1,0 +1,80 @@
+"""Numbers of a column: what a kind allows, and texts that are no numbers."""
+
+import re
+
+import numpy as np
+
+from vae_jax.data.tables.cells import Cells, is_number
+from vae_jax.data.tables.errors import Place
+from vae_jax.data.tables.schema import COUNTS
+
+MAX_EXACT = 2**24  # whole numbers up to it are exact in float32
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+_COMMA = re.compile(r"[+-]?[\d.' ]*\d,\d+")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?")
+
+
+def numbers_of(column: str, cells: Cells, place: Place) -> np.ndarray:
+    """The entries as float64 [N], NaN if missing; raises InputError, naming the first other one."""
+    if cells.numbers is None:
+        check_numbers(column, cells, place)
+        table = np.array([*map(float, cells.texts), np.nan])  # '007' is a number if asked for
+        return table[cells.codes]
+    if cells.type in ("date", "other"):
+        raise place.error(column, "holds dates or other objects, not numbers")
+    return cells.numbers
+
+
+def check_numbers(column: str, cells: Cells, place: Place) -> None:
+    """Raises InputError, naming the first cell, if some texts are not numbers."""
+    bad = np.array([not _is_float(text) for text in cells.texts] + [False])
+    row = cells.first(bad[cells.codes])
+    if row is None:
+        return
+    text = cells.text(row)
+    share = f"; {int((~bad)[cells.codes].sum() - cells.missing.sum())} of {len(cells.missing)} are"
+    place.fail(column, text, f"is not a number{_explain(text) or share}", row=row)
+
+
+def _is_float(text: str) -> bool:
+    return is_number(text) or is_number(text.lstrip("+-0") or "0")
+
+
+def _explain(text: str) -> str:
+    """The remedy for a text that is nearly a number; '' without one."""
+    if _THOUSANDS.fullmatch(text):
+        return f"; write it without separators between thousands, {re.sub('[, ]', '', text)}"
+    if _COMMA.fullmatch(text):
+        return f"; write it with a decimal point, {text.replace('.', '').replace(',', '.')}"
+    return ""
+
+
+def looks_numeric(text: str) -> bool:
+    """True for numbers, and for numbers with commas."""
+    return is_number(text) or bool(_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text))
+
+
+def to_float32(column: str, cells: Cells, kind: str, place: Place) -> np.ndarray:
+    """The entries as float32 [N] that a kind allows, with zeros for missing ones.
+
+    Raises:
+      InputError: naming the first cell that is infinite, too large for float32, not positive, or
+        not a count.
+    """
+    numbers = np.where(cells.missing, 0.0, numbers_of(column, cells, place))
+    with np.errstate(over="ignore"):
+        x = numbers.astype(np.float32)
+    problems = [(~np.isfinite(numbers), "is infinite; correct it, or leave the cell empty")]
+    problems += [(~np.isfinite(x), f"is too large for float32, {MAX_FLOAT32:.3g} at most")]
+    if kind == "positive":
+        problems += [(x <= 0, "is not above 0, as the kind 'positive' needs")]
+    if kind in COUNTS:
+        problems += [
+            ((numbers < 0) | (numbers != np.round(numbers)), f"is not a count, as {kind!r} needs"),
+            (numbers > MAX_EXACT, "is above 2^24, from where float32 cannot count in steps of 1"),
+        ]
+    for mask, problem in problems:
+        row = cells.first(mask & ~cells.missing)
+        if row is not None:
+            place.fail(column, cells.text(row), problem, row=row)
+    return x
