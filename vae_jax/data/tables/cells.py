@@ -73,9 +73,10 @@ class Cells:
         value = self.numbers[row]  # type: ignore[index]
         return BOOLEANS[int(value)] if self.type == "boolean" else text_of(float(value))
 
-    def first(self, mask: np.ndarray) -> int | None:
-        """The first row of a mask [N]; None if it has none."""
-        return int(mask.argmax()) if mask.any() else None
+
+def first_row(mask: np.ndarray) -> int | None:
+    """The first row of a mask [N]; None if it has none."""
+    return int(mask.argmax()) if mask.any() else None
 
 
 def text_of(value: Any) -> str:
@@ -84,9 +85,10 @@ def text_of(value: Any) -> str:
         return value.decode(errors="replace")
     if isinstance(value, bool | np.bool_):
         return BOOLEANS[int(value)]
-    if isinstance(value, float | np.floating) and abs(value) < EXACT and value == int(value):
-        return str(int(value))
-    return repr(float(value)) if isinstance(value, float | np.floating) else str(value)
+    if not isinstance(value, float | np.floating):
+        return str(value)
+    number = float(value)
+    return str(int(number)) if abs(number) < EXACT and number.is_integer() else repr(number)
 
 
 def is_number(text: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vae_jax.data.tables.cells import Cells
+from vae_jax.data.tables.cells import Cells, first_row
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.numeric import numbers_of, to_float32
 from vae_jax.data.tables.schema import BOOLEANS, CODED, TableColumn
@@ -81,15 +81,17 @@ def encode_column(column: TableColumn, cells: Cells, place: Place) -> np.ndarray
 
 def encode_codes(name: str, categories: Sequence[str], cells: Cells, place: Place) -> np.ndarray:
     """The place in the categories of each entry, int32 [N], 0 for missing ones."""
+    if cells.type in ("date", "other"):
+        raise place.error(name, "holds dates or other objects, not categories")
     code_of = _Codes(categories)
     if cells.codes is not None:
         table = np.array([*map(code_of, cells.texts), 0], np.int32)
         codes = table[cells.codes]
     else:
-        texts = [code_of(text) for text in cells.categories]
-        table = np.array([*texts, 0], np.int32)
-        codes = table[np.minimum(np.searchsorted(cells.values, cells.numbers), len(texts))]
-    row = cells.first((codes < 0) & ~cells.missing)
+        assert cells.numbers is not None
+        table = np.array([*map(code_of, cells.categories), 0], np.int32)
+        codes = table[np.searchsorted(cells.values, cells.numbers)]  # NaN is after all values
+    row = first_row((codes < 0) & ~cells.missing)
     if row is not None:
         text = cells.text(row)
         near = suggest(text, categories)

@@ -60,6 +60,7 @@ def load_table(
         _arrays(x, observed, y, rows), name=name, **({"missing": True} if missing else {})
     )
     preparation = dataset.preparation | rules
+    preparation.pop("binary_columns", None)  # told by the schema
     schema_json = json.dumps(survey.schema.to_json(), sort_keys=True)
     digest = f"{preparation['sha256']} {schema_json}"  # other texts of equal codes are other data
     preparation["sha256"] = hashlib.sha256(digest.encode()).hexdigest()

@@ -6,7 +6,7 @@ import numpy as np
 
 from vae_jax.data.labels import UNKNOWN
 from vae_jax.data.tables.backend import import_pandas
-from vae_jax.data.tables.cells import Cells, read_cells
+from vae_jax.data.tables.cells import Cells, first_row, read_cells
 from vae_jax.data.tables.columns import encode_codes, encode_column
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.numeric import numbers_of
@@ -79,12 +79,12 @@ def check_names(names: tuple[str, ...], frame: Any, place: Place) -> None:
 
 def check_complete(name: str, cells: Cells, place: Place) -> None:
     """Raises InputError, naming the first empty cell, if a value is missing."""
-    row = cells.first(cells.missing)
+    row = first_row(cells.missing)
     if row is not None:
         count = int(cells.missing.sum())
         raise place.error(
             name,
-            f"the cell is empty, as {count} of {len(cells.missing)} are; set ",
+            f"the cell is empty ({count} of {len(cells.missing)} are); set ",
             Argument("missing"),
             " = True for missing values, or fill or remove the row",
             row=row,

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from vae_jax.data.tables.cells import Cells, is_number
+from vae_jax.data.tables.cells import Cells, first_row, is_number
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.schema import COUNTS
 
@@ -28,7 +28,7 @@ def numbers_of(column: str, cells: Cells, place: Place) -> np.ndarray:
 def check_numbers(column: str, cells: Cells, place: Place) -> None:
     """Raises InputError, naming the first cell, if some texts are not numbers."""
     bad = np.array([not _is_float(text) for text in cells.texts] + [False])
-    row = cells.first(bad[cells.codes])
+    row = first_row(bad[cells.codes])
     if row is None:
         return
     text = cells.text(row)
@@ -74,7 +74,7 @@ def to_float32(column: str, cells: Cells, kind: str, place: Place) -> np.ndarray
             (numbers > MAX_EXACT, "is above 2^24, from where float32 cannot count in steps of 1"),
         ]
     for mask, problem in problems:
-        row = cells.first(mask & ~cells.missing)
+        row = first_row(mask & ~cells.missing)
         if row is not None:
             place.fail(column, cells.text(row), problem, row=row)
     return x

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.data.tables.cells import Cells, read_cells
+from vae_jax.data.tables.cells import Cells, first_row, read_cells
 from vae_jax.data.tables.columns import make_column
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.inference import SPLIT_OF, Finding, infer_kinds
@@ -88,7 +88,7 @@ def split_rows(name: str, cells: Cells, place: Place) -> dict[str, np.ndarray]:
     if cells.codes is not None:
         codes = np.array([*map(places.__getitem__, cells.texts), len(splits) - 1])[cells.codes]
     by_row = splits[codes]
-    row = cells.first(by_row == "")
+    row = first_row(by_row == "")
     if row is not None:
         allowed = "must be train, valid or test"
         if cells.missing[row]:
