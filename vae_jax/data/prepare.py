@@ -36,6 +36,7 @@ def from_arrays(
     valid_fraction: float = 0.1,
     test_rule: str = "as in the source",
     streaming: bool = False,
+    has_schema: bool = False,
 ) -> Dataset:
     """Build a data set from arrays in memory, or from streamed training images.
 
@@ -54,6 +55,7 @@ def from_arrays(
       streaming: make `train` a `HostSource`. Its images and labels may then be any object with the
         `shape`, `dtype` and indexing of an array. Floats, and bytes that look binary, are read once
         in full, for their range.
+      has_schema: True for a table whose columns have kinds; there are no warnings about its values.
 
     Raises:
       InputError: a missing key, an empty split, unequal shapes, or values that are not finite, out
@@ -112,12 +114,12 @@ def from_arrays(
         value_range = (0.0, 1.0)
         preparation |= {"binary": True, "levels": 2}
     shape = tuple(splits["train"].shape[1:])
-    if len(shape) == 1 and kind_of(shape, preparation) == "real":
+    if len(shape) == 1 and not has_schema and kind_of(shape, preparation) == "real":
         surveys = {split: survey_columns(rows) for split, rows in tables.items()}
         warn_columns(surveys, name)
         if binary := binary_columns(surveys):
             preparation["binary_columns"] = binary
-    if values == "scaled":
+    if values == "scaled" and not has_schema:
         given = {split: ranges[split] for split in images}
         _check_scales(given, scale, name)
         warn_values(combined, name)

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,17 +14,14 @@ from vae_jax.data.sources import Dataset
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test, cut_validation
 from vae_jax.data.tables.cells import read_cells
 from vae_jax.data.tables.encoding import encode_frame, encode_labels, identifiers
-from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.overrides import read_overrides
 from vae_jax.data.tables.reading import Table, read_table
-from vae_jax.data.tables.schema import CODED, TableSchema
+from vae_jax.data.tables.schema import TableSchema
 from vae_jax.data.tables.survey import split_rows, survey_frame
+from vae_jax.data.tables.warnings import warn_table
 from vae_jax.errors import InputError
 
-logger = logging.getLogger(__name__)
-
 MIN_ROWS = 5  # rows of which a fifth can be cut
-SHOWN = 5  # categories named in one warning
 
 
 def load_table(
@@ -49,18 +45,20 @@ def load_table(
       InputError: the file cannot be read, or an entry fits no kind, or not that of its override.
     """
     table = read_table(os.path.expanduser(path))
+    if len(table.frame) < MIN_ROWS:
+        raise InputError(
+            f"{table.place.name}: has {len(table.frame)} row{'s' * (len(table.frame) > 1)}; at "
+            f"least {MIN_ROWS} are needed for training, validation and testing"
+        )
     overrides = read_overrides(os.path.expanduser(schema), map(str, table.frame.columns))
     survey = survey_frame(table.frame, overrides, table.place)
     x, observed, _ = encode_frame(survey.schema, table.frame, missing=missing, place=table.place)
     y = encode_labels(survey.schema, table.frame, place=table.place)
     rows, rules = _split(survey.schema, table, y, valid_fraction)
-    _warn_new_categories(survey.schema, x, observed, rows, table.place)
+    warn_table(survey.schema, x, observed, rows, table.place)
     name = name or f"table {os.path.basename(path)}"
-    dataset = from_arrays(
-        _arrays(x, observed, y, rows), name=name, **({"missing": True} if missing else {})
-    )
+    dataset = from_arrays(_arrays(x, observed, y, rows), name=name, has_schema=True)
     preparation = dataset.preparation | rules
-    preparation.pop("binary_columns", None)  # told by the schema
     schema_json = json.dumps(survey.schema.to_json(), sort_keys=True)
     digest = f"{preparation['sha256']} {schema_json}"  # other texts of equal codes are other data
     preparation["sha256"] = hashlib.sha256(digest.encode()).hexdigest()
@@ -88,8 +86,8 @@ def _split(
     if "test" not in rows:
         if len(rows["train"]) < MIN_ROWS:
             raise InputError(
-                f"{table.place.name}: has {len(rows['train'])} rows of train, too few to cut a "
-                "fifth of them for testing"
+                f"{table.place.name}: {len(rows['train'])} rows are of train and none of test; too "
+                "few to cut a fifth of them"
             )
         cut = cut_test(rows["train"], _take(y, rows["train"]))
         rows |= {split: cut[f"{split}_images"] for split in ("train", "test")}
@@ -130,27 +128,3 @@ def _row_ids(
     if schema.identifier is not None:
         ids = identifiers(frame[schema.identifier])
     return {split: ids[index] for split, index in rows.items()}
-
-
-def _warn_new_categories(
-    schema: TableSchema,
-    x: np.ndarray,
-    observed: np.ndarray | None,
-    rows: Mapping[str, np.ndarray],
-    place: Place,
-) -> None:
-    """Warn about categories that no row of train has, whose probability is not learned."""
-    for number, column in enumerate(schema.columns):
-        if column.kind not in CODED:
-            continue
-        known = np.ones(len(x), bool) if observed is None else observed[:, number]
-        train = rows["train"]
-        seen = np.unique(x[train, number][known[train]]).astype(int)
-        new = np.setdiff1d(np.unique(x[known, number]).astype(int), seen)
-        if len(new):
-            texts = ", ".join(repr(column.categories[code]) for code in new[:SHOWN])
-            more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""
-            logger.warning(
-                "%s: column %r: no row of train has %s%s, whose probability is not learned",
-                *(place.name, column.name, texts, more),
-            )

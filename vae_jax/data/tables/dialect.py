@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SAMPLE_LINES = 50  # lines from which the separator is told
+QUOTE = "; a quote on this line is perhaps not closed"
 BLOCK = 2**24  # bytes read at once
 ENCODING = "utf-8-sig"  # UTF-8, with or without a byte-order mark
 
@@ -104,14 +105,18 @@ def check_lines(path: str, dialect: Dialect) -> None:
         ragged = _scan_bytes(path, dialect.separator, width)
         if ragged is None:
             ragged = next(
-                ((line, len(row)) for line, row in records(path, dialect) if len(row) != width),
-                (0, width),
+                (
+                    (line, len(row), any("\n" in text for text in row))
+                    for line, row in records(path, dialect)
+                    if len(row) != width
+                ),
+                (0, width, False),
             )
     except UnicodeError as error:
         raise InputError.of("path", path, f"not UTF-8 ({error}); save it as UTF-8") from error
     except (OSError, EOFError, csv.Error) as error:
         raise InputError.of("path", path, f"cannot be read ({error})") from error
-    line, count = ragged
+    line, count, *is_long = ragged
     if count != width:
         values = f"{count} value{'s' * (count != 1)}"
         raise InputError.of(
@@ -119,7 +124,7 @@ def check_lines(path: str, dialect: Dialect) -> None:
             path,
             f"line {line} has {values}, but there are {width} columns; each line must have a value "
             f"for each column, perhaps an empty one, and texts with {SEPARATORS[dialect.separator]}"
-            ' need quotes, "like this"',
+            f' need quotes, "like this"{QUOTE * any(is_long)}',
         )
 
 

@@ -79,6 +79,8 @@ def infer_kind(name: str, cells: Cells, place: Place) -> Finding:
         return Finding("ignore", "dates; to model them, give numbers, such as days since the first")
     if cells.type == "other":
         return Finding("ignore", "entries are neither numbers nor texts")
+    if name.strip().lower() in ("split", "fold") and cells.type == "number":
+        return Finding("ignore", "numbers of splits; a split is named train, valid or test")
     if _is_split(name, cells):
         return Finding("split", "names the split of each row")
     distinct = len(cells.texts) if cells.codes is not None else len(cells.values)

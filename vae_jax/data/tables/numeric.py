@@ -1,6 +1,7 @@
 """Numbers of a column: what a kind allows, and texts that are no numbers."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,8 +11,9 @@ from vae_jax.data.tables.schema import COUNTS
 
 MAX_EXACT = 2**24  # whole numbers up to it are exact in float32
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
-_COMMA = re.compile(r"[+-]?[\d.' ]*\d,\d+")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}([,' ]\d{3})+(\.\d+)?")
+_COMMA = re.compile(r"[+-]?[\d.' ]*\d,\d+")  # 3,14
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,' ]\d{3})+(\.\d+)?")  # 1,234.5
+_UNIT = re.compile(r"[$€£¥]?\s*([+-]?[\d.,]*\d)\s*[%$€£¥]?")  # 12%
 
 
 def numbers_of(column: str, cells: Cells, place: Place) -> np.ndarray:
@@ -33,25 +35,34 @@ def check_numbers(column: str, cells: Cells, place: Place) -> None:
         return
     text = cells.text(row)
     share = f"; {int((~bad)[cells.codes].sum() - cells.missing.sum())} of {len(cells.missing)} are"
-    place.fail(column, text, f"is not a number{_explain(text) or share}", row=row)
+    problem = _explain(text, [other for other in cells.texts if "," in other])
+    place.fail(column, text, f"is not a number{problem or share}", row=row)
 
 
 def _is_float(text: str) -> bool:
     return is_number(text) or is_number(text.lstrip("+-0") or "0")
 
 
-def _explain(text: str) -> str:
-    """The remedy for a text that is nearly a number; '' without one."""
-    if _THOUSANDS.fullmatch(text):
-        return f"; write it without separators between thousands, {re.sub('[, ]', '', text)}"
+def _explain(text: str, with_comma: Sequence[str]) -> str:
+    """The remedy for a text that is nearly a number; '' without one.
+
+    A comma is between thousands if those of all texts `with_comma` may be.
+    """
+    if _THOUSANDS.fullmatch(text) and all(map(_THOUSANDS.fullmatch, with_comma)):
+        return f"; write it without separators between thousands, {re.sub("[,' ]", '', text)}"
     if _COMMA.fullmatch(text):
-        return f"; write it with a decimal point, {text.replace('.', '').replace(',', '.')}"
+        decimal = re.sub("[.' ]", "", text).replace(",", ".")
+        return f"; write it with a decimal point, {decimal}"
+    if match := _UNIT.fullmatch(text):
+        return f"; write it without a unit, {match[1]}"
     return ""
 
 
 def looks_numeric(text: str) -> bool:
-    """True for numbers, and for numbers with commas."""
-    return is_number(text) or bool(_COMMA.fullmatch(text) or _THOUSANDS.fullmatch(text))
+    """True for numbers, and for numbers with commas or a sign such as %."""
+    return is_number(text) or any(
+        pattern.fullmatch(text) is not None for pattern in (_COMMA, _THOUSANDS, _UNIT)
+    )
 
 
 def to_float32(column: str, cells: Cells, kind: str, place: Place) -> np.ndarray:

@@ -83,11 +83,13 @@ class TableSchema:
         names = [column.name for column in columns]
         if not columns or len(set(names)) < len(names):
             raise ValueError(f"columns {names}")
-        roles = [_parse_name(values.get(role)) for role in ("identifier", "split", "label")]
+        identifier, split, label = (
+            _parse_name(values.get(role)) for role in ("identifier", "split", "label")
+        )
         classes, ignored = (
             tuple(map(_check_text, values.get(key, ()))) for key in ("classes", "ignored")
         )
-        return cls(columns, *roles, classes, ignored)
+        return cls(columns, identifier, split, label, classes, ignored)
 
     def check_equal(self, specs: Sequence[str], where: str) -> None:
         """Raises InputError, naming the first column, unless these are the kinds of the columns."""
