@@ -84,7 +84,10 @@ class Wording(NamedTuple):
     column: Callable[[int], str] = str  # after the word 'column'
 
 
-def warn_columns(surveys: Mapping[str, Survey], name: str, wording: Wording = Wording()) -> None:
+WORDING = Wording()
+
+
+def warn_columns(surveys: Mapping[str, Survey], name: str, wording: Wording = WORDING) -> None:
     """Warn about constant columns of train, extreme values, and columns too fine for float32.
 
     And about columns whose units in another split are not those of train.

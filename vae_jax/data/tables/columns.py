@@ -6,7 +6,7 @@ import numpy as np
 
 from vae_jax.data.tables.cells import Cells, first_row
 from vae_jax.data.tables.errors import Place
-from vae_jax.data.tables.numeric import numbers_of, to_float32
+from vae_jax.data.tables.numeric import explain_resolution, numbers_of, to_float32
 from vae_jax.data.tables.schema import BOOLEANS, CODED, TableColumn
 from vae_jax.errors import suggest, truncate
 
@@ -27,7 +27,9 @@ def make_column(
     if cells.type in ("date", "other"):
         raise place.error(name, f"is {kind}, but holds dates or other objects; give numbers")
     if kind not in CODED:
-        numbers_of(name, cells, place)
+        if problem := explain_resolution(numbers_of(name, cells, place)):
+            raise place.error(name, f"is {kind}, but has {problem}")
+        encode_column(TableColumn(name, kind), cells, place)
         return TableColumn(name, kind)
     is_given = bool(categories)
     texts = tuple(categories) or cells.categories

@@ -102,21 +102,12 @@ def check_lines(path: str, dialect: Dialect) -> None:
     """Raises InputError, with the line, unless each line has a value for each column."""
     width = len(dialect.names)
     try:
-        ragged = _scan_bytes(path, dialect.separator, width)
-        if ragged is None:
-            ragged = next(
-                (
-                    (line, len(row), any("\n" in text for text in row))
-                    for line, row in records(path, dialect)
-                    if len(row) != width
-                ),
-                (0, width, False),
-            )
+        ragged = _scan_bytes(path, dialect.separator, width) or _scan_records(path, dialect)
     except UnicodeError as error:
         raise InputError.of("path", path, f"not UTF-8 ({error}); save it as UTF-8") from error
     except (OSError, EOFError, csv.Error) as error:
         raise InputError.of("path", path, f"cannot be read ({error})") from error
-    line, count, *is_long = ragged
+    line, count, hint = ragged
     if count != width:
         values = f"{count} value{'s' * (count != 1)}"
         raise InputError.of(
@@ -124,12 +115,21 @@ def check_lines(path: str, dialect: Dialect) -> None:
             path,
             f"line {line} has {values}, but there are {width} columns; each line must have a value "
             f"for each column, perhaps an empty one, and texts with {SEPARATORS[dialect.separator]}"
-            f' need quotes, "like this"{QUOTE * any(is_long)}',
+            f' need quotes, "like this"{hint}',
         )
 
 
-def _scan_bytes(path: str, separator: str, width: int) -> tuple[int, int] | None:
-    """The first line with another number of values, and that number; (0, width) without any.
+def _scan_records(path: str, dialect: Dialect) -> tuple[int, int, str]:
+    """The first line with another number of values, that number, and a hint; as `_scan_bytes`."""
+    width = len(dialect.names)
+    for line, row in records(path, dialect):
+        if len(row) != width:
+            return line, len(row), QUOTE if any("\n" in text for text in row) else ""
+    return 0, width, ""
+
+
+def _scan_bytes(path: str, separator: str, width: int) -> tuple[int, int, str] | None:
+    """The first line with another number of values, and that number; (0, width, "") without any.
 
     None if the file has quotes, which `records` must read.
     """
@@ -145,11 +145,11 @@ def _scan_bytes(path: str, separator: str, width: int) -> tuple[int, int] | None
             bad = (counts != width) & (lengths > 0)
             if bad.any():
                 line = int(bad.argmax())
-                return first + line, int(counts[line])
+                return first + line, int(counts[line]), ""
             first += len(counts)
     if rest.strip() and (last := rest.count(separator.encode()) + 1) != width:
-        return first, last
-    return 0, width
+        return first, last, ""
+    return 0, width, ""
 
 
 def _count(block: bytes, separator: str) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,12 @@ import numpy as np
 from vae_jax.data.names import SPLIT_WORDS
 from vae_jax.data.tables.cells import Cells
 from vae_jax.data.tables.errors import Place
-from vae_jax.data.tables.numeric import MAX_EXACT, check_numbers, looks_numeric
+from vae_jax.data.tables.numeric import (
+    MAX_EXACT,
+    check_numbers,
+    explain_resolution,
+    looks_numeric,
+)
 
 MAX_CATEGORIES = 100
 MAX_LEVELS = 10  # distinct numbers of an ordinal column
@@ -147,6 +152,8 @@ def _infer_number(name: str, cells: Cells, count: int) -> Finding:
 
 def _infer_real(cells: Cells, reason: str) -> Finding:
     assert cells.numbers is not None
+    if problem := explain_resolution(cells.numbers):
+        return Finding("ignore", problem)
     x = cells.numbers[np.isfinite(cells.numbers)]
     is_skewed = len(x) > 0 and x.min() > 0 and _skewness(x) > SKEWED
     if is_skewed and abs(_skewness(np.log(x))) < _skewness(x) / 2:

@@ -10,6 +10,7 @@ from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.schema import COUNTS
 
 MAX_EXACT = 2**24  # whole numbers up to it are exact in float32
+RESOLVED = 4  # steps of float32 that a standard deviation must have
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 _COMMA = re.compile(r"[+-]?[\d.' ]*\d,\d+")  # 3,14
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}([,' ]\d{3})+(\.\d+)?")  # 1,234.5
@@ -39,6 +40,22 @@ def check_numbers(column: str, cells: Cells, place: Place) -> None:
     place.fail(column, text, f"is not a number{problem or share}", row=row)
 
 
+def explain_resolution(x: np.ndarray) -> str:
+    """The reason why float32 cannot tell numbers [N] apart, NaN if missing; '' if it can."""
+    x = x[np.isfinite(x)]
+    if not len(x):
+        return ""
+    mean, spread = float(x.mean()), float(x.std())
+    with np.errstate(over="ignore"):
+        step = float(np.spacing(np.float32(abs(mean))))
+    if not 0 < spread < RESOLVED * step:
+        return ""
+    return (
+        f"values around {mean:g} with a standard deviation of {spread:.3g}, and float32 has steps "
+        f"of {step:g} there; subtract {mean:.0f} from them first"
+    )
+
+
 def _is_float(text: str) -> bool:
     return is_number(text) or is_number(text.lstrip("+-0") or "0")
 
@@ -49,7 +66,8 @@ def _explain(text: str, with_comma: Sequence[str]) -> str:
     A comma is between thousands if those of all texts `with_comma` may be.
     """
     if _THOUSANDS.fullmatch(text) and all(map(_THOUSANDS.fullmatch, with_comma)):
-        return f"; write it without separators between thousands, {re.sub("[,' ]", '', text)}"
+        digits = re.sub("[,' ]", "", text)
+        return f"; write it without separators between thousands, {digits}"
     if _COMMA.fullmatch(text):
         decimal = re.sub("[.' ]", "", text).replace(",", ".")
         return f"; write it with a decimal point, {decimal}"
