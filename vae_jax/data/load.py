@@ -12,6 +12,7 @@ import numpy as np
 from vae_jax.data import sprites
 from vae_jax.data.array_files import read_path
 from vae_jax.data.images import describe_shape
+from vae_jax.data.missing_splits import warn_complete
 from vae_jax.data.prepare import check_values, from_arrays
 from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
@@ -48,11 +49,10 @@ def load(
       dir: data directory of tensorflow-datasets.
       path: data of 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
         JPEG, WebP). Data of 'table': a CSV or Parquet file.
-      values, binarization, valid_fraction, streaming: as for `from_arrays`. As counts, the digits
-        have values 0 to 16.
+      values, binarization, valid_fraction, streaming, missing: as for `from_arrays`. As counts, the
+        digits have values 0 to 16.
       image_size: side to which the images of a folder are resized and cropped; 0: as they are.
       schema: JSON file that overrides the kinds of the columns of a table.
-      missing: True if values of a table may be missing.
 
     Raises:
       InputError: the data set is unavailable or does not support an option.
@@ -73,6 +73,8 @@ def load(
             raise InputError.of(
                 "values", values, "sprites are zeros and ones, not counts; must be 'scaled'"
             )
+        if missing:
+            warn_complete(name)
         return _sprites()
     if name in ("table", "penguins"):
         _check_table_options(values, binarization, streaming)
@@ -97,6 +99,7 @@ def load(
         binarization=binarization,
         valid_fraction=valid_fraction,
         streaming=streaming,
+        missing=missing,
     )
     if name != "npz":
         return dataclasses.replace(dataset, factor_names=factor_names)

@@ -78,6 +78,7 @@ def _options(config: Config) -> dict[str, Any]:
         "values": c.values,
         "image_size": c.image_size,
         "schema": c.schema,
+        "missing": c.missing,
     }
 
 
