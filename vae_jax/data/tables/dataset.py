@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data.prepare import from_arrays
-from vae_jax.data.sources import Dataset
+from vae_jax.data.sources import ArraySource, Dataset
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test, cut_validation
 from vae_jax.data.tables.cells import read_cells
+from vae_jax.data.tables.chunks import read_chunks
 from vae_jax.data.tables.encoding import encode_frame, encode_labels, identifiers
 from vae_jax.data.tables.overrides import read_overrides
 from vae_jax.data.tables.reading import Table, read_table
@@ -21,6 +22,7 @@ from vae_jax.data.tables.survey import split_rows, survey_frame
 from vae_jax.data.tables.warnings import warn_table
 from vae_jax.errors import InputError
 
+CHUNK_SIZE = 100_000  # rows read at once
 MIN_ROWS = 5  # rows of which a fifth can be cut
 
 
@@ -72,6 +74,17 @@ def load_table(
         table=survey.schema,
         row_ids=_row_ids(survey.schema, table.frame, rows),
     )
+
+
+def load_rows(path: str, schema: TableSchema, *, missing: bool = False) -> ArraySource:
+    """Read the rows of a table with the columns of a schema; see `read_chunks`."""
+    chunks = list(read_chunks(os.path.expanduser(path), schema, CHUNK_SIZE, missing=missing))
+    x = np.concatenate([chunk.x for chunk in chunks])
+    y, observed = (
+        None if rows[0] is None else np.concatenate(rows)
+        for rows in ([chunk.y for chunk in chunks], [chunk.observed for chunk in chunks])
+    )
+    return ArraySource(x, y, value_range=(float(x.min()), float(x.max())), observed=observed)
 
 
 def _split(

@@ -9,10 +9,8 @@ True
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
-
-from vae_jax.errors import InputError
 
 COUNTS = ("counts", "poisson", "zero_inflated")
 CODED = ("bernoulli", "categorical", "ordinal")
@@ -90,14 +88,6 @@ class TableSchema:
             tuple(map(_check_text, values.get(key, ()))) for key in ("classes", "ignored")
         )
         return cls(columns, identifier, split, label, classes, ignored)
-
-    def check_equal(self, specs: Sequence[str], where: str) -> None:
-        """Raises InputError, naming the first column, unless these are the kinds of the columns."""
-        if len(specs) != len(self.columns):
-            raise InputError(f"{where}: has {len(specs)} columns, the table {len(self.columns)}")
-        for column, spec in zip(self.columns, specs, strict=True):
-            if spec != column.spec:
-                raise InputError(f"{where}: {column.name!r} is {spec}, in the table {column.spec}")
 
 
 def _parse_column(entry: Any) -> TableColumn:

@@ -54,7 +54,7 @@ def survey_frame(frame: Any, overrides: Mapping[str, Override], place: Place) ->
         {
             "name": name,
             "kind": columns[name].spec if name in columns else findings[name].kind,
-            "content": _describe_content(content, columns.get(name)),
+            "content": _describe_content(content, _texts(name, columns, schema)),
             "missing": int(content.missing.sum()),
             "reason": findings[name].reason,
         }
@@ -100,10 +100,17 @@ def split_rows(name: str, cells: Cells, place: Place) -> dict[str, np.ndarray]:
     return {split: index for split, index in rows.items() if len(index)}
 
 
-def _describe_content(cells: Cells, column: TableColumn | None) -> str:
-    """The range of numbers, the categories, or the number of different texts."""
-    if column is not None and column.categories:
-        return truncate(", ".join(column.categories[:20]), MAX_SHOWN)
+def _texts(name: str, columns: Mapping[str, TableColumn], schema: TableSchema) -> tuple[str, ...]:
+    """The categories of a column, or the classes of the label; empty if it has none."""
+    if name == schema.label:
+        return schema.classes
+    return columns[name].categories if name in columns else ()
+
+
+def _describe_content(cells: Cells, texts: tuple[str, ...]) -> str:
+    """The texts, the range of numbers, or the number of different texts."""
+    if texts:
+        return truncate(", ".join(texts[:20]), MAX_SHOWN)
     if cells.codes is not None:
         return f"{len(cells.texts)} text{'s' * (len(cells.texts) != 1)}"
     if cells.type in ("number", "boolean") and len(cells.values):
