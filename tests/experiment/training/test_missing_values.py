@@ -9,8 +9,11 @@ import pytest
 
 import vae_jax
 from vae_jax.config import Config
+from vae_jax.data.identity import data_identity
 from vae_jax.errors import InputError
 from vae_jax.experiment.run import make_run
+from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.training import loop, trainers
 
 COMPLETE = np.random.default_rng(0).normal(size=(100, 3)) * [1, 30, 500] + [0, 0, 900]
@@ -79,14 +82,21 @@ def test_values_under_the_mask_change_nothing_and_complete_data_end_in_the_same_
 def test_a_run_is_not_resumed_with_another_mask(tmp_path):
     stored = np.where(OBSERVED, COMPLETE, 0)
     masks = {"train_observed": OBSERVED[:80], "test_observed": OBSERVED[80:]}
-    trained(config(save(tmp_path, stored, **masks)), tmp_path / "run")
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    current = make_run(config(save(tmp_path, stored, **masks)), workdir)
+    description = Description(
+        current.config, (3,), None, data=data_identity(current.dataset), units=current.model.units
+    )
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(trainers.make_trainer([current]).initial(), description)
     other = masks["test_observed"].copy()
     other[tuple(np.argwhere(~other)[0])] = True  # the stored values are the same
     path = save(tmp_path, stored, **masks | {"test_observed": other})
     with pytest.raises(InputError, match="was trained on other data"):
-        trained(config(path), tmp_path / "run")
+        trained(config(path), workdir)
     with pytest.raises(InputError, match=r"config\.data\.missing"):
-        trained(config(save(tmp_path, COMPLETE), data__missing=False), tmp_path / "run")
+        trained(config(save(tmp_path, COMPLETE), data__missing=False), workdir)
 
 
 @pytest.mark.slow
