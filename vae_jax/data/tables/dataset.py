@@ -14,7 +14,7 @@ from vae_jax.data.sources import ArraySource, Dataset
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test, cut_validation
 from vae_jax.data.tables.cells import read_cells
 from vae_jax.data.tables.chunks import read_chunks
-from vae_jax.data.tables.encoding import encode_frame, encode_labels, identifiers
+from vae_jax.data.tables.encoding import encode_frame, encode_ids, encode_labels
 from vae_jax.data.tables.overrides import read_overrides
 from vae_jax.data.tables.reading import Table, read_table
 from vae_jax.data.tables.schema import TableSchema
@@ -80,11 +80,14 @@ def load_rows(path: str, schema: TableSchema, *, missing: bool = False) -> Array
     """Read the rows of a table with the columns of a schema; see `read_chunks`."""
     chunks = list(read_chunks(os.path.expanduser(path), schema, CHUNK_SIZE, missing=missing))
     x = np.concatenate([chunk.x for chunk in chunks])
-    y, observed = (
-        None if rows[0] is None else np.concatenate(rows)
-        for rows in ([chunk.y for chunk in chunks], [chunk.observed for chunk in chunks])
-    )
+    y = _concatenate([chunk.y for chunk in chunks])
+    observed = _concatenate([chunk.observed for chunk in chunks])
     return ArraySource(x, y, value_range=(float(x.min()), float(x.max())), observed=observed)
+
+
+def _concatenate(parts: list[np.ndarray | None]) -> np.ndarray | None:
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None
 
 
 def _split(
@@ -138,7 +141,7 @@ def _row_ids(
     schema: TableSchema, frame: Any, rows: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The identifier of each row, by split; its number in the file if no column has one."""
-    ids = np.arange(len(frame))
-    if schema.identifier is not None:
-        ids = identifiers(frame[schema.identifier])
+    ids = encode_ids(schema, frame)
+    if ids is None:
+        ids = np.arange(len(frame))
     return {split: ids[index] for split, index in rows.items()}

@@ -45,6 +45,7 @@ class TableSchema:
     label: str | None = None  # y
     classes: tuple[str, ...] = ()  # texts of the labels 0, 1, ...; empty for numbers
     ignored: tuple[str, ...] = ()
+    integer_ids: bool = False  # True if the identifiers are whole numbers, not texts
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,7 +88,10 @@ class TableSchema:
         classes, ignored = (
             tuple(map(_check_text, values.get(key, ()))) for key in ("classes", "ignored")
         )
-        return cls(columns, identifier, split, label, classes, ignored)
+        integer_ids = values.get("integer_ids", False)
+        if type(integer_ids) is not bool:
+            raise TypeError(f"integer_ids = {integer_ids!r}")
+        return cls(columns, identifier, split, label, classes, ignored, integer_ids)
 
 
 def _parse_column(entry: Any) -> TableColumn:

@@ -7,6 +7,7 @@ import numpy as np
 
 from vae_jax.data.tables.cells import Cells, first_row, read_cells
 from vae_jax.data.tables.columns import make_column
+from vae_jax.data.tables.encoding import identifiers
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.inference import SPLIT_OF, Finding, infer_kinds
 from vae_jax.data.tables.overrides import Override
@@ -49,6 +50,7 @@ def survey_frame(frame: Any, overrides: Mapping[str, Override], place: Place) ->
         **roles,
         classes=_classes(label, cells[label], place) if label else (),
         ignored=tuple(name for name in cells if findings[name].kind == "ignore"),
+        integer_ids=_has_integers(frame, roles["identifier"]),
     )
     rows = [
         {
@@ -65,6 +67,10 @@ def survey_frame(frame: Any, overrides: Mapping[str, Override], place: Place) ->
 
 def _named(findings: Mapping[str, Finding], role: str) -> str | None:
     return next((name for name, finding in findings.items() if finding.kind == role), None)
+
+
+def _has_integers(frame: Any, identifier: str | None) -> bool:
+    return identifier is not None and identifiers(frame[identifier]).dtype.kind == "i"
 
 
 def _classes(label: str, cells: Cells, place: Place) -> tuple[str, ...]:
