@@ -232,8 +232,8 @@ def test_the_block_of_text(tmp_path):
     assert lines[0] == "table mine.csv: 60 rows"
     assert len(lines) == 7
     assert lines[1] == (
-        "  id     identifier     1000 to 1413                    whole numbers that all differ, and "
-        "the name"
+        "  id     identifier     1000 to 1413                    whole numbers that all differ, "
+        "and the name"
     )
     assert lines[3].split()[:6] == ["city", "categorical:3", "Bern,", "Oslo,", "Rome", "1"]
     assert len({line.index(line.split()[1]) for line in lines[1:]}) == 1  # aligned

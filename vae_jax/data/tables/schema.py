@@ -65,9 +65,11 @@ class TableSchema:
 
     def to_json(self) -> dict[str, Any]:
         """The schema as JSON."""
-        values = dataclasses.asdict(self)
-        columns = [dict(zip(TableColumn._fields, column, strict=True)) for column in self.columns]
-        return values | {"columns": columns}
+        columns = [
+            column._asdict() | {"categories": list(column.categories)} for column in self.columns
+        ]
+        texts = {"classes": list(self.classes), "ignored": list(self.ignored)}
+        return dataclasses.asdict(self) | texts | {"columns": columns}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
