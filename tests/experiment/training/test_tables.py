@@ -7,11 +7,14 @@ import logging
 import numpy as np
 import pytest
 
-import vae_jax
 from vae_jax.config import Config
+from vae_jax.data.identity import data_identity
+from vae_jax.data.inputs import Inputs
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders import build_anomalies, build_data
 from vae_jax.experiment.run import make_run, prepare_runs
+from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.training import loop, trainers
 
 pd = pytest.importorskip("pandas")
@@ -52,13 +55,6 @@ def make_config(tmp_path, frame=FRAME, **fields):
     return config
 
 
-def train(config, workdir):
-    workdir.mkdir(exist_ok=True)
-    run = make_run(config, workdir)
-    loop.train_to_end([run], trainers.make_trainer([run]))
-    return run
-
-
 def test_the_columns_of_the_model_are_those_of_the_table(tmp_path, caplog):
     config = make_config(tmp_path)
     with caplog.at_level(logging.INFO):
@@ -87,20 +83,24 @@ def test_columns_of_the_config_must_be_those_of_the_table(likelihood, tmp_path):
         make_run(make_config(tmp_path, model__columns=KINDS[:3], **fields), tmp_path)
 
 
-def test_a_trained_model_knows_its_table_and_refuses_another(tmp_path):
-    config = make_config(tmp_path, model__conditioning="label", model__num_classes=3)
-    run = train(config, tmp_path / "run")
-    model = vae_jax.load(tmp_path / "run")
-    assert model.inputs.table == run.dataset.table
-    assert model.inputs.table.classes == model.inputs.classes == ("a", "b", "c")
+def test_a_checkpoint_knows_its_table_and_refuses_another(tmp_path):
+    workdir = tmp_path / "run"
+    workdir.mkdir()
+    run = make_run(make_config(tmp_path), workdir)
+    identity, inputs = data_identity(run.dataset), Inputs.of(run.dataset)
+    description = Description(
+        run.config, (4,), None, data=identity, inputs=inputs, units=run.model.units
+    )
+    with Checkpoints(workdir) as checkpoints:
+        checkpoints.save(trainers.make_trainer([run]).initial(), description)
+        saved = checkpoints.describe(0)
+    assert saved.inputs.table == run.dataset.table
+    assert saved.inputs.table.classes == saved.inputs.classes == ("a", "b", "c")
     changed = FRAME.replace({"city": {"Oslo": "Lund"}})  # the codes stay as they are
-    with pytest.raises(
-        InputError, match=r"was trained on other data than table mine.csv holds now"
-    ):
-        train(
-            make_config(tmp_path, changed, model__conditioning="label", model__num_classes=3),
-            tmp_path / "run",
-        )
+    other = make_run(make_config(tmp_path, changed), workdir)
+    np.testing.assert_array_equal(other.dataset.train.images, run.dataset.train.images)
+    with pytest.raises(InputError, match=r"was trained on other data than table mine\.csv holds"):
+        loop.train_to_end([other], trainers.make_trainer([other]))
 
 
 def test_a_label_conditions(tmp_path):
