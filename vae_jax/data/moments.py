@@ -19,6 +19,8 @@ class Moments:
     stddev: np.ndarray  # [C]
     log_mean: np.ndarray  # [C], of log(1 + x); meaningful for counts only
     log_stddev: np.ndarray  # [C]
+    positive_log_mean: np.ndarray  # [C], of log x; meaningful for positive numbers only
+    positive_log_stddev: np.ndarray  # [C]
 
 
 class Sums(NamedTuple):
@@ -60,6 +62,7 @@ def measure(rows: Any, scale: float = 1.0) -> Moments:
     parts = []
     for part in read_rows(rows):
         x = part.astype(np.float64).reshape(-1, part.shape[-1]) * scale
-        parts.append((sums_of(x), sums_of(np.log1p(np.maximum(x, 0)))))
-    plain, logs = (functools.reduce(operator.add, sums) for sums in zip(*parts, strict=True))
-    return Moments(plain.mean, plain.stddev, logs.mean, logs.stddev)
+        logs = np.log1p(np.maximum(x, 0)), np.log(np.where(x > 0, x, 1))
+        parts.append(tuple(map(sums_of, (x, *logs))))
+    totals = [functools.reduce(operator.add, sums) for sums in zip(*parts, strict=True)]
+    return Moments(*(array for total in totals for array in (total.mean, total.stddev)))

@@ -27,46 +27,58 @@ ROUNDING = 1e-12  # relative; below the resolution of a float32
 class Units:
     """The units of x [..., C] by column of a table or channel of an image, the same for all models.
 
-    Networks see (t(x) - m) / s with t(x) = log(1 + x) for counts and x otherwise; m and s are mean
-    and standard deviation of t(x) over the training split. What a likelihood returns is a density
-    of u in x = loc + scale u, with loc and scale the mean and standard deviation of x if it is one
-    of real numbers, else 0 and 1. A model is given them as its field `units`.
+    Networks see (t(x) - m) / s with t(x) = log(1 + x) for counts, log x for positive numbers and x
+    otherwise; m and s are mean and standard deviation of t(x) over the training split. What a
+    likelihood returns is a density of u in x = loc + scale u, with loc and scale the mean and
+    standard deviation of x if it is one of real numbers, 0 and the geometric mean of x if it is one
+    of positive numbers, else 0 and 1. A model is given them as its field `units`.
     """
 
     inputs: Affine  # t(x) = m + s u
     density: Affine
     counts: tuple[bool, ...]  # [C], entries that networks see as log(1 + x)
+    positive: tuple[bool, ...] = ()  # [C], entries that networks see as log x; () if none
 
     @classmethod
-    def fit(cls, x: np.ndarray, *, counts: Mask = False, real: Mask = True) -> "Units":
+    def fit(
+        cls, x: np.ndarray, *, counts: Mask = False, real: Mask = True, positive: Mask = False
+    ) -> "Units":
         """The units of a training set.
 
         Args:
           x: rows [N, C] or images [N, H, W, C].
           counts: columns of counts; one value for all, or one each.
           real: columns whose likelihood is a density of real numbers, likewise.
+          positive: columns whose likelihood is a density of positive numbers, likewise; where it is
+            True, `real` is ignored.
         """
         rows = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
-        logs = np.log1p(np.maximum(rows, 0))
-        statistics = [(values.mean(0), values.std(0)) for values in (rows, logs)]
-        return cls.from_statistics(*statistics, counts=counts, real=real)
+        logs = np.log1p(np.maximum(rows, 0)), np.log(np.where(rows > 0, rows, 1))
+        statistics = [(values.mean(0), values.std(0)) for values in (rows, *logs)]
+        return cls.from_statistics(*statistics, counts=counts, real=real, positive=positive)
 
     @classmethod
     def from_statistics(
         cls,
         values: tuple[np.ndarray, np.ndarray],
         logs: tuple[np.ndarray, np.ndarray],
+        positive_logs: tuple[np.ndarray, np.ndarray],
         *,
         counts: Mask,
         real: Mask,
+        positive: Mask = False,
     ) -> "Units":
-        """The units from mean and standard deviation [C] of x, and of log(1 + x); see `fit`."""
+        """The units from mean and standard deviation [C] of x, log(1 + x) and log x; see `fit`."""
         size = values[0].shape
-        is_count = np.broadcast_to(counts, size)
-        inputs = np.where(is_count, logs, values)
+        is_positive = np.broadcast_to(positive, size)
+        is_count = np.broadcast_to(counts, size) & ~is_positive
+        inputs = np.where(is_positive, positive_logs, np.where(is_count, logs, values))
         unit = np.array([np.zeros(size), np.ones(size)])
         density = np.where(np.broadcast_to(real, size), values, unit)
-        return cls(_affine(*inputs), _affine(*density), tuple(is_count.tolist()))
+        geometric = np.array([np.zeros(size), np.exp(np.where(is_positive, positive_logs[0], 0))])
+        density = np.where(is_positive, geometric, density)
+        masks = (tuple(is_count.tolist()), tuple(is_positive.tolist()) * bool(is_positive.any()))
+        return cls(_affine(*inputs), _affine(*density), *masks)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Units":
@@ -77,16 +89,21 @@ class Units:
         """
         counts = tuple(map(bool, values["counts"]))
         affines = [_parse(values[name], len(counts)) for name in ("inputs", "density")]
-        return cls(affines[0], affines[1], counts)
+        positive = tuple(map(bool, values.get("positive", ())))
+        if len(positive) not in (0, len(counts)):
+            raise ValueError(f"units of positive columns {format_value(positive)}")
+        return cls(affines[0], affines[1], counts, positive)
 
     def standardize(self, x: Array) -> Array:
         """The inputs of networks [..., C] for x [..., C]."""
         self._check_size(x)
-        return self.inputs.inverse(_where(self.counts, jnp.log1p, x))
+        x = _where(self.counts, jnp.log1p, x)
+        return self.inputs.inverse(_where(self.positive, _log, x, fill=1))
 
     def restore(self, u: Array) -> Array:
         """Invert `standardize`."""
-        return _where(self.counts, jnp.expm1, self.inputs.forward(u))
+        x = _where(self.counts, jnp.expm1, self.inputs.forward(u))
+        return _where(self.positive, jnp.exp, x)
 
     def scale_density(self, p: Distribution) -> Distribution:
         """The distribution of x for one of u; unchanged without real numbers."""
@@ -94,7 +111,7 @@ class Units:
 
     def is_close(self, other: "Units | None") -> bool:
         """True if the units agree to rounding errors."""
-        if other is None or self.counts != other.counts:
+        if other is None or (self.counts, self.positive) != (other.counts, other.positive):
             return False
         pairs = zip((*self.inputs, *self.density), (*other.inputs, *other.density), strict=True)
         return all(np.shape(a) == np.shape(b) and np.allclose(a, b, 1e-6, 0) for a, b in pairs)
@@ -119,9 +136,14 @@ def _affine(loc: np.ndarray, scale: np.ndarray) -> Affine:
     return Affine(tuple(loc.tolist()), tuple(scale.tolist()))
 
 
-def _where(mask: tuple[bool, ...], function: Any, x: Array) -> Array:
+def _where(mask: tuple[bool, ...], function: Any, x: Array, *, fill: float = 0) -> Array:
     """The function at the masked columns only, whose gradient elsewhere would be NaN."""
     if not any(mask):
         return x
     columns = np.array(mask)
-    return jnp.where(columns, function(jnp.where(columns, x, 0)), x)
+    return jnp.where(columns, function(jnp.where(columns, x, fill)), x)
+
+
+def _log(x: Array) -> Array:
+    """Log x; of zeros and less, such as missing values, 0."""
+    return jnp.log(jnp.where(x > 0, x, 1))
