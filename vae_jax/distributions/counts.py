@@ -14,6 +14,8 @@ from vae_jax.distributions.stirling import (
 )
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
+LEAST_RATE = 1e-30  # below it, ratios of rates to counts leave float32
+
 
 @pytree_dataclass
 class BetaBinomial(Distribution):
@@ -87,9 +89,13 @@ class Poisson(Distribution):
         rate, k = jnp.exp(self.log_rate), jnp.maximum(count, 1)
         d = (rate - k) / k
         close = jnp.abs(d) < CLOSE
-        large = jnp.where(
-            close, k * log1p_rest(jnp.where(close, d, 0)), k * (self.log_rate - jnp.log(k) - d)
+        is_normal = rate > LEAST_RATE
+        log_rate_ratio = jnp.where(
+            is_normal,
+            log_ratio(jnp.where(is_normal, rate, 1), k, rate - k),
+            self.log_rate - jnp.log(k),
         )
+        large = k * jnp.where(close, log1p_rest(jnp.where(close, d, 0)), log_rate_ratio - d)
         positive = large - HALF_LOG_2PI - 0.5 * jnp.log(k) - stirling_error(k)
         return jnp.where(inside, jnp.where(count == 0, -rate, positive), -jnp.inf)
 

@@ -72,7 +72,8 @@ def fit_student_t(rows: np.ndarray) -> StudentT:
     least = np.where(is_constant, LEAST, LEAST * np.where(is_constant, 1, deviation))
     loc = np.median(rows, axis=0)
     scale = np.maximum(1.4826 * np.median(np.abs(rows - loc), axis=0), 0.1 * deviation + least)
-    best, result = np.full(len(loc), -np.inf), (loc, scale, np.full(len(loc), DFS[0]))
+    best = np.full(len(loc), -np.inf)
+    result: tuple[np.ndarray, ...] = (loc, scale, best)
     for df in DFS:
         for _ in range(FIRST_STEPS if df == DFS[0] else STEPS):
             weights = (df + 1) / (df + np.square((rows - loc) / scale))
@@ -104,7 +105,7 @@ def fit_zero_inflated(rows: np.ndarray) -> ZeroInflated:
     Half a count, and one example without added zeros, are added to each dimension.
     """
     best = np.full(rows.shape[1], -np.inf)
-    result = (np.zeros(len(best)), np.ones(len(best)), np.ones(len(best)))
+    result: tuple[np.ndarray, ...] = (best, best, best)
     for r in DISPERSIONS:
         each = np.full(len(best), r)
         gate, mean = _gate_and_mean(rows, r)

@@ -87,7 +87,7 @@ def check_support(likelihood: nn.Module, x: np.ndarray) -> None:
         )
     if read_attribute(likelihood, "positive") and smallest <= low:
         raise InputError(
-            f"x has values of {smallest:g}: the likelihood {name} needs values above 0"
+            f"x has values of {smallest:g}: the likelihood {name} needs values above {low:g}"
         )
     if read_attribute(likelihood, "integers") and (x != np.round(x)).any():
         raise InputError(f"x has values that are not counts, which the likelihood {name} needs")

@@ -36,9 +36,8 @@ class StudentT(Likelihood):
     @nn.compact
     def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
         num_params = 3 if self.df == "predicted" else 2
-        loc, log_scale, *rest = jnp.moveaxis(
-            EventLayer(self.event_shape, num_params)(h, lead), -1, 0
-        )
+        numbers = EventLayer(self.event_shape, num_params)(h, lead)
+        loc, log_scale, *rest = jnp.moveaxis(numbers, -1, 0)
         log_scale = soft_clip(log_scale, *LOG_SCALE_RANGE)
         if self.df == "predicted":
             start = inverse_soft_clip(jnp.log(self.init_df), *LOG_DF_RANGE)
