@@ -51,6 +51,11 @@ class Likelihood(nn.Module):
         """True for columns or channels with a density of positive numbers."""
         return self.positive
 
+    @nn.nowrap
+    def category_columns(self) -> int | Sequence[int]:
+        """The number of categories of each column of codes without an order, 0 for others."""
+        return 0
+
 
 class GridLikelihood(Likelihood):
     """A head with masses on k / (levels - 1), k = 0 .. levels - 1.

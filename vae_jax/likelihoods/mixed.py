@@ -176,5 +176,10 @@ class Mixed(Likelihood):
         return self._columns_of("positive")
 
     @nn.nowrap
+    def category_columns(self) -> list[int]:
+        columns = parse_columns(self.columns)
+        return [column.categories if column.kind == "categorical" else 0 for column in columns]
+
+    @nn.nowrap
     def _columns_of(self, values: Values) -> list[bool]:
         return [column.values == values for column in parse_columns(self.columns)]

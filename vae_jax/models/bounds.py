@@ -12,7 +12,7 @@ from vae_jax.errors import UnsupportedError
 from vae_jax.evaluation.likelihood import ROWS, log_likelihood
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.models.base import LatentModel, Model
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given
 from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, Params
 
@@ -47,8 +47,8 @@ def log_prob(model: Model, params: Params, batch: Batch, key: Array, *, num_samp
 def _terms(
     model: Model, num_samples: int, params: Params, batch: Batch, key: Array
 ) -> tuple[Array, Array]:
-    y = given_y(model, batch)
-    return per_example_terms(model.apply(params, batch["x"], key, num_samples=num_samples, **y))
+    options = {"num_samples": num_samples, **given(model, batch)}
+    return per_example_terms(model.apply(params, batch["x"], key, **options))
 
 
 def _log_px(
