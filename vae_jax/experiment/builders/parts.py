@@ -20,6 +20,7 @@ CONDITIONINGS: dict[str, Callable[[ModelConfig], nn.Module | None]] = {
     "none": lambda c: None,
     "label": lambda c: nets.OneHot(c.num_classes),
     "vector": lambda c: nets.Vector(c.num_classes),
+    "size": lambda c: nets.SizeFactor(c.num_classes),
 }
 POSTERIORS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "diag_gaussian": lambda c: posteriors.DiagGaussianHead(
