@@ -75,8 +75,9 @@ def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array
 
 def network_condition(model: nn.Module, c: Array | None) -> Array | None:
     """The part of the condition c [..., C] that networks and priors see: all but a size factor."""
-    has_size = c is not None and read_attribute(model.conditioning, "has_size")
-    return c[..., 1:] if has_size else c  # type: ignore[index]
+    if c is None or not read_attribute(model.conditioning, "has_size"):
+        return c
+    return c[..., 1:]
 
 
 def condition_rows(c: Array | None, lead: tuple[int, ...]) -> Array | None:

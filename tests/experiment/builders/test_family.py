@@ -230,6 +230,7 @@ KINDS = {
     "posterior": {
         "diag_gaussian": posteriors.DiagGaussianHead,
         "full_gaussian": posteriors.FullGaussianHead,
+        "student_t": posteriors.StudentTHead,
         "planar": posteriors.PlanarHead,
         "iaf": posteriors.InverseAutoregressiveHead,
         "sylvester": posteriors.SylvesterHead,

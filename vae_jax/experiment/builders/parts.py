@@ -27,6 +27,7 @@ POSTERIORS: dict[str, Callable[[ModelConfig], nn.Module]] = {
         c.latent_dim, pick(LOGVARS, "model.posterior_scale", c.posterior_scale)
     ),
     "full_gaussian": lambda c: posteriors.FullGaussianHead(c.latent_dim),
+    "student_t": lambda c: posteriors.StudentTHead(c.latent_dim),
     "planar": lambda c: posteriors.PlanarHead(c.latent_dim, c.posterior_flows),
     "iaf": lambda c: posteriors.InverseAutoregressiveHead(
         c.latent_dim, c.posterior_flows, c.posterior_width
