@@ -31,6 +31,9 @@ HEADS = [
     likelihoods.LearnedLaplace((5,)),
     likelihoods.NegativeBinomial((5,)),
     likelihoods.Mixed((5,), ("gaussian*2", "bernoulli", "categorical:2", "counts")),
+    likelihoods.StudentT((5,), "predicted"),
+    likelihoods.LogNormal((5,)),
+    likelihoods.Mixed((5,), ("student_t", "poisson", "zero_inflated", "ordinal:3", "ordinal:2")),
     likelihoods.Gaussian((1, 5, 1)),
 ]
 
@@ -55,6 +58,10 @@ def make_vq(**fields):
     return VQVAE(*parts, likelihoods.Gaussian((5,)), prior, **fields)
 
 
+def draw_x_of(head):
+    return draw_x(head.event_shape) + head.positive
+
+
 def draw_x(shape=(5,), n=6):
     return jax.random.bernoulli(KEY, 0.5, (n, *shape)).astype(jnp.float32)
 
@@ -70,7 +77,7 @@ def name_of(head):
 @pytest.mark.parametrize("head", HEADS, ids=name_of)
 def test_all_observed_is_the_density_bitwise_and_missing_values_change_nothing(head):
     """Of every likelihood: the loss, and its gradient."""
-    model, x = make_model(head), draw_x(head.event_shape)
+    model, x = make_model(head), draw_x_of(head)
     params = model.init(KEY, x, KEY)
 
     @jax.jit
@@ -93,7 +100,7 @@ def test_all_observed_is_the_density_bitwise_and_missing_values_change_nothing(h
 @pytest.mark.parametrize("head", HEADS, ids=name_of)
 def test_density_of_what_is_observed_is_the_sum_of_its_terms(head):
     """Computed by hand, for draws of z."""
-    model, x = make_model(head), draw_x(head.event_shape)
+    model, x = make_model(head), draw_x_of(head)
     params = model.init(KEY, x, KEY)
     p = model.apply(params, jax.random.normal(KEY, (4, 6, 2)), method="decode")
     if isinstance(p, distributions.OptimalGaussian):
