@@ -11,9 +11,9 @@ import numpy as np
 from vae_jax.data.images import describe_shape
 from vae_jax.data.inputs import Inputs
 from vae_jax.distributions import Distribution
-from vae_jax.errors import InputError, check_choice
+from vae_jax.errors import InputError, UnsupportedError, check_choice
 from vae_jax.interpolation import Kind, interpolate
-from vae_jax.models import bounds
+from vae_jax.models import rows
 from vae_jax.models.base import Capability, Model
 from vae_jax.models.examples import convert_examples, convert_labels
 from vae_jax.nets import OneHot
@@ -110,14 +110,17 @@ class TrainedModel:
         *,
         y: Array | None = None,
         temperature: Scalar | None = None,
+        draws: bool = False,
     ) -> Array:
         """Means of p(x | z) at draws of z from the prior, [num_samples, *E]; draws if without mean.
 
-        `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
-        narrows the prior; raises UnsupportedError if the prior has none.
+        With `draws` they are draws of p(x | z) in any case. `y` [num_samples] or [num_samples, C]
+        is for a conditional model. `temperature` below 1 narrows the prior; raises
+        UnsupportedError if the prior has none.
         """
         key_z, key_x = jax.random.split(key)
-        return _image(self.generate(key_z, num_samples, y=y, temperature=temperature), key_x)
+        p = self.generate(key_z, num_samples, y=y, temperature=temperature)
+        return _draw(p, key_x) if draws else _image(p, key_x)
 
     def generate(
         self,
@@ -150,10 +153,9 @@ class TrainedModel:
         """The ELBO [B] of examples x [B, *E] in nats, the mean over K = `num_samples` draws of z.
 
         Examples of a model of binarized images are binarized as its test set was. An optimal sigma
-        is for up to 100 examples at a time.
+        is for up to 256 examples at a time.
         """
-        distortion, rate = self._terms(key, x, y, num_samples)
-        return -(distortion + rate)
+        return self._scores(key, x, y, num_samples).elbo
 
     def log_prob(
         self, key: Array, x: Array, *, y: Array | None = None, num_samples: int = 100
@@ -166,8 +168,13 @@ class TrainedModel:
         Raises:
           UnsupportedError: the posterior has no density, as in models of codes and autoencoders.
         """
-        batch = self._batch(x, y)
-        return bounds.log_prob(self.model, self.params, batch, key, num_samples=num_samples)
+        log_px = self._scores(key, x, y, num_samples, weights=True).log_px
+        if not isinstance(log_px, jax.core.Tracer) and not np.isfinite(log_px).any():
+            raise UnsupportedError(
+                "log_prob: no weight is finite; a deterministic posterior has no marginal "
+                "likelihood"
+            )
+        return log_px
 
     def score(
         self,
@@ -188,18 +195,50 @@ class TrainedModel:
             return -self.log_prob(key, x, y=y, num_samples=num_samples)
         if kind == "elbo":
             return -self.elbo(key, x, y=y, num_samples=num_samples)
-        return self._terms(key, x, y, num_samples)[0]
+        return self._scores(key, x, y, num_samples).distortion
 
-    def _terms(self, key: Array, x: Any, y: Any, num_samples: int) -> tuple[Array, Array]:
-        """Distortion and rate, each [B]."""
-        batch = self._batch(x, y)
-        return bounds.terms(self.model, self.params, batch, key, num_samples=num_samples)
+    def explain(
+        self,
+        key: Array,
+        x: Array,
+        *,
+        y: Array | None = None,
+        num_samples: int = 100,
+        first_row: int = 0,
+    ) -> rows.RowScores:
+        """All scores of each row: ELBO, distortion, rate, log p(x), and the part of each column.
 
-    def _batch(self, x: Any, y: Any) -> dict[str, Array]:
+        Each is a mean over K = `num_samples` draws of z. With K = 1, and in models without a
+        density of z, `log_px` and `ess` are None. `columns` is for tables of at most 256 columns
+        that are independent given z. Examples are binarized as for `elbo`. `first_row` is the
+        number of rows of a file that were scored before, in parts of a multiple of
+        `rows.block_rows(x.shape[1:])`: then the scores are those of the whole file at once.
+        """
+        weights = num_samples > 1 and self.supports("latent_density")
+        options = {"weights": weights, "columns": True, "first_row": first_row}
+        return self._scores(key, x, y, num_samples, **options)
+
+    def _scores(
+        self,
+        key: Array,
+        x: Any,
+        y: Any,
+        num_samples: int,
+        *,
+        first_row: int = 0,
+        **options: bool,
+    ) -> rows.RowScores:
+        batch = self._batch(x, y, first_row)
+        options |= {"first_block": first_row // rows.block_rows(batch["x"].shape[1:])}
+        return rows.score_rows(
+            self.model, self.params, batch, key, num_samples=num_samples, **options
+        )
+
+    def _batch(self, x: Any, y: Any, first_row: int) -> dict[str, Array]:
         """The batch of a bound: x, binarized as the test set was, and y if the model needs it."""
         x, y = self._x(x), self._y(y)
         if self.inputs is not None and self.checks and not isinstance(x, jax.core.Tracer):
-            x = self.inputs.binarize(np.asarray(x))
+            x = self.inputs.binarize(np.asarray(x), first_row)
         if not self.is_conditional:
             if y is not None:
                 raise InputError("y was given to a model without conditioning; omit it")
