@@ -15,7 +15,10 @@ Array: TypeAlias = jax.Array
 Scalar: TypeAlias = float | jax.Array
 Params: TypeAlias = Any  # the tree that `model.init` returns
 Batch: TypeAlias = Mapping[str, Array]
-"""Keys "x" [B, *E]; optional "y" [B] or [B, C], "mask" [B], "index" [B]."""
+"""Keys "x" [B, *E]; optional "observed" [B, *E], "y" [B] or [B, C], "mask" [B], "index" [B].
+
+Where "observed" is False a value is missing, and x is 0; without it all values are observed.
+"""
 Metrics: TypeAlias = dict[str, Array]
 Schedule: TypeAlias = Callable[[Array], Array]  # step [] -> value []
 LossFn: TypeAlias = Callable[[Params, Batch, Array, Array], tuple[Array, Metrics]]

@@ -38,6 +38,7 @@ class Autoregressive(Distribution):
     integers: bool = static(False)
     temperature: Scalar = 1.0  # one per factor
     has_mean: ClassVar[bool] = False
+    factorized: ClassVar[bool] = False
 
     @property
     def event_ndims(self) -> int:

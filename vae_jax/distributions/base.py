@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import chex
 import jax
@@ -52,6 +52,7 @@ class Distribution:
     """
 
     has_mean: ClassVar[bool] = True
+    factorized: ClassVar[bool] = True  # log_prob_terms are densities of each dimension alone
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -100,14 +101,39 @@ class Distribution:
     def log_prob(self, value: Array) -> Array:
         """The log-density of a value ``[..., *event]``, summed over the event: ``[...]``."""
         self._assert_event(value)
-        event_shape = self.event_shape
-        # On one axis: XLA on the CPU does not vectorize over a last axis of one channel.
+        return self._flattened().log_prob_terms(one_axis(value, self.event_shape)).sum(-1)
+
+    def observed_log_prob(self, value: Array, observed: Array | None) -> Array:
+        """The log-density of the observed entries of a value ``[..., *event]``: ``[...]``.
+
+        The other entries are integrated out, whatever their values are: their terms are omitted
+        from the sum. `observed` [..., *event] is True at observed entries; None means all.
+
+        Raises:
+          UnsupportedError: the entries depend on each other.
+        """
+        if observed is None:
+            return self.log_prob(value)
+        self._assert_event(value)
+        if not self.factorized:
+            raise UnsupportedError(
+                f"observed: the entries of {type(self).__name__} depend on each other, so that "
+                "missing ones can't be integrated out"
+            )
+        flat = self._flattened()
+        if flat.event_ndims == 1:
+            value, observed = (one_axis(array, self.event_shape) for array in (value, observed))
+        # Values in the support, so that no gradient is NaN.
+        value = jnp.where(observed, value, jax.lax.stop_gradient(flat.center))
+        return sum_event(jnp.where(observed, flat.log_prob_terms(value), 0), flat.event_ndims)
+
+    def _flattened(self) -> Self:
+        """The same with one event axis: XLA on the CPU vectorizes over no last axis of size 1."""
         arrays = [
             field.name for field in dataclasses.fields(self) if not field.metadata.get("static")
         ]
-        flat = {name: one_axis(getattr(self, name), event_shape) for name in arrays}
-        flattened = dataclasses.replace(self, **flat, event_ndims=1)
-        return flattened.log_prob_terms(one_axis(value, event_shape)).sum(-1)
+        flat = {name: one_axis(getattr(self, name), self.event_shape) for name in arrays}
+        return dataclasses.replace(self, **flat, event_ndims=1)
 
     def _assert_event(self, value: Array) -> None:
         """Assert that the trailing axes of the value are the event shape."""

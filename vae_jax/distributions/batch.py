@@ -38,6 +38,12 @@ class BatchShaped(Wrapped):
     def log_prob(self, value: Array) -> Array:
         return self._in_batch(self.base.log_prob(self._in_rows(value)), 0)
 
+    def observed_log_prob(self, value: Array, observed: Array | None) -> Array:
+        if observed is None:
+            return self.log_prob(value)
+        rows = self._in_rows(value), self._in_rows(observed)
+        return self._in_batch(self.base.observed_log_prob(*rows), 0)
+
     def log_prob_terms(self, value: Array) -> Array:
         return self._in_batch(self.base.log_prob_terms(self._in_rows(value)), self.event_ndims)
 

@@ -19,6 +19,7 @@ class Flowed(Wrapped):
     base: Distribution  # distribution of vectors
     flow: Any  # a pytree with `forward` and `inverse`, see `vae_jax.flows`
     has_mean: ClassVar[bool] = False
+    factorized: ClassVar[bool] = False
 
     @property
     def mean(self) -> Array:

@@ -1,6 +1,7 @@
 """Gaussians with a full covariance matrix."""
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,7 @@ class FullGaussian(Distribution):
     mean: Array  # [*batch, D]
     scale_tril: Array  # [*batch, D, D]
     event_ndims = 1
+    factorized: ClassVar[bool] = False
 
     def _log_density(self, eps: Array) -> Array:
         """Log p at mean + L eps."""

@@ -6,7 +6,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 LOG_2PI = math.log(2 * math.pi)
@@ -56,12 +56,27 @@ class OptimalGaussian(Distribution):
 
     def log_prob_terms(self, value: Array) -> Array:
         squared = jnp.square(value - self.mean)
-        variance = jax.lax.stop_gradient(jnp.mean(squared))
-        variance = jnp.maximum(variance, jnp.finfo(squared.dtype).tiny)
-        return -0.5 * (LOG_2PI + jnp.log(variance) + squared / variance)
+        return _optimal_terms(squared, jnp.mean(squared))
+
+    def observed_log_prob(self, value: Array, observed: Array | None) -> Array:
+        """As of any distribution; sigma^2 is the mean over the observed entries."""
+        if observed is None:
+            return self.log_prob(value)
+        self._assert_event(value)
+        squared = jnp.square(jnp.where(observed, value - self.mean, 0))
+        count = jnp.broadcast_to(observed, squared.shape).sum()
+        terms = _optimal_terms(squared, squared.sum() / jnp.maximum(count, 1))
+        return sum_event(jnp.where(observed, terms, 0), self.event_ndims)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         raise TypeError(
             "an optimal-sigma Gaussian has no scale before it has seen data; "
             "use its mean, or learn sigma"
         )
+
+
+def _optimal_terms(squared: Array, variance: Array) -> Array:
+    """Gaussian terms of squared residuals with the variance as a constant."""
+    variance = jax.lax.stop_gradient(variance)
+    variance = jnp.maximum(variance, jnp.finfo(squared.dtype).tiny)
+    return -0.5 * (LOG_2PI + jnp.log(variance) + squared / variance)

@@ -1,5 +1,7 @@
 """Helpers for distributions on the grid k / (levels - 1) in [0, 1]."""
 
+from typing import Self
+
 import jax.numpy as jnp
 
 from vae_jax.distributions.base import Distribution, sum_event
@@ -32,3 +34,6 @@ class Stacked(Distribution):
     def log_prob(self, value: Array) -> Array:
         self._assert_event(value)
         return sum_event(self.log_prob_terms(value), self.event_ndims)
+
+    def _flattened(self) -> Self:
+        return self

@@ -4,6 +4,7 @@ The outer bins extend to infinity, so the masses sum to one.
 """
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -91,6 +92,7 @@ class ColorLogisticMixture(Stacked):
     logits: Array  # [*batch, H, W, M]: the weights are their softmax
     levels: int = static(256)
     event_ndims: int = static(3)
+    factorized: ClassVar[bool] = False
 
     @property
     def mean(self) -> Array:

@@ -1,5 +1,7 @@
 """Tables with columns of different kinds."""
 
+from typing import Self
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +47,9 @@ class Mixed(Distribution):
 
     def log_prob(self, value: Array) -> Array:
         return self.log_prob_terms(value).sum(-1)
+
+    def _flattened(self) -> Self:
+        return self
 
     def _in_place(self, parts: list[Array]) -> Array:
         """Concatenate the columns of all parts in the order of the table."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +27,7 @@ class MixtureOfGaussians(Distribution):
     logvars: Array  # [*batch, K, D]
     logits: Array  # [*batch, K]
     event_ndims = 1
+    factorized: ClassVar[bool] = False
 
     @property
     def event_shape(self) -> tuple[int, ...]:

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.distributions.wrapped import Wrapped
-from vae_jax.types import Array, pytree_dataclass, static
+from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
 
 class Affine(NamedTuple):
@@ -60,9 +60,15 @@ class Scaled(Wrapped):
         return self.base.log_prob_terms(self.affine.inverse(value)) - self._log_scale
 
     def log_prob(self, value: Array) -> Array:
+        return self.observed_log_prob(value, None)
+
+    def observed_log_prob(self, value: Array, observed: Array | None) -> Array:
         self._assert_event(value)
-        log_scale = np.broadcast_to(self._log_scale, self.event_shape).sum(dtype=np.float64)
-        return self.base.log_prob(self.affine.inverse(value)) - np.float32(log_scale)
+        log_scale = np.broadcast_to(self._log_scale, self.event_shape)
+        total: Scalar = float(log_scale.sum(dtype=np.float64))
+        if observed is not None:  # exactly the total if all are observed
+            total = total - sum_event(jnp.where(observed, 0, log_scale), self.event_ndims)
+        return self.base.observed_log_prob(self.affine.inverse(value), observed) - total
 
     @property
     def _log_scale(self) -> np.ndarray:

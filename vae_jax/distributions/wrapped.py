@@ -30,5 +30,9 @@ class Wrapped(Distribution):
     def has_mean(self) -> bool:  # type: ignore[override]
         return self.base.has_mean
 
+    @property
+    def factorized(self) -> bool:  # type: ignore[override]
+        return self.base.factorized
+
     def _narrow(self, temperature: Scalar) -> "Wrapped":
         return dataclasses.replace(self, base=self.base.with_temperature(temperature))

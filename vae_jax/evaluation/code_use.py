@@ -7,7 +7,7 @@ from jax.sharding import Mesh
 
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.models.base import Model
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given, given_y
 from vae_jax.types import Array, Batch, Params
 
 
@@ -24,10 +24,10 @@ def make_code_gain(model: Model, *, batch_size: int, mesh: Mesh | None = None) -
     """
 
     def one_batch(params: Params, batch: Batch, key: Array) -> Array:
-        x, y = batch["x"], given_y(model, batch)
-        z = model.apply(params, x, **y, method="encode").sample(key)
+        x, y, observed = batch["x"], given_y(model, batch), batch.get("observed")
+        z = model.apply(params, x, **given(model, batch), method="encode").sample(key)
         matched, shifted = (
-            model.apply(params, code, **y, method="decode").log_prob(x)
+            model.apply(params, code, **y, method="decode").observed_log_prob(x, observed)
             for code in (z, jnp.roll(z, 1, axis=0))
         )
         return matched - shifted

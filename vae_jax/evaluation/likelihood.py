@@ -21,7 +21,7 @@ from vae_jax.data import Source
 from vae_jax.evaluation.common import finite_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.models.base import LatentModel
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given
 from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Params
 
@@ -150,7 +150,7 @@ def log_likelihood(
     draws for each example.
     """
     x = batch["x"]
-    inferred = model.apply(params, x, **given_y(model, batch), method="infer")
+    inferred = model.apply(params, x, **given(model, batch), method="infer")
 
     def log_w(key: Array, _: Array) -> Array:
         outputs = model.apply(params, inferred, x, key, num_samples=chunk, method="outputs")

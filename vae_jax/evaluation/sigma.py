@@ -14,7 +14,7 @@ from vae_jax.evaluation.scan import full_float32
 from vae_jax.likelihoods import LearnedGaussian
 from vae_jax.models.base import Model
 from vae_jax.nets.attributes import read_attribute
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given, given_y
 from vae_jax.types import Array, Params
 
 MAX_EXAMPLES = 4096  # limit for the fit of sigma
@@ -61,18 +61,24 @@ def _residual_variance(
 ) -> Array:
     key_data, key_z = jax.random.split(key)
 
-    def one_example(index_and_number: tuple[Array, Array]) -> Array:
+    def one_example(index_and_number: tuple[Array, Array]) -> tuple[Array, Array | None]:
         index, number = index_and_number
         batch = train.take(index[None], jax.random.fold_in(key_data, number))
-        x, y = batch["x"], given_y(model, batch)
+        x, inputs = batch["x"], given(model, batch)
         key = jax.random.fold_in(key_z, number)
         if model.supports("flat_posterior"):
-            z = model.apply(params, x, **y, method="encode").sample(key)
+            z = model.apply(params, x, **inputs, method="encode").sample(key)
         else:  # `encode` has the posteriors given the means above them, not given draws
-            z = model.apply(params, x, key, **y).z[0]
-        p: Distribution = model.apply(params, z, **y, method="decode")
+            z = model.apply(params, x, key, **inputs).z[0]
+        p: Distribution = model.apply(params, z, **given_y(model, batch), method="decode")
+        observed = batch.get("observed")
         if isinstance(p, Scaled):  # sigma is in units of standardized values
-            return jnp.square(p.base.mean - p.affine.inverse(x)).mean()
-        return jnp.square(p.mean - x).mean()
+            squared = jnp.square(p.base.mean - p.affine.inverse(x))
+        else:
+            squared = jnp.square(p.mean - x)
+        if observed is None:
+            return squared.mean(), None
+        return jnp.where(observed, squared, 0).mean(), observed.mean()
 
-    return jax.lax.map(one_example, (index, jnp.arange(len(index))), batch_size=128).mean()
+    squared, share = jax.lax.map(one_example, (index, jnp.arange(len(index))), batch_size=128)
+    return squared.mean() if share is None else squared.mean() / share.mean()

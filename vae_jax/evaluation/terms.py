@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -17,10 +18,10 @@ from vae_jax.corruptions import Corruption
 from vae_jax.data import Source
 from vae_jax.distributions import has_kl_terms
 from vae_jax.evaluation.common import mean_estimate
-from vae_jax.evaluation.reconstruction import mse, to_psnr
+from vae_jax.evaluation.reconstruction import to_psnr
 from vae_jax.evaluation.scan import OverBatches, mean_over_draws, over_batches
 from vae_jax.models.base import Model
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given, given_y
 from vae_jax.objectives.terms import dimension_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
 
@@ -45,7 +46,8 @@ class Terms:
     kl: np.ndarray | None  # [N, D] closed-form KL of each dimension, or categorical variable
     y: np.ndarray | None  # [N] or [N, C] labels
     denoising_mse: np.ndarray | None  # [N] MSE of the reconstruction from a corrupted input
-    error: np.ndarray | None = None  # [N, D] reconstruction less x of each column of a table
+    # [N, D] reconstruction less x of each column of a table, NaN where x is missing
+    error: np.ndarray | None = None
 
     @property
     def elbo(self) -> np.ndarray:
@@ -138,9 +140,10 @@ def make_evaluator(
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         key_z, key_corruption = jax.random.split(key)
-        x = batch["x"]
-        y = given_y(model, batch)
-        inferred = model.apply(params, x, **y, method="infer")  # the encoder runs once
+        x, inputs = batch["x"], given(model, batch)
+        difference = functools.partial(_difference, model, params, batch)
+        observed = batch.get("observed")
+        inferred = model.apply(params, x, **inputs, method="infer")  # the encoder runs once
 
         def some_draws(key: Array, num: int) -> dict[str, Array]:
             outputs = model.apply(params, inferred, x, key, num_samples=num, method="outputs")
@@ -151,15 +154,21 @@ def make_evaluator(
             return terms
 
         terms = mean_over_draws(some_draws, key_z, num_samples=num_samples, num_rows=len(x))
-        code = model.apply(params, x, **y, method="encode").center
-        terms |= {"code": code, **_squared_error("mse", model, params, x, y, code)}
-        if x.ndim == 2 and x.shape[1] <= MAX_COLUMNS:
-            terms |= _error(model, params, x, y, code)
+        code = model.apply(params, x, **inputs, method="encode").center
+        terms["code"] = code
+        error = difference(code)
+        if error is not None:
+            terms["mse"] = _mean_square(error, observed)
+        if error is not None and x.ndim == 2 and x.shape[1] <= MAX_COLUMNS:
+            terms["error"] = error if observed is None else jnp.where(observed, error, jnp.nan)
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:
-            code = model.apply(params, corruption(key_corruption, x), **y, method="encode").center
-            terms |= _squared_error("denoising_mse", model, params, x, y, code)
+            corrupted = corruption(key_corruption, x)
+            code = model.apply(params, corrupted, **inputs, method="encode").center
+            error = difference(code)
+            if error is not None:
+                terms["denoising_mse"] = _mean_square(error, observed)
         return terms
 
     return Evaluator(over_batches(one_batch, batch_size=batch_size, mesh=mesh))
@@ -223,17 +232,21 @@ def finite_terms(terms: Terms) -> tuple[Terms, int]:
 def column_errors(terms: Terms) -> dict[str, np.ndarray]:
     """Errors [D] of the columns of a table, each in its unit: `rmse`, `mae`, and the share `wrong`.
 
-    Of the reconstruction from the code, over the examples with a finite bound. Empty for images,
-    for tables of more than 256 columns, and if p(x | z) has no mean.
+    Of the reconstruction from the code, over the observed values of examples with a finite bound;
+    NaN for a column without any. Empty for images, for tables of more than 256 columns, and if
+    p(x | z) has no mean.
     """
     error = finite_terms(terms)[0].error
     if error is None:
         return {}
     error = error.astype(np.float64)
+    seen = ~np.isnan(error)
+    count = np.where(seen.any(0), seen.sum(0), np.nan)
+    error = np.where(seen, error, 0)
     return {
-        "rmse": np.sqrt(np.square(error).mean(axis=0)),
-        "mae": np.abs(error).mean(axis=0),
-        "wrong": (error != 0).mean(axis=0),
+        "rmse": np.sqrt(np.square(error).sum(axis=0) / count),
+        "mae": np.abs(error).sum(axis=0) / count,
+        "wrong": (error != 0).sum(axis=0) / count,
     }
 
 
@@ -243,15 +256,16 @@ def _active_units(codes: np.ndarray) -> int:
         return int(np.sum(np.var(codes, axis=0, dtype=np.float64) > ACTIVE))
 
 
-def _squared_error(
-    name: str, model: Model, params: Params, x: Array, y: dict, z: Array
-) -> dict[str, Array]:
-    """The MSE [B] of decoded codes z [B, D] under `name`; empty if p(x | z) has no cheap mean."""
-    p = model.apply(params, z, **y, method="decode")
-    return {name: mse(p.mean, x)} if p.has_mean else {}
+def _difference(model: Model, params: Params, batch: Batch, z: Array) -> Array | None:
+    """The mean of p(x | z) at z [B, D] less x, [B, *E]; None if it has no cheap mean."""
+    p = model.apply(params, z, **given_y(model, batch), method="decode")
+    return p.mean - batch["x"] if p.has_mean else None
 
 
-def _error(model: Model, params: Params, x: Array, y: dict, z: Array) -> dict[str, Array]:
-    """The errors [B, D] of decoded codes; empty if p(x | z) has no cheap mean."""
-    p = model.apply(params, z, **y, method="decode")
-    return {"error": p.mean - x} if p.has_mean else {}
+def _mean_square(difference: Array, observed: Array | None) -> Array:
+    """The mean square [B] over the event, or over its observed entries; 0 without any."""
+    axes = tuple(range(1, difference.ndim))
+    squared = jnp.square(difference)
+    if observed is None:
+        return squared.mean(axes)
+    return jnp.where(observed, squared, 0).sum(axes) / jnp.maximum(observed.sum(axes), 1)

@@ -45,6 +45,11 @@ class Likelihood(nn.Module):
         """True for columns or channels of counts."""
         return self.integers
 
+    @nn.nowrap
+    def category_columns(self) -> int | Sequence[int]:
+        """The number of categories of each column of codes without an order, 0 for others."""
+        return 0
+
 
 class GridLikelihood(Likelihood):
     """A head with masses on k / (levels - 1), k = 0 .. levels - 1.

@@ -143,6 +143,11 @@ class Mixed(Likelihood):
     def count_columns(self) -> list[bool]:
         return [column.kind == "counts" for column in parse_columns(self.columns)]
 
+    @nn.nowrap
+    def category_columns(self) -> list[int]:
+        columns = parse_columns(self.columns)
+        return [column.categories if column.kind == "categorical" else 0 for column in columns]
+
     def _part(self, column: Column, numbers: Array) -> Distribution:
         first = numbers[..., 0]
         if column.kind == "categorical":

@@ -30,6 +30,7 @@ class Model(Protocol):
     critic: Any  # z [N, D] -> logits [N, 2], of a `CriticModel`
     classifier: Any  # x [N, *E] -> logits, of a `ClassifierModel`
     units: Units | None  # the scale of x, see `vae_jax.nets.units`
+    mask_input: bool  # True if networks see the mask of observed values too
 
     @property
     def prior(self) -> Prior | None:
@@ -56,16 +57,23 @@ class Model(Protocol):
         y: Array | None = None,
         num_samples: int = 1,
         inputs: Array | None = None,
+        observed: Array | None = None,
     ) -> Outputs:
-        """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each."""
+        """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
-    def infer(self, x: Array, *, y: Array | None = None) -> Any:
+        `observed` [B, *E], here and below, is True at the values of x that are observed; the others
+        are integrated out, and change nothing. None means all.
+        """
+
+    def infer(self, x: Array, *, y: Array | None = None, observed: Array | None = None) -> Any:
         """One pass of the encoder for x [B, *E], the input of `outputs`."""
 
     def outputs(self, inferred: Any, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
 
-    def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
+    def encode(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> Distribution:
         """q(z | x) for x [B, *E], over [B, D]."""
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
@@ -94,7 +102,9 @@ class Model(Protocol):
 class LatentModel(Model, Protocol):
     """A model that supports "latent_density": for importance samples, AIS and the inference gap."""
 
-    def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
+    def log_joint(
+        self, x: Array, z: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
 
     def sample_prior(
@@ -141,5 +151,5 @@ class CriticModel(Model, Protocol):
 class ClassifierModel(Model, Protocol):
     """A model whose `classifier` is not None, for `semi_supervised`."""
 
-    def classify(self, x: Array) -> Array:
+    def classify(self, x: Array, *, observed: Array | None = None) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""

@@ -4,18 +4,34 @@ import functools
 import typing
 
 import jax
+import jax.numpy as jnp
 from flax import linen as nn
-from jax.numpy import broadcast_to
 
 from vae_jax.distributions import Distribution
 from vae_jax.errors import InputError, UnsupportedError, check_choice
 from vae_jax.models.base import Capability
+from vae_jax.nets.units import Units
 from vae_jax.types import Array, Scalar
 
 
-def network_input(model: nn.Module, x: Array) -> Array:
-    """The input of networks [..., *E] for x [..., *E]: standardized if the model has `units`."""
-    return x if model.units is None else model.units.standardize(x)
+def network_input(model: nn.Module, x: Array, observed: Array | None = None) -> Array:
+    """The input of networks for x [..., *E]: standardized if the model has `units`.
+
+    It is 0 at missing values. With `mask_input`, the mask follows x on the last axis: 1 at observed
+    values, and at all without `observed`.
+    """
+    units: Units | None = model.units
+    inputs = x if units is None else units.encode(x)
+    if observed is not None:
+        inputs = jnp.where(observed if units is None else units.repeat(observed), inputs, 0)
+    return with_mask(model, inputs, jnp.ones(x.shape, bool) if observed is None else observed)
+
+
+def with_mask(model: nn.Module, inputs: Array, observed: Array) -> Array:
+    """The inputs and, for a model with `mask_input`, the mask after them on the last axis."""
+    if not model.mask_input:
+        return inputs
+    return jnp.concatenate([inputs, observed.astype(inputs.dtype)], axis=-1)
 
 
 def in_units(model: nn.Module, p: Distribution) -> Distribution:
@@ -53,7 +69,7 @@ def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array
 
 def condition_rows(c: Array | None, lead: tuple[int, ...]) -> Array | None:
     """The condition c [..., C] of each row of a flattened z: [N, C], N the product of lead."""
-    return None if c is None else broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
+    return None if c is None else jnp.broadcast_to(c, (*lead, c.shape[-1])).reshape(-1, c.shape[-1])
 
 
 def at_temperature(p: Distribution, temperature: Scalar | None) -> Distribution:

@@ -25,6 +25,7 @@ class Evidence(NamedTuple):
 
     features: tuple[Array, ...]  # one per level, the top first
     c: Array | None  # [B, C]
+    observed: Array | None = None  # [B, *E]
 
 
 class Hierarchical(nn.Module):
@@ -55,6 +56,7 @@ class Hierarchical(nn.Module):
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
     units: Units | None = None  # scale of x; without units, networks see x unchanged
+    mask_input: bool = False  # True if networks see the mask of observed values too
     posterior: ClassVar[None] = None  # inference and prior share parameters
     prior: ClassVar[None] = None
     critic: ClassVar[None] = None
@@ -72,9 +74,11 @@ class Hierarchical(nn.Module):
         self.bottom_up = BottomUp(self.levels, style)
         self.top_down = TopDown(self.levels, style, self.merge)
 
-    def encode(self, x: Array, *, y: Array | None = None) -> DiagGaussian:
+    def encode(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> DiagGaussian:
         """Each layer's posterior given the posterior means above it, for x [B, *E]; over [B, D]."""
-        features, c = self.infer(x, y=y)
+        features, c, _ = self.infer(x, y=y, observed=observed)
         path = self.top_down(x.shape[0], c, lambda number, p, q: q.mean, features)
         return _side_by_side(path.posteriors, x.shape[:1])
 
@@ -117,23 +121,26 @@ class Hierarchical(nn.Module):
         y: Array | None = None,
         num_samples: int = 1,
         inputs: Array | None = None,
+        observed: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
         `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
+        With `observed` [B, *E] the bound is one of the observed values, log p(x_observed).
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
         if self.is_initializing() and self.classifier is not None:
             self.classify(x)
-        evidence = self.infer(x if inputs is None else inputs, y=y)
+        evidence = self.infer(x if inputs is None else inputs, y=y, observed=observed)
         return self.outputs(evidence, x, key, num_samples=num_samples)
 
-    def infer(self, x: Array, *, y: Array | None = None) -> Evidence:
+    def infer(self, x: Array, *, y: Array | None = None, observed: Array | None = None) -> Evidence:
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
-        parts.check_input(self, x)
+        parts.check_input(self, x, observed)
         c = common.condition(self, y, x.shape[:1])
-        return Evidence(self.bottom_up(common.network_input(self, x), c), c)
+        features = self.bottom_up(common.network_input(self, x, observed), c)
+        return Evidence(features, c, observed)
 
     def outputs(self, inferred: Evidence, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
@@ -149,7 +156,7 @@ class Hierarchical(nn.Module):
         p = _side_by_side(path.priors, lead)
         z = jnp.concatenate(path.z, axis=-1).reshape(*lead, -1)
         return Outputs(
-            log_px_z=self._observe(path.h, lead).log_prob(x),
+            log_px_z=self._observe(path.h, lead).observed_log_prob(x, inferred.observed),
             log_pz=p.log_prob(z),
             log_qz_x=q.log_prob(z),
             kl=kl_divergence(q, p).mean(0),
@@ -159,20 +166,22 @@ class Hierarchical(nn.Module):
             layers=self.layers,
         )
 
-    def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
+    def log_joint(
+        self, x: Array, z: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
         lead = z.shape[:-1]
         path = self._follow(z, common.condition(self, y, x.shape[:1]))
         log_pz = _side_by_side(path.priors, lead).log_prob(z)
-        return log_pz, self._observe(path.h, lead).log_prob(x)
+        return log_pz, self._observe(path.h, lead).observed_log_prob(x, observed)
 
     def _observe(self, h: Array, lead: tuple[int, ...]) -> Distribution:
         """p(x | z) over [*lead, *E], from the last state of the path."""
         return common.in_units(self, parts.observe(self, h, lead))
 
-    def classify(self, x: Array) -> Array:
+    def classify(self, x: Array, *, observed: Array | None = None) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
-        return self.classifier(common.network_input(self, x))
+        return self.classifier(common.network_input(self, x, observed))
 
     def _follow(self, z: Array, c: Array | None) -> Descent:
         """The path with these z [*lead, D], for c [..., C] that broadcasts to lead."""

@@ -12,8 +12,11 @@ from vae_jax.priors.base import Encode
 from vae_jax.types import Array
 
 
-def check_input(model: Model, x: Array) -> None:
-    """Raises InputError unless x [B, *E] are floats of the event shape of the likelihood."""
+def check_input(model: Model, x: Array, observed: Array | None = None) -> None:
+    """Raises InputError unless x [B, *E] are floats of the event shape of the likelihood.
+
+    `observed`, if given, must be booleans of the shape of x.
+    """
     event = read_attribute(model.likelihood, "event_shape")
     if event is not None and x.shape[1:] != tuple(event):
         sizes = ", ".join(map(str, event))
@@ -23,6 +26,11 @@ def check_input(model: Model, x: Array) -> None:
         )
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise InputError(f"x has dtype {x.dtype}: must be floats in the range of the data")
+    if observed is not None and (observed.shape != x.shape or observed.dtype != bool):
+        raise InputError(
+            f"observed has shape {observed.shape} and dtype {observed.dtype}: must be {x.shape}, "
+            "the shape of x, and bool"
+        )
 
 
 def prior_distribution(

@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 import chex
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
 from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
@@ -19,6 +21,7 @@ class Inferred(NamedTuple):
     posterior: Distribution  # q(z | x), over [B, D]
     prior: Distribution  # p(z), over [D] or [B, D]
     c: Array | None  # [B, C]
+    observed: Array | None = None  # [B, *E]
 
 
 class VAE(nn.Module):
@@ -53,21 +56,30 @@ class VAE(nn.Module):
     critic: nn.Module | None = None  # z [N, D] -> h, for FactorVAE
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
     units: Units | None = None  # scale of x; without units, networks see x unchanged
+    mask_input: bool = False  # True if networks see the mask of observed values too
 
-    def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
+    def encode(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> Distribution:
         """q(z | x) for x [B, *E], floats in the range of the data; over [B, D]."""
-        return self._posterior(x, common.condition(self, y, x.shape[:1]))
+        return self._posterior(x, common.condition(self, y, x.shape[:1]), observed)
 
-    def _posterior(self, x: Array, c: Array | None) -> Distribution:
-        parts.check_input(self, x)
-        return self._from_input(common.network_input(self, x), c)
+    def _posterior(self, x: Array, c: Array | None, observed: Array | None) -> Distribution:
+        parts.check_input(self, x, observed)
+        return self._from_input(common.network_input(self, x, observed), c)
 
     def _from_input(self, inputs: Array, c: Array | None) -> Distribution:
         return self.posterior(call_with_condition(self.encoder, inputs, c))
 
     def _prior(self, c: Array | None) -> Distribution:
         c = c if self.condition_prior else None
-        return parts.prior_distribution(self.prior, c, self._from_input)
+        return parts.prior_distribution(self.prior, c, self._from_pseudo_input)
+
+    def _from_pseudo_input(self, inputs: Array, c: Array | None) -> Distribution:
+        """q(z | u) of pseudo-inputs u, network inputs of which all values are observed."""
+        event = read_attribute(self.likelihood, "event_shape") or inputs.shape[1:]
+        observed = jnp.ones((len(inputs), *event), bool)
+        return self._from_input(common.with_mask(self, inputs, observed), c)
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
@@ -103,33 +115,34 @@ class VAE(nn.Module):
         y: Array | None = None,
         num_samples: int = 1,
         inputs: Array | None = None,
+        observed: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
         `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
+        With `observed` [B, *E] the bound is one of the observed values, log p(x_observed).
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
-        outputs = self.outputs(
-            self.infer(x if inputs is None else inputs, y=y), x, key, num_samples=num_samples
-        )
+        inferred = self.infer(x if inputs is None else inputs, y=y, observed=observed)
+        outputs = self.outputs(inferred, x, key, num_samples=num_samples)
         if self.is_initializing():
             self._touch_auxiliary(x, outputs.z[0])
         return outputs
 
-    def infer(self, x: Array, *, y: Array | None = None) -> Inferred:
+    def infer(self, x: Array, *, y: Array | None = None, observed: Array | None = None) -> Inferred:
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         c = common.condition(self, y, x.shape[:1])
-        q, p = self._posterior(x, c), self._prior(c)
+        q, p = self._posterior(x, c, observed), self._prior(c)
         parts.check_latents(self, q, p)
-        return Inferred(q, p, c)
+        return Inferred(q, p, c, observed)
 
     def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
-        q, p, c = inferred
+        q, p, c, observed = inferred
         z, log_qz_x = q.sample_and_log_prob(key, (num_samples,))
         return Outputs(
-            log_px_z=self._decode(z, c).log_prob(x),
+            log_px_z=self._decode(z, c).observed_log_prob(x, observed),
             log_pz=p.log_prob(z),
             log_qz_x=log_qz_x,
             kl=kl_divergence(q, p) if has_closed_form_kl(q, p) else None,
@@ -151,18 +164,20 @@ class VAE(nn.Module):
         p = self._prior(common.condition(self, y, (num_samples,)))
         return common.sample_prior(common.at_temperature(p, temperature), key, num_samples)
 
-    def log_joint(self, x: Array, z: Array, *, y: Array | None = None) -> tuple[Array, Array]:
+    def log_joint(
+        self, x: Array, z: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
         c = common.condition(self, y, x.shape[:1])
-        return self._prior(c).log_prob(z), self._decode(z, c).log_prob(x)
+        return self._prior(c).log_prob(z), self._decode(z, c).observed_log_prob(x, observed)
 
     def criticize(self, z: Array) -> Array:
         """The critic's logits [N, 2] for z [N, D]: from q(z), or the product of its marginals."""
         return self.critic(z)
 
-    def classify(self, x: Array) -> Array:
+    def classify(self, x: Array, *, observed: Array | None = None) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
-        return self.classifier(common.network_input(self, x))
+        return self.classifier(common.network_input(self, x, observed))
 
     def _touch_auxiliary(self, x: Array, z: Array) -> None:
         """Create the parameters of the networks that no bound needs."""

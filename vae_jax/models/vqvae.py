@@ -22,6 +22,7 @@ class Inferred(NamedTuple):
     posterior: Quantized  # q(z | x), over [B, D]
     prior: EmbeddedCodes  # p(z), over [D] or [B, D]
     c: Array | None  # [B, C]
+    observed: Array | None = None  # [B, *E]
 
 
 class VQVAE(nn.Module):
@@ -45,13 +46,16 @@ class VQVAE(nn.Module):
     conditioning: nn.Module | None = None  # y [B] or [B, C] -> c [B, C]
     condition_prior: bool = False  # True if the prior depends on c too
     units: Units | None = None  # scale of x; without units, networks see x unchanged
+    mask_input: bool = False  # True if networks see the mask of observed values too
     posterior: ClassVar[None] = None
     critic: ClassVar[None] = None
     classifier: ClassVar[None] = None
 
-    def encode(self, x: Array, *, y: Array | None = None) -> Quantized:
+    def encode(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> Quantized:
         """q(z | x) for x [B, *E], floats in the range of the data; over [B, D]."""
-        return self._posterior(x, common.condition(self, y, x.shape[:1]))
+        return self._posterior(x, common.condition(self, y, x.shape[:1]), observed)
 
     def embed(self, codes: Array) -> Array:
         """The vectors z [*lead, D] of codes [*lead, *grid]."""
@@ -84,36 +88,39 @@ class VQVAE(nn.Module):
         y: Array | None = None,
         num_samples: int = 1,
         inputs: Array | None = None,
+        observed: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E], equal for all K = `num_samples` draws.
 
         `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
+        With `observed` [B, *E] the bound is one of the observed values, log p(x_observed).
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
-        inferred = self.infer(x if inputs is None else inputs, y=y)
+        inferred = self.infer(x if inputs is None else inputs, y=y, observed=observed)
         return self.outputs(inferred, x, key, num_samples=num_samples)
 
-    def infer(self, x: Array, *, y: Array | None = None) -> Inferred:
+    def infer(self, x: Array, *, y: Array | None = None, observed: Array | None = None) -> Inferred:
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         c = common.condition(self, y, x.shape[:1])
-        return Inferred(self._posterior(x, c), self._prior(c), c)
+        return Inferred(self._posterior(x, c, observed), self._prior(c), c, observed)
 
     def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
         """The terms of the bound for x [B, *E], equal for all K = `num_samples` draws."""
         del key
-        q, p, c = inferred
+        q, p, c, observed = inferred
         kl = kl_divergence(q, p)
-        terms = jnp.stack([self._decode(q.z_q, c).log_prob(x), -kl, jnp.zeros_like(kl)])
+        log_px_z = self._decode(q.z_q, c).observed_log_prob(x, observed)
+        terms = jnp.stack([log_px_z, -kl, jnp.zeros_like(kl)])
         log_px_z, log_pz, log_qz_x = jnp.broadcast_to(terms[:, None], (3, num_samples, *kl.shape))
         z = jnp.broadcast_to(q.z_q, (num_samples, *q.z_q.shape))
         return Outputs(
             log_px_z, log_pz, log_qz_x, kl, z=z, posterior=q, prior=p, layers=(z.shape[-1],)
         )
 
-    def _posterior(self, x: Array, c: Array | None) -> Quantized:
-        parts.check_input(self, x)
-        h = call_with_condition(self.encoder, common.network_input(self, x), c)
+    def _posterior(self, x: Array, c: Array | None, observed: Array | None) -> Quantized:
+        parts.check_input(self, x, observed)
+        h = call_with_condition(self.encoder, common.network_input(self, x, observed), c)
         return self.quantizer(h, tuple(self.prior.grid))
 
     def _prior(self, c: Array | None) -> EmbeddedCodes:

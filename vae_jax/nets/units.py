@@ -20,6 +20,7 @@ from vae_jax.errors import InputError, format_value
 from vae_jax.types import Array
 
 Mask = bool | Sequence[bool]
+Sizes = int | Sequence[int]
 ROUNDING = 1e-12  # relative; below the resolution of a float32
 
 
@@ -28,7 +29,8 @@ class Units:
     """The units of x [..., C] by column of a table or channel of an image, the same for all models.
 
     Networks see (t(x) - m) / s with t(x) = log(1 + x) for counts and x otherwise; m and s are mean
-    and standard deviation of t(x) over the training split. What a likelihood returns is a density
+    and standard deviation of t(x) over the training split. Codes of categories they see as one-hot
+    vectors, in the place of their column. What a likelihood returns is a density
     of u in x = loc + scale u, with loc and scale the mean and standard deviation of x if it is one
     of real numbers, else 0 and 1. A model is given them as its field `units`.
     """
@@ -36,20 +38,24 @@ class Units:
     inputs: Affine  # t(x) = m + s u
     density: Affine
     counts: tuple[bool, ...]  # [C], entries that networks see as log(1 + x)
+    categories: tuple[int, ...] = ()  # [C], number of categories of each column of codes, else 0
 
     @classmethod
-    def fit(cls, x: np.ndarray, *, counts: Mask = False, real: Mask = True) -> "Units":
+    def fit(
+        cls, x: np.ndarray, *, counts: Mask = False, real: Mask = True, categories: Sizes = 0
+    ) -> "Units":
         """The units of a training set.
 
         Args:
           x: rows [N, C] or images [N, H, W, C].
           counts: columns of counts; one value for all, or one each.
           real: columns whose likelihood is a density of real numbers, likewise.
+          categories: numbers of categories of columns of codes, else 0, likewise.
         """
         rows = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
         logs = np.log1p(np.maximum(rows, 0))
         statistics = [(values.mean(0), values.std(0)) for values in (rows, logs)]
-        return cls.from_statistics(*statistics, counts=counts, real=real)
+        return cls.from_statistics(*statistics, counts=counts, real=real, categories=categories)
 
     @classmethod
     def from_statistics(
@@ -59,14 +65,17 @@ class Units:
         *,
         counts: Mask,
         real: Mask,
+        categories: Sizes = 0,
     ) -> "Units":
         """The units from mean and standard deviation [C] of x, and of log(1 + x); see `fit`."""
         size = values[0].shape
         is_count = np.broadcast_to(counts, size)
-        inputs = np.where(is_count, logs, values)
+        num_categories = np.broadcast_to(categories, size)
         unit = np.array([np.zeros(size), np.ones(size)])
+        inputs = np.where(num_categories > 0, unit, np.where(is_count, logs, values))
         density = np.where(np.broadcast_to(real, size), values, unit)
-        return cls(_affine(*inputs), _affine(*density), tuple(is_count.tolist()))
+        codes = tuple(num_categories.tolist()) if num_categories.any() else ()
+        return cls(_affine(*inputs), _affine(*density), tuple(is_count.tolist()), codes)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Units":
@@ -77,10 +86,32 @@ class Units:
         """
         counts = tuple(map(bool, values["counts"]))
         affines = [_parse(values[name], len(counts)) for name in ("inputs", "density")]
-        return cls(affines[0], affines[1], counts)
+        categories = tuple(map(int, values.get("categories", ())))
+        if categories and len(categories) != len(counts):
+            raise ValueError(f"categories of {len(categories)} columns, not {len(counts)}")
+        return cls(affines[0], affines[1], counts, categories)
+
+    def encode(self, x: Array) -> Array:
+        """The inputs of networks [..., C'] for x [..., C]: standardized, and one-hot for codes."""
+        u = self.standardize(x)
+        if not self.categories:
+            return u
+        columns = zip(jnp.split(u, len(self.categories), axis=-1), self.categories, strict=True)
+        return jnp.concatenate([_one_hot(*c) if c[1] else c[0] for c in columns], axis=-1)
+
+    def repeat(self, values: Array) -> Array:
+        """Values [..., C] of the columns for each of their inputs, [..., C']."""
+        if not self.categories:
+            return values
+        return jnp.repeat(values, np.maximum(self.categories, 1), axis=-1)
+
+    @property
+    def num_inputs(self) -> int:
+        """C', the number of inputs of networks."""
+        return sum(max(size, 1) for size in self.categories) or len(self.counts)
 
     def standardize(self, x: Array) -> Array:
-        """The inputs of networks [..., C] for x [..., C]."""
+        """Standardized values [..., C] of x [..., C]; codes of categories are unchanged."""
         self._check_size(x)
         return self.inputs.inverse(_where(self.counts, jnp.log1p, x))
 
@@ -94,7 +125,7 @@ class Units:
 
     def is_close(self, other: "Units | None") -> bool:
         """True if the units agree to rounding errors."""
-        if other is None or self.counts != other.counts:
+        if other is None or (self.counts, self.categories) != (other.counts, other.categories):
             return False
         pairs = zip((*self.inputs, *self.density), (*other.inputs, *other.density), strict=True)
         return all(np.shape(a) == np.shape(b) and np.allclose(a, b, 1e-6, 0) for a, b in pairs)
@@ -104,6 +135,11 @@ class Units:
             raise InputError(
                 f"units: of {len(self.counts)} columns or channels, but x has shape {x.shape}"
             )
+
+
+def _one_hot(codes: Array, size: int) -> Array:
+    """Codes [..., 1] as [..., size]."""
+    return (jnp.round(codes) == np.arange(size)).astype(codes.dtype)
 
 
 def _parse(value: Any, size: int) -> Affine:

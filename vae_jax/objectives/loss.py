@@ -108,13 +108,19 @@ def one_pass(
     x = batch["x"]
     inputs = None if corruption is None else corruption(key_corruption, x)
     return model.apply(
-        params, x, key_z, num_samples=num_samples, inputs=inputs, **given_y(model, batch)
+        params, x, key_z, num_samples=num_samples, inputs=inputs, **given(model, batch)
     )
 
 
 def objective_key(key: Array) -> Array:
     """A third key, for objectives that sample; `one_pass` uses the first two."""
     return jax.random.split(key, 3)[2]
+
+
+def given(model: Model, batch: Batch) -> dict[str, Any]:
+    """The keyword arguments of methods that read x: y of a conditional model, and `observed`."""
+    observed = batch.get("observed")
+    return given_y(model, batch) | ({} if observed is None else {"observed": observed})
 
 
 def given_y(model: Model, batch: Batch) -> dict[str, Any]:

@@ -92,13 +92,15 @@ def all_classes_pass(model: ClassifierModel, run: Run) -> Arguments:
         )
 
     def arguments(params: Params, batch: Batch, key: Array) -> tuple[tuple[Outputs, ...], dict]:
-        x = batch["x"]
+        x, observed = batch["x"], batch.get("observed")
         rows = {
-            "x": jnp.broadcast_to(x, (num_classes, *x.shape)).reshape(-1, *x.shape[1:]),
+            "x": jnp.concatenate([x] * num_classes),
             "y": jnp.repeat(jnp.arange(num_classes), len(x)),
         }
+        if observed is not None:
+            rows["observed"] = jnp.concatenate([observed] * num_classes)
         outputs = run(params, rows, key)
-        logits = model.apply(params, x, method="classify")
+        logits = model.apply(params, x, observed=observed, method="classify")
         return (outputs,), {"logits": logits, "y": batch["y"]}
 
     return arguments

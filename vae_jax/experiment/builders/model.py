@@ -52,7 +52,7 @@ def _prior(c: ModelConfig, event_shape: Shape, units: Units | None) -> nn.Module
     if units is None or not isinstance(prior, priors.VampPrior):
         return prior
     low, high = REALS
-    return prior.clone(low=low, high=high)
+    return prior.clone(low=low, high=high, event_shape=(*event_shape[:-1], units.num_inputs))
 
 
 def _vqvae(config: Config, event_shape: Shape, units: Units | None) -> VQVAE:

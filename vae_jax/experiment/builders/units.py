@@ -1,5 +1,7 @@
 """Build the units of a data set for the likelihood of a config."""
 
+import numpy as np
+
 from vae_jax.config import Config
 from vae_jax.data import Dataset
 from vae_jax.data.kinds import kind_of
@@ -13,16 +15,19 @@ def build_units(config: Config, dataset: Dataset) -> Units | None:
     kind = kind_of(dataset.shape, dataset.preparation)
     low, high = dataset.train.value_range
     is_unit = len(dataset.shape) == 3 and low >= 0 and high <= 1
-    if kind in ("binary", "levels") or (kind == "real" and is_unit):
-        return None
     name = config.model.likelihood
     likelihood = pick(LIKELIHOODS, "model.likelihood", name)(config.model, dataset.shape)
+    categories = likelihood.category_columns()
+    is_plain = kind in ("binary", "levels") or (kind == "real" and is_unit)
+    if is_plain and not np.any(categories):
+        return None
     moments = dataset.moments
     return Units.from_statistics(
         (moments.mean, moments.stddev),
         (moments.log_mean, moments.log_stddev),
         counts=kind == "counts" or likelihood.count_columns(),
         real=likelihood.real_columns(),
+        categories=categories,
     )
 
 
@@ -33,7 +38,8 @@ def describe_units(units: Units | None, shape: tuple[int, ...]) -> str:
     entry = "channel" if len(shape) == 3 else "column"
     logs = "log(1 + x) of counts and " if any(units.counts) and not all(units.counts) else ""
     values = "log(1 + x)" if all(units.counts) else f"{logs}values"
+    codes = ", categories one-hot" if units.categories else ""
     return (
         f"networks see {values} standardized by mean and standard deviation of each {entry} of "
-        "train; densities are in the units of the data"
+        f"train{codes}; densities are in the units of the data"
     )

@@ -21,7 +21,7 @@ from vae_jax.experiment.metrics.context import Context, Numbers, as_batch, name_
 from vae_jax.experiment.metrics.likelihood import importance
 from vae_jax.files import Path, write_atomically
 from vae_jax.models.base import Model
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given
 from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, Outputs, Params
 
@@ -142,8 +142,8 @@ def _draw_terms(model: Model, batch_size: int, mesh: Mesh | None) -> Any:
         return outputs.log_px_z, -(distortion + rate)
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
-        x, y = batch["x"], given_y(model, batch)
-        inferred = model.apply(params, x, **y, method="infer")
+        x = batch["x"]
+        inferred = model.apply(params, x, **given(model, batch), method="infer")
         if not model.supports("latent_density"):
             outputs = model.apply(params, inferred, x, key, num_samples=DRAWS, method="outputs")
             log_px_z, elbo = terms_of(outputs)

@@ -21,7 +21,7 @@ from vae_jax.evaluation.terms import finite_terms
 from vae_jax.files import Path
 from vae_jax.models.base import Model
 from vae_jax.models.trained import TrainedModel
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given, given_y
 from vae_jax.types import Array, Batch, Params
 
 # The result of a metric: numbers by name, standard errors under <name>_stderr, sentences.
@@ -78,7 +78,7 @@ class Context:
 def _encoder(model: Model, batch_size: int, mesh: Mesh | None) -> Any:
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         del key
-        q = model.apply(params, batch["x"], **given_y(model, batch), method="encode")
+        q = model.apply(params, batch["x"], **given(model, batch), method="encode")
         entries = {"code": q.center}
         if "y" in batch:
             entries["y"] = batch["y"]

@@ -167,6 +167,7 @@ def _classify(model: ClassifierModel, batch_size: int, mesh: Mesh | None) -> Any
 
     def one_batch(params: Params, batch: Batch, key: Array) -> Array:
         del key
-        return jnp.argmax(model.apply(params, batch["x"], method="classify"), axis=-1)
+        options = {"observed": batch.get("observed"), "method": "classify"}
+        return jnp.argmax(model.apply(params, batch["x"], **options), axis=-1)
 
     return over_batches(one_batch, batch_size=batch_size, mesh=mesh, description="accuracy")
