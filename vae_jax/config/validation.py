@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from vae_jax.config.fields import Config
+from vae_jax.config.fields import TABLE_SETS, Config
 from vae_jax.config.metadata import AUTO, MAX_INT, check_bounds, leaf_fields
 from vae_jax.config.rules import Condition, Rule, check_rules, objective, one_of, value_of
 from vae_jax.config.tree import as_tuple, check_types
@@ -139,7 +139,8 @@ def _levels(config: Config) -> str | None:
 
 
 def _columns(config: Config) -> str | None:
-    if config.model.likelihood != "mixed" or config.model.columns:
+    is_known = config.model.columns or config.data.name in TABLE_SETS
+    if config.model.likelihood != "mixed" or is_known:
         return None
     return "config.model.columns = (): must name the type of each column with likelihood 'mixed'"
 

@@ -11,6 +11,7 @@ from vae_jax.data.images import convert_images, describe_shape
 from vae_jax.data.missing import Names, separate
 from vae_jax.data.sources import Dataset
 from vae_jax.data.splits import SPLITS
+from vae_jax.data.tables.schema import TableSchema
 from vae_jax.errors import InputError
 
 TEST = SPLITS.index("test")
@@ -44,6 +45,7 @@ divide by 255, or pass integers, which are scaled
     binarization: str = "none"
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
     missing: bool = False  # True if NaN are missing values
+    table: TableSchema | None = None  # names and kinds of the columns of a table
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -59,6 +61,7 @@ divide by 255, or pass integers, which are scaled
             binarization=preparation["binarization"],
             classes=tuple(preparation.get("classes", ())),
             missing="missing" in preparation,
+            table=dataset.table,
         )
 
     @classmethod
@@ -66,6 +69,8 @@ divide by 255, or pass integers, which are scaled
         """Rebuild from the fields as JSON has them; raises TypeError or ValueError if damaged."""
         low, high = values["value_range"]
         entries = {**values, "value_range": (float(low), float(high))}
+        if values.get("table") is not None:
+            entries["table"] = TableSchema.from_json(values["table"])
         return cls(**entries | {key: tuple(values[key]) for key in ("shape", "classes")})
 
     def with_channel(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -161,9 +166,12 @@ divide by 255, or pass integers, which are scaled
                 f"to {high:g}: {remedy}"
             )
 
-    def binarize(self, x: np.ndarray) -> np.ndarray:
-        """Converted x [B, *E] as the binarized test set: the same draws for the same positions."""
+    def binarize(self, x: np.ndarray, start: int = 0) -> np.ndarray:
+        """Converted x [B, *E] as the binarized test set: the same draws for the same positions.
+
+        The positions are `start`, `start + 1`, and so on.
+        """
         if self.binarization == "none" or ((x == 0) | (x == 1)).all():
             return x
         rule = "threshold" if self.binarization == "threshold" else "static"
-        return binarize(x, 1.0, rule, TEST).astype(np.float32)
+        return binarize(x, 1.0, rule, TEST, start + np.arange(len(x))).astype(np.float32)

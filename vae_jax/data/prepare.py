@@ -38,6 +38,7 @@ def from_arrays(
     test_rule: str = "as in the source",
     streaming: bool = False,
     missing: bool = False,
+    has_schema: bool = False,
 ) -> Dataset:
     """Build a data set from arrays in memory, or from streamed training images.
 
@@ -60,6 +61,7 @@ def from_arrays(
         `valid_observed` and `test_observed`, each of the shape of the images of its split; for
         images [N, H, W, C] also [N, H, W], for all channels of a pixel. Whatever is known of the
         data, such as their range, is known of their observed values.
+      has_schema: True for a table whose columns have kinds; there are no warnings about its values.
 
     Raises:
       InputError: a missing key, an empty split, unequal shapes, or values that are not finite, out
@@ -125,14 +127,14 @@ def from_arrays(
         value_range = (0.0, 1.0)
         preparation |= {"binary": True, "levels": 2}
     shape = tuple(splits["train"].shape[1:])
-    if len(shape) == 1 and kind_of(shape, preparation) == "real":
+    if len(shape) == 1 and not has_schema and kind_of(shape, preparation) == "real":
         surveys = {
             split: survey_columns(rows, table_masks.get(split)) for split, rows in tables.items()
         }
         warn_columns(surveys, name)
         if binary := binary_columns(surveys):
             preparation["binary_columns"] = binary
-    if values == "scaled":
+    if values == "scaled" and not has_schema:
         given = {split: ranges[split] for split in images}
         _check_scales(given, scale, name)
         warn_values(combined, name)

@@ -67,7 +67,7 @@ def _other_rates(config: Config) -> str | None:
 
 
 def _types_of_columns(config: Config) -> str | None:
-    if config.model.likelihood != "mixed":
+    if config.model.likelihood != "mixed" or not config.model.columns:
         return None
     try:
         parse_columns(config.model.columns)

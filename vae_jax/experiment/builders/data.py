@@ -7,6 +7,7 @@ from typing import Any
 from vae_jax import data as data_lib
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Source
+from vae_jax.data.tables.description import describe_table
 from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders.auto import resolve, resolve_binarization
 from vae_jax.experiment.builders.label_subsets import (
@@ -32,6 +33,8 @@ def build_data(config: Config) -> Dataset:
         dataset = data_lib.load(
             c.name, dir=c.dir, path=c.path, streaming=c.streaming, **_options(config)
         )
+    if dataset.table is not None:
+        logger.info("%s\nconfig.data.schema overrides the kinds", describe_table(dataset))
     if c.leave_out >= 0:
         dataset = remove_class(dataset, c.leave_out)
     if config.objective.name == "m2":
@@ -75,6 +78,7 @@ def _options(config: Config) -> dict[str, Any]:
         "values": c.values,
         "image_size": c.image_size,
         "missing": c.missing,
+        "schema": c.schema,
     }
 
 
