@@ -355,8 +355,8 @@ DISTRIBUTIONS = [
     Mutation(
         "no gradient of the scale of a logistic inside its bins",
         "distributions/logistic.py",
-        "inside = _log_one_minus_exp(-math.log(levels - 1) - log_scale)",
-        "inside = jax.lax.stop_gradient(_log_one_minus_exp(-math.log(levels - 1) - log_scale))",
+        "inside = log_one_minus_exp(-math.log(levels - 1) - log_scale)",
+        "inside = jax.lax.stop_gradient(log_one_minus_exp(-math.log(levels - 1) - log_scale))",
         f"{GRADIENTS} -k logistic",
     ),
     Mutation(

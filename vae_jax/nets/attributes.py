@@ -13,6 +13,7 @@ DEFAULTS: dict[str, Any] = {
     "binary": False,
     "levels": 0,
     "integers": False,
+    "positive": False,
     "shared_scale": None,
     "batch_scale": False,
     # priors, see `vae_jax.priors.Prior`

@@ -132,6 +132,7 @@ def event_of(config: Config) -> tuple[int, ...]:
 def batch_of(config: Config) -> dict[str, jax.Array]:
     rng = np.random.default_rng(0)
     x = np.float32(rng.random((B, *event_of(config))) < 0.5)
+    x = x + 0.5 if config.model.likelihood == "positive" else x
     y = rng.normal(size=(B, 4)) if config.model.conditioning == "vector" else np.arange(B) % 4
     y = np.where(np.arange(B) < 3, y, -1) if config.objective.name == "m2" else y
     return {"x": jnp.asarray(x), "y": jnp.asarray(y, jnp.float32 if y.ndim == 2 else jnp.int32)}
@@ -248,11 +249,15 @@ KINDS = {
         "gaussian": likelihoods.Gaussian,
         "optimal_gaussian": likelihoods.OptimalGaussian,
         "laplace": likelihoods.Laplace,
+        "student_t": likelihoods.StudentT,
         "discretized_logistic": likelihoods.DiscretizedLogistic,
         "logistic_mixture": likelihoods.DiscretizedLogisticMixture,
         "categorical": likelihoods.Categorical,
         "beta_binomial": likelihoods.BetaBinomial,
         "negative_binomial": likelihoods.NegativeBinomial,
+        "poisson": likelihoods.Poisson,
+        "zero_inflated": likelihoods.ZeroInflatedNegativeBinomial,
+        "positive": likelihoods.LogNormal,
         "mixed": likelihoods.Mixed,
         "autoregressive": likelihoods.Autoregressive,
     },

@@ -51,6 +51,11 @@ def _explain_values(config: Config, dataset: Dataset) -> str | None:
             f"{dataset.name} has {smallest:g} to {largest:g}; scale the data, store them as "
             "integers 0 to 255, or use 'gaussian'"
         )
+    if likelihood.positive and smallest <= low:
+        return (
+            f"config.model.likelihood = {name!r}: needs values above 0, but {dataset.name} has "
+            f"{smallest:g}; use 'gaussian', or 'mixed' with a kind for each column"
+        )
     if likelihood.integers and dataset.preparation["values"] != "counts":
         return f"config.model.likelihood = {name!r}: needs counts; use --config.data.values=counts"
     levels = dataset.preparation["levels"]

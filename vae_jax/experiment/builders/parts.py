@@ -78,6 +78,7 @@ LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] =
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
     "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
     "laplace": lambda c, e: pick(LAPLACES, "model.sigma", c.sigma)(c, e),
+    "student_t": lambda c, e: likelihoods.StudentT(e, c.df, c.init_df),
     "discretized_logistic": lambda c, e: likelihoods.DiscretizedLogistic(e, _levels(c)),
     "logistic_mixture": lambda c, e: likelihoods.DiscretizedLogisticMixture(
         e, _levels(c), c.mixtures
@@ -85,6 +86,9 @@ LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] =
     "categorical": lambda c, e: likelihoods.Categorical(e, _levels(c)),
     "beta_binomial": lambda c, e: likelihoods.BetaBinomial(e, _levels(c)),
     "negative_binomial": lambda c, e: likelihoods.NegativeBinomial(e),
+    "poisson": lambda c, e: likelihoods.Poisson(e),
+    "zero_inflated": lambda c, e: likelihoods.ZeroInflatedNegativeBinomial(e),
+    "positive": lambda c, e: likelihoods.LogNormal(e),
     "mixed": lambda c, e: likelihoods.Mixed(e, tuple(c.columns)),
     "autoregressive": lambda c, e: likelihoods.Autoregressive(
         e, _levels(c), c.masked_features, c.masked_layers
