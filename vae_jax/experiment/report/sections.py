@@ -52,6 +52,7 @@ VERDICTS = {
 }
 VERDICT_METRICS = ("collapse", "codes")
 KNOWN_RESULTS = (
+    "columns",
     "data",
     "test",
     "valid",

@@ -2,7 +2,7 @@
 
 import functools
 
-from vae_jax.experiment.report import figures, provenance, sections
+from vae_jax.experiment.report import columns, figures, provenance, sections
 from vae_jax.experiment.report.page import Maker, render_page
 from vae_jax.experiment.report.workdir_files import Contents
 
@@ -23,6 +23,7 @@ def run_page(run: Contents) -> str:
             "Rate and distortion",
             functools.partial(sections.rate_distortion, run),
         ),
+        ("columns", "Errors of the columns", functools.partial(columns.column_blocks, run)),
         ("anomaly", "Anomaly detection", functools.partial(sections.anomalies, run)),
         *sections.remaining_metrics(run),
         ("data", "Data", functools.partial(provenance.data, run)),
