@@ -14,7 +14,7 @@ from vae_jax.evaluation.likelihood import log_likelihood
 from vae_jax.models.trained import TrainedModel
 
 KEY = jax.random.key(0)
-X = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+X = np.random.default_rng(0).normal(0, 0.3, (6, 4)).astype(np.float32)
 OBSERVED = np.random.default_rng(1).random(X.shape) < 0.7
 HOLES = np.where(OBSERVED, X, np.nan)
 FILLED = np.where(OBSERVED, X, 99.0)

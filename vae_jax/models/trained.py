@@ -149,12 +149,15 @@ class TrainedModel:
         *,
         kind: Kind = "linear",
         y: Array | None = None,
+        observed: tuple[Array, Array] | None = None,
     ) -> Array:
-        """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E]."""
-        codes = _interpolate(
-            self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
-        )
-        return self.image(codes, y=y)
+        """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E].
+
+        `observed` are the masks of both, each [B, *E].
+        """
+        ends = zip((start, end), observed or (None, None), strict=True)
+        codes = [self.encode(x, y=y, observed=mask).center for x, mask in ends]
+        return self.image(_interpolate(*codes, num_points, kind=kind), y=y)
 
     def elbo(
         self,
@@ -236,8 +239,9 @@ class TrainedModel:
 
         Each is a mean over K = `num_samples` draws of z. With K = 1, and in models without a
         density of z, `log_px` and `ess` are None. `columns` is for tables of at most 256 columns
-        that are independent given z, and NaN at missing values. Examples are binarized as for `elbo`. `first_row` is the
-        number of rows of a file that were scored before, in parts of a multiple of
+        that are independent given z, and NaN at missing values. Examples are binarized as for
+        `elbo`. `first_row` is the number of rows of a file that were scored before, in parts of a
+        multiple of
         `rows.block_rows(x.shape[1:])`: then the scores are those of the whole file at once.
         """
         weights = num_samples > 1 and self.supports("latent_density")
