@@ -58,7 +58,7 @@ class ZeroInflated:
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         counted = np.log1p(-self.gate) + self.counts.log_prob(x)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN is a missing value
             return np.where(x == 0, np.logaddexp(np.log(self.gate), counted), counted)
 
 
