@@ -1,5 +1,6 @@
 """Local paths and buckets, atomic writes, strict JSON and full disks."""
 
+import contextlib
 import errno
 import importlib.util
 import json
@@ -9,7 +10,7 @@ import pathlib
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vae_jax.errors import InputError, suggest
@@ -76,11 +77,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     if not is_local(path):
         path.write_bytes(content)
         return
+    with replace_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replace_atomically(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a temporary path, whose file replaces the local `path` when the context ends.
+
+    An error, or an interruption, deletes the temporary file and leaves `path` as it was.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:

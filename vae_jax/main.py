@@ -17,6 +17,12 @@ python -m vae_jax.main --config=... --coordinator=10.0.0.1:1234 --num_processes=
 python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=1/2
 python -m vae_jax.main --config=... --config.sweep.beta=1,2,4,8 --trials=2/2
 
+An answer for every row of the test split, or of other data, in one file:
+
+python -m vae_jax.main --workdir=runs/mnist1 --mode=score
+python -m vae_jax.main --workdir=runs/mnist1 --mode=encode --data=mine.npz --output=codes.npz
+python -m vae_jax.main --workdir=runs/mnist1 --mode=sample --num_samples=1000
+
 --mode=eval uses the saved config of the workdir. --config.evaluation.* replace its fields, and
 --config.data.path or --config.data.dir the location of data that have moved:
 
@@ -34,7 +40,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from vae_jax.experiment import cli
-from vae_jax.experiment.launch import clusters, exits
+from vae_jax.experiment.launch import clusters, exits, row_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -76,8 +82,10 @@ _MODE = flags.DEFINE_string(
     "mode",
     "train",
     "train (or resume) and evaluate; eval: only evaluate the run in the workdir; "
-    "report: write an HTML page about it.",
+    "report: write an HTML page about it; score, encode, reconstruct: an answer for every row; "
+    "sample: new rows or images.",
 )
+_ROWS = row_flags.define()
 
 
 def _main(argv: Sequence[str]) -> None:
@@ -88,6 +96,7 @@ def _main(argv: Sequence[str]) -> None:
         gc.freeze()
         return
     cli.check_trials(_TRIALS.value, _MODE.value, [_COORDINATOR, _DISTRIBUTED])
+    rows = cli.read_row_flags(_ROWS, _MODE.value)
     if _is_surely_first():
         cli.announce(_MODE.value, _CONFIG.value, _WORKDIR.value)
     with exits.explain_import():
@@ -102,7 +111,7 @@ def _main(argv: Sequence[str]) -> None:
         distributed=False if _TRIALS.value else _DISTRIBUTED.value,
     )
     compilation_cache.set_up(enabled=_COMPILATION_CACHE.value)
-    cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value, _TRIALS.value)
+    cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value, _TRIALS.value, rows)
     gc.freeze()  # otherwise Python visits every object on its way out: half a second
 
 

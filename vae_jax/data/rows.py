@@ -188,14 +188,14 @@ def check_no_objects(archive: zipfile.ZipFile, key: str) -> None:
     """Raises ValueError if an array of an .npz file holds objects, which numpy would unpickle."""
     name = f"{key}.npy"
     with archive.open(name if name in archive.namelist() else key) as member:
-        *_, dtype = _parse_header(member)
+        *_, dtype = parse_header(member)
     if dtype.hasobject:
         raise ValueError(
             f"{key} holds objects, not numbers; store an array of numbers or texts instead"
         )
 
 
-def _parse_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+def parse_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, True if column-major, and dtype of an array in the .npy format."""
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -208,7 +208,7 @@ def _parse_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], bool, np.dtype
 
 
 def _read_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], np.dtype]:
-    shape, column_major, dtype = _parse_header(file)
+    shape, column_major, dtype = parse_header(file)
     if dtype.hasobject or dtype.names:
         raise ValueError("it holds objects, not numbers")
     if column_major and len(shape) > 1:

@@ -24,6 +24,7 @@ from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.frequencies import (
     Factor,
     Statistics,
+    find_missing,
     fit_counts,
     fit_frequencies,
     fit_levels,
@@ -51,7 +52,7 @@ Kind = tuple[
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """p(x) = prod_d p_d(x_d), fitted to a training split.
+    """p(x) = prod_d p_d(x_d), fitted to the observed values of a training split.
 
     Attributes:
       name: human-readable.
@@ -67,12 +68,17 @@ class Baseline:
     factors: tuple[tuple[np.ndarray, Factor], ...] = dataclasses.field(repr=False)
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """Log p(x) [N] in nats of x [N, *E], summed over the event."""
+        """Log p(x) [N] in nats of x [N, *E], summed over the event without NaN: missing values."""
         rows = np.asarray(x, np.float64).reshape(len(x), -1)
         total = np.zeros(len(rows))
+        missing = find_missing(rows)
+        filled = rows if missing is None else np.where(missing, self.mean, rows)
         for dimensions, factor in self.factors:
-            part = rows if len(dimensions) == rows.shape[1] else rows[:, dimensions]
-            total += factor.log_prob(part).sum(axis=1)
+            is_all = len(dimensions) == rows.shape[1]
+            terms = factor.log_prob(filled if is_all else filled[:, dimensions])
+            if missing is not None:
+                terms[missing if is_all else missing[:, dimensions]] = 0
+            total += terms.sum(axis=1)
         return total
 
     def score(self, source: Source | HostSource) -> "BaselineScores":
@@ -81,7 +87,12 @@ class Baseline:
         errors = []
         for rows in read_rows(source, np.arange(source.num_examples)):
             log_px.append(self.log_prob(rows))
-            errors.append(np.square(rows - self.mean).mean(axis=1))
+            squares, missing = np.square(rows - self.mean), find_missing(rows)
+            if missing is None:
+                errors.append(squares.mean(axis=1))
+            else:
+                count = np.maximum((~missing).sum(axis=1), 1)
+                errors.append(np.where(missing, 0, squares).sum(axis=1) / count)
         return BaselineScores(
             np.concatenate(log_px),
             np.concatenate(errors),
@@ -95,8 +106,8 @@ class Baseline:
 class BaselineScores:
     """The baseline on each example of a split."""
 
-    log_px: np.ndarray  # [N] nats
-    mse: np.ndarray  # [N] MSE of the training mean as the reconstruction
+    log_px: np.ndarray  # [N] nats, of the observed values
+    mse: np.ndarray  # [N] MSE of the training mean as the reconstruction, of the observed values
     name: str
     deviation: np.ndarray  # [D] standard deviation of the training examples
     is_constant: bool  # the training examples are all the same
@@ -236,30 +247,41 @@ def _fit(
 
 
 def _choose_rows(train: Source | HostSource) -> np.ndarray:
-    """Random training examples [n, D] of at most `MAX_FITTED` values, float64; at least one."""
+    """Random training examples [n, D] of at most `MAX_FITTED` values, float64; at least one.
+
+    Missing values are NaN, unless all of a dimension are: it gets the mean of the others.
+    """
     size = max(1, MAX_FITTED // math.prod(train.shape))
-    return np.concatenate(list(read_rows(train, choose_examples(train.num_examples, size))))
+    rows = np.concatenate(list(read_rows(train, choose_examples(train.num_examples, size))))
+    missing = find_missing(rows)
+    if missing is not None and missing.all(axis=0).any():
+        rows[:, missing.all(axis=0)] = np.nanmean(rows)
+    return rows
 
 
 def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the examples at index [n] as float64 [m, D], a few at a time.
 
     They have the values that the model sees; of images that are binarized anew at each reading,
-    the probabilities.
+    the probabilities. Missing values are NaN.
     """
     size = max(1, CHUNK_VALUES // math.prod(source.shape))
     for start in range(0, len(index), size):
         rows = index[start : start + size]
         if isinstance(source, HostSource):
             part = source.select(rows)
-            x = part.images * np.float32(part.scale)
+            x, observed = part.images * np.float32(part.scale), part.observed
         elif isinstance(source, ArraySource):
             x = np.asarray(source.images)[rows] * np.float32(source.scale)
+            observed = None if source.observed is None else np.asarray(source.observed)[rows]
         else:
             # Padded, so that one program serves all chunks.
             padded = np.minimum(start + np.arange(min(size, len(index))), len(index) - 1)
             x = np.asarray(_take(source, jnp.asarray(index[padded], jnp.int32)))[: len(rows)]
-        yield np.asarray(x, np.float64).reshape(len(rows), -1)
+            observed = None  # sprites
+        wide = np.asarray(x, np.float64)
+        wide = wide if observed is None else np.where(observed, wide, np.nan)
+        yield wide.reshape(len(rows), -1)
 
 
 @jax.jit

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +24,8 @@ from vae_jax.models.base import LatentModel
 from vae_jax.objectives.loss import given
 from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Params
+
+Tree = TypeVar("Tree")
 
 ROWS = 1024  # approximate number of z decoded at a time; their activations fit the cache of a core
 
@@ -74,28 +77,62 @@ def running_log_mean(
       chunk: draws at a time; draws beyond K in the last chunk are ignored.
       num_examples: B.
     """
+    return running_means(
+        lambda key, number: (log_weights(key, number), ()),
+        key,
+        num_samples=num_samples,
+        chunk=chunk,
+        num_examples=num_examples,
+    )[0]
 
-    def body(carry: tuple[Array, ...], number: Array) -> tuple[tuple[Array, ...], None]:
-        top, total, squares, logs = carry
-        log_w = log_weights(jax.random.fold_in(key, number), number)
+
+def running_means(
+    draws: Callable[[Array, Array], tuple[Array, Tree]],
+    key: Array,
+    *,
+    num_samples: int,
+    chunk: int,
+    num_examples: int,
+) -> tuple[tuple[Array, Array, Array], Tree]:
+    """The triple of `running_log_mean`, and unweighted means [B, ...] of other terms of each draw.
+
+    Args:
+      draws: (key, number of the chunk []) -> log w [chunk, B], and a tree of terms [chunk, B, ...].
+      key, num_samples, chunk, num_examples: as for `running_log_mean`.
+    """
+
+    def mask(used: Array, terms: Array) -> Array:
+        return jnp.where(used.reshape(-1, *(1,) * (terms.ndim - 1)), terms, 0.0)
+
+    def body(carry: tuple[Any, ...], number: Array) -> tuple[tuple[Any, ...], None]:
+        top, total, squares, logs, sums = carry
+        log_w, terms = draws(jax.random.fold_in(key, number), number)
         used = (number * chunk + jnp.arange(chunk) < num_samples)[:, None]
         new_top = jnp.maximum(top, jnp.where(used, log_w, -jnp.inf).max(0))
         base = jnp.where(jnp.isfinite(new_top), new_top, 0.0)  # all weights may be zero so far
         shrink = jnp.exp(top - base)
         w = jnp.where(used, jnp.exp(log_w - base), 0.0)
         logs = logs + jnp.where(used, log_w, 0.0).sum(0)
+        sums = jax.tree.map(lambda total, new: total + mask(used, new).sum(0), sums, terms)
         return (
             new_top,
             total * shrink + w.sum(0),
             squares * shrink**2 + jnp.square(w).sum(0),
             logs,
+            sums,
         ), None
 
     zeros = jnp.zeros(num_examples, jnp.float32)
-    start: tuple[Array, ...] = (jnp.full(num_examples, -jnp.inf, jnp.float32), zeros, zeros, zeros)
-    (top, total, squares, logs), _ = jax.lax.scan(body, start, jnp.arange(-(-num_samples // chunk)))
+    shapes = jax.eval_shape(draws, key, jnp.int32(0))[1]
+    sums = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape[1:], leaf.dtype), shapes)
+    top = jnp.full(num_examples, -jnp.inf, jnp.float32)
+    numbers = jnp.arange(-(-num_samples // chunk))
+    (top, total, squares, logs, sums), _ = jax.lax.scan(
+        body, (top, zeros, zeros, zeros, sums), numbers
+    )
     log_mean = top + jnp.log(total) - math.log(num_samples)
-    return log_mean, jnp.square(total) / squares, logs / num_samples
+    means = jax.tree.map(lambda total: total / num_samples, sums)
+    return (log_mean, jnp.square(total) / squares, logs / num_samples), means
 
 
 def log_likelihood(

@@ -1,4 +1,4 @@
-"""The command line: flags and the three modes.
+"""The command line: flags and modes.
 
 JAX is imported late: `--help`, bad flags and the first line of a run do not wait for it.
 """
@@ -15,11 +15,12 @@ from absl import flags
 from vae_jax.config import Config, sweep, validation
 from vae_jax.config.sweep import parse_share
 from vae_jax.errors import InputError, check_choice
-from vae_jax.experiment.launch import arguments, config_files, exits
+from vae_jax.experiment.launch import arguments, config_files, exits, row_flags
+from vae_jax.experiment.rows import options as row_options
 from vae_jax.experiment.storage.workdir import check_usable
 from vae_jax.files import as_path, is_local
 
-MODES = ("train", "eval", "report")
+MODES = ("train", "eval", "report", *row_options.MODES)
 MEMORY_ADVICE = (
     "lower some of these fields of the config: train.batch_size, train.log_every, "
     "objective.num_samples, evaluation.batch_size, model.hidden, "
@@ -27,11 +28,20 @@ MEMORY_ADVICE = (
 )
 
 
-def run(mode: str, config: Config | None, workdir: str | None, trials: str | None = None) -> None:
-    """Train, evaluate or report, and print the results and where the files are."""
+def run(
+    mode: str,
+    config: Config | None,
+    workdir: str | None,
+    trials: str | None = None,
+    rows: row_options.RowOptions | None = None,
+) -> None:
+    """Train, evaluate, report or answer for rows, and print results and where the files are."""
     check_choice("mode", mode, MODES)
     if mode == "report":
         _report(config, workdir)
+        return
+    if mode in row_options.MODES:
+        _answer_rows(mode, config, workdir, rows or row_options.RowOptions())
         return
     if config is None and (mode == "train" or workdir is None):
         raise InputError(f"config: missing; use --config=NAME; {config_files.list_configs()}")
@@ -57,6 +67,28 @@ def run(mode: str, config: Config | None, workdir: str | None, trials: str | Non
             evaluate.evaluate_workdir(workdir, config, _print_results)
     if processes.is_first():
         print(f"figures: {figures}")
+
+
+def _answer_rows(
+    mode: str, config: Config | None, workdir: str | None, options: row_options.RowOptions
+) -> None:
+    """Write the answers of a mode, and print the path of their file."""
+    if workdir is None:
+        raise InputError(f"workdir: missing; --mode={mode} needs the workdir of a finished run")
+    import jax
+
+    from vae_jax import memory
+    from vae_jax.experiment import processes
+    from vae_jax.experiment.launch import devices
+    from vae_jax.experiment.rows.run import answer_rows
+
+    _set_up_logging(is_first=processes.is_first())
+    devices.check_devices()
+    if jax.process_count() > 1:
+        raise InputError(f"mode = {mode!r}: runs in a single process; use --nodistributed")
+    with memory.explain_memory_errors(MEMORY_ADVICE):
+        path = answer_rows(mode, os.path.expanduser(workdir), options, config)
+    print(f"{mode}: {path}")
 
 
 def _print_results(numbers: Mapping[str, Any]) -> None:
@@ -159,6 +191,18 @@ def print_list() -> None:
     from vae_jax.experiment.launch import listing  # loads all parts
 
     print(listing.describe_all())
+
+
+def read_row_flags(
+    holders: Mapping[str, flags.FlagHolder], mode: str
+) -> row_options.RowOptions | None:
+    """The options of a mode that answers for rows, None for any other mode.
+
+    Raises:
+      InputError: an unknown mode, a flag that the mode does not use, or an invalid value.
+    """
+    check_choice("mode", mode, MODES)
+    return row_flags.read(holders, mode)
 
 
 def check_trials(trials: str | None, mode: str, others: Sequence[flags.FlagHolder]) -> None:

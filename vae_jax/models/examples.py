@@ -20,16 +20,6 @@ from vae_jax.types import Array
 MAX_NAMES = 20  # limit for the names of classes in a message
 
 
-def convert_examples(likelihood: nn.Module, x: Any, inputs: Inputs | None) -> Array | np.ndarray:
-    """Examples x without missing values, as the model needs them; see `convert_observed`."""
-    x, observed = convert_observed(likelihood, x, inputs)
-    if isinstance(observed, np.ndarray) and not observed.all():
-        raise InputError(
-            f"x has {int((~observed).sum())} missing values: here all must be observed"
-        )
-    return x
-
-
 def convert_observed(
     likelihood: nn.Module, x: Any, inputs: Inputs | None, observed: Any = None
 ) -> tuple[Array | np.ndarray, Array | np.ndarray | None]:

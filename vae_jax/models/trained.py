@@ -11,11 +11,11 @@ import numpy as np
 from vae_jax.data.images import describe_shape
 from vae_jax.data.inputs import Inputs
 from vae_jax.distributions import Distribution
-from vae_jax.errors import InputError, check_choice
+from vae_jax.errors import InputError, UnsupportedError, check_choice
 from vae_jax.interpolation import Kind, interpolate
-from vae_jax.models import bounds
+from vae_jax.models import rows
 from vae_jax.models.base import Capability, Model
-from vae_jax.models.examples import convert_examples, convert_labels
+from vae_jax.models.examples import convert_labels, convert_observed
 from vae_jax.nets import OneHot
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array, Params, Scalar
@@ -32,6 +32,9 @@ class TrainedModel:
     the run scaled its integers. Values are checked once on the host, against the range of the
     training data and the support of the likelihood; messages name the allowed range. Inside
     `jax.jit` nothing is checked.
+
+    Values of x are missing where `observed` [B, *E] is False and, if the training data had missing
+    values, where x is NaN. The encoder sees zeros there, and bounds are of the observed values.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
@@ -87,17 +90,21 @@ class TrainedModel:
         """True if the model has the capability: "temperature", "traversals" or "flat_posterior"."""
         return self.model.supports(capability)
 
-    def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
+    def encode(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> Distribution:
         """q(z | x) for x [B, *E], over [B, D]. `y` [B] or [B, C] is for a conditional model."""
-        return self._apply(self.params, self._x(x), y=self._y(y), method="encode")
+        return self._apply(self.params, y=self._y(y), method="encode", **self._x(x, observed))
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [..., D]: a distribution over [..., *E]."""
         return self._apply(self.params, z, y=self._y(y, is_flat=False), method="decode")
 
-    def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
+    def reconstruct(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> Array:
         """The mean of p(x | z) at the posterior center, [B, *E]; a draw if it has no mean."""
-        return self.image(self.encode(x, y=y).center, y=y)
+        return self.image(self.encode(x, y=y, observed=observed).center, y=y)
 
     def image(self, z: Array, *, y: Array | None = None) -> Array:
         """An image of p(x | z) for z [..., D]: its mean, [..., *E], or a draw if it has no mean."""
@@ -110,14 +117,17 @@ class TrainedModel:
         *,
         y: Array | None = None,
         temperature: Scalar | None = None,
+        draws: bool = False,
     ) -> Array:
         """Means of p(x | z) at draws of z from the prior, [num_samples, *E]; draws if without mean.
 
-        `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
-        narrows the prior; raises UnsupportedError if the prior has none.
+        With `draws` they are draws of p(x | z) in any case. `y` [num_samples] or [num_samples, C]
+        is for a conditional model. `temperature` below 1 narrows the prior; raises
+        UnsupportedError if the prior has none.
         """
         key_z, key_x = jax.random.split(key)
-        return _image(self.generate(key_z, num_samples, y=y, temperature=temperature), key_x)
+        p = self.generate(key_z, num_samples, y=y, temperature=temperature)
+        return _draw(p, key_x) if draws else _image(p, key_x)
 
     def generate(
         self,
@@ -139,24 +149,40 @@ class TrainedModel:
         *,
         kind: Kind = "linear",
         y: Array | None = None,
+        observed: tuple[Array, Array] | None = None,
     ) -> Array:
-        """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E]."""
-        codes = _interpolate(
-            self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
-        )
-        return self.image(codes, y=y)
+        """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E].
 
-    def elbo(self, key: Array, x: Array, *, y: Array | None = None, num_samples: int = 1) -> Array:
+        `observed` are the masks of both, each [B, *E].
+        """
+        ends = zip((start, end), observed or (None, None), strict=True)
+        codes = [self.encode(x, y=y, observed=mask).center for x, mask in ends]
+        return self.image(_interpolate(*codes, num_points, kind=kind), y=y)
+
+    def elbo(
+        self,
+        key: Array,
+        x: Array,
+        *,
+        y: Array | None = None,
+        observed: Array | None = None,
+        num_samples: int = 1,
+    ) -> Array:
         """The ELBO [B] of examples x [B, *E] in nats, the mean over K = `num_samples` draws of z.
 
         Examples of a model of binarized images are binarized as its test set was. An optimal sigma
-        is for up to 100 examples at a time.
+        is for up to 256 examples at a time.
         """
-        distortion, rate = self._terms(key, x, y, num_samples)
-        return -(distortion + rate)
+        return self._scores(key, x, y, observed, num_samples).elbo
 
     def log_prob(
-        self, key: Array, x: Array, *, y: Array | None = None, num_samples: int = 100
+        self,
+        key: Array,
+        x: Array,
+        *,
+        y: Array | None = None,
+        observed: Array | None = None,
+        num_samples: int = 100,
     ) -> Array:
         """Importance-sampled log p(x), [B] nats: the log mean of K = `num_samples` weights.
 
@@ -166,8 +192,13 @@ class TrainedModel:
         Raises:
           UnsupportedError: the posterior has no density, as in models of codes and autoencoders.
         """
-        batch = self._batch(x, y)
-        return bounds.log_prob(self.model, self.params, batch, key, num_samples=num_samples)
+        log_px = self._scores(key, x, y, observed, num_samples, weights=True).log_px
+        if not isinstance(log_px, jax.core.Tracer) and not np.isfinite(log_px).any():
+            raise UnsupportedError(
+                "log_prob: no weight is finite; a deterministic posterior has no marginal "
+                "likelihood"
+            )
+        return log_px
 
     def score(
         self,
@@ -175,41 +206,83 @@ class TrainedModel:
         x: Array,
         *,
         y: Array | None = None,
+        observed: Array | None = None,
         kind: str = "elbo",
         num_samples: int = 16,
     ) -> Array:
         """Anomaly scores [B], higher for more anomalous examples.
 
         As in `vae_jax.evaluation.anomaly.scores`, with K = `num_samples` draws of z:
-        'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)].
+        'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)]. They
+        are sums over the observed values: compare rows with equal numbers of them, or scores
+        divided by these numbers.
         """
         check_choice("kind", kind, SCORES)
+        options: dict[str, Any] = {"y": y, "observed": observed, "num_samples": num_samples}
         if kind == "likelihood":
-            return -self.log_prob(key, x, y=y, num_samples=num_samples)
+            return -self.log_prob(key, x, **options)
         if kind == "elbo":
-            return -self.elbo(key, x, y=y, num_samples=num_samples)
-        return self._terms(key, x, y, num_samples)[0]
+            return -self.elbo(key, x, **options)
+        return self._scores(key, x, **options).distortion
 
-    def _terms(self, key: Array, x: Any, y: Any, num_samples: int) -> tuple[Array, Array]:
-        """Distortion and rate, each [B]."""
-        batch = self._batch(x, y)
-        return bounds.terms(self.model, self.params, batch, key, num_samples=num_samples)
+    def explain(
+        self,
+        key: Array,
+        x: Array,
+        *,
+        y: Array | None = None,
+        observed: Array | None = None,
+        num_samples: int = 100,
+        first_row: int = 0,
+    ) -> rows.RowScores:
+        """All scores of each row: ELBO, distortion, rate, log p(x), and the part of each column.
 
-    def _batch(self, x: Any, y: Any) -> dict[str, Array]:
+        Each is a mean over K = `num_samples` draws of z. With K = 1, and in models without a
+        density of z, `log_px` and `ess` are None. `columns` is for tables of at most 256 columns
+        that are independent given z, and NaN at missing values. Examples are binarized as for
+        `elbo`. `first_row` is the number of rows of a file that were scored before, in parts of a
+        multiple of
+        `rows.block_rows(x.shape[1:])`: then the scores are those of the whole file at once.
+        """
+        weights = num_samples > 1 and self.supports("latent_density")
+        options = {"weights": weights, "columns": True, "first_row": first_row}
+        return self._scores(key, x, y, observed, num_samples, **options)
+
+    def _scores(
+        self,
+        key: Array,
+        x: Any,
+        y: Any,
+        observed: Any,
+        num_samples: int,
+        *,
+        first_row: int = 0,
+        **options: bool,
+    ) -> rows.RowScores:
+        batch = self._batch(x, y, observed, first_row)
+        options |= {"first_block": first_row // rows.block_rows(batch["x"].shape[1:])}
+        return rows.score_rows(
+            self.model, self.params, batch, key, num_samples=num_samples, **options
+        )
+
+    def _batch(self, x: Any, y: Any, observed: Any, first_row: int) -> dict[str, Array]:
         """The batch of a bound: x, binarized as the test set was, and y if the model needs it."""
-        x, y = self._x(x), self._y(y)
-        if self.inputs is not None and self.checks and not isinstance(x, jax.core.Tracer):
-            x = self.inputs.binarize(np.asarray(x))
+        batch, y = self._x(x, observed), self._y(y)
+        if self.inputs is not None and self.checks and not isinstance(batch["x"], jax.core.Tracer):
+            batch["x"] = self.inputs.binarize(np.asarray(batch["x"]), first_row)
         if not self.is_conditional:
             if y is not None:
                 raise InputError("y was given to a model without conditioning; omit it")
-            return {"x": x}
+            return batch
         if y is None:
             raise InputError("y = None: a conditional model needs y [B], what to condition on")
-        return {"x": x, "y": jnp.broadcast_to(y, (len(x), *jnp.shape(y)[1:]))}
+        return batch | {"y": jnp.broadcast_to(y, (len(batch["x"]), *jnp.shape(y)[1:]))}
 
-    def _x(self, x: Any) -> Any:
-        return convert_examples(self.model.likelihood, x, self.inputs) if self.checks else x
+    def _x(self, x: Any, observed: Any) -> dict[str, Any]:
+        """The entry "x" of a batch, and "observed" if values may be missing."""
+        if self.checks:
+            x, observed = convert_observed(self.model.likelihood, x, self.inputs, observed)
+        return {"x": x} if observed is None else {"x": x, "observed": observed}
 
     def _y(self, y: Any, *, is_flat: bool = True) -> Any:
         """Labels as the model needs them; those of one axis of examples may be [B, 1]."""

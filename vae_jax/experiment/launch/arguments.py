@@ -9,6 +9,7 @@ from vae_jax.config import Config
 from vae_jax.config.metadata import leaf_fields
 from vae_jax.errors import InputError
 from vae_jax.experiment.launch import config_files
+from vae_jax.experiment.rows import options as row_options
 from vae_jax.experiment.storage.workdir import read_config
 from vae_jax.files import as_path
 
@@ -22,7 +23,7 @@ def prepare(argv: Sequence[str]) -> list[str]:
 
     Names of configs become paths. `--config.model.columns=gaussian*3,bernoulli`, and other lists of
     names, become tuples. Fields without `--config` come from the saved config of the workdir
-    that `--mode=eval` evaluates.
+    that `--mode=eval` evaluates, or whose rows are answered.
 
     Raises:
       InputError: a config or a field does not exist, fields are given without a config, or the
@@ -36,7 +37,7 @@ def prepare(argv: Sequence[str]) -> list[str]:
     if not fields or "config" in _names(argv):
         return argv
     workdir = flag_value(argv, "workdir")
-    if flag_value(argv, "mode") != "eval" or not workdir:
+    if flag_value(argv, "mode") not in ("eval", *row_options.MODES) or not workdir:
         raise InputError(
             f"config.{fields[0]}: a field of which config? Give --config=NAME or, to evaluate a "
             "run with its saved config, --mode=eval --workdir=DIR"

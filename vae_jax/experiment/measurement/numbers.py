@@ -93,6 +93,8 @@ def _estimator(run: Run) -> str:
         f"ELBO in nats per example, {draws} of z each in batches of {c.batch_size} with seed "
         f"{c.seed}, standard error over examples"
     )
+    if run.dataset.test.observed is not None:
+        text += "; of the observed values alone, and so is the baseline"
     if read_attribute(run.model.likelihood, "batch_scale"):
         text += "; one sigma for all, fitted to the training set"
     return text

@@ -1,0 +1,215 @@
+"""Read rows, answer for each, and write one file."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from vae_jax.config import Config
+from vae_jax.data.inputs import Inputs
+from vae_jax.errors import InputError, UnsupportedError
+from vae_jax.evaluation.progress import Progress
+from vae_jax.experiment.jax_settings import run_settings
+from vae_jax.experiment.rows import answers, writing
+from vae_jax.experiment.rows.form import Form
+from vae_jax.experiment.rows.model import FinishedRun, open_run
+from vae_jax.experiment.rows.options import DRAWS, FLAG_QUANTILE, NUM_SAMPLES, RowOptions
+from vae_jax.experiment.rows.reading import Reader, Rows, SplitReader, open_array_reader
+from vae_jax.experiment.rows.writing import Field, check_output, open_writer
+from vae_jax.files import as_path, is_local, write_json
+from vae_jax.models.rows import CALL_BLOCKS, block_rows
+from vae_jax.models.trained import TrainedModel
+from vae_jax.nets import Vector
+
+logger = logging.getLogger(__name__)
+ROW_NAMES = ("row", "row_number", "number_of_row")  # the first that is no column of the data
+
+
+@run_settings()
+def answer_rows(
+    mode: str, workdir: str | os.PathLike, options: RowOptions, override: Config | None = None
+) -> pathlib.Path:
+    """Answer for every row of the test split, or of other data, and return the written file.
+
+    Args:
+      mode: one of `options.MODES`.
+      workdir: directory of a finished run.
+      options: see `RowOptions`.
+      override: the config with another evaluation seed or location of the data, if any.
+
+    Raises:
+      InputError: the run, the options or the data are invalid; no file is written.
+    """
+    options.check(mode)
+    output = _output(mode, workdir, options)
+    check_output(output, overwrite=options.overwrite)
+    needs_data = mode == "score" or (options.data is None and mode != "sample")
+    finished = open_run(workdir, override, with_data=needs_data)
+    inputs, model = finished.model.inputs, finished.model
+    form = Form.of(inputs.shape, model.model.likelihood, is_flat=writing.is_flat(output))
+    if mode in ("reconstruct", "sample"):
+        form.check_values(mode)
+    # A score is computed block by block; other modes see all rows of a part at once.
+    is_table = len(inputs.shape) == 1
+    size = block_rows(inputs.shape) * (CALL_BLOCKS if mode == "score" or is_table else 1)
+    key = jax.random.key(finished.config.evaluation.seed)
+    if mode == "sample":
+        _write_samples(output, finished, form, options, key)
+        return output
+    key_data, key_answer, key_reference = jax.random.split(key, 3)
+    with _open_reader(finished, options.data, key_data) as reader:
+        _check_labels(reader, model, options.data)
+        if reader.is_prepared:
+            model = dataclasses.replace(model, checks=False)
+        answer = _make_answer(mode, finished, model, form, options, (key_answer, key_reference))
+        _write_rows(mode, output, reader, answer, form, size)
+    return output
+
+
+def _output(mode: str, workdir: str | os.PathLike, options: RowOptions) -> pathlib.Path:
+    """The path of the output."""
+    if options.output is not None:
+        output = pathlib.Path(os.path.expanduser(options.output))
+        if options.data and output.exists() and output.samefile(os.path.expanduser(options.data)):
+            raise InputError(f"output = {options.output!r}: is the file of the data")
+        return check_output(options.output, overwrite=options.overwrite)
+    folder = as_path(workdir)
+    if not is_local(folder):
+        raise InputError("output: missing; the workdir is in a bucket, so give a local path")
+    return folder / f"{mode}.npz"
+
+
+@contextlib.contextmanager
+def _open_reader(finished: FinishedRun, data: str | None, key: Any) -> Iterator[Reader]:
+    if data is None:
+        assert finished.run is not None
+        yield SplitReader(finished.run.dataset.test, key)
+        return
+    path = os.path.expanduser(data)
+    if not os.path.exists(path):
+        raise InputError(f"data = {data!r}: no such file")
+    with open_array_reader(path, finished.model.inputs) as reader:
+        yield reader
+
+
+def _check_labels(reader: Reader, model: TrainedModel, data: str | None) -> None:
+    """Raises InputError if the data lack labels that the model needs."""
+    if model.is_conditional and not reader.has_labels:
+        where = "the test split" if data is None else f"data = {data!r}"
+        raise InputError(
+            f"{where}: has no labels, and the model is conditional; add an array of labels, named "
+            "y or labels, with the class of each row"
+        )
+
+
+def _make_answer(
+    mode: str,
+    finished: FinishedRun,
+    model: TrainedModel,
+    form: Form,
+    options: RowOptions,
+    keys: tuple[Any, Any],
+) -> answers.Answer:
+    if mode == "encode":
+        return answers.encode(model, form)
+    if mode == "reconstruct":
+        return answers.reconstruct(model, form)
+    draws = options.draws or DRAWS
+    quantile = FLAG_QUANTILE if options.flag_quantile is None else options.flag_quantile
+    assert finished.run is not None
+    size = CALL_BLOCKS * block_rows(form.shape)
+    valid = finished.run.dataset.valid
+    reference = answers.make_reference(
+        model, valid, keys[1], draws=draws, quantile=quantile, size=size
+    )
+    logger.info("%s", reference)
+    entries = {"step": model.step, "draws": draws, **reference.to_json(form.names)}
+    write_json(finished.workdir / "score.json", entries)
+    if reference.kind == "elbo" and draws > 1:
+        logger.info("codes have no density, so there is no log p(x): log_px and ess are omitted")
+    if reference.kind == "distortion":
+        logger.info("a deterministic posterior has no rate: elbo, log_px and rate are omitted")
+    return answers.score(model, keys[0], draws, reference, form)
+
+
+def _write_rows(
+    mode: str,
+    output: pathlib.Path,
+    reader: Reader,
+    answer: Callable[[Rows], list[Field]],
+    form: Form,
+    size: int,
+) -> None:
+    name = next(name for name in ROW_NAMES if name not in form.names)
+    with (
+        open_writer(output) as writer,
+        Progress(reader.num_rows, f"--mode={mode}", "rows") as progress,
+    ):
+        for rows in reader.parts(size):
+            count = len(rows)
+            padded = rows.pad(size) if rows.start else rows  # one compiled program for all parts
+            fields = [field.take(count) for field in answer(padded)]
+            writer.write([Field(name, rows.numbers), *fields])
+            progress.update(count)
+
+
+def _write_samples(
+    output: pathlib.Path,
+    finished: FinishedRun,
+    form: Form,
+    options: RowOptions,
+    key: Any,
+) -> None:
+    model = finished.model
+    num_samples = options.num_samples or NUM_SAMPLES
+    if options.temperature is not None and not model.supports("temperature"):
+        raise UnsupportedError(
+            f"temperature = {options.temperature:g}: the prior of this model has none; omit it"
+        )
+    label = parse_label(options.label, model)
+    with (
+        open_writer(output) as writer,
+        Progress(num_samples, "--mode=sample", "rows") as progress,
+    ):
+        parts = answers.sample(
+            model,
+            key,
+            form,
+            num_samples=num_samples,
+            size=block_rows(form.shape),
+            label=label,
+            temperature=options.temperature,
+            means=options.means,
+        )
+        for fields in parts:
+            writer.write(fields)
+            progress.update(len(fields[0].values))
+
+
+def parse_label(label: str | None, model: TrainedModel) -> Any:
+    """The condition y of all samples from its text; None for an unconditional model.
+
+    Raises:
+      InputError: missing for a conditional model, or given to another.
+    """
+    if not model.is_conditional:
+        if label is not None:
+            raise InputError(f"label = {label!r}: the model is not conditional; omit it")
+        return None
+    inputs: Inputs | None = model.inputs
+    classes = inputs.classes if inputs is not None else ()
+    if label is None:
+        names = f", such as {classes[0]!r}" if classes else ""
+        raise InputError(f"label: missing; the model is conditional, so give --label{names}")
+    if isinstance(model.model.conditioning, Vector):
+        try:
+            return np.array([float(number) for number in label.split(",")], np.float32)
+        except ValueError as error:
+            raise InputError(f"label = {label!r}: must be numbers, separated by commas") from error
+    return np.array(int(label) if label.isdigit() and label not in classes else label)

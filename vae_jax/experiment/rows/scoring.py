@@ -1,0 +1,82 @@
+"""Anomaly scores of rows, compared with those of validation rows."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vae_jax.evaluation.anomaly import threshold
+from vae_jax.evaluation.common import format_nats
+from vae_jax.experiment.rows.writing import Field
+from vae_jax.models.rows import RowScores
+
+logger = logging.getLogger(__name__)
+
+
+class Reference(NamedTuple):
+    """Scores of validation rows, which say what is usual."""
+
+    kind: str  # the score: "log_px", "elbo" or "distortion"
+    threshold: float  # rows with a larger score are flagged
+    quantile: float  # of the threshold
+    num_rows: int  # validation rows
+    medians: np.ndarray | None  # [C] median of -E_q[log p(x_c | z)]; None without columns
+
+    def __str__(self) -> str:
+        name = {"log_px": "-log p(x)", "elbo": "-ELBO", "distortion": "the distortion"}[self.kind]
+        return (
+            f"rows are flagged if {name} is above {format_nats(self.threshold)} nats, the "
+            f"{self.quantile:g} quantile of {self.num_rows} validation rows"
+        )
+
+    def to_json(self, names: tuple[str, ...]) -> dict[str, Any]:
+        """The entry in `score.json`."""
+        entries = self._replace(medians=None)._asdict()
+        medians = None
+        if self.medians is not None:
+            medians = dict(zip(names, self.medians.tolist(), strict=True))
+        return entries | {"medians": medians}
+
+
+def measure_reference(parts: Iterable[RowScores], quantile: float) -> Reference:
+    """Summarize the scores of validation rows."""
+    scores: RowScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+    kind = score_kind(scores)
+    values = anomaly_score(scores, kind)
+    medians = None
+    if scores.columns is not None:
+        medians = np.nanmedian(scores.columns, axis=0)
+    return Reference(kind, threshold(values, quantile=quantile), quantile, len(values), medians)
+
+
+def score_kind(scores: RowScores) -> str:
+    """The score that decides: log p(x) if available, else the ELBO, else the distortion."""
+    if not np.isfinite(scores.rate).any():  # a deterministic posterior
+        return "distortion"
+    return "elbo" if scores.log_px is None else "log_px"
+
+
+def anomaly_score(scores: RowScores, kind: str) -> np.ndarray:
+    """The score [n], higher for more anomalous rows; +inf if it is not a number."""
+    values = np.asarray(getattr(scores, kind))
+    values = values if kind == "distortion" else -values
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def score_fields(scores: RowScores, reference: Reference, names: tuple[str, ...]) -> list[Field]:
+    """The columns of the output, with the names of the columns of the data."""
+    flag = anomaly_score(scores, reference.kind) > reference.threshold
+    fields = [Field("flag", flag)]
+    numbers = {name: getattr(scores, name) for name in ("elbo", "log_px", "ess")}
+    numbers |= {"distortion": scores.distortion, "rate": scores.rate}
+    if reference.kind == "distortion":  # there is no rate, and so no bound
+        numbers = {"distortion": scores.distortion}
+    fields += [Field(name, values) for name, values in numbers.items() if values is not None]
+    if scores.columns is None or reference.medians is None:
+        return fields
+    excess = scores.columns - reference.medians.astype(np.float32)
+    top = np.where(np.isnan(excess), -np.inf, excess)
+    top_names = np.array((*names, ""))[np.where(np.isneginf(top).all(1), -1, top.argmax(1))]
+    return [*fields, Field("top_column", top_names), Field("excess", excess, names)]
