@@ -358,6 +358,13 @@ def test_another_mask_is_another_data_set() -> None:
     three = from_arrays({"x": x, "observed": other}, missing=True)
     with pytest.raises(InputError, match="was trained on other data"):
         check_same_data(data_identity(three), data_identity(one), "here")
+    given = arrays()
+    given["test_images"][3, 1], given["test_observed"][3, 1] = 0, True
+    hashes = []
+    for is_observed in (True, False):
+        given["test_observed"][3, 1] = is_observed
+        hashes.append(from_arrays(given, missing=True).preparation["test_sha256"])
+    assert hashes[0] != hashes[1]
 
 
 NAMES = {
@@ -434,6 +441,9 @@ def test_inputs_of_a_trained_model() -> None:
         inputs.convert_observed(x, observed[:, :2])
     with pytest.raises(InputError, match="x has values from"):
         inputs.convert_observed(np.full_like(x, 1e20), observed)
+    far = Inputs.of(from_arrays({"x": with_nan(1000 + x[:, :1], observed[:, 1:2])}, missing=True))
+    rows, _ = far.convert_observed(np.array([[1003.0], [np.nan]]))  # 0 is out of the range
+    assert rows.tolist() == [[1003.0], [0.0]]
     assert Inputs.from_json({**inputs.__dict__}) == inputs
 
 
