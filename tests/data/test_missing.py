@@ -21,6 +21,7 @@ from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.builders.label_subsets import allow_unlabeled, keep_labels
 from vae_jax.experiment.validation import validate
+from vae_jax.nets.units import Units
 
 KEY = jax.random.key(0)
 SPLITS = ("train", "valid", "test")
@@ -289,6 +290,23 @@ def test_statistics_are_of_the_observed_values(read_bytes, monkeypatch) -> None:
     np.testing.assert_allclose(result.log_mean, np.nanmean(logs, 0), rtol=1e-12)
     np.testing.assert_allclose(result.log_stddev, np.nanstd(logs, 0), rtol=1e-12)
     assert dataset.train.value_range == pytest.approx((np.nanmin(nan), np.nanmax(nan)))
+
+
+def test_units_by_hand_skip_nan() -> None:
+    x, observed = table()
+    x = np.abs(x) + 1
+    masks = {"counts": (True, False, False, False), "positive": (False, True, False, False)}
+    units = Units.fit(with_nan(x, observed), real=(False, False, True, True), **masks)
+    for column, real in enumerate((False, False, True, True)):
+        values = x[observed[:, column], column][:, None]
+        options = {name: mask[column] for name, mask in masks.items()}
+        alone = Units.fit(values, real=real, **options)
+        for whole, part in ((units.inputs, alone.inputs), (units.density, alone.density)):
+            np.testing.assert_allclose(whole.loc[column], part.loc[0], rtol=1e-12)
+            np.testing.assert_allclose(whole.scale[column], part.scale[0], rtol=1e-12)
+    x[:, 2] = np.nan
+    with pytest.raises(InputError, match="units: column 2 has no value"):
+        Units.fit(x)
 
 
 @pytest.mark.parametrize("read_bytes", [100, 2**24])
