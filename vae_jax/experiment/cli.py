@@ -15,7 +15,7 @@ from absl import flags
 from vae_jax.config import Config, sweep, validation
 from vae_jax.config.sweep import parse_share
 from vae_jax.errors import InputError, check_choice
-from vae_jax.experiment.launch import arguments, config_files, exits
+from vae_jax.experiment.launch import arguments, config_files, early_exit, exits
 from vae_jax.experiment.storage.workdir import check_usable
 from vae_jax.files import as_path, is_local
 
@@ -31,6 +31,7 @@ def run(mode: str, config: Config | None, workdir: str | None, trials: str | Non
     """Train, evaluate or report, and print the results and where the files are."""
     check_choice("mode", mode, MODES)
     if mode == "report":
+        early_exit.disarm()
         _report(config, workdir)
         return
     if config is None and (mode == "train" or workdir is None):
@@ -50,6 +51,7 @@ def run(mode: str, config: Config | None, workdir: str | None, trials: str | Non
 
     _set_up_logging(is_first=processes.is_first())
     devices.check_devices()
+    early_exit.disarm()  # the next lines write
     with memory.explain_memory_errors(MEMORY_ADVICE):
         if mode == "train":
             loop.train_and_evaluate(config, workdir, share=share, announce=_print_results)

@@ -151,7 +151,7 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
             if processes.any_of(interruption.requested):
                 interruption.leave(last)
         return [
-            find_best(run, saved, recorder.params)
+            find_best(run, saved, recorder.validated)
             for run, saved, recorder in zip(runs, checkpoints, recorders, strict=True)
         ]
 
