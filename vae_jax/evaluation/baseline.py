@@ -110,7 +110,8 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
 
     Args:
       likelihood: the model's, see `vae_jax.likelihoods.Likelihood`.
-      train: the training split; under dynamic binarization, its probabilities.
+      train: the training split; under dynamic binarization, its probabilities. Of very large
+        splits, and of more than 16,384 sprites, random examples that are always the same.
     """
     num_dims = math.prod(train.shape)
     is_image = len(train.shape) == 3
