@@ -64,7 +64,8 @@ def test_constant_columns_have_bins(value):
         assert (np.diff(edges) > 0).all()
         assert edges[0] <= value <= edges[-1]
         assert bins.count_values(values, edges).inside.sum() == 1
-    near = bins.bin_edges(values, value + np.array([-0.5, 0.5]) * max(abs(value), 1))
+    others = value + np.array([-0.5, 0.5]) * max(abs(value), 1)
+    near = bins.bin_edges(values, others, form=COUNT if value == 0 else "")
     assert near[-1] - near[0] >= 0.9 * max(abs(value), 1)  # samples are not all beyond
 
 
@@ -194,6 +195,10 @@ def test_maps_of_few_and_of_many_columns(num, labels):
     assert axes.images[0].get_array().shape == (labels, labels)
     if num > labels:
         assert f"the {labels} of {num} columns that differ most" in title(figure)
+        more = visualize.associations(Associations(matrix, matrix), columns, num_columns=5_000)
+        assert "the 60 of 5,000 columns that differ most, among 200 random ones" in title(more)
+    pairs = num * (num - 1) // 2
+    assert f"over {'1 pair' if num == 2 else f'{pairs:,} pairs'}: " in title(figure)
     ticks = axes.get_yticks()
     step = ticks[1] - ticks[0]
     points = axes.get_position().height * figure.get_figheight() * 72 / labels * step

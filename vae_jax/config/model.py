@@ -68,7 +68,9 @@ class ModelConfig:
         used_by=one_of("model.kind", "vae"),
     )
     conditioning: str = field(
-        "none", "labels y; label: one of num_classes; vector: num_classes entries"
+        "none",
+        "labels y; label: one of num_classes; vector: num_classes entries; size: a factor of the "
+        "means of counts, and one of num_classes",
     )
     num_classes: int = field(10, "classes, or entries of y", at_least=1, used_by=CONDITIONAL)
     condition_prior: bool = field(

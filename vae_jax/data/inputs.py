@@ -44,8 +44,8 @@ divide by 255, or pass integers, which are scaled
     bits: int = 0  # depth of 16-bit images, which sets their scale
     binarization: str = "none"
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
-    missing: bool = False  # True if NaN are missing values
     table: TableSchema | None = None  # names and kinds of the columns of a table
+    missing: bool = False  # True if NaN are missing values
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -60,8 +60,8 @@ divide by 255, or pass integers, which are scaled
             bits=int(preparation.get("bits", 0)),
             binarization=preparation["binarization"],
             classes=tuple(preparation.get("classes", ())),
-            missing="missing" in preparation,
             table=dataset.table,
+            missing="missing" in preparation,
         )
 
     @classmethod
@@ -166,12 +166,9 @@ divide by 255, or pass integers, which are scaled
                 f"to {high:g}: {remedy}"
             )
 
-    def binarize(self, x: np.ndarray, start: int = 0) -> np.ndarray:
-        """Converted x [B, *E] as the binarized test set: the same draws for the same positions.
-
-        The positions are `start`, `start + 1`, and so on.
-        """
+    def binarize(self, x: np.ndarray) -> np.ndarray:
+        """Converted x [B, *E] as the binarized test set: the same draws for the same positions."""
         if self.binarization == "none" or ((x == 0) | (x == 1)).all():
             return x
         rule = "threshold" if self.binarization == "threshold" else "static"
-        return binarize(x, 1.0, rule, TEST, start + np.arange(len(x))).astype(np.float32)
+        return binarize(x, 1.0, rule, TEST).astype(np.float32)

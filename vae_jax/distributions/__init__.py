@@ -53,7 +53,9 @@ from vae_jax.distributions.mixed import Mixed
 from vae_jax.distributions.mixture import MixtureOfGaussians, uniform_mixture
 from vae_jax.distributions.ordinal import Ordinal
 from vae_jax.distributions.scale import (
+    LOG_DF_RANGE,
     LOGVAR_RANGE,
+    bounded_df,
     bounded_logvar,
     inverse_soft_clip,
     soft_clip,
@@ -64,6 +66,7 @@ from vae_jax.distributions.student_t import StudentT
 
 __all__ = [
     "LOGVAR_RANGE",
+    "LOG_DF_RANGE",
     "Affine",
     "Autoregressive",
     "BatchShaped",
@@ -95,6 +98,7 @@ __all__ = [
     "StudentT",
     "UniformCodes",
     "ZeroInflatedNegativeBinomial",
+    "bounded_df",
     "bounded_logvar",
     "closed_form_kl",
     "has_closed_form_kl",

@@ -1,9 +1,11 @@
 """Distributions of counts: beta-binomial (bounded), Poisson and negative binomial (unbounded)."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
-from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.base import Distribution, expand_event
 from vae_jax.distributions.grid import on_grid, to_index
 from vae_jax.distributions.stirling import (
     CLOSE,
@@ -81,6 +83,10 @@ class Poisson(Distribution):
         rate = jnp.broadcast_to(self.mean, (*shape, *self.log_rate.shape))
         return jax.random.poisson(key, rate, dtype=jnp.int32).astype(self.log_rate.dtype)
 
+    def scale_counts(self, log_factor: Array) -> "Poisson":
+        log_rate = self.log_rate + expand_event(log_factor, self.event_ndims)
+        return dataclasses.replace(self, log_rate=log_rate)
+
     def log_prob_terms(self, value: Array) -> Array:
         # By Stirling's formula it is k (log(1 + d) - d) - log(2 pi k) / 2 - stirling_error(k),
         # with d = lambda / k - 1.
@@ -123,6 +129,10 @@ class NegativeBinomial(Distribution):
         rate = jnp.exp(self.log_mean) * gamma / r
         return jax.random.poisson(k_key, rate, dtype=jnp.int32).astype(self.log_mean.dtype)
 
+    def scale_counts(self, log_factor: Array) -> "NegativeBinomial":
+        log_mean = self.log_mean + expand_event(log_factor, self.event_ndims)
+        return dataclasses.replace(self, log_mean=log_mean)
+
     def log_prob_terms(self, value: Array) -> Array:
         # Stirling's formula for the three gamma functions, as in the beta-binomial.
         inside = jnp.round(value) >= 0
@@ -161,6 +171,10 @@ class ZeroInflatedNegativeBinomial(Distribution):
         counts = self.counts.sample(count_key, shape)
         is_added = jax.random.bernoulli(gate_key, jax.nn.sigmoid(self.gate), counts.shape)
         return jnp.where(is_added, 0, counts)
+
+    def scale_counts(self, log_factor: Array) -> "ZeroInflatedNegativeBinomial":
+        log_mean = self.log_mean + expand_event(log_factor, self.event_ndims)
+        return dataclasses.replace(self, log_mean=log_mean)
 
     def log_prob_terms(self, value: Array) -> Array:
         k = jnp.round(value)

@@ -175,7 +175,7 @@ def _describe_columns(numbers: Mapping[str, Any]) -> list[str]:
 
 
 def _describe_column(name: str, entry: Mapping[str, Any], key: str) -> str:
-    """An error with its standard error, and the share of the most common category if any."""
+    """An error with its standard error; of categories, that of the most common one, too."""
     value, stderr = entry[key], entry.get(f"{key}_stderr")
     if not _is_finite(value):
         return f"{name} unknown"
@@ -184,7 +184,7 @@ def _describe_column(name: str, entry: Mapping[str, Any], key: str) -> str:
     if _is_finite(stderr):
         text += f" +- {stderr:.1%}" if is_share else f" +- {stderr:.2g}"
     share = entry.get("majority_share")
-    return f"{text} (majority {share:.1%})" if is_share and _is_finite(share) else text
+    return f"{text} (majority guess {1 - share:.1%})" if is_share and _is_finite(share) else text
 
 
 def _is_finite(value: Any) -> bool:

@@ -79,9 +79,8 @@ class GridLikelihood(Likelihood):
 def check_support(likelihood: nn.Module, x: np.ndarray, observed: np.ndarray | None = None) -> None:
     """Raises InputError if x [B, *E] has values on which the likelihood has no density or mass.
 
-    Only the `observed` values of x, if given, are checked.
-    A likelihood of other origin than this library may have the attributes `support`, `integers` and
-    `positive`.
+    Only the `observed` values of x, if given, are checked. A likelihood of other origin than this
+    library may have the attributes `support`, `integers` and `positive`.
     """
     low, high = read_attribute(likelihood, "support")
     name = type(likelihood).__name__

@@ -1,20 +1,18 @@
 """Student-t likelihoods: real numbers with outliers."""
 
-import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax import distributions
-from vae_jax.distributions import Distribution, inverse_soft_clip, soft_clip
+from vae_jax.distributions import LOG_DF_RANGE, Distribution, bounded_df, soft_clip
 from vae_jax.errors import check_choice
 from vae_jax.likelihoods.base import Likelihood
 from vae_jax.likelihoods.event import EventLayer, bounded_param
 from vae_jax.likelihoods.laplace import LOG_SCALE_RANGE
 from vae_jax.types import Array, Scalar
 
-LOG_DF_RANGE = (math.log(2), math.log(1000))  # the variance is finite, and nearly Gaussian
 DF_SOURCES = ("fixed", "learned", "predicted")
 
 
@@ -40,8 +38,7 @@ class StudentT(Likelihood):
         loc, log_scale, *rest = jnp.moveaxis(numbers, -1, 0)
         log_scale = soft_clip(log_scale, *LOG_SCALE_RANGE)
         if self.df == "predicted":
-            start = inverse_soft_clip(jnp.log(self.init_df), *LOG_DF_RANGE)
-            df = jnp.exp(soft_clip(start + rest[0], *LOG_DF_RANGE))
+            df = bounded_df(rest[0], self.init_df)
         elif self.df == "learned":
             df = df_param(self, "log_df", self.event_shape, self.init_df)
         else:

@@ -55,16 +55,23 @@ class Units:
         """The units of a training set.
 
         Args:
-          x: rows [N, C] or images [N, H, W, C].
+          x: rows [N, C] or images [N, H, W, C]; NaN are missing values.
           counts: columns of counts; one value for all, or one each.
           real: columns whose likelihood is a density of real numbers, likewise.
           categories: numbers of categories of columns of codes, else 0, likewise.
           positive: columns whose likelihood is a density of positive numbers, likewise; they are
             neither counts nor real.
+
+        Raises:
+          InputError: all values of a column are missing.
         """
         rows = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
-        transformed = (rows, np.log1p(np.maximum(rows, 0)), np.log(np.where(rows > 0, rows, 1)))
-        statistics = [(values.mean(0), values.std(0)) for values in transformed]
+        empty = np.flatnonzero(np.isnan(rows).all(0))
+        if len(empty):
+            raise InputError(f"units: column {empty[0]} has no value")
+        logs = np.log(np.where(rows > 0, rows, np.where(np.isnan(rows), np.nan, 1)))
+        transformed = (rows, np.log1p(np.maximum(rows, 0)), logs)
+        statistics = [(np.nanmean(values, 0), np.nanstd(values, 0)) for values in transformed]
         masks = {"counts": counts, "real": real, "categories": categories, "positive": positive}
         return cls.from_statistics(*statistics, **masks)  # type: ignore[arg-type]
 

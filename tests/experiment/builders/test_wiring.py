@@ -422,6 +422,7 @@ IMAGE = (4, 4, 2)
 POSTERIORS = {
     "diag_gaussian": posteriors.DiagGaussianHead(3, posteriors.softplus_logvar),
     "full_gaussian": posteriors.FullGaussianHead(3),
+    "student_t": posteriors.StudentTHead(3),
     "planar": posteriors.PlanarHead(3, num_flows=3),
     "iaf": posteriors.InverseAutoregressiveHead(3, num_flows=3, width=2),
     "sylvester": posteriors.SylvesterHead(3, num_flows=3, num_vectors=2),

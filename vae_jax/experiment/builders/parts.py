@@ -20,12 +20,14 @@ CONDITIONINGS: dict[str, Callable[[ModelConfig], nn.Module | None]] = {
     "none": lambda c: None,
     "label": lambda c: nets.OneHot(c.num_classes),
     "vector": lambda c: nets.Vector(c.num_classes),
+    "size": lambda c: nets.SizeFactor(c.num_classes),
 }
 POSTERIORS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "diag_gaussian": lambda c: posteriors.DiagGaussianHead(
         c.latent_dim, pick(LOGVARS, "model.posterior_scale", c.posterior_scale)
     ),
     "full_gaussian": lambda c: posteriors.FullGaussianHead(c.latent_dim),
+    "student_t": lambda c: posteriors.StudentTHead(c.latent_dim),
     "planar": lambda c: posteriors.PlanarHead(c.latent_dim, c.posterior_flows),
     "iaf": lambda c: posteriors.InverseAutoregressiveHead(
         c.latent_dim, c.posterior_flows, c.posterior_width

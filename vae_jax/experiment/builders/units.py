@@ -41,7 +41,9 @@ def describe_units(units: Units | None, shape: tuple[int, ...]) -> str:
     masks = {"log(1 + x)": (units.counts, "counts"), "log x": (units.positive, "positive numbers")}
     whole = [text for text, (mask, _) in masks.items() if mask and all(mask)]
     parts = [f"{text} of {noun}" for text, (mask, noun) in masks.items() if any(mask)]
-    values = whole[0] if whole else " and ".join([*parts, "values"])
+    values = (
+        whole[0] if whole else " and ".join([", ".join(parts), "values"] if parts else ["values"])
+    )
     codes = ", categories one-hot" if units.categories else ""
     return (
         f"networks see {values} standardized by mean and standard deviation of each {entry} of "

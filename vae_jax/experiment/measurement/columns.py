@@ -48,7 +48,7 @@ def summarize_columns(run: Run, context: Context) -> dict[str, Any]:
     numbers = _summarize_errors(run, context, columns)
     has_samples = np.isfinite(context.finite_terms.rate).all()
     if len(columns) > 1 and has_samples and not has_diverged(context.terms.is_finite):
-        numbers["association"] = _summarize_associations(context, columns)
+        numbers |= _summarize_associations(context, columns)
     return {"columns": numbers} if numbers else {}
 
 
@@ -91,20 +91,22 @@ def majority_share(codes: np.ndarray, num_categories: int) -> float:
 
 
 def _summarize_associations(context: Context, columns: tuple[NamedColumn, ...]) -> dict[str, Any]:
-    """The mean absolute difference of associations, and what to compare it with."""
+    """The mean absolute difference of associations, and references; empty if none is defined."""
     model = context.trained_model
     test = read_table(context.dataset.test, NUM_ROWS)
     comparison = compare_associations(
         context.dataset, columns, test, sample_rows(model, test)["draw"]
     )
     maps = comparison.maps
+    if not maps.num_pairs:
+        return {}
     text = (
         "mean absolute difference between the associations of pairs of columns in test rows and in "
         "as many samples: rank correlation, Cramer's V of two categories, correlation ratio of the "
         "ranks for a category and a number; training_rows has training rows in place of samples, "
         "and independent_columns has columns without association"
     )
-    return {
+    numbers = {
         "estimator": text,
         "difference": maps.difference,
         "training_rows": comparison.train_difference,
@@ -112,3 +114,4 @@ def _summarize_associations(context: Context, columns: tuple[NamedColumn, ...]) 
         "num_pairs": maps.num_pairs,
         "num_rows": comparison.num_rows,
     }
+    return {"association": numbers}

@@ -12,6 +12,7 @@ def run_page(run: Contents) -> str:
     budget = figures.ImageBudget()
     makers: list[tuple[str, str, Maker]] = [
         ("numbers", "Final numbers", functools.partial(sections.final_numbers, run)),
+        ("columns", "Errors of the columns", functools.partial(columns.column_blocks, run)),
         ("learning", "Learning curves", functools.partial(sections.learning_curves, run)),
         *(
             (id, title, functools.partial(budget.section, run, id))
@@ -23,7 +24,6 @@ def run_page(run: Contents) -> str:
             "Rate and distortion",
             functools.partial(sections.rate_distortion, run),
         ),
-        ("columns", "Errors of the columns", functools.partial(columns.column_blocks, run)),
         ("anomaly", "Anomaly detection", functools.partial(sections.anomalies, run)),
         *sections.remaining_metrics(run),
         ("data", "Data", functools.partial(provenance.data, run)),

@@ -20,7 +20,11 @@ SMALLEST = 0.1  # the scale of differences reaches at least this far
 
 
 def associations(
-    maps: Associations, columns: Sequence[NamedColumn], *, train: float | None = None
+    maps: Associations,
+    columns: Sequence[NamedColumn],
+    *,
+    train: float | None = None,
+    num_columns: int | None = None,
 ) -> Figure:
     """Maps of the association of each pair of columns: data, samples, and their difference.
 
@@ -32,6 +36,7 @@ def associations(
       maps: see `evaluation.association`.
       columns: the columns, named on both axes.
       train: the mean absolute difference between training rows and the data.
+      num_columns: columns of the table, if `columns` are a random choice of them.
     """
     change = maps.samples - maps.data
     shown = _select(np.abs(change))
@@ -40,7 +45,9 @@ def associations(
     room = names_width(names)
     size = (room + 3 * side + 2 * GAP + 2 * (BAR + 0.5), side + room + 1.05)
     size = (max(size[0], 8.2), size[1])
-    title = wrap(_title(maps, train, len(shown), len(columns)), 10, int((size[0] - 0.3) * DPI))
+    title = wrap(
+        _title(maps, train, len(shown), num_columns or len(columns)), 10, int((size[0] - 0.3) * DPI)
+    )
     top = 0.5 + 0.2 * (1 + title.count("\n"))
     size = (size[0], side + room + top + 0.1)
     figure = Figure(figsize=size)
@@ -79,11 +86,13 @@ def _title(maps: Associations, train: float | None, shown: int, num: int) -> str
     text = "Association of columns in test data and in samples: rank correlation; Cramér's V of "
     text += "two categories; correlation ratio of ranks for a category and a number"
     if np.isfinite(maps.difference):
-        text += f"\nMean absolute difference over {maps.num_pairs:,} pairs: {maps.difference:.3f} "
+        pairs = "1 pair" if maps.num_pairs == 1 else f"{maps.num_pairs:,} pairs"
+        text += f"\nMean absolute difference over {pairs}: {maps.difference:.3f} "
         text += f"(independent columns {maps.strength:.3f}"
         text += f", training rows {train:.3f})" if train is not None and np.isfinite(train) else ")"
     if shown < num:
-        text += f"; the {shown} of {num} columns that differ most"
+        text += f"; the {shown} of {num:,} columns that differ most"
+        text += f", among {len(maps.data)} random ones" if len(maps.data) < num else ""
     if np.isnan(maps.data).any() or np.isnan(maps.samples).any():
         text += f"\nGray: a column is constant, or fewer than {MIN_ROWS} rows have both values"
     return text

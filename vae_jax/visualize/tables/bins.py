@@ -47,7 +47,7 @@ def bin_edges(
     values = values[np.isfinite(values)]
     others = np.zeros(0) if others is None else others[np.isfinite(others)]
     num_values = len(values)
-    if not len(values) or (form != COUNT and np.ptp(values) == 0):
+    if not len(values) or np.ptp(values) == 0:
         inner = np.quantile(others, [INNER, 1 - INNER]) if others.size else []
         values = np.concatenate([values, inner])
     if not len(values):

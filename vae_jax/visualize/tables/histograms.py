@@ -160,7 +160,9 @@ def _finish(axes: Axes, shares: Mapping[str, Shares], *, is_empty: bool) -> None
     axes.locator_params(axis="y", nbins=3)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g}%")
     if is_empty:
-        axes.text(0.5, 0.5, "no observed values", transform=axes.transAxes, ha="center", fontsize=7)
+        axes.text(
+            0.5, 0.88, "no observed values", transform=axes.transAxes, ha="center", fontsize=7
+        )
 
 
 def _notes(axes: Axes, name: str, shares: Shares, place: int) -> bool:

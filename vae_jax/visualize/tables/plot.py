@@ -51,9 +51,12 @@ def plot_table(
         files["samples"] = sample_rows(model, test)
         samples = files["samples"]["draw"]
         comparison = compare_associations(dataset, columns, test, samples)
-        if len(comparison.numbers) > 1:
+        if comparison.maps.num_pairs:
             figures["associations"] = associations(
-                comparison.maps, comparison.columns, train=comparison.train_difference
+                comparison.maps,
+                comparison.columns,
+                train=comparison.train_difference,
+                num_columns=len(columns),
             )
             files["associations"] = {
                 "columns": names[comparison.numbers],
