@@ -19,7 +19,7 @@ from vae_jax.evaluation.progress import track
 from vae_jax.evaluation.scan import full_float32
 from vae_jax.models.base import Model
 from vae_jax.nets.attributes import read_attribute
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given, given_y
 from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Outputs, Params
 
@@ -37,7 +37,8 @@ class RowScores(NamedTuple):
     rate: Array  # [B] KL(q(z | x) || p(z)); +inf for a deterministic posterior
     log_px: Array | None = None  # [B] log p(x) by importance sampling
     ess: Array | None = None  # [B] effective sample size (sum w)^2 / sum w^2, from 1 to K
-    columns: Array | None = None  # [B, C] -E_q[log p(x_c | z)] of each column c of a table
+    # [B, C] -E_q[log p(x_c | z)] of each column c of a table, NaN if it is missing
+    columns: Array | None = None
 
     @property
     def elbo(self) -> Array:
@@ -61,7 +62,7 @@ def score_rows(
     Args:
       model: see `vae_jax.models.base`.
       params: its parameters.
-      batch: "x" [B, *E], and what else the model needs.
+      batch: "x" [B, *E]; "observed" [B, *E] if values are missing, "y" for a conditional model.
       key: PRNG key of block 0; block b uses ``fold_in(key, b)``.
       num_samples: K.
       weights: compute `log_px` and `ess`.
@@ -157,7 +158,7 @@ def _score_block(
 ) -> RowScores:
     x = batch["x"]
     chunk = max(1, min(num_samples, DRAWN_ROWS // len(x)))
-    inferred = model.apply(params, x, **given_y(model, batch), method="infer")
+    inferred = model.apply(params, x, **given(model, batch), method="infer")
 
     def draws(key: Array, _: Array) -> tuple[Array, dict[str, Array]]:
         outputs = model.apply(params, inferred, x, key, num_samples=chunk, method="outputs")
@@ -181,7 +182,10 @@ def _column_terms(model: Model, params: Params, batch: Batch, outputs: Outputs) 
         return None
     # The same computation as in `outputs`, which the compiler shares.
     p: Distribution = model.apply(params, outputs.z, **given_y(model, batch), method="decode")
-    try:
-        return p.log_prob_terms(x)
-    except TypeError:  # it has no density of single columns
+    if not p.factorized:
         return None
+    observed = batch.get("observed")
+    if observed is None:
+        return p.log_prob_terms(x)
+    terms = p.log_prob_terms(jnp.where(observed, x, p.center))
+    return jnp.where(observed, terms, jnp.nan)

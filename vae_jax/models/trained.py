@@ -5,18 +5,16 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data.images import describe_shape
 from vae_jax.data.inputs import Inputs
 from vae_jax.distributions import Distribution
-from vae_jax.errors import InputError, UnsupportedError, check_choice
+from vae_jax.errors import UnsupportedError, check_choice
 from vae_jax.interpolation import Kind, interpolate
 from vae_jax.models import rows
 from vae_jax.models.base import Capability, Model
-from vae_jax.models.examples import convert_examples, convert_labels
-from vae_jax.nets import OneHot
+from vae_jax.models.examples import convert_labels, convert_observed, make_batch
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array, Params, Scalar
 
@@ -87,17 +85,22 @@ class TrainedModel:
         """True if the model has the capability: "temperature", "traversals" or "flat_posterior"."""
         return self.model.supports(capability)
 
-    def encode(self, x: Array, *, y: Array | None = None) -> Distribution:
+    def encode(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> Distribution:
         """q(z | x) for x [B, *E], over [B, D]. `y` [B] or [B, C] is for a conditional model."""
-        return self._apply(self.params, self._x(x), y=self._y(y), method="encode")
+        x, observed = self._x(x, observed)
+        return self._apply(self.params, x, y=self._y(y), observed=observed, method="encode")
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [..., D]: a distribution over [..., *E]."""
         return self._apply(self.params, z, y=self._y(y, is_flat=False), method="decode")
 
-    def reconstruct(self, x: Array, *, y: Array | None = None) -> Array:
+    def reconstruct(
+        self, x: Array, *, y: Array | None = None, observed: Array | None = None
+    ) -> Array:
         """The mean of p(x | z) at the posterior center, [B, *E]; a draw if it has no mean."""
-        return self.image(self.encode(x, y=y).center, y=y)
+        return self.image(self.encode(x, y=y, observed=observed).center, y=y)
 
     def image(self, z: Array, *, y: Array | None = None) -> Array:
         """An image of p(x | z) for z [..., D]: its mean, [..., *E], or a draw if it has no mean."""
@@ -149,16 +152,30 @@ class TrainedModel:
         )
         return self.image(codes, y=y)
 
-    def elbo(self, key: Array, x: Array, *, y: Array | None = None, num_samples: int = 1) -> Array:
+    def elbo(
+        self,
+        key: Array,
+        x: Array,
+        *,
+        y: Array | None = None,
+        observed: Array | None = None,
+        num_samples: int = 1,
+    ) -> Array:
         """The ELBO [B] of examples x [B, *E] in nats, the mean over K = `num_samples` draws of z.
 
         Examples of a model of binarized images are binarized as its test set was. An optimal sigma
         is for up to 256 examples at a time.
         """
-        return self._scores(key, x, y, num_samples).elbo
+        return self._scores(key, x, y, observed, num_samples).elbo
 
     def log_prob(
-        self, key: Array, x: Array, *, y: Array | None = None, num_samples: int = 100
+        self,
+        key: Array,
+        x: Array,
+        *,
+        y: Array | None = None,
+        observed: Array | None = None,
+        num_samples: int = 100,
     ) -> Array:
         """Importance-sampled log p(x), [B] nats: the log mean of K = `num_samples` weights.
 
@@ -168,7 +185,7 @@ class TrainedModel:
         Raises:
           UnsupportedError: the posterior has no density, as in models of codes and autoencoders.
         """
-        log_px = self._scores(key, x, y, num_samples, weights=True).log_px
+        log_px = self._scores(key, x, y, observed, num_samples, weights=True).log_px
         if not isinstance(log_px, jax.core.Tracer) and not np.isfinite(log_px).any():
             raise UnsupportedError(
                 "log_prob: no weight is finite; a deterministic posterior has no marginal "
@@ -182,6 +199,7 @@ class TrainedModel:
         x: Array,
         *,
         y: Array | None = None,
+        observed: Array | None = None,
         kind: str = "elbo",
         num_samples: int = 16,
     ) -> Array:
@@ -191,11 +209,12 @@ class TrainedModel:
         'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)].
         """
         check_choice("kind", kind, SCORES)
+        options = {"y": y, "observed": observed, "num_samples": num_samples}
         if kind == "likelihood":
-            return -self.log_prob(key, x, y=y, num_samples=num_samples)
+            return -self.log_prob(key, x, **options)
         if kind == "elbo":
-            return -self.elbo(key, x, y=y, num_samples=num_samples)
-        return self._scores(key, x, y, num_samples).distortion
+            return -self.elbo(key, x, **options)
+        return self._scores(key, x, y, observed, num_samples).distortion
 
     def explain(
         self,
@@ -203,6 +222,7 @@ class TrainedModel:
         x: Array,
         *,
         y: Array | None = None,
+        observed: Array | None = None,
         num_samples: int = 100,
         first_row: int = 0,
     ) -> rows.RowScores:
@@ -216,48 +236,42 @@ class TrainedModel:
         """
         weights = num_samples > 1 and self.supports("latent_density")
         options = {"weights": weights, "columns": True, "first_row": first_row}
-        return self._scores(key, x, y, num_samples, **options)
+        return self._scores(key, x, y, observed, num_samples, **options)
 
     def _scores(
         self,
         key: Array,
         x: Any,
         y: Any,
+        observed: Any,
         num_samples: int,
         *,
         first_row: int = 0,
         **options: bool,
     ) -> rows.RowScores:
-        batch = self._batch(x, y, first_row)
-        options |= {"first_block": first_row // rows.block_rows(batch["x"].shape[1:])}
-        return rows.score_rows(
-            self.model, self.params, batch, key, num_samples=num_samples, **options
-        )
+        batch = self._batch(x, y, observed, first_row)
+        number = first_row // rows.block_rows(batch["x"].shape[1:])
+        options = {"num_samples": num_samples, "first_block": number, **options}
+        return rows.score_rows(self.model, self.params, batch, key, **options)
 
-    def _batch(self, x: Any, y: Any, first_row: int) -> dict[str, Array]:
-        """The batch of a bound: x, binarized as the test set was, and y if the model needs it."""
-        x, y = self._x(x), self._y(y)
+    def _batch(self, x: Any, y: Any, observed: Any, first_row: int) -> dict[str, Array]:
+        """The batch of a bound: x, binarized as the test set was, and what the model needs."""
+        (x, observed), y = self._x(x, observed), self._y(y)
         if self.inputs is not None and self.checks and not isinstance(x, jax.core.Tracer):
             x = self.inputs.binarize(np.asarray(x), first_row)
-        if not self.is_conditional:
-            if y is not None:
-                raise InputError("y was given to a model without conditioning; omit it")
-            return {"x": x}
-        if y is None:
-            raise InputError("y = None: a conditional model needs y [B], what to condition on")
-        return {"x": x, "y": jnp.broadcast_to(y, (len(x), *jnp.shape(y)[1:]))}
+        return make_batch(x, y, observed, is_conditional=self.is_conditional)
 
-    def _x(self, x: Any) -> Any:
-        return convert_examples(self.model.likelihood, x, self.inputs) if self.checks else x
+    def _x(self, x: Any, observed: Any) -> tuple[Any, Any]:
+        if not self.checks:
+            return x, observed
+        return convert_observed(self.model.likelihood, x, self.inputs, observed)
 
     def _y(self, y: Any, *, is_flat: bool = True) -> Any:
         """Labels as the model needs them; those of one axis of examples may be [B, 1]."""
         if y is None or not self.checks or isinstance(y, jax.core.Tracer):
             return y
         classes = () if self.inputs is None else self.inputs.classes
-        y = convert_labels(self.model.conditioning, y, classes)
-        is_column = is_flat and isinstance(self.model.conditioning, OneHot) and np.ndim(y) == 2
-        return y[:, 0] if is_column and np.shape(y)[1] == 1 else y
+        return convert_labels(self.model.conditioning, y, classes, is_flat=is_flat)
 
 
 def _image(p: Distribution, key: Array | None = None) -> Array:

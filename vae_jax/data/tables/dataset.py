@@ -57,7 +57,9 @@ def load_table(
     rows, rules = _split(survey.schema, table, y, valid_fraction)
     warn_table(survey.schema, x, observed, rows, table.place)
     name = name or f"table {os.path.basename(path)}"
-    dataset = from_arrays(_arrays(x, observed, y, rows), name=name, has_schema=True)
+    dataset = from_arrays(
+        _arrays(x, observed, y, rows), name=name, has_schema=True, missing=observed is not None
+    )
     preparation = dataset.preparation | rules
     schema_json = json.dumps(survey.schema.to_json(), sort_keys=True)
     digest = f"{preparation['sha256']} {schema_json}"  # other texts of equal codes are other data
