@@ -6,7 +6,7 @@ import numpy as np
 
 from vae_jax.data.labels import UNKNOWN
 from vae_jax.data.tables.backend import import_pandas
-from vae_jax.data.tables.cells import Cells, first_row, read_cells
+from vae_jax.data.tables.cells import Cells, first_row, read_cells, text_of
 from vae_jax.data.tables.columns import encode_codes, encode_column
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.numeric import numbers_of
@@ -94,22 +94,18 @@ def check_complete(name: str, cells: Cells, place: Place) -> None:
 def identifiers(series: Any) -> np.ndarray:
     """Identifiers [N] as int64 if all are whole numbers without leading zeros, else as texts."""
     pd = import_pandas()
-    if pd.api.types.is_integer_dtype(series.dtype) and not series.isna().any():
+    if pd.api.types.is_signed_integer_dtype(series.dtype) and not series.isna().any():
         return np.asarray(series.to_numpy(), np.int64)
-    texts = np.array(
-        ["" if absent else str(text) for text, absent in zip(series, series.isna(), strict=True)],
-        dtype=str,
-    )
-    if len(texts) and all(_is_integer(text) for text in texts.tolist()):
-        return texts.astype(np.int64)
-    return texts
+    entries = series.astype(object).where(series.notna(), "").tolist()
+    texts = [text_of(entry).strip() for entry in entries]
+    is_whole = bool(texts) and all(map(_is_integer, texts))
+    return np.array(texts, np.int64) if is_whole else np.array(texts, str)
 
 
 def _is_integer(text: str) -> bool:
     digits = text.removeprefix("-")
-    return text == "0" or (
-        digits.isdecimal() and digits.isascii() and digits[0] != "0" and len(digits) <= INT64
-    )
+    is_plain = digits.isdecimal() and digits.isascii() and len(digits) <= INT64
+    return text == "0" or (is_plain and digits[0] != "0")
 
 
 def encode_labels(

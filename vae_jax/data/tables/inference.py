@@ -33,6 +33,7 @@ MAX_CATEGORIES = 100
 MAX_LEVELS = 10  # distinct numbers of an ordinal column
 REPEATS = 5  # rows for each of these numbers
 NUMERIC_SHARE = 0.5  # share of numbers above which the other texts are mistakes
+SAMPLE = 1_000  # texts by which a column of different texts is told from numbers with units
 SKEWED = 2.0  # skewness
 SPLIT_NAMES = ("split", "fold", "set", "subset", "partition")
 SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}
@@ -109,8 +110,9 @@ def _infer_text(name: str, cells: Cells, distinct: int, count: int, place: Place
     if cells.order:
         return Finding("ordinal", "the file knows the order")
     if distinct == count and (names_identifier(name) or not cells.missing.any()):
-        numeric = sum(map(looks_numeric, cells.texts))
-        if numeric < NUMERIC_SHARE * distinct or names_identifier(name):
+        sample = cells.texts[:SAMPLE]
+        is_text = sum(map(looks_numeric, sample)) < NUMERIC_SHARE * len(sample)
+        if is_text or names_identifier(name):
             return Finding("identifier", "all values differ")
     _check_not_mixed(name, cells, count, place)
     if distinct > min(MAX_CATEGORIES, count / 2):
