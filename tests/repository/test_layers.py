@@ -27,6 +27,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "data",
     "evaluation",
     "models.examples",
+    "models.blocks",
     "models.rows",
     "models.trained",
     "models.module_spec",

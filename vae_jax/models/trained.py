@@ -14,6 +14,7 @@ from vae_jax.errors import UnsupportedError, check_choice
 from vae_jax.interpolation import Kind, interpolate
 from vae_jax.models import rows
 from vae_jax.models.base import Capability, Model
+from vae_jax.models.blocks import block_rows
 from vae_jax.models.examples import convert_labels, convert_observed, make_batch
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array, Params, Scalar
@@ -232,7 +233,7 @@ class TrainedModel:
         density of z, `log_px` and `ess` are None. `columns` is for tables of at most 256 columns
         that are independent given z. Examples are binarized as for `elbo`. `first_row` is the
         number of rows of a file that were scored before, in parts of a multiple of
-        `rows.block_rows(x.shape[1:])`: then the scores are those of the whole file at once.
+        `blocks.block_rows(x.shape[1:])`: then the scores are those of the whole file at once.
         """
         weights = num_samples > 1 and self.supports("latent_density")
         options = {"weights": weights, "columns": True, "first_row": first_row}
@@ -250,7 +251,7 @@ class TrainedModel:
         **options: bool,
     ) -> rows.RowScores:
         batch = self._batch(x, y, observed, first_row)
-        number = first_row // rows.block_rows(batch["x"].shape[1:])
+        number = first_row // block_rows(batch["x"].shape[1:])
         options = {"num_samples": num_samples, "first_block": number, **options}
         return rows.score_rows(self.model, self.params, batch, key, **options)
 

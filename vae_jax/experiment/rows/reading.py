@@ -23,8 +23,7 @@ class Rows:
     x: np.ndarray  # [n, *E], in the form of the training data
     y: np.ndarray | None = None  # [n] or [n, C]
     observed: np.ndarray | None = None  # [n, *E]; None if all are
-    identifiers: np.ndarray | None = None  # [n]; None if rows are numbered
-    frame: Any = None  # the rows of a table as they were read
+    identifiers: np.ndarray | None = None  # [n]; None if rows are numbered from 0
 
     def __len__(self) -> int:
         return len(self.x)
@@ -38,9 +37,10 @@ class Rows:
         }
         return dataclasses.replace(self, **arrays)
 
-    @property
-    def numbers(self) -> np.ndarray:
-        """The numbers [n] of the rows, from 0."""
+    def names(self) -> np.ndarray:
+        """The identifiers [n] of the rows, by default their numbers from 0."""
+        if self.identifiers is not None:
+            return self.identifiers
         return self.start + np.arange(len(self))
 
 
@@ -50,6 +50,7 @@ class Reader(Protocol):
     num_rows: int | None  # None if unknown before the end
     is_prepared: bool  # True if x and y are as the model needs them
     has_labels: bool
+    identifier: str | None  # name of the column of identifiers; None if rows are numbered
 
     def parts(self, size: int) -> Iterator[Rows]:
         """The rows, `size` at a time."""
@@ -61,6 +62,8 @@ class SplitReader:
 
     source: Source
     key: Any
+    identifiers: np.ndarray | None = None  # [N]; None if rows are numbered in the split
+    identifier: str | None = None
     is_prepared = True
 
     @property
@@ -80,7 +83,8 @@ class SplitReader:
             key = jax.random.fold_in(self.key, start)
             batch = jax.device_get(take(self.source, inside, key))
             batch = {name: rows[: self.num_rows - start] for name, rows in batch.items()}
-            yield Rows(start, batch["x"], batch.get("y"), batch.get("observed"))
+            ids = None if self.identifiers is None else self.identifiers[start : start + size]
+            yield Rows(start, batch["x"], batch.get("y"), batch.get("observed"), ids)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +94,7 @@ class ArrayReader:
     path: str
     members: dict[str, Member | LoadedMember]
     is_prepared = False
+    identifier = None
 
     @property
     def num_rows(self) -> int:
