@@ -35,6 +35,11 @@ class Data:
         "scaled",
         "meaning of integers; scaled: 0 to 255 become [0, 1]; counts: unchanged",
     )
+    missing: bool = field(
+        False,
+        "NaN are missing values, and so is what is 0 in arrays train_observed, test_observed; the "
+        "bound is of the observed values",
+    )
     binarization: str = field(
         AUTO,
         "binarization of values in [0, 1]; auto: dynamic for images that the literature binarizes, "

@@ -52,6 +52,11 @@ class ModelConfig:
         (400,), "dense widths in encoder order; the decoder reverses them", at_least=1
     )
     channels: tuple[int, ...] = field((32, 64), "conv, resnet: in encoder order", at_least=1)
+    mask_input: bool = field(
+        False,
+        "give the encoder the mask of the observed values too",
+        used_by=one_of("data.missing", True),
+    )
     activation: str = field("relu", "activation of the networks")
     dtype: str = field("float32", "compute dtype of networks; parameters and densities are float32")
     latent_dim: int = field(

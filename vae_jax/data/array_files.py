@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data.image_folder import image_files, read_folder
-from vae_jax.data.names import assign, warn_unused
+from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import NpyRows, check_no_objects, open_npy, open_npz
 from vae_jax.errors import Argument, InputError
 from vae_jax.memory import in_gigabytes, machine_memory
-
-STREAMED_ARRAYS = ("train_images", "train_labels")
 
 
 def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Mapping[str, Any]:

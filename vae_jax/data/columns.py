@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.data.moments import Sums, read_rows, sums_of
+from vae_jax.data.moments import Sums, read_observed, sums_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,27 +24,28 @@ class Survey(NamedTuple):
     sums: Sums  # all rows
     rest: Sums  # all rows but the extreme one
     row: np.ndarray  # [C] of the value that is farthest from the median of the first rows
-    value: np.ndarray  # [C]
+    value: np.ndarray  # [C]; NaN if none is observed
     is_bits: np.ndarray  # [C] True if all values are 0 or 1
 
 
-def survey_columns(rows: Any) -> Survey:
-    """Read a table [N, C] once; finite numbers."""
+def survey_columns(rows: Any, observed: Any = None) -> Survey:
+    """Read a table [N, C] once; finite numbers, of which the `observed` count."""
     result = center = None
     start = 0
-    for part in read_rows(rows):
+    for part, mask in read_observed(rows, observed):
         x = part.astype(np.float64)
         if center is None:
-            center = np.median(x, axis=0)
-        distance = np.abs(x - center)
+            center = _median(x, mask)
+        distance = _distance(x if mask is None else np.where(mask, x, np.nan), center)
         extreme, columns = distance.argmax(0), np.arange(x.shape[1])
-        others = np.ones(x.shape, bool)
+        others = np.ones(x.shape, bool) if mask is None else mask.copy()
         others[extreme, columns] = False
+        value = np.where(distance[extreme, columns] < 0, np.nan, x[extreme, columns])
         new = Survey(
-            sums_of(x),
-            _masked_sums(x, others),
+            sums_of(x, mask),
+            sums_of(x, others),
             start + extreme,
-            x[extreme, columns],
+            value,
             ((x == 0) | (x == 1)).all(0),
         )
         result = new if result is None else _join(result, new, center)
@@ -53,19 +54,26 @@ def survey_columns(rows: Any) -> Survey:
     return result
 
 
-def _masked_sums(x: np.ndarray, mask: np.ndarray) -> Sums:
-    """The sums of the entries of x [N, C] in a mask."""
-    count = np.maximum(mask.sum(0), 1)
-    mean = np.where(mask, x, 0).sum(0) / count
-    squares = np.where(mask, np.square(x - mean), 0).sum(0)
-    return Sums(mask.sum(0), mean, squares)
+def _median(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The median of each column of x [N, C]; 0 for a column without observed entries."""
+    if mask is None:
+        return np.median(x, axis=0)
+    masked = np.ma.median(np.ma.array(x, mask=~mask), axis=0)
+    return np.ma.filled(masked.astype(np.float64), 0.0)
+
+
+def _distance(value: np.ndarray, center: np.ndarray) -> np.ndarray:
+    """Distances of values from the centers of their columns; -1 for missing ones, which are NaN."""
+    return np.where(np.isnan(value), -1.0, np.abs(value - center))
 
 
 def _join(a: Survey, b: Survey, center: np.ndarray) -> Survey:
     """The survey of two parts of a table; the lesser extreme joins the other rows."""
-    is_b = np.abs(b.value - center) > np.abs(a.value - center)
+    is_b = _distance(b.value, center) > _distance(a.value, center)
     lesser = np.where(is_b, a.value, b.value)
-    rest = a.rest + b.rest + Sums(1, lesser, np.zeros_like(lesser))
+    is_value = ~np.isnan(lesser)
+    zeros = np.zeros_like(lesser)
+    rest = a.rest + b.rest + Sums(1 * is_value, np.where(is_value, lesser, 0), zeros)
     row, value = np.where(is_b, b.row, a.row), np.where(is_b, b.value, a.value)
     return Survey(a.sums + b.sums, rest, row, value, a.is_bits & b.is_bits)
 
@@ -125,13 +133,12 @@ def _is_constant(survey: Survey) -> np.ndarray:
 
 def _warn_of_units(survey: Survey, train: Survey, where: str) -> None:
     """Warn about columns whose mean or spread, without the extreme row, is far from train's."""
-    if np.min(survey.rest.count) < MIN_ROWS or np.min(train.rest.count) < MIN_ROWS:
-        return
+    enough = (survey.rest.count >= MIN_ROWS) & (train.rest.count >= MIN_ROWS)
     mean, spread = survey.rest.mean, survey.rest.stddev
     train_mean, train_spread = train.rest.mean, train.rest.stddev
     other = (spread > OTHER_SCALE * train_spread) | (OTHER_SCALE * spread < train_spread)
     other |= np.abs(mean - train_mean) > OTHER_MEAN * np.maximum(train_spread, spread)
-    other &= ~_is_constant(survey) & ~_is_constant(train)
+    other &= enough & ~_is_constant(survey) & ~_is_constant(train)
     for column in np.flatnonzero(other)[:SHOWN]:
         logger.warning(
             "%s: column %d has mean %.3g and standard deviation %.3g, in train %.3g and %.3g; the "

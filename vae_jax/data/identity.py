@@ -19,6 +19,7 @@ def describe_identity(
     splits: Mapping[str, np.ndarray | HostRows],
     labels: Mapping[str, np.ndarray | HostRows | None],
     ranges: Mapping[str, tuple[float, float]],
+    observed: Mapping[str, np.ndarray | HostRows],
 ) -> dict[str, Any]:
     """Entries of `Dataset.preparation`: `shape`, `ranges` and `sha256` of images and labels.
 
@@ -26,11 +27,14 @@ def describe_identity(
       splits: stored images [N, *E], before binarization.
       labels: labels of each split.
       ranges: lowest and highest value of each split, in the values of the model.
+      observed: observed entries [N, *E] of each split; empty if no value is missing.
     """
     digest = hashlib.sha256()
     for split, images in splits.items():
         for rows in (images, labels[split]):
             _update(digest, rows)
+        if split in observed:
+            _update(digest, observed[split])
     return {
         "shape": describe_shape(tuple(splits["train"].shape[1:])),
         "ranges": {split: list(values) for split, values in ranges.items()},
@@ -38,9 +42,12 @@ def describe_identity(
     }
 
 
-def hash_array(array: np.ndarray) -> str:
-    """The SHA-256 of the values of an array, in hexadecimal."""
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+def hash_arrays(images: np.ndarray, observed: np.ndarray | None = None) -> str:
+    """The SHA-256 of the values of images and, if some are missing, of the mask; hexadecimal."""
+    digest = hashlib.sha256(np.ascontiguousarray(images).tobytes())
+    if observed is not None:
+        digest.update(np.ascontiguousarray(observed).tobytes())
+    return digest.hexdigest()
 
 
 def _update(digest: Any, rows: np.ndarray | HostRows | None) -> None:
@@ -64,18 +71,22 @@ def describe_data(preparation: Mapping[str, Any]) -> str:
     """Shape and ranges in one phrase: 'images of 8x8 with 1 channel, train 0 to 1, test 0 to 1'."""
     ranges = preparation.get("ranges", {})
     parts = [f"{split} {low:.4g} to {high:.4g}" for split, (low, high) in ranges.items()]
+    missing = preparation.get("missing", {})
+    if any(missing.values()):
+        shares = [f"{split} {share:.3g}" for split, share in missing.items()]
+        parts.append(f"missing share {' '.join(shares)}")
     digest = preparation.get("sha256", "")
     parts += [f"sha256 {digest[:12]}"] if digest else []
     return ", ".join([preparation.get("shape", ""), *parts])
 
 
 def data_identity(dataset: Dataset) -> dict[str, Any]:
-    """Properties that identify a data set: name, shape, sizes, ranges and hash.
+    """Properties that identify a data set: name, shape, sizes, ranges, missing share and hash.
 
     Stored with the checkpoints of a model.
     """
     sizes = {f"num_{split}": getattr(dataset, split).num_examples for split in SPLITS}
-    keys = ("shape", "ranges", "sha256")
+    keys = ("shape", "ranges", "missing", "sha256")
     entries = {key: dataset.preparation[key] for key in keys if key in dataset.preparation}
     return {"name": dataset.name, **sizes, **entries}
 

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 MAX_COUNT = 2**24  # beyond it, float32 skips some integers
 SENSOR_BITS = (10, 12, 14, 16)  # depths of images stored in 16 bits
 PLAIN_CHANNELS = (1, 2, 3, 4)
+NAN_REMEDY = ("; if NaN are missing values, set ", Argument("missing"), " = True")
 
 
 def as_array(values: Any, key: str, name: str) -> np.ndarray:
@@ -73,11 +74,13 @@ def convert_images(
     values: str,
     bits: int = 0,
     is_part: bool = False,
+    nan_remedy: tuple[str, ...] = NAN_REMEDY,
 ) -> np.ndarray:
     """Images as stored, with a channel axis: uint8 from 0 to 255, or finite float32.
 
     With `bits`, uint16 images are float32 from 0 to 1, divided by 2^bits - 1. Counts are float32.
-    `is_part` says that they are some of many rows, so that messages give no positions.
+    `is_part` says that they are some of many rows, so that messages give no positions, and
+    `nan_remedy` ends a message about NaN.
     """
     if images.dtype == object:
         raise InputError(
@@ -91,7 +94,7 @@ def convert_images(
         raise InputError(f"{name}: {key} is empty, its shape is {images.shape}")
     images = images[..., None] if images.ndim == 3 else images
     if values == "counts":
-        return _counts(images, key=key, name=name)
+        return _counts(images, key=key, name=name, nan_remedy=nan_remedy)
     if images.dtype in (bool, np.uint8):
         return images.astype(np.uint8)
     if bits and images.dtype == np.uint16:
@@ -115,12 +118,13 @@ def convert_images(
         first = "" if is_part else f", the first at {tuple(map(int, np.argwhere(is_bad)[0]))}"
         raise InputError(
             f"{name}: {key} has {int(is_bad.sum())} values that are NaN or infinite as "
-            f"float32{first}; must be finite"
+            f"float32{first}; must be finite",
+            *(nan_remedy if np.isnan(images).any() else ()),
         )
     return images
 
 
-def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
+def _counts(images: np.ndarray, *, key: str, name: str, nan_remedy: tuple[str, ...]) -> np.ndarray:
     """Counts as float32; raises InputError for values that are not counts, from NaN to text."""
     if images.dtype.kind not in "biuf":
         raise _dtype_error(images, key, name)
@@ -135,6 +139,7 @@ def _counts(images: np.ndarray, *, key: str, name: str) -> np.ndarray:
                 "counts",
                 f"{name}: {key} has {len(wrong)} values that are not counts, such as {wrong[0]}; "
                 f"must be integers from 0 to {MAX_COUNT}",
+                *(nan_remedy if np.isnan(wrong).any() else ()),
             )
     return images.astype(np.float32)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from vae_jax.data.binarization import binarize
 from vae_jax.data.images import convert_images, describe_shape
+from vae_jax.data.missing import Names, separate
 from vae_jax.data.sources import Dataset
 from vae_jax.data.splits import SPLITS
 from vae_jax.errors import InputError
@@ -15,6 +16,11 @@ from vae_jax.errors import InputError
 TEST = SPLITS.index("test")
 IMAGE_MARGIN = 0.5  # share of the range of images; values beyond it have another scale
 TABLE_MARGIN = 15.0  # the same for tables, whose anomalies may be far away
+GIVEN = "the examples given to the model"
+NO_MISSING = (
+    "; the model was trained without missing values: pass `observed`, False at such entries"
+)
+NO_MASK = "; here no value may be missing"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +43,7 @@ divide by 255, or pass integers, which are scaled
     bits: int = 0  # depth of 16-bit images, which sets their scale
     binarization: str = "none"
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
+    missing: bool = False  # True if NaN are missing values
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -51,6 +58,7 @@ divide by 255, or pass integers, which are scaled
             bits=int(preparation.get("bits", 0)),
             binarization=preparation["binarization"],
             classes=tuple(preparation.get("classes", ())),
+            missing="missing" in preparation,
         )
 
     @classmethod
@@ -83,27 +91,67 @@ divide by 255, or pass integers, which are scaled
         Raises:
           InputError: another shape, values that are not finite, or on another scale.
         """
+        return self._convert(x, None)
+
+    def convert_observed(
+        self, x: np.ndarray, observed: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """X as of `convert`, with zeros at missing entries, and the observed ones [B, *E], bool.
+
+        These are None if neither the training data nor x may have missing values.
+
+        >>> inputs = Inputs((2,), (-9.0, 9.0), missing=True)
+        >>> inputs.convert_observed(np.array([[1.0, np.nan]]))
+        (array([[1., 0.]], dtype=float32), array([[ True, False]]))
+
+        Args:
+          x: with NaN at missing entries, if the training data had missing values.
+          observed: False, or 0, at missing entries, whatever their value is; of the shape of x, or
+            [B, H, W] for all channels of images.
+
+        Raises:
+          InputError: as `convert`, for the observed entries; or a NaN that `observed` says is
+            observed.
+        """
+        if observed is None and not self.missing:
+            return self.convert(x), None
+        shape = self.with_channel(x.shape)
+        filled, mask = separate(x, observed, Names(GIVEN, "x", "observed"))
+        mask = mask.reshape(shape)
+        return self._convert(filled, mask), mask
+
+    def _convert(self, x: np.ndarray, observed: np.ndarray | None) -> np.ndarray:
         shape = self.with_channel(x.shape)
         is_bool = x.dtype == bool
-        name = "the examples given to the model"
-        rows = convert_images(x, key="x", name=name, values=self.values, bits=self.bits)
+        rows = convert_images(
+            x,
+            key="x",
+            name=GIVEN,
+            values=self.values,
+            bits=self.bits,
+            nan_remedy=(NO_MASK if self.missing else NO_MISSING,),
+        )
         rows = rows.reshape(shape)
         if self.values == "counts" or is_bool:
             return rows.astype(np.float32)
         if rows.dtype == np.uint8:
             scaled = rows.astype(np.float32) * np.float32(self.scale)
-            self._check_range(scaled, remedy="they are not scaled, for the training data were not")
+            remedy = "they are not scaled, for the training data were not"
+            self._check_range(scaled, observed, remedy=remedy)
             return scaled
         remedy = "pass them on the scale of the training data"
         if self.value_range == (0.0, 1.0):
             remedy = "divide by 255, or pass integers, which are scaled"
             if self.scale == 1:
                 remedy = "scale them as the training data were"
-        self._check_range(rows, remedy=remedy)
+        self._check_range(rows, observed, remedy=remedy)
         return rows
 
-    def _check_range(self, x: np.ndarray, *, remedy: str) -> None:
-        """Raises InputError if values have another scale than in training."""
+    def _check_range(self, x: np.ndarray, observed: np.ndarray | None, *, remedy: str) -> None:
+        """Raises InputError if observed values have another scale than in training."""
+        x = x if observed is None else x[observed]
+        if not x.size:
+            return
         low, high = self.value_range
         margin = (high - low) * (IMAGE_MARGIN if len(self.shape) == 3 else TABLE_MARGIN)
         smallest, largest = float(x.min()), float(x.max())

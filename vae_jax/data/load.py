@@ -12,6 +12,7 @@ import numpy as np
 from vae_jax.data import sprites
 from vae_jax.data.array_files import read_path
 from vae_jax.data.images import describe_shape
+from vae_jax.data.missing_splits import warn_complete
 from vae_jax.data.prepare import check_values, from_arrays
 from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
@@ -38,6 +39,7 @@ def load(
     valid_fraction: float = 0.1,
     streaming: bool = False,
     image_size: int = 0,
+    missing: bool = False,
 ) -> Dataset:
     """Load a data set by name.
 
@@ -46,8 +48,8 @@ def load(
       dir: data directory of tensorflow-datasets.
       path: data of 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
         JPEG, WebP).
-      values, binarization, valid_fraction, streaming: as for `from_arrays`. As counts, the digits
-        have values 0 to 16.
+      values, binarization, valid_fraction, streaming, missing: as for `from_arrays`. As counts, the
+        digits have values 0 to 16.
       image_size: side to which the images of a folder are resized and cropped; 0: as they are.
 
     Raises:
@@ -69,6 +71,8 @@ def load(
             raise InputError.of(
                 "values", values, "sprites are zeros and ones, not counts; must be 'scaled'"
             )
+        if missing:
+            warn_complete(name)
         return _sprites()
     test_rule = "as in the source"
     factor_names: tuple[str, ...] = ()
@@ -90,6 +94,7 @@ def load(
         binarization=binarization,
         valid_fraction=valid_fraction,
         streaming=streaming,
+        missing=missing,
     )
     if name != "npz":
         return dataclasses.replace(dataset, factor_names=factor_names)

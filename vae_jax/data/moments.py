@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_jax.data.rows import HostRows
 from vae_jax.data.values import READ_BYTES
 
 
@@ -41,25 +42,40 @@ class Sums(NamedTuple):
         return np.sqrt(self.squares / np.maximum(self.count, 1))
 
 
-def sums_of(rows: np.ndarray) -> Sums:
-    """The sums of rows [N, C], float64."""
-    mean = rows.mean(0)
-    return Sums(len(rows), mean, np.square(rows - mean).sum(0))
+def sums_of(rows: np.ndarray, mask: np.ndarray | None = None) -> Sums:
+    """The sums of rows [N, C], float64; of their entries in a mask [N, C] if there is one."""
+    if mask is None:
+        mean = rows.mean(0)
+        return Sums(len(rows), mean, np.square(rows - mean).sum(0))
+    count = mask.sum(0)
+    mean = np.where(mask, rows, 0).sum(0) / np.maximum(count, 1)
+    return Sums(count, mean, np.where(mask, np.square(rows - mean), 0).sum(0))
 
 
 def read_rows(rows: Any) -> Iterator[np.ndarray]:
     """Yield all rows [N, *E], in memory or on the host, in parts and in their order."""
+    for part, _ in read_observed(rows, None):
+        yield part
+
+
+def read_observed(rows: Any, observed: Any) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yield all rows [N, *E] in parts, with the observed entries of each; None if all are."""
     size = rows[np.zeros(1, np.int64)].nbytes
     step = max(1, READ_BYTES // size)
     for start in range(0, len(rows), step):
-        yield rows[np.arange(start, min(start + step, len(rows)))]
+        index = np.arange(start, min(start + step, len(rows)))
+        if isinstance(observed, HostRows):
+            yield rows.read(index)
+        else:
+            yield rows[index], None if observed is None else observed[index]
 
 
-def measure(rows: Any, scale: float = 1.0) -> Moments:
-    """The moments of rows [N, ..., C] times a scale."""
+def measure(rows: Any, scale: float = 1.0, observed: Any = None) -> Moments:
+    """The moments of rows [N, ..., C] times a scale, over `observed` entries if not all are."""
     parts = []
-    for part in read_rows(rows):
+    for part, mask in read_observed(rows, observed):
         x = part.astype(np.float64).reshape(-1, part.shape[-1]) * scale
-        parts.append((sums_of(x), sums_of(np.log1p(np.maximum(x, 0)))))
+        mask = None if mask is None else mask.reshape(x.shape)
+        parts.append((sums_of(x, mask), sums_of(np.log1p(np.maximum(x, 0)), mask)))
     plain, logs = (functools.reduce(operator.add, sums) for sums in zip(*parts, strict=True))
     return Moments(plain.mean, plain.stddev, logs.mean, logs.stddev)

@@ -2,7 +2,8 @@
 
 A name is a split and a role, in either order, in any case and with any separator: `x_train`,
 `trainImages`, `val_labels`. Without a role it is images (`train`), without a split it belongs to
-the training split (`X`, `labels`), from which a missing test split is cut.
+the training split (`X`, `labels`), from which a missing test split is cut. `observed`, before or
+after the name of images, is for the array of their observed values: `train_observed`, `X_observed`.
 
 >>> assign(["x_train", "y_train", "X_val", "images_mean"]).arrays
 {'train_images': 'x_train', 'train_labels': 'y_train', 'valid_images': 'X_val'}
@@ -32,7 +33,10 @@ ROLE_WORDS = {
         *("factors", "latentsclasses"),
     ),
 }
-CANONICAL = tuple(f"{split}_{role}" for split in SPLIT_WORDS for role in ROLE_WORDS)
+OBSERVED = "observed"
+ROLES = (*ROLE_WORDS, OBSERVED)
+CANONICAL = tuple(f"{split}_{role}" for split in SPLIT_WORDS for role in ROLES)
+STREAMED_ARRAYS = tuple(f"train_{role}" for role in ROLES)
 _COMMON = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "images", "labels")
 _SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 _ROLES = {word: role for role, words in ROLE_WORDS.items() for word in words}
@@ -54,7 +58,16 @@ class Assignment:
 
 def canonical_name(name: str) -> tuple[str, str] | None:
     """The split ('' if unnamed) and the role of an array, or None if the name has neither."""
-    match = _NAME.fullmatch(re.sub(r"[^a-z0-9]", "", name.lower()))
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    rest = plain.removeprefix(OBSERVED).removesuffix(OBSERVED)
+    if rest == plain:
+        return _split_and_role(plain)
+    images = _split_and_role(rest) if rest else ("", "images")
+    return (images[0], OBSERVED) if images is not None and images[1] == "images" else None
+
+
+def _split_and_role(name: str) -> tuple[str, str] | None:
+    match = _NAME.fullmatch(name)
     if match is None or (match["first"] and match["last"]):
         return None
     split = match["first"] or match["last"]

@@ -11,11 +11,12 @@ import numpy as np
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
 from vae_jax.data.columns import binary_columns, survey_columns, warn_columns
 from vae_jax.data.hints import warn_classes, warn_ranges, warn_values
-from vae_jax.data.identity import describe_identity, hash_array
+from vae_jax.data.identity import describe_identity, hash_arrays
 from vae_jax.data.images import as_array, convert_splits, warn_axes
 from vae_jax.data.kinds import kind_of
 from vae_jax.data.labels import convert_labels
-from vae_jax.data.names import assign, warn_unused
+from vae_jax.data.missing_splits import mark_missing, summarize
+from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import ArraySource, Dataset
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_validation, with_test
@@ -36,6 +37,7 @@ def from_arrays(
     valid_fraction: float = 0.1,
     test_rule: str = "as in the source",
     streaming: bool = False,
+    missing: bool = False,
 ) -> Dataset:
     """Build a data set from arrays in memory, or from streamed training images.
 
@@ -54,6 +56,10 @@ def from_arrays(
       streaming: make `train` a `HostSource`. Its images and labels may then be any object with the
         `shape`, `dtype` and indexing of an array. Floats, and bytes that look binary, are read once
         in full, for their range.
+      missing: NaN are missing values, and so are entries that are False, or 0, in `train_observed`,
+        `valid_observed` and `test_observed`, each of the shape of the images of its split; for
+        images [N, H, W, C] also [N, H, W], for all channels of a pixel. Whatever is known of the
+        data, such as their range, is known of their observed values.
 
     Raises:
       InputError: a missing key, an empty split, unequal shapes, or values that are not finite, out
@@ -65,7 +71,9 @@ def from_arrays(
     arrays = {
         key: rows if key in lazy else as_array(rows, key, name) for key, rows in arrays.items()
     }
-    tables = _images(arrays)
+    streamed = ("train_images",) if streaming else ()
+    arrays = mark_missing(arrays, missing=missing, lazy=streamed, name=name)
+    tables, table_masks = _by_split(arrays, "images"), _by_split(arrays, "observed")
     if "test_images" not in arrays:
         if streaming:
             raise InputError(
@@ -75,15 +83,18 @@ def from_arrays(
                 f"{sorted(arrays)}",
             )
         arrays, test_rule = with_test(arrays, name), CUT_TEST_RULE
-    images = _images(arrays)
+    images = _by_split(arrays, "images")
     splits, bits = convert_splits(
         images, name=name, values=values, lazy=("train",) if streaming else ()
     )
     tables |= {split: rows for split, rows in splits.items() if isinstance(rows, HostRows)}
+    observed = _by_split(arrays, "observed")
+    if isinstance(splits["train"], HostRows) and splits["train"].observed is not None:
+        observed["train"] = table_masks["train"] = splits["train"].observed
     labels, classes = _labels(arrays, splits, name)
     preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
-        preparation["validation"] = cut_validation(splits, labels, valid_fraction)
+        preparation["validation"] = cut_validation(splits, labels, valid_fraction, observed)
     if classes:
         preparation["classes"] = classes
     if bits:
@@ -94,9 +105,11 @@ def from_arrays(
 
     warn_axes(splits["train"].shape[1:], name)
 
-    combined, scale, value_range, ranges = _merge_surveys(splits, name)
+    if missing:
+        preparation["missing"] = dict.fromkeys(splits, 0.0) | summarize(observed, name)
+    combined, scale, value_range, ranges = _merge_surveys(splits, observed, name)
     preparation |= {"values": values, "scale": scale, "binarization": binarization}
-    preparation |= describe_identity(splits, labels, ranges)
+    preparation |= describe_identity(splits, labels, ranges, observed)
     if binarization in ("static", "dynamic"):
         preparation["binarization_seed"] = BINARIZATION_SEED
     preparation["binary"] = combined.binary
@@ -113,7 +126,9 @@ def from_arrays(
         preparation |= {"binary": True, "levels": 2}
     shape = tuple(splits["train"].shape[1:])
     if len(shape) == 1 and kind_of(shape, preparation) == "real":
-        surveys = {split: survey_columns(rows) for split, rows in tables.items()}
+        surveys = {
+            split: survey_columns(rows, table_masks.get(split)) for split, rows in tables.items()
+        }
         warn_columns(surveys, name)
         if binary := binary_columns(surveys):
             preparation["binary_columns"] = binary
@@ -133,9 +148,10 @@ def from_arrays(
         if binarization != "none" and not dynamic:
             rows, image_scale = binarize(rows, scale, binarization, number), 1.0
         if split == "test":
-            preparation["test_sha256"] = hash_array(rows)
+            preparation["test_sha256"] = hash_arrays(rows, observed.get(split))
         y = None if labels[split] is None else jnp.asarray(labels[split])
-        sources[split] = ArraySource(jnp.asarray(rows), y, image_scale, dynamic, value_range)
+        mask = jnp.asarray(observed[split]) if split in observed else None
+        sources[split] = ArraySource(jnp.asarray(rows), y, image_scale, dynamic, value_range, mask)
     return Dataset(name=name, **sources, preparation=preparation)
 
 
@@ -146,16 +162,14 @@ def _canonical(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key: arrays[source_key] for key, source_key in assignment.arrays.items()}
 
 
-def _images(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """The images of each split that has any."""
-    return {split: arrays[f"{split}_images"] for split in SPLITS if f"{split}_images" in arrays}
+def _by_split(arrays: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """The arrays of a role, 'images' or 'observed', of each split that has one."""
+    return {split: arrays[f"{split}_{role}"] for split in SPLITS if f"{split}_{role}" in arrays}
 
 
 def _lazy_keys(arrays: Mapping[str, Any]) -> tuple[str, ...]:
     """The training arrays that can be read by index; the remaining arrays are read in full."""
-    return tuple(
-        key for key in ("train_images", "train_labels") if hasattr(arrays.get(key), "dtype")
-    )
+    return tuple(key for key in STREAMED_ARRAYS if hasattr(arrays.get(key), "dtype"))
 
 
 def _labels(
@@ -187,13 +201,15 @@ def check_values(values: str, binarization: str) -> None:
 
 
 def _merge_surveys(
-    splits: Mapping[str, np.ndarray | HostRows], name: str
+    splits: Mapping[str, np.ndarray | HostRows],
+    observed: Mapping[str, np.ndarray | HostRows],
+    name: str,
 ) -> tuple[Values, float, tuple[float, float], dict[str, tuple[float, float]]]:
     """The survey of all splits together, the scale from stored to model values, and ranges.
 
     These are the range of all splits together, and of each.
     """
-    surveys = {split: survey(images) for split, images in splits.items()}
+    surveys = {split: survey(images, observed.get(split)) for split, images in splits.items()}
     if len({values.integer for values in surveys.values()}) > 1:
         raise InputError(f"{name}: some splits contain integers, some floats; must be the same")
     combined = functools.reduce(operator.or_, surveys.values())

@@ -19,8 +19,13 @@ class Rows(Protocol):
     It can be pickled, for worker processes.
     """
 
-    shape: tuple[int, ...]  # [N, *E]
-    dtype: np.dtype
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """[N, *E]."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """As stored."""
 
     def __getitem__(self, index: np.ndarray) -> np.ndarray:
         """The rows at index [n], as [n, *E]; raises OSError, with the file name, if unreadable."""
@@ -50,14 +55,73 @@ class HostRows:
         return self[np.zeros(1, np.int64)]
 
     def __getitem__(self, index: np.ndarray) -> np.ndarray:
-        where = index if self.positions is None else self.positions[index]
-        return self.convert(np.asarray(self.rows[where]))
+        return self.convert(np.asarray(self.rows[self._places(index)]))
+
+    def _places(self, index: np.ndarray) -> np.ndarray:
+        return index if self.positions is None else self.positions[index]
+
+    def read(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The rows at index [n], and their observed entries; None if no value is missing."""
+        if not isinstance(self.rows, IncompleteRows):
+            return self[index], None
+        images, observed = self.rows.read(self._places(index))
+        return self.convert(images), observed
+
+    @property
+    def observed(self) -> "HostRows | None":
+        """The observed entries of the rows; None if no value is missing."""
+        if not isinstance(self.rows, IncompleteRows):
+            return None
+        return HostRows(ObservedRows(self.rows), np.asarray, self.positions)
 
     def select(self, positions: np.ndarray) -> Self:
         """The subset at `positions` of these rows."""
         if self.positions is not None:
             positions = self.positions[positions]
         return dataclasses.replace(self, positions=positions)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class IncompleteRows:
+    """Rows with missing values, which are zeros in them."""
+
+    images: Rows
+    mask: Rows | None  # the observed entries; None if the missing ones are NaN
+    separate: Callable[[np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.images.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.images.dtype
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        return self.read(index)[0]
+
+    def read(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rows at index [n], and their observed entries."""
+        mask = None if self.mask is None else np.asarray(self.mask[index])
+        return self.separate(np.asarray(self.images[index]), mask)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ObservedRows:
+    """The observed entries of rows with missing values."""
+
+    rows: IncompleteRows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.rows.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(bool)
+
+    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+        return self.rows.read(index)[1]
 
 
 @dataclasses.dataclass(frozen=True)

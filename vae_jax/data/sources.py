@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -31,12 +31,17 @@ class Source(Protocol):
         """Smallest and largest value."""
 
     @property
+    def observed(self) -> Any:
+        """The observed entries [N, *E], bool; None if no value is missing."""
+
+    @property
     def reading(self) -> list[Any]:
         """The settings of `take`: scale, dynamic, start and shape; None for those it lacks."""
 
     def take(self, index: Array, key: Array) -> Batch:
         """The examples at index [B]: "x" [B, *E] float32, "index", and "y" if there are labels.
 
+        If values are missing, also "observed" [B, *E]: False at missing entries, where x is 0.
         `key` is for dynamic binarization.
         """
 
@@ -56,6 +61,7 @@ class ArraySource:
     scale: float = static(default=1.0)  # x = scale * images
     dynamic: bool = static(default=False)  # x ~ Bernoulli(scale * images), anew at each reading
     value_range: tuple[float, float] = static(default=(0.0, 1.0))
+    observed: Any = None  # array [N, *E], bool; None if no value is missing
 
     @property
     def num_examples(self) -> int:
@@ -70,8 +76,12 @@ class ArraySource:
         return [self.scale, self.dynamic, None, self.shape]
 
     def select(self, index: np.ndarray) -> "ArraySource":
-        labels = None if self.labels is None else self.labels[index]
-        return dataclasses.replace(self, images=self.images[index], labels=labels)
+        labels, observed = (
+            None if rows is None else rows[index] for rows in (self.labels, self.observed)
+        )
+        return dataclasses.replace(
+            self, images=self.images[index], labels=labels, observed=observed
+        )
 
     def all_labels(self) -> np.ndarray | None:
         return None if self.labels is None else np.asarray(self.labels)
@@ -80,8 +90,19 @@ class ArraySource:
         # One event axis, for the reason given in `Distribution.log_prob`.
         flat = self.images.reshape(self.num_examples, -1)
         x = convert_rows(flat[index], self.scale, key if self.dynamic else None)
-        batch = {"x": x.reshape(*index.shape, *self.shape), "index": index}
-        return batch if self.labels is None else batch | {"y": self.labels[index]}
+        x = x.reshape(*index.shape, *self.shape)
+        y = None if self.labels is None else self.labels[index]
+        observed = None
+        if self.observed is not None:
+            observed = self.observed.reshape(self.num_examples, -1)[index].reshape(x.shape)
+        return make_batch(x, index, y, observed)
+
+
+def make_batch(x: Array, index: Array, y: Array | None, observed: Array | None) -> Batch:
+    """The batch of x [B, *E], with zeros at missing entries, and of what else there is."""
+    batch = {"x": x if observed is None else jnp.where(observed, x, 0), "index": index}
+    batch |= {} if y is None else {"y": y}
+    return batch if observed is None else batch | {"observed": observed}
 
 
 def convert_rows(rows: Array, scale: float, key: Array | None) -> Array:
@@ -116,6 +137,7 @@ class SpriteSource:
     num_examples: int = static()
     shape: tuple[int, ...] = static(default=(64, 64, 1))
     value_range: tuple[float, float] = static(default=(0.0, 1.0))
+    observed: ClassVar[None] = None
 
     @property
     def reading(self) -> list[Any]:
@@ -158,4 +180,8 @@ class Dataset:
         """Moments of the training split by column or channel, read once; not for sprites."""
         images = self.train.images  # type: ignore[attr-defined]
         scale = self.train.scale  # type: ignore[attr-defined]
-        return measure(images if isinstance(images, HostRows) else np.asarray(images), scale)
+        observed = self.train.observed
+        if not isinstance(images, HostRows):
+            images = np.asarray(images)
+            observed = None if observed is None else np.asarray(observed)
+        return measure(images, scale, observed)

@@ -37,7 +37,9 @@ def _candidates(num_examples: int, labels: Any) -> tuple[np.ndarray, bool]:
     return shuffle[~unknown(labels)[shuffle]], True
 
 
-def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndarray]:
+def cut_test(
+    images: np.ndarray, labels: np.ndarray | None, observed: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Train and test arrays from a data set without a test split, by `CUT_TEST_RULE`.
 
     Examples without a label, y = -1, stay in train.
@@ -46,13 +48,14 @@ def cut_test(images: np.ndarray, labels: np.ndarray | None) -> dict[str, np.ndar
     is_test = np.zeros(len(images), bool)
     is_test[candidates[: len(candidates) // 5]] = True
     arrays = {}
+    roles = {"images": images, "labels": labels, "observed": observed}
     for split, positions in (
         ("test", np.flatnonzero(is_test)),
         ("train", np.flatnonzero(~is_test)),
     ):
-        arrays[f"{split}_images"] = images[positions]
-        if labels is not None:
-            arrays[f"{split}_labels"] = labels[positions]
+        for role, rows in roles.items():
+            if rows is not None:
+                arrays[f"{split}_{role}"] = rows[positions]
     return arrays
 
 
@@ -71,13 +74,18 @@ def with_test(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
             f"{name}: train_labels has shape {labels.shape} for {len(images)} images; must be "
             f"[{len(images)}] or [{len(images)}, C]"
         )
-    return {**arrays, **cut_test(images, labels)}
+    return {**arrays, **cut_test(images, labels, arrays.get("train_observed"))}
 
 
-def cut_validation(splits: dict[str, Any], labels: dict[str, Any], fraction: float) -> str:
+def cut_validation(
+    splits: dict[str, Any],
+    labels: dict[str, Any],
+    fraction: float,
+    observed: dict[str, Any] | None = None,
+) -> str:
     """Move a fraction of train to valid, by the fixed shuffle; return the rule as text.
 
-    Examples without a label, y = -1, stay in train.
+    Examples without a label, y = -1, stay in train. Without missing values, `observed` is empty.
     """
     check_range(Argument("valid_fraction"), fraction, 0.0, MAX_VALID_FRACTION, open_low=True)
     n = len(splits["train"])
@@ -92,7 +100,7 @@ def cut_validation(splits: dict[str, Any], labels: dict[str, Any], fraction: flo
     is_valid = np.zeros(n, bool)
     is_valid[shuffle[:num_valid]] = True
     valid, train = np.flatnonzero(is_valid), np.flatnonzero(~is_valid)
-    for arrays in (splits, labels):
+    for arrays in (splits, labels, observed) if observed else (splits, labels):
         rows = arrays["train"]
         arrays["valid"] = None if rows is None else rows[valid]
         if isinstance(rows, HostRows):

@@ -25,7 +25,7 @@ from absl import flags
 from vae_jax.data import order
 from vae_jax.data.binarization import binarize
 from vae_jax.data.rows import HostRows
-from vae_jax.data.sources import ArraySource, convert_rows
+from vae_jax.data.sources import ArraySource, convert_rows, make_batch
 from vae_jax.errors import truncate
 from vae_jax.types import Array, Batch, pytree_dataclass, static
 
@@ -52,13 +52,20 @@ class HostSource:
     def shape(self) -> tuple[int, ...]:
         return self.images.shape[1:]
 
+    @property
+    def observed(self) -> HostRows | None:
+        """The observed entries of the images; None if no value is missing."""
+        return self.images.observed
+
     def select(self, index: np.ndarray) -> ArraySource:
         """The examples at index [n], in memory."""
-        images, scale = self.images[index], self.scale
+        images, observed = self.images.read(index)
+        scale = self.scale
         if self.binarization in ("static", "threshold"):
             images, scale = binarize(images, scale, self.binarization, 0, index), 1.0
         labels = None if self.labels is None else self.labels[index]
-        return ArraySource(images, labels, scale, self.binarization == "dynamic", self.value_range)
+        dynamic = self.binarization == "dynamic"
+        return ArraySource(images, labels, scale, dynamic, self.value_range, observed)
 
     def all_labels(self) -> np.ndarray | None:
         """The labels of all examples; None if there are none."""
@@ -66,7 +73,8 @@ class HostSource:
 
     def steps_in_a_block(self, batch_size: int) -> int:
         """The number of batches within BLOCK_BYTES, at least 1."""
-        batch_bytes = batch_size * self.images.dtype.itemsize * int(np.prod(self.shape))
+        value_bytes = self.images.dtype.itemsize + (self.observed is not None)
+        batch_bytes = batch_size * value_bytes * int(np.prod(self.shape))
         return max(1, BLOCK_BYTES // batch_bytes)
 
 
@@ -77,6 +85,7 @@ class Block:
     images: Array  # [S, B, *E]
     index: Array  # [S, B] indices of the examples
     labels: Array | None  # [S, B] or [S, B, C]
+    observed: Array | None  # [S, B, *E]
     scale: float = static(default=1.0)
     dynamic: bool = static(default=False)
 
@@ -84,8 +93,10 @@ class Block:
         """The batch of the step [], equal to `ArraySource.take` of its examples."""
         images = self.images[step]
         x = convert_rows(images.reshape(len(images), -1), self.scale, key if self.dynamic else None)
-        batch = {"x": x.reshape(images.shape), "index": self.index[step]}
-        return batch if self.labels is None else batch | {"y": self.labels[step]}
+        labels, observed = (
+            None if rows is None else rows[step] for rows in (self.labels, self.observed)
+        )
+        return make_batch(x.reshape(images.shape), self.index[step], labels, observed)
 
 
 def split_span(span: Span, most: int) -> list[Span]:
@@ -187,7 +198,12 @@ def _read(
     def by_step(x: np.ndarray | None) -> np.ndarray | None:
         return None if x is None else x.reshape(*index.shape, *x.shape[1:])
 
-    return {"images": by_step(examples.images), "index": index, "labels": by_step(examples.labels)}
+    return {
+        "images": by_step(examples.images),
+        "index": index,
+        "labels": by_step(examples.labels),
+        "observed": by_step(examples.observed),
+    }
 
 
 @functools.partial(jax.jit, static_argnames=("num_steps", "num_examples", "batch_size"))

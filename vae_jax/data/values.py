@@ -48,14 +48,14 @@ class Values:
         return MAX_LEVELS if self.integer else min(self.levels, default=0)
 
 
-def survey(images: np.ndarray | HostRows) -> Values:
-    """Survey all values.
+def survey(images: np.ndarray | HostRows, observed: np.ndarray | HostRows | None = None) -> Values:
+    """Survey all values, or the `observed` ones, of which there must be some.
 
     Rows on the host are read in their order; bytes only up to the first chunk that is not binary.
     """
     stops_early = isinstance(images, HostRows) and images.rows.dtype == np.uint8
     result = None
-    for chunk in _chunks(images):
+    for chunk in _chunks(images, observed):
         levels = range(2, MAX_LEVELS + 1) if result is None else result.levels
         values = _survey(chunk, levels)
         result = values if result is None else result | values
@@ -65,16 +65,22 @@ def survey(images: np.ndarray | HostRows) -> Values:
     return result
 
 
-def _chunks(images: np.ndarray | HostRows) -> Iterator[np.ndarray]:
+def _chunks(
+    images: np.ndarray | HostRows, observed: np.ndarray | HostRows | None
+) -> Iterator[np.ndarray]:
     if isinstance(images, HostRows):
         images = dataclasses.replace(images, positions=None)
     step = max(1, READ_BYTES // images[np.zeros(1, np.int64)].nbytes)
     for start in range(0, len(images), step):
         stop = min(start + step, len(images))
         if isinstance(images, HostRows):
-            yield images[np.arange(start, stop)]
+            chunk, mask = images.read(np.arange(start, stop))
         else:
-            yield images[start:stop]
+            chunk = images[start:stop]
+            mask = None if observed is None else observed[np.arange(start, stop)]
+        chunk = chunk if mask is None else chunk[mask]
+        if chunk.size:
+            yield chunk
 
 
 def _survey(x: np.ndarray, levels: Iterable[int]) -> Values:

@@ -70,13 +70,17 @@ class GridLikelihood(Likelihood):
         return self.levels == 2
 
 
-def check_support(likelihood: nn.Module, x: np.ndarray) -> None:
+def check_support(likelihood: nn.Module, x: np.ndarray, observed: np.ndarray | None = None) -> None:
     """Raises InputError if x [B, *E] has values on which the likelihood has no density or mass.
 
+    Only the `observed` values of x, if given, are checked.
     A likelihood of other origin than this library may have the attributes `support` and `integers`.
     """
     low, high = read_attribute(likelihood, "support")
     name = type(likelihood).__name__
+    x = x if observed is None else x[observed]
+    if not x.size:
+        return
     smallest, largest = float(x.min()), float(x.max())
     if not (low <= smallest and largest <= high):  # never with NaN
         raise InputError(

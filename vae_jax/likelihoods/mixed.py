@@ -75,9 +75,12 @@ def _number(text: str, entry: str, least: int, noun: str) -> int:
     return int(text)
 
 
-def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
+def check_table(
+    columns: Sequence[str] | str, x: np.ndarray, observed: np.ndarray | None = None
+) -> None:
     """Check that rows ``[N, num_columns]`` have mass under the kinds of their columns.
 
+    Only the `observed` values, if given, are checked.
     Raises InputError with the number of the column.
     """
     parsed = parse_columns(columns)
@@ -92,7 +95,7 @@ def check_table(columns: Sequence[str] | str, x: np.ndarray) -> None:
             continue
         ends = {"bernoulli": 1, "categorical": column.categories - 1, "counts": np.inf}
         highest = ends[column.kind]
-        values = x[:, number]
+        values = x[:, number] if observed is None else x[observed[:, number], number]
         if not ((values >= 0) & (values <= highest) & (values == np.round(values))).all():
             end = "on" if column.kind == "counts" else f"to {highest}"
             allowed = f"integers from 0 {end}"

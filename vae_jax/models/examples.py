@@ -10,6 +10,7 @@ import numpy as np
 from flax import linen as nn
 
 from vae_jax.data.inputs import Inputs
+from vae_jax.data.missing import Names, separate
 from vae_jax.errors import InputError, format_value, suggest
 from vae_jax.likelihoods import Mixed, check_support, check_table
 from vae_jax.nets import OneHot, Vector
@@ -20,33 +21,56 @@ MAX_NAMES = 20  # limit for the names of classes in a message
 
 
 def convert_examples(likelihood: nn.Module, x: Any, inputs: Inputs | None) -> Array | np.ndarray:
+    """Examples x without missing values, as the model needs them; see `convert_observed`."""
+    x, observed = convert_observed(likelihood, x, inputs)
+    if isinstance(observed, np.ndarray) and not observed.all():
+        raise InputError(
+            f"x has {int((~observed).sum())} missing values: here all must be observed"
+        )
+    return x
+
+
+def convert_observed(
+    likelihood: nn.Module, x: Any, inputs: Inputs | None, observed: Any = None
+) -> tuple[Array | np.ndarray, Array | np.ndarray | None]:
     """Examples x as the model needs them: float32 [B, *E] in the range of the data.
 
-    Inside `jax.jit` a missing channel axis is added and integers are scaled, without any check.
+    And their observed entries [B, *E], bool, for a model of data with missing values, or if
+    `observed` is given; else None. X is 0 at missing entries. Inside `jax.jit` a missing channel
+    axis is added, integers are scaled and x is masked, without any check.
 
     Args:
       likelihood: whose support contains the values.
       x: examples in the form of the training data, or as the model needs them.
       inputs: the form of the training data; if None, x has the event shape of the likelihood.
+      observed: False at missing entries; NaN are missing if they were in the training data.
 
     Raises:
       InputError: another shape, values on another scale, or values outside the support.
     """
     if isinstance(x, jax.core.Tracer):
-        if inputs is None:
-            return x
-        x = x.reshape(inputs.with_channel(x.shape))
-        is_float = jnp.issubdtype(x.dtype, jnp.floating)
-        return x if is_float else x.astype(jnp.float32) * inputs.scale
+        if inputs is not None:
+            x = x.reshape(inputs.with_channel(x.shape))
+            is_float = jnp.issubdtype(x.dtype, jnp.floating)
+            x = x if is_float else x.astype(jnp.float32) * inputs.scale
+        if observed is None:
+            return x, None
+        observed = jnp.asarray(observed, bool)
+        observed = observed[..., None] if observed.ndim < x.ndim else observed
+        return jnp.where(observed, x, 0), jnp.broadcast_to(observed, x.shape)
     event = read_attribute(likelihood, "event_shape")
     if inputs is None and event is not None:
         inputs = Inputs(tuple(event), (-math.inf, math.inf))
     x = np.asarray(x)
-    x = x if inputs is None else inputs.convert(x)
+    observed = None if observed is None else np.asarray(observed)
+    if inputs is not None:
+        x, observed = inputs.convert_observed(x, observed)
+    elif observed is not None:
+        x, observed = separate(x, observed, Names("x", "x", "observed"))
     if isinstance(likelihood, Mixed):
-        check_table(likelihood.columns, x)
-    check_support(likelihood, x)
-    return x
+        check_table(likelihood.columns, x, observed)
+    check_support(likelihood, x, observed)
+    return x, observed
 
 
 def convert_labels(conditioning: nn.Module | None, y: Any, classes: Sequence[str] = ()) -> Any:

@@ -6,7 +6,7 @@ from vae_jax.config import Config
 from vae_jax.config.rules import Rule, all_but, needs, objective, one_of
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import value_or_none
-from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS, PRIORS
+from vae_jax.experiment.builders.parts import LIKELIHOODS, POSTERIORS, PRIORS, likelihood_names
 from vae_jax.likelihoods import parse_columns
 from vae_jax.objectives.elbo import OTHER_RATES
 
@@ -111,6 +111,11 @@ RULES: tuple[Rule, ...] = (
         objective(*WEIGHTED),
         one_of("model.likelihood", *all_but(LIKELIHOODS, "optimal_gaussian")),
         "it weights samples or classes, and the optimal sigma weights all of them equally",
+    ),
+    needs(
+        one_of("data.missing", True),
+        one_of("model.likelihood", *likelihood_names(lambda p: not p.autoregressive)),
+        "given z, its entries depend on each other, so that missing ones can't be left out",
     ),
     needs(
         objective("m2"),

@@ -75,13 +75,31 @@ def _explain_table(config: Config, dataset: Dataset) -> str | None:
     for source in (dataset.train, dataset.valid, dataset.test):
         if isinstance(source, ArraySource):
             try:
-                check_table(config.model.columns, np.asarray(source.images) * source.scale)
+                observed = None if source.observed is None else np.asarray(source.observed)
+                x = np.asarray(source.images) * source.scale
+                check_table(config.model.columns, x, observed)
             except InputError as error:
                 return (
                     f"{error.under('config.model')}; tables are read as floats, or with "
                     "config.data.values = 'counts'"
                 )
     return None
+
+
+def _explain_missing(config: Config, dataset: Dataset) -> str | None:
+    """Missing values for a likelihood that couples the channels of a pixel."""
+    name = config.model.likelihood
+    if not has_missing(dataset) or name != "logistic_mixture" or dataset.shape[-1] != 3:
+        return None
+    return (
+        f"config.model.likelihood = {name!r}: the three channels of a pixel depend on each other "
+        "given z, so that missing ones can't be left out; use 'discretized_logistic'"
+    )
+
+
+def has_missing(dataset: Dataset) -> bool:
+    """True if a value of any split is missing."""
+    return any(dataset.preparation.get("missing", {}).values())
 
 
 def _explain_labels(config: Config, dataset: Dataset) -> str | None:
@@ -161,5 +179,6 @@ RULES: tuple[Rule, ...] = (
     _explain_shape,
     _explain_values,
     _explain_table,
+    _explain_missing,
     _explain_labels,
 )

@@ -2,13 +2,17 @@
 
 import dataclasses
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import ArraySource, Dataset
-from vae_jax.data.identity import hash_array
+from vae_jax.data.identity import hash_arrays
 from vae_jax.data.labels import unknown
+from vae_jax.data.missing_splits import summarize
+from vae_jax.data.rows import HostRows
 from vae_jax.data.splits import SPLITS, fixed_permutation
 from vae_jax.errors import InputError
 
@@ -20,8 +24,9 @@ def remove_class(dataset: Dataset, label: int) -> Dataset:
     splits = {split: _select(dataset, split, label, keep=False) for split in SPLITS}
     preparation = dataset.preparation | {
         "left_out": label,
-        "test_sha256": hash_array(splits["test"].images),
+        "test_sha256": hash_arrays(splits["test"].images, splits["test"].observed),
     }
+    preparation |= _missing_shares(splits, dataset.name)
     return dataclasses.replace(dataset, **splits, preparation=preparation)
 
 
@@ -45,7 +50,7 @@ def _select(dataset: Dataset, split: str, label: int, *, keep: bool) -> ArraySou
             f"config.data.leave_out = {label}: {split} has the classes {classes}; must be one of "
             "several"
         )
-    return dataclasses.replace(source, images=source.images[indices], labels=source.labels[indices])
+    return source.select(indices)
 
 
 def keep_labels(dataset: Dataset, num_labels: int) -> Dataset:
@@ -110,8 +115,19 @@ def allow_unlabeled(dataset: Dataset) -> Dataset:
         changes[f"left_out_of_{split}"] = len(y) - len(labeled)
         splits[split] = source.select(labeled)
     if "test" in splits:
-        changes["test_sha256"] = hash_array(splits["test"].images)
+        changes["test_sha256"] = hash_arrays(splits["test"].images, splits["test"].observed)
+    if splits:
+        changes |= _missing_shares({s: getattr(dataset, s) for s in SPLITS} | splits, dataset.name)
     return dataclasses.replace(dataset, **splits, preparation=dataset.preparation | changes)
+
+
+def _missing_shares(splits: Mapping[str, Any], name: str) -> dict[str, dict[str, float]]:
+    """The entry of `Dataset.preparation` for these sources, if values are missing."""
+    observed = {split: source.observed for split, source in splits.items()}
+    if any(mask is None for mask in observed.values()):
+        return {}
+    masks = {s: m if isinstance(m, HostRows) else np.asarray(m) for s, m in observed.items()}
+    return {"missing": summarize(masks, name)}
 
 
 def label_columns(dataset: Dataset) -> Dataset:

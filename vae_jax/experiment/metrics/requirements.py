@@ -14,6 +14,7 @@ from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.features import load_features
 from vae_jax.experiment.builders import build_anomalies
 from vae_jax.experiment.builders.compatibility import CLOSED_FORM, CONTINUOUS, RANDOM
+from vae_jax.experiment.builders.data_compatibility import has_missing
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS, likelihood_names
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
@@ -224,6 +225,12 @@ DATA_RULES: tuple[Rule, ...] = (
         "data.name",
         _has_labels,
         "the training and the test examples need labels",
+    ),
+    _needs_data(
+        metric("compression", "quality", "augmentation"),
+        "data.missing",
+        lambda config, dataset: not has_missing(dataset),
+        "it needs examples without missing values",
     ),
     _needs_data(
         metric("quality"),
