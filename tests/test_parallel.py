@@ -38,6 +38,7 @@ def test_eight_devices_take_the_steps_of_one(eight_devices):
 @takes_a_minute
 def test_eight_devices_run_the_epoch_of_one(eight_devices):
     assert eight_devices["epoch"] < 1e-4
+    assert eight_devices["masked_epoch"] < 1e-4
     assert eight_devices["epoch_losses"] < 1e-4
 
 

@@ -41,6 +41,8 @@ mesh = parallel.data_mesh()
 order = functools.partial(data.order.batch_index, num_examples=len(x), batch_size=BATCH, seed=0)
 source = data.ArraySource(x * 0.9, None, dynamic=True)
 plain = data.ArraySource(x, None)
+observed = jax.random.bernoulli(jax.random.key(2), 0.6, x.shape)
+masked = data.ArraySource(x, None, observed=observed)
 
 
 def initial():
@@ -76,7 +78,7 @@ def run_steps(mesh):
     return state, metrics
 
 
-def run_epoch(mesh):
+def run_epoch(mesh, source):
     epoch = train.make_train_epoch(loss_fn, tx, order=order, num_steps=STEPS, mesh=mesh)
     return epoch(parallel.replicate(initial(), mesh), parallel.replicate(source, mesh))
 
@@ -84,17 +86,18 @@ def run_epoch(mesh):
 def run_steps_without_noise():
     state, step = noise_free_initial(), train.make_train_step(noise_free_loss, tx)
     for t in range(STEPS):
-        state, _ = step(state, {"x": x[order(jnp.asarray(t))]})
+        state, _ = step(state, masked.take(order(jnp.asarray(t)), jax.random.key(0)))
     return state
 
 
-def run_pmap(initial, loss_fn, num_steps):
+def run_pmap(initial, loss_fn, num_steps, source):
     devices = jax.device_count()
     state = jax.tree.map(lambda leaf: jnp.stack([leaf] * devices), initial())
     step, losses = train.make_pmap_train_step(loss_fn, tx), []
     for t in range(num_steps):
-        shards = x[order(jnp.asarray(t))].reshape(devices, BATCH // devices, *x.shape[1:])
-        state, metrics = step(state, {"x": shards})
+        batch = source.take(order(jnp.asarray(t)), jax.random.key(0))
+        shards = jax.tree.map(lambda a: a.reshape(devices, BATCH // devices, *a.shape[1:]), batch)
+        state, metrics = step(state, shards)
         losses.append(float(metrics["loss"][0]))
     return state, losses
 
@@ -120,9 +123,10 @@ def rows_differ(state):
 
 
 one_step, eight_step = run_steps(None), run_steps(mesh)
-one_epoch, eight_epoch = run_epoch(None), run_epoch(mesh)
-pmap_state, pmap_losses = run_pmap(initial, loss_fn, FEW)
-noise_free, _ = run_pmap(noise_free_initial, noise_free_loss, STEPS)
+one_epoch, eight_epoch = run_epoch(None, source), run_epoch(mesh, source)
+one_masked, eight_masked = run_epoch(None, masked), run_epoch(mesh, masked)
+pmap_state, pmap_losses = run_pmap(initial, loss_fn, FEW, plain)
+noise_free, _ = run_pmap(noise_free_initial, noise_free_loss, STEPS, masked)
 one_trials, eight_trials = run_trials(None), run_trials(parallel.trials_mesh(16))
 key = jax.random.key(0)
 params = one_step[0].params
@@ -141,6 +145,7 @@ results = {
     "epoch_losses": float(
         np.abs(np.asarray(eight_epoch[1]["loss"]) / np.asarray(one_epoch[1]["loss"]) - 1).max()
     ),
+    "masked_epoch": distance(eight_masked[0].params, one_masked[0].params),
     "trials": distance(eight_trials[0].params, one_trials[0].params),
     "trials_are_split": len(eight_trials[0].step.sharding.device_set),
     "trials_meshes": [

@@ -96,7 +96,7 @@ def from_arrays(
     labels, classes = _labels(arrays, splits, name)
     preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
-        preparation["validation"] = cut_validation(splits, labels, observed, valid_fraction)
+        preparation["validation"] = cut_validation(splits, labels, valid_fraction, observed)
     if classes:
         preparation["classes"] = classes
     if bits:

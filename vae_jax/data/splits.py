@@ -78,11 +78,14 @@ def with_test(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def cut_validation(
-    splits: dict[str, Any], labels: dict[str, Any], observed: dict[str, Any], fraction: float
+    splits: dict[str, Any],
+    labels: dict[str, Any],
+    fraction: float,
+    observed: dict[str, Any] | None = None,
 ) -> str:
     """Move a fraction of train to valid, by the fixed shuffle; return the rule as text.
 
-    Examples without a label, y = -1, stay in train. `observed` is empty if no value is missing.
+    Examples without a label, y = -1, stay in train. Without missing values, `observed` is empty.
     """
     check_range(Argument("valid_fraction"), fraction, 0.0, MAX_VALID_FRACTION, open_low=True)
     n = len(splits["train"])

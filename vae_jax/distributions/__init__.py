@@ -43,6 +43,7 @@ from vae_jax.distributions.logistic import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
 )
+from vae_jax.distributions.marginals import Marginals, marginals
 from vae_jax.distributions.mixed import Mixed
 from vae_jax.distributions.mixture import MixtureOfGaussians, uniform_mixture
 from vae_jax.distributions.scale import (
@@ -74,6 +75,7 @@ __all__ = [
     "FullGaussian",
     "GridCategorical",
     "Laplace",
+    "Marginals",
     "Mixed",
     "MixtureOfGaussians",
     "NegativeBinomial",
@@ -89,6 +91,7 @@ __all__ = [
     "inverse_soft_clip",
     "kl_divergence",
     "kl_terms",
+    "marginals",
     "monte_carlo_kl",
     "soft_clip",
     "softplus_logvar",

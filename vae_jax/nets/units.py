@@ -47,14 +47,20 @@ class Units:
         """The units of a training set.
 
         Args:
-          x: rows [N, C] or images [N, H, W, C].
+          x: rows [N, C] or images [N, H, W, C]; NaN are missing values.
           counts: columns of counts; one value for all, or one each.
           real: columns whose likelihood is a density of real numbers, likewise.
           categories: numbers of categories of columns of codes, else 0, likewise.
+
+        Raises:
+          InputError: all values of a column are missing.
         """
         rows = np.asarray(x, np.float64).reshape(-1, np.shape(x)[-1])
+        empty = np.flatnonzero(np.isnan(rows).all(0))
+        if len(empty):
+            raise InputError(f"units: column {empty[0]} has no value")
         logs = np.log1p(np.maximum(rows, 0))
-        statistics = [(values.mean(0), values.std(0)) for values in (rows, logs)]
+        statistics = [(np.nanmean(values, 0), np.nanstd(values, 0)) for values in (rows, logs)]
         return cls.from_statistics(*statistics, counts=counts, real=real, categories=categories)
 
     @classmethod

@@ -43,6 +43,7 @@ def _vae(config: Config, event_shape: Shape, units: Units | None) -> VAE:
         critic=_critic(config),
         classifier=_classifier(config, event_shape),
         units=units,
+        mask_input=c.mask_input,
     )
 
 
@@ -79,6 +80,7 @@ def _vqvae(config: Config, event_shape: Shape, units: Units | None) -> VQVAE:
         conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
         condition_prior=c.condition_prior,
         units=units,
+        mask_input=c.mask_input,
     )
 
 
@@ -96,6 +98,7 @@ def _hierarchical(config: Config, event_shape: Shape, units: Units | None) -> Hi
         conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
         classifier=_classifier(config, event_shape),
         units=units,
+        mask_input=c.mask_input,
     )
 
 
