@@ -29,6 +29,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "models.examples",
     "models.blocks",
     "models.rows",
+    "models.row_methods",
     "models.trained",
     "models.module_spec",
     "models.saving",

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 
 from vae_jax.distributions import Distribution
 from vae_jax.errors import UnsupportedError
+from vae_jax.evaluation.imputation import Imputation, impute, multiple_imputations
 from vae_jax.evaluation.likelihood import running_means
 from vae_jax.models.base import Model
 from vae_jax.models.blocks import over_blocks
@@ -67,6 +68,52 @@ def score_rows(
     return over_blocks(_score_block, model, params, batch, key, first_block=first_block, **options)
 
 
+def impute_rows(
+    model: Model,
+    params: Params,
+    batch: Batch,
+    key: Array,
+    *,
+    num_samples: int,
+    num_imputations: int | None = None,
+    first_block: int = 0,
+) -> Imputation | Array:
+    """The missing entries of a batch of any size, see `vae_jax.evaluation.imputation`.
+
+    Args:
+      model, params, batch, key, first_block: as for `score_rows`.
+      num_samples: K.
+      num_imputations: M, for draws instead of means.
+
+    Returns:
+      The imputation, or draws of x given its observed entries, [B, M, *E].
+    """
+    options = {"first_block": first_block, "num_samples": num_samples}
+    if num_imputations is None:
+        return over_blocks(_impute_block, model, params, batch, key, **options)
+    options |= {"num_imputations": num_imputations}
+    return over_blocks(_draw_block, model, params, batch, key, **options)
+
+
+def _impute_block(
+    model: Model, params: Params, batch: Batch, key: Array, *, num_samples: int
+) -> Imputation:
+    chunk = draws_at_once(num_samples, batch)
+    return impute(model, params, batch, key, num_samples=num_samples, chunk=chunk)
+
+
+def _draw_block(
+    model: Model, params: Params, batch: Batch, key: Array, *, num_samples: int, **options: int
+) -> Array:
+    options |= {"num_samples": num_samples, "chunk": draws_at_once(num_samples, batch)}
+    return jnp.moveaxis(multiple_imputations(model, params, batch, key, **options), 0, 1)
+
+
+def draws_at_once(num_samples: int, batch: Batch) -> int:
+    """The draws of each row that are decoded at a time."""
+    return max(1, min(num_samples, DRAWN_ROWS // len(batch["x"])))
+
+
 def _score_block(
     model: Model,
     params: Params,
@@ -78,7 +125,7 @@ def _score_block(
     columns: bool,
 ) -> RowScores:
     x = batch["x"]
-    chunk = max(1, min(num_samples, DRAWN_ROWS // len(x)))
+    chunk = draws_at_once(num_samples, batch)
     inferred = model.apply(params, x, **given(model, batch), method="infer")
 
     def draws(key: Array, _: Array) -> tuple[Array, dict[str, Array]]:

@@ -97,7 +97,7 @@ def _split(
     if "valid" not in rows:
         splits: dict[str, Any] = {"train": rows["train"]}
         labels: dict[str, Any] = {"train": _take(y, rows["train"])}
-        rules["validation"] = cut_validation(splits, labels, {}, valid_fraction)
+        rules["validation"] = cut_validation(splits, labels, valid_fraction)
         rows |= splits
     return {split: rows[split] for split in SPLITS}, rules
 

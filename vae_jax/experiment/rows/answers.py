@@ -36,10 +36,11 @@ def score(model: TrainedModel, key: Array, draws: int, reference: Reference, for
 
 def _explain(model: TrainedModel, key: Array, draws: int, rows: Rows) -> RowScores:
     options = {"num_samples": draws, "first_row": rows.start}
-    return jax.device_get(model.explain(key, rows.x, **_given(model, rows), **options))
+    return jax.device_get(model.explain(key, rows.x, **given(model, rows), **options))
 
 
-def _given(model: TrainedModel, rows: Rows) -> dict[str, Any]:
+def given(model: TrainedModel, rows: Rows) -> dict[str, Any]:
+    """The keyword arguments of methods that read rows: labels of a conditional model, and mask."""
     y = rows.y if model.is_conditional else None
     return {"y": y, "observed": rows.observed}
 
@@ -65,7 +66,7 @@ def encode(model: TrainedModel) -> Answer:
 
     def answer(rows: Rows) -> list[Field]:
         nonlocal has_told
-        q = model.encode(rows.x, **_given(model, rows))
+        q = model.encode(rows.x, **given(model, rows))
         if hasattr(q, "codes"):
             return [Field("code", np.asarray(q.codes))]
         fields = [Field("z", np.asarray(q.center))]
@@ -95,7 +96,7 @@ def reconstruct(model: TrainedModel, form: Form) -> Answer:
     """Rows to the mean of p(x | z) at the center of q(z | x), the mode for categories."""
 
     def answer(rows: Rows) -> list[Field]:
-        x = np.asarray(model.reconstruct(rows.x, **_given(model, rows)))
+        x = np.asarray(model.reconstruct(rows.x, **given(model, rows)))
         return form.fields(x, whole=False)
 
     return answer

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -24,18 +24,29 @@ class Rows:
     y: np.ndarray | None = None  # [n] or [n, C]
     observed: np.ndarray | None = None  # [n, *E]; None if all are
     identifiers: np.ndarray | None = None  # [n]; None if rows are numbered from 0
+    # columns [n] as they were read, by name: texts of a CSV file, or series of pandas
+    cells: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def pad(self, size: int) -> "Rows":
         """The rows with copies of the last one, `size` in all."""
-        places = np.minimum(np.arange(size), len(self) - 1)
+        return self.select(np.minimum(np.arange(size), len(self) - 1))
+
+    def select(self, places: np.ndarray) -> "Rows":
+        """Rows at some places."""
         arrays = {
             name: None if (values := getattr(self, name)) is None else values[places]
-            for name in ("x", "y", "observed")
+            for name in ("x", "y", "observed", "identifiers")
         }
-        return dataclasses.replace(self, **arrays)
+        cells = None
+        if self.cells is not None:
+            cells = {
+                name: column[places] if isinstance(column, np.ndarray) else column.iloc[places]
+                for name, column in self.cells.items()
+            }
+        return dataclasses.replace(self, **arrays, cells=cells)
 
     def names(self) -> np.ndarray:
         """The identifiers [n] of the rows, by default their numbers from 0."""
@@ -64,6 +75,7 @@ class SplitReader:
     key: Any
     identifiers: np.ndarray | None = None  # [N]; None if rows are numbered in the split
     identifier: str | None = None
+    cells: Mapping[str, Any] | None = None  # columns [N] as they were read
     is_prepared = True
 
     @property
@@ -84,7 +96,10 @@ class SplitReader:
             batch = jax.device_get(take(self.source, inside, key))
             batch = {name: rows[: self.num_rows - start] for name, rows in batch.items()}
             ids = None if self.identifiers is None else self.identifiers[start : start + size]
-            yield Rows(start, batch["x"], batch.get("y"), batch.get("observed"), ids)
+            cells = None
+            if self.cells is not None:
+                cells = {name: column[start : start + size] for name, column in self.cells.items()}
+            yield Rows(start, batch["x"], batch.get("y"), batch.get("observed"), ids, cells)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,10 +19,11 @@ from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.rows import answers, writing
 from vae_jax.experiment.rows.form import Form
+from vae_jax.experiment.rows.imputing import impute
 from vae_jax.experiment.rows.model import FinishedRun, open_run
 from vae_jax.experiment.rows.options import DRAWS, FLAG_QUANTILE, NUM_SAMPLES, RowOptions
 from vae_jax.experiment.rows.reading import Reader, Rows, SplitReader, open_array_reader
-from vae_jax.experiment.rows.table_reading import open_table
+from vae_jax.experiment.rows.table_reading import cells_of_split, open_table
 from vae_jax.experiment.rows.writing import Field, check_output, open_writer
 from vae_jax.experiment.storage.workdir import read_config
 from vae_jax.files import as_path, is_local, write_json
@@ -57,7 +58,7 @@ def answer_rows(
     finished = open_run(workdir, override, with_data=needs_data)
     inputs, model = finished.model.inputs, finished.model
     form = Form.of(inputs, model.model.likelihood, is_flat=writing.is_flat(output))
-    if mode in ("reconstruct", "sample"):
+    if mode in ("impute", "reconstruct", "sample"):
         form.check_values(mode)
     # A score is computed block by block; other modes see all rows of a part at once.
     is_table = len(inputs.shape) == 1
@@ -67,7 +68,8 @@ def answer_rows(
         _write_samples(output, finished, form, options, key)
         return output
     key_data, key_answer, key_reference = jax.random.split(key, 3)
-    with _open_reader(finished, options.data, key_data) as reader:
+    keeps_cells = mode == "impute" and form.is_flat
+    with _open_reader(finished, options.data, key_data, output, keeps_cells) as reader:
         _check_labels(reader, model, options.data)
         if reader.is_prepared:
             model = dataclasses.replace(model, checks=False)
@@ -97,23 +99,37 @@ def _output(
 
 
 @contextlib.contextmanager
-def _open_reader(finished: FinishedRun, data: str | None, key: Any) -> Iterator[Reader]:
+def _open_reader(
+    finished: FinishedRun, data: str | None, key: Any, output: pathlib.Path, keeps_cells: bool
+) -> Iterator[Reader]:
+    """Open the rows; with `keeps_cells` also as they were read, if the output has their format."""
     model = finished.model
     if data is None:
         assert finished.run is not None
         dataset = finished.run.dataset
         ids = None if dataset.row_ids is None else dataset.row_ids["test"]
         identifier = None if dataset.table is None else dataset.table.identifier
-        yield SplitReader(dataset.test, key, ids, identifier)
+        cells = None
+        source = os.path.expanduser(finished.config.data.path)
+        if keeps_cells and dataset.table is not None and _has_format(source, output):
+            cells = cells_of_split(source, dataset)
+        yield SplitReader(dataset.test, key, ids, identifier, cells)
         return
     path = os.path.expanduser(data)
     if not os.path.exists(path):
         raise InputError(f"data = {data!r}: no such file")
     if is_table(path):
-        yield open_table(path, model.inputs, is_conditional=model.is_conditional)
+        options = {"keeps_cells": keeps_cells and _has_format(path, output)}
+        yield open_table(path, model.inputs, is_conditional=model.is_conditional, **options)
         return
     with open_array_reader(path, model.inputs) as reader:
         yield reader
+
+
+def _has_format(path: str, output: pathlib.Path) -> bool:
+    """True if a table is Parquet as the output, or neither is."""
+    is_parquet = path.lower().endswith(PARQUET)
+    return is_table(path) and is_parquet == (output.suffix.lower() == ".parquet")
 
 
 def _check_labels(reader: Reader, model: TrainedModel, data: str | None) -> None:
@@ -140,7 +156,9 @@ def _make_answer(
         return answers.encode(model)
     if mode == "reconstruct":
         return answers.reconstruct(model, form)
-    draws = options.draws or DRAWS
+    draws = options.draws or DRAWS[mode]
+    if mode == "impute":
+        return impute(model, keys[0], form, draws=draws, num_imputations=options.imputations)
     quantile = FLAG_QUANTILE if options.flag_quantile is None else options.flag_quantile
     assert finished.run is not None
     size = CALL_BLOCKS * block_rows(form.shape)
@@ -174,8 +192,10 @@ def _write_rows(
         for rows in reader.parts(size):
             count = len(rows)
             padded = rows.pad(size) if rows.start else rows  # one compiled program for all parts
-            fields = [field.take(count) for field in answer(padded)]
-            writer.write([Field(name, rows.names()), *fields])
+            fields = answer(padded)
+            lines = len(fields[0].values) // len(padded)  # of each row
+            fields = [field.take(count * lines) for field in fields]
+            writer.write([Field(name, np.repeat(rows.names(), lines)), *fields])
             progress.update(count)
 
 

@@ -1,17 +1,22 @@
 """Rows of CSV and Parquet files."""
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import numpy as np
+
+from vae_jax.data import Dataset
 from vae_jax.data.inputs import Inputs
 from vae_jax.data.labels import UNKNOWN
 from vae_jax.data.names import canonical_name
 from vae_jax.data.tables.backend import import_parquet
 from vae_jax.data.tables.chunks import read_chunks
-from vae_jax.data.tables.dialect import open_bytes, read_dialect
+from vae_jax.data.tables.dialect import open_bytes, read_dialect, records
 from vae_jax.data.tables.inference import names_identifier
-from vae_jax.data.tables.reading import PARQUET, check_path
+from vae_jax.data.tables.reading import PARQUET, check_path, parquet_chunks
 from vae_jax.data.tables.schema import TableColumn, TableSchema
 from vae_jax.errors import InputError, prefix_arguments, suggest
 from vae_jax.experiment.rows.reading import Rows
@@ -19,6 +24,7 @@ from vae_jax.experiment.rows.reading import Rows
 logger = logging.getLogger(__name__)
 
 BLOCK = 2**24  # bytes read at once
+PART = 8192  # rows read at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +38,7 @@ class TableReader:
     num_rows: int  # of a CSV file, its lines; records may have several
     has_labels: bool
     has_identifiers: bool
+    keeps_cells: bool = False  # True to keep entries as they were read
 
     @property
     def identifier(self) -> str | None:
@@ -39,8 +46,10 @@ class TableReader:
         return self.schema.identifier if self.has_identifiers else None
 
     def parts(self, size: int) -> Iterator[Rows]:
+        cells = read_cells(self.path, size) if self.keeps_cells else itertools.repeat(None)
         with prefix_arguments("config.data", path="data"):
-            for chunk in read_chunks(self.path, self.schema, size, missing=self.missing):
+            chunks = read_chunks(self.path, self.schema, size, missing=self.missing)
+            for chunk, columns in zip(chunks, cells, strict=False):
                 y = chunk.y if self.has_labels else None
                 if y is not None and self.schema.classes and (y == UNKNOWN).any():
                     row = chunk.start + int((y == UNKNOWN).argmax())
@@ -48,10 +57,52 @@ class TableReader:
                         f"data = {self.path!r}: row {row} (from 0) has no {self.schema.label!r}, "
                         "which the conditional model needs"
                     )
-                yield Rows(chunk.start, chunk.x, y, chunk.observed, chunk.ids)
+                yield Rows(chunk.start, chunk.x, y, chunk.observed, chunk.ids, columns)
 
 
-def open_table(path: str, inputs: Inputs, *, is_conditional: bool) -> TableReader:
+def read_cells(path: str, size: int) -> Iterator[dict[str, Any]]:
+    """Yield the columns of a file as they were read, `size` rows at a time.
+
+    Texts of a CSV file, as arrays of objects; series of pandas of a Parquet file.
+    """
+    if path.lower().endswith(PARQUET):
+        for frame in parquet_chunks(path, size):
+            yield {str(name): frame[name] for name in frame.columns}
+        return
+    dialect = read_dialect(path)
+    rows = (row for _, row in itertools.islice(records(path, dialect), 1, None))
+    while part := list(itertools.islice(rows, size)):
+        columns = np.array(part, object).T
+        yield dict(zip(dialect.names, columns, strict=True))
+
+
+def cells_of_split(path: str, dataset: Dataset) -> dict[str, Any] | None:
+    """The columns of the test split of a table as they were read; None if rows can't be told."""
+    assert dataset.table is not None
+    assert dataset.row_ids is not None
+    everything = np.concatenate(list(dataset.row_ids.values()))
+    if len(np.unique(everything)) < len(everything):
+        return None
+    identifier, test = dataset.table.identifier, dataset.row_ids["test"]
+    start, parts = 0, []
+    for columns in read_cells(path, PART):
+        size = len(next(iter(columns.values())))
+        ids = start + np.arange(size)
+        if identifier is not None:
+            ids = np.asarray(columns[identifier]).astype(str)
+            test = test.astype(str)
+        parts.append({name: column[np.isin(ids, test)] for name, column in columns.items()})
+        start += size
+    if not all(isinstance(column, np.ndarray) for part in parts for column in part.values()):
+        import pandas as pd
+
+        return {name: pd.concat([part[name] for part in parts]) for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def open_table(
+    path: str, inputs: Inputs, *, is_conditional: bool, keeps_cells: bool = False
+) -> TableReader:
     """Open a file with the columns of the training data, in any order, or unnamed ones in order.
 
     Raises:
@@ -72,6 +123,7 @@ def open_table(path: str, inputs: Inputs, *, is_conditional: bool) -> TableReade
             num_rows=_count_rows(path),
             has_labels=is_conditional and schema.label in names,
             has_identifiers=schema.identifier in names,
+            keeps_cells=keeps_cells,
         )
 
 

@@ -198,13 +198,13 @@ def _read(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray
 
 def _plain(values: Any) -> np.ndarray:
     """The values in a dtype that .npy stores without pickle: objects as texts."""
-    values = np.asarray(_as_array(values))
+    values = np.asarray(column_values(values))
     if values.dtype != object:
         return values
     return np.array(["" if value is None else str(value) for value in values])
 
 
-def _as_array(values: Any) -> np.ndarray:
+def column_values(values: Any) -> np.ndarray:
     """A column as an array; one of pandas with missing values becomes objects, with None."""
     if isinstance(values, np.ndarray) or isinstance(values.dtype, np.dtype):
         return np.asarray(values)
@@ -234,7 +234,7 @@ def flatten(fields: Sequence[Field]) -> dict[str, np.ndarray]:
 
 def _printable(values: Any) -> list[Any]:
     """A column as CSV prints it: the shortest number with the same value; '' if missing."""
-    values = _as_array(values)
+    values = column_values(values)
     if values.dtype.kind != "f":
         return ["" if value is None else value for value in values.tolist()]
     numbers = shorten(values).tolist()
