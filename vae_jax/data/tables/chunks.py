@@ -42,6 +42,8 @@ def read_chunks(
     check_range("chunk_size", chunk_size, 1)
     start = 0
     for frame, place in _frames(path, schema, chunk_size):
+        if not len(frame):
+            continue
         x, observed, ids = encode_frame(schema, frame, missing=missing, place=_shift(place, start))
         y = None
         if schema.label in frame.columns:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data.prepare import from_arrays
-from vae_jax.data.sources import Dataset
+from vae_jax.data.sources import ArraySource, Dataset
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test, cut_validation
 from vae_jax.data.tables.cells import read_cells
-from vae_jax.data.tables.encoding import encode_frame, encode_labels, identifiers
+from vae_jax.data.tables.chunks import read_chunks
+from vae_jax.data.tables.encoding import encode_frame, encode_ids, encode_labels
 from vae_jax.data.tables.overrides import read_overrides
 from vae_jax.data.tables.reading import Table, read_table
 from vae_jax.data.tables.schema import TableSchema
@@ -21,6 +22,7 @@ from vae_jax.data.tables.survey import split_rows, survey_frame
 from vae_jax.data.tables.warnings import warn_table
 from vae_jax.errors import InputError
 
+CHUNK_SIZE = 100_000  # rows read at once
 MIN_ROWS = 5  # rows of which a fifth can be cut
 
 
@@ -57,9 +59,8 @@ def load_table(
     rows, rules = _split(survey.schema, table, y, valid_fraction)
     warn_table(survey.schema, x, observed, rows, table.place)
     name = name or f"table {os.path.basename(path)}"
-    dataset = from_arrays(
-        _arrays(x, observed, y, rows), name=name, has_schema=True, missing=observed is not None
-    )
+    arrays = _arrays(x, observed, y, rows)
+    dataset = from_arrays(arrays, name=name, missing=missing, has_schema=True)
     preparation = dataset.preparation | rules
     schema_json = json.dumps(survey.schema.to_json(), sort_keys=True)
     digest = f"{preparation['sha256']} {schema_json}"  # other texts of equal codes are other data
@@ -73,6 +74,20 @@ def load_table(
         table=survey.schema,
         row_ids=_row_ids(survey.schema, table.frame, rows),
     )
+
+
+def load_rows(path: str, schema: TableSchema, *, missing: bool = False) -> ArraySource:
+    """Read the rows of a table with the columns of a schema; see `read_chunks`."""
+    chunks = list(read_chunks(os.path.expanduser(path), schema, CHUNK_SIZE, missing=missing))
+    x = np.concatenate([chunk.x for chunk in chunks])
+    y = _concatenate([chunk.y for chunk in chunks])
+    observed = _concatenate([chunk.observed for chunk in chunks])
+    return ArraySource(x, y, value_range=(float(x.min()), float(x.max())), observed=observed)
+
+
+def _concatenate(parts: list[np.ndarray | None]) -> np.ndarray | None:
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None
 
 
 def _split(
@@ -126,7 +141,7 @@ def _row_ids(
     schema: TableSchema, frame: Any, rows: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The identifier of each row, by split; its number in the file if no column has one."""
-    ids = np.arange(len(frame))
-    if schema.identifier is not None:
-        ids = identifiers(frame[schema.identifier])
+    ids = encode_ids(schema, frame)
+    if ids is None:
+        ids = np.arange(len(frame))
     return {split: ids[index] for split, index in rows.items()}

@@ -47,8 +47,7 @@ def encode_frame(
             check_complete(column.name, cells, place)
         x[:, number] = encode_column(column, cells, place)
         observed[:, number] = ~cells.missing
-    has_ids = schema.identifier is not None and schema.identifier in frame.columns
-    ids = identifiers(frame[schema.identifier]) if has_ids else None
+    ids = encode_ids(schema, frame)
     return x, observed if missing else None, ids
 
 
@@ -89,6 +88,17 @@ def check_complete(name: str, cells: Cells, place: Place) -> None:
             " = True for missing values, or fill or remove the row",
             row=row,
         )
+
+
+def encode_ids(schema: TableSchema, frame: Any) -> np.ndarray | None:
+    """The identifiers [N] of a data frame; None without such a column.
+
+    As texts, or as int64 if the schema has whole numbers and all of these are.
+    """
+    if schema.identifier is None or schema.identifier not in frame.columns:
+        return None
+    ids = identifiers(frame[schema.identifier])
+    return ids if schema.integer_ids else ids.astype(str)
 
 
 def identifiers(series: Any) -> np.ndarray:

@@ -9,10 +9,8 @@ True
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
-
-from vae_jax.errors import InputError
 
 COUNTS = ("counts", "poisson", "zero_inflated")
 CODED = ("bernoulli", "categorical", "ordinal")
@@ -47,6 +45,7 @@ class TableSchema:
     label: str | None = None  # y
     classes: tuple[str, ...] = ()  # texts of the labels 0, 1, ...; empty for numbers
     ignored: tuple[str, ...] = ()
+    integer_ids: bool = False  # True if the identifiers are whole numbers, not texts
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,9 +65,11 @@ class TableSchema:
 
     def to_json(self) -> dict[str, Any]:
         """The schema as JSON."""
-        values = dataclasses.asdict(self)
-        columns = [dict(zip(TableColumn._fields, column, strict=True)) for column in self.columns]
-        return values | {"columns": columns}
+        columns = [
+            column._asdict() | {"categories": list(column.categories)} for column in self.columns
+        ]
+        texts = {"classes": list(self.classes), "ignored": list(self.ignored)}
+        return dataclasses.asdict(self) | texts | {"columns": columns}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -89,15 +90,10 @@ class TableSchema:
         classes, ignored = (
             tuple(map(_check_text, values.get(key, ()))) for key in ("classes", "ignored")
         )
-        return cls(columns, identifier, split, label, classes, ignored)
-
-    def check_equal(self, specs: Sequence[str], where: str) -> None:
-        """Raises InputError, naming the first column, unless these are the kinds of the columns."""
-        if len(specs) != len(self.columns):
-            raise InputError(f"{where}: has {len(specs)} columns, the table {len(self.columns)}")
-        for column, spec in zip(self.columns, specs, strict=True):
-            if spec != column.spec:
-                raise InputError(f"{where}: {column.name!r} is {spec}, in the table {column.spec}")
+        integer_ids = values.get("integer_ids", False)
+        if type(integer_ids) is not bool:
+            raise TypeError(f"integer_ids = {integer_ids!r}")
+        return cls(columns, identifier, split, label, classes, ignored, integer_ids)
 
 
 def _parse_column(entry: Any) -> TableColumn:

@@ -7,6 +7,7 @@ import numpy as np
 
 from vae_jax.data.tables.cells import Cells, first_row, read_cells
 from vae_jax.data.tables.columns import make_column
+from vae_jax.data.tables.encoding import identifiers
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.inference import SPLIT_OF, Finding, infer_kinds
 from vae_jax.data.tables.overrides import Override
@@ -49,12 +50,13 @@ def survey_frame(frame: Any, overrides: Mapping[str, Override], place: Place) ->
         **roles,
         classes=_classes(label, cells[label], place) if label else (),
         ignored=tuple(name for name in cells if findings[name].kind == "ignore"),
+        integer_ids=_has_integers(frame, roles["identifier"]),
     )
     rows = [
         {
             "name": name,
             "kind": columns[name].spec if name in columns else findings[name].kind,
-            "content": _describe_content(content, columns.get(name)),
+            "content": _describe_content(content, _texts(name, columns, schema)),
             "missing": int(content.missing.sum()),
             "reason": findings[name].reason,
         }
@@ -65,6 +67,10 @@ def survey_frame(frame: Any, overrides: Mapping[str, Override], place: Place) ->
 
 def _named(findings: Mapping[str, Finding], role: str) -> str | None:
     return next((name for name, finding in findings.items() if finding.kind == role), None)
+
+
+def _has_integers(frame: Any, identifier: str | None) -> bool:
+    return identifier is not None and identifiers(frame[identifier]).dtype.kind == "i"
 
 
 def _classes(label: str, cells: Cells, place: Place) -> tuple[str, ...]:
@@ -100,10 +106,17 @@ def split_rows(name: str, cells: Cells, place: Place) -> dict[str, np.ndarray]:
     return {split: index for split, index in rows.items() if len(index)}
 
 
-def _describe_content(cells: Cells, column: TableColumn | None) -> str:
-    """The range of numbers, the categories, or the number of different texts."""
-    if column is not None and column.categories:
-        return truncate(", ".join(column.categories[:20]), MAX_SHOWN)
+def _texts(name: str, columns: Mapping[str, TableColumn], schema: TableSchema) -> tuple[str, ...]:
+    """The categories of a column, or the classes of the label; empty if it has none."""
+    if name == schema.label:
+        return schema.classes
+    return columns[name].categories if name in columns else ()
+
+
+def _describe_content(cells: Cells, texts: tuple[str, ...]) -> str:
+    """The texts, the range of numbers, or the number of different texts."""
+    if texts:
+        return truncate(", ".join(texts[:20]), MAX_SHOWN)
     if cells.codes is not None:
         return f"{len(cells.texts)} text{'s' * (len(cells.texts) != 1)}"
     if cells.type in ("number", "boolean") and len(cells.values):

@@ -42,8 +42,8 @@ def warn_table(
     )
     surveys = {}
     for split, index in rows.items():
-        mask = [] if observed is None else [observed[np.ix_(index, real)]]
-        surveys[split] = survey_columns(x[np.ix_(index, real)], *mask)
+        mask = None if observed is None else observed[np.ix_(index, real)]
+        surveys[split] = survey_columns(x[np.ix_(index, real)], mask)
     warn_columns(surveys, place.name, wording)
 
 

@@ -11,7 +11,7 @@ from vae_jax.data.labels import UNKNOWN
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
-from vae_jax.likelihoods import check_table
+from vae_jax.likelihoods import check_table, parse_columns
 
 
 def _explain_batch_size(config: Config, dataset: Dataset) -> str | None:
@@ -83,6 +83,25 @@ def _explain_table(config: Config, dataset: Dataset) -> str | None:
                     f"{error.under('config.model')}; tables are read as floats, or with "
                     "config.data.values = 'counts'"
                 )
+    return None
+
+
+def _explain_schema(config: Config, dataset: Dataset) -> str | None:
+    """Columns of the config that differ from those of the table."""
+    if dataset.table is None or config.model.likelihood != "mixed":
+        return None
+    given, known = map(parse_columns, (config.model.columns, dataset.table.kinds))
+    for column, spec, own in zip(given, known, dataset.table.columns, strict=False):
+        if column != spec:
+            return (
+                f"config.model.columns: column {own.name!r} is {own.spec} in {dataset.name}; leave "
+                "the columns empty, and override kinds by config.data.schema"
+            )
+    if len(given) != len(known):
+        return (
+            f"config.model.columns: there are {len(given)}, and {dataset.name} has {len(known)}; "
+            "leave them empty"
+        )
     return None
 
 
@@ -178,6 +197,7 @@ RULES: tuple[Rule, ...] = (
     _explain_batch_size,
     _explain_shape,
     _explain_values,
+    _explain_schema,
     _explain_table,
     _explain_missing,
     _explain_labels,
