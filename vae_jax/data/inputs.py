@@ -166,9 +166,12 @@ divide by 255, or pass integers, which are scaled
                 f"to {high:g}: {remedy}"
             )
 
-    def binarize(self, x: np.ndarray) -> np.ndarray:
-        """Converted x [B, *E] as the binarized test set: the same draws for the same positions."""
+    def binarize(self, x: np.ndarray, start: int = 0) -> np.ndarray:
+        """Converted x [B, *E] as the binarized test set: the same draws for the same positions.
+
+        The positions are `start`, `start + 1`, and so on.
+        """
         if self.binarization == "none" or ((x == 0) | (x == 1)).all():
             return x
         rule = "threshold" if self.binarization == "threshold" else "static"
-        return binarize(x, 1.0, rule, TEST).astype(np.float32)
+        return binarize(x, 1.0, rule, TEST, start + np.arange(len(x))).astype(np.float32)
