@@ -22,6 +22,7 @@ An answer for every row of the test split, or of other data, in one file:
 python -m vae_jax.main --workdir=runs/mnist1 --mode=score
 python -m vae_jax.main --workdir=runs/mnist1 --mode=encode --data=mine.npz --output=codes.npz
 python -m vae_jax.main --workdir=runs/mnist1 --mode=sample --num_samples=1000
+python -m vae_jax.main --workdir=runs/table --mode=impute --data=holes.csv --output=filled.csv
 
 --mode=eval uses the saved config of the workdir. --config.evaluation.* replace its fields, and
 --config.data.path or --config.data.dir the location of data that have moved:
@@ -87,8 +88,8 @@ _MODE = flags.DEFINE_string(
     "mode",
     "train",
     "train (or resume) and evaluate; eval: only evaluate the run in the workdir; "
-    "report: write an HTML page about it; score, encode, reconstruct: an answer for every row; "
-    "sample: new rows or images.",
+    "report: write an HTML page about it; score, encode, impute, reconstruct: an answer for every "
+    "row; sample: new rows or images.",
 )
 _ROWS = row_flags.define()
 

@@ -44,8 +44,8 @@ divide by 255, or pass integers, which are scaled
     bits: int = 0  # depth of 16-bit images, which sets their scale
     binarization: str = "none"
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
-    missing: bool = False  # True if NaN are missing values
     table: TableSchema | None = None  # names and kinds of the columns of a table
+    missing: bool = False  # True if NaN are missing values
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -60,8 +60,8 @@ divide by 255, or pass integers, which are scaled
             bits=int(preparation.get("bits", 0)),
             binarization=preparation["binarization"],
             classes=tuple(preparation.get("classes", ())),
-            missing="missing" in preparation,
             table=dataset.table,
+            missing="missing" in preparation,
         )
 
     @classmethod

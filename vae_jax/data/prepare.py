@@ -37,8 +37,8 @@ def from_arrays(
     valid_fraction: float = 0.1,
     test_rule: str = "as in the source",
     streaming: bool = False,
-    missing: bool = False,
     has_schema: bool = False,
+    missing: bool = False,
 ) -> Dataset:
     """Build a data set from arrays in memory, or from streamed training images.
 
@@ -57,11 +57,11 @@ def from_arrays(
       streaming: make `train` a `HostSource`. Its images and labels may then be any object with the
         `shape`, `dtype` and indexing of an array. Floats, and bytes that look binary, are read once
         in full, for their range.
+      has_schema: True for a table whose columns have kinds; there are no warnings about its values.
       missing: NaN are missing values, and so are entries that are False, or 0, in `train_observed`,
         `valid_observed` and `test_observed`, each of the shape of the images of its split; for
         images [N, H, W, C] also [N, H, W], for all channels of a pixel. Whatever is known of the
         data, such as their range, is known of their observed values.
-      has_schema: True for a table whose columns have kinds; there are no warnings about its values.
 
     Raises:
       InputError: a missing key, an empty split, unequal shapes, or values that are not finite, out

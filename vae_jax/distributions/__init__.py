@@ -49,6 +49,7 @@ from vae_jax.distributions.logistic import (
     DiscretizedLogistic,
     DiscretizedLogisticMixture,
 )
+from vae_jax.distributions.marginals import Marginals, marginals
 from vae_jax.distributions.mixed import Mixed
 from vae_jax.distributions.mixture import MixtureOfGaussians, uniform_mixture
 from vae_jax.distributions.ordinal import Ordinal
@@ -86,6 +87,7 @@ __all__ = [
     "GridCategorical",
     "Laplace",
     "LogNormal",
+    "Marginals",
     "Mixed",
     "MixtureOfGaussians",
     "NegativeBinomial",
@@ -106,6 +108,7 @@ __all__ = [
     "inverse_soft_clip",
     "kl_divergence",
     "kl_terms",
+    "marginals",
     "monte_carlo_kl",
     "soft_clip",
     "softplus_logvar",

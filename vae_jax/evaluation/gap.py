@@ -11,6 +11,7 @@ number of neither.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -154,7 +155,9 @@ def inference_gap(
             index = np.minimum(start + np.arange(min(EXAMPLES, len(x))), len(x) - 1)
             used = slice(start, start + len(index))
             count = len(x[used])
-            part = {name: array[index] for name, array in _inputs(x, y, observed).items()}
+            part: dict[str, Any] = {
+                name: array[index] for name, array in _inputs(x, y, observed).items()
+            }
             q = _encode(model, params, part)
             if not isinstance(q, DiagGaussian) or q.mean.ndim != 2:
                 raise ValueError(

@@ -108,10 +108,7 @@ def running_means(
         top, total, squares, logs, sums = carry
         log_w, terms = draws(jax.random.fold_in(key, number), number)
         used = (number * chunk + jnp.arange(chunk) < num_samples)[:, None]
-        new_top = jnp.maximum(top, jnp.where(used, log_w, -jnp.inf).max(0))
-        base = jnp.where(jnp.isfinite(new_top), new_top, 0.0)  # all weights may be zero so far
-        shrink = jnp.exp(top - base)
-        w = jnp.where(used, jnp.exp(log_w - base), 0.0)
+        new_top, shrink, w = rescale(top, jnp.where(used, log_w, -jnp.inf))
         logs = logs + jnp.where(used, log_w, 0.0).sum(0)
         sums = jax.tree.map(lambda total, new: total + mask(used, new).sum(0), sums, terms)
         return (
@@ -133,6 +130,21 @@ def running_means(
     log_mean = top + jnp.log(total) - math.log(num_samples)
     means = jax.tree.map(lambda total: total / num_samples, sums)
     return (log_mean, jnp.square(total) / squares, logs / num_samples), means
+
+
+def rescale(top: Array, log_w: Array) -> tuple[Array, Array, Array]:
+    """The largest log weight so far, and weights relative to it.
+
+    Args:
+      top: the largest of earlier log weights [B]; -inf before the first.
+      log_w: further log weights [K, B].
+
+    Returns:
+      The new top [B], the factor [B] of sums of earlier weights, and w / exp(top), [K, B].
+    """
+    new_top = jnp.maximum(top, log_w.max(0))
+    base = jnp.where(jnp.isfinite(new_top), new_top, 0.0)  # all weights may be zero so far
+    return new_top, jnp.exp(top - base), jnp.exp(log_w - base)
 
 
 def log_likelihood(

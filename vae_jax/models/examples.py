@@ -63,13 +63,31 @@ def convert_observed(
     return x, observed
 
 
-def convert_labels(conditioning: nn.Module | None, y: Any, classes: Sequence[str] = ()) -> Any:
+def make_batch(x: Any, y: Any, observed: Any, *, is_conditional: bool) -> dict[str, Any]:
+    """The batch of converted x [B, *E], with y [B] or [B, C] of a conditional model.
+
+    Raises InputError if y is missing, or given to an unconditional model.
+    """
+    batch = {"x": x} if observed is None else {"x": x, "observed": observed}
+    if not is_conditional:
+        if y is not None:
+            raise InputError("y was given to a model without conditioning; omit it")
+        return batch
+    if y is None:
+        raise InputError("y = None: a conditional model needs y [B], what to condition on")
+    return batch | {"y": jnp.broadcast_to(y, (len(x), *jnp.shape(y)[1:]))}
+
+
+def convert_labels(
+    conditioning: nn.Module | None, y: Any, classes: Sequence[str] = (), *, is_flat: bool = False
+) -> Any:
     """Labels y [...] of classes as int32, or vectors [..., C] as float32.
 
     Args:
       conditioning: the model's; y is unchanged for one that is not of `vae_jax.nets`.
       y: numbers, or names of `classes`.
       classes: names, in the order of their numbers.
+      is_flat: True if y may be [B, 1] for classes [B].
 
     Raises:
       InputError: a class that does not exist, or a vector of another size.
@@ -104,6 +122,7 @@ def convert_labels(conditioning: nn.Module | None, y: Any, classes: Sequence[str
         raise InputError(
             f"y = {format_value(wrong)}: no such class; must be 0 to {number - 1}{names}"
         )
+    y = y[:, 0] if is_flat and y.ndim == 2 and y.shape[1] == 1 else y
     return y.astype(np.int32)
 
 

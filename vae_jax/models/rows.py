@@ -1,32 +1,20 @@
-"""Scores of all rows given to a trained model, in constant memory beside the rows.
+"""Scores of rows, and their missing values filled in, for a batch of any size."""
 
-Rows are scored in blocks of a fixed size. The noise of a block depends on its number alone, so
-that the scores of a file don't depend on the parts in which it is read.
-"""
+from typing import NamedTuple
 
-import functools
-import math
-from typing import Any, NamedTuple
-
-import jax
 import jax.numpy as jnp
-import numpy as np
 
 from vae_jax.distributions import Distribution
 from vae_jax.errors import UnsupportedError
+from vae_jax.evaluation.imputation import Imputation, impute, multiple_imputations
 from vae_jax.evaluation.likelihood import running_means
-from vae_jax.evaluation.progress import track
-from vae_jax.evaluation.scan import full_float32
 from vae_jax.models.base import Model
-from vae_jax.nets.attributes import read_attribute
+from vae_jax.models.blocks import over_blocks
 from vae_jax.objectives.loss import given, given_y
 from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Outputs, Params
 
-BLOCK_VALUES = 2**17  # approximate number of values of x in a block
-BLOCK_ROWS = (8, 256)  # smallest and largest block
 DRAWN_ROWS = 1024  # approximate number of z decoded at a time
-CALL_BLOCKS = 32  # blocks of one compiled call
 MAX_COLUMNS = 256  # columns of a table with their own scores
 
 
@@ -62,12 +50,12 @@ def score_rows(
     Args:
       model: see `vae_jax.models.base`.
       params: its parameters.
-      batch: "x" [B, *E], "observed" if values are missing, and "y" of a conditional model.
-      key: PRNG key of block 0; block b uses ``fold_in(key, b)``.
+      batch: "x" [B, *E]; "observed" [B, *E] if values are missing, "y" for a conditional model.
+      key: PRNG key.
       num_samples: K.
       weights: compute `log_px` and `ess`.
       columns: compute `columns`, if p(x | z) factorizes over at most 256 columns.
-      first_block: number of the block with the first row; a multiple of `block_rows` rows precedes.
+      first_block: see `over_blocks`.
 
     Raises:
       UnsupportedError: weights of a model of codes, which have no density.
@@ -76,74 +64,54 @@ def score_rows(
         raise UnsupportedError(
             "log_prob: codes have no density, so there are no importance samples; use elbo"
         )
-    num_rows = batch["x"].shape[0]
-    size = block_rows(batch["x"].shape[1:])
-    if read_attribute(model.likelihood, "batch_scale"):
-        size = min(size, num_rows)  # copies in the last block would change its scale
-    num_blocks = -(-num_rows // size)
-    blocks = jax.tree.map(lambda rows: _in_blocks(rows, num_blocks, size), dict(batch))
-    numbers = np.arange(num_blocks) + first_block
-    options = (model, num_samples, weights, columns)
-    is_traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((batch, key)))
-    if is_traced or num_blocks <= CALL_BLOCKS:
-        return _join([_run(options, params, blocks, key, numbers)], num_rows)
-    calls = [slice(i, i + CALL_BLOCKS) for i in range(0, num_blocks, CALL_BLOCKS)]
-    parts = []
-    for call in track(calls, "scores", "part"):
-        some = jax.tree.map(lambda rows, call=call: rows[call], blocks)
-        parts.append(jax.device_get(_run(options, params, some, key, numbers[call])))
-    return _join(parts, num_rows)
+    options = {"num_samples": num_samples, "weights": weights, "columns": columns}
+    return over_blocks(_score_block, model, params, batch, key, first_block=first_block, **options)
 
 
-def block_rows(event_shape: tuple[int, ...]) -> int:
-    """The rows of a block: a power of two, fewer for larger events."""
-    smallest, largest = BLOCK_ROWS
-    fitting = BLOCK_VALUES // math.prod(event_shape)
-    return min(largest, max(smallest, 2 ** max(fitting, 1).bit_length() // 2))
+def impute_rows(
+    model: Model,
+    params: Params,
+    batch: Batch,
+    key: Array,
+    *,
+    num_samples: int,
+    num_imputations: int | None = None,
+    first_block: int = 0,
+) -> Imputation | Array:
+    """The missing entries of a batch of any size, see `vae_jax.evaluation.imputation`.
+
+    Args:
+      model, params, batch, key, first_block: as for `score_rows`.
+      num_samples: K.
+      num_imputations: M, for draws instead of means.
+
+    Returns:
+      The imputation, or draws of x given its observed entries, [B, M, *E].
+    """
+    options = {"first_block": first_block, "num_samples": num_samples}
+    if num_imputations is None:
+        return over_blocks(_impute_block, model, params, batch, key, **options)
+    options |= {"num_imputations": num_imputations}
+    return over_blocks(_draw_block, model, params, batch, key, **options)
 
 
-def _in_blocks(rows: Any, num_blocks: int, size: int) -> Any:
-    """Rows [B, ...] as [num_blocks, size, ...]; copies of the last row fill up the last block."""
-    missing = num_blocks * size - rows.shape[0]
-    pad = jnp.pad if isinstance(rows, jax.core.Tracer) else np.pad
-    rows = pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1), mode="edge") if missing else rows
-    return rows.reshape(num_blocks, size, *rows.shape[1:])
+def _impute_block(
+    model: Model, params: Params, batch: Batch, key: Array, *, num_samples: int
+) -> Imputation:
+    chunk = draws_at_once(num_samples, batch)
+    return impute(model, params, batch, key, num_samples=num_samples, chunk=chunk)
 
 
-def _join(parts: list[RowScores], num_rows: int) -> RowScores:
-    """Scores of [blocks, rows, ...] of several calls as [B, ...]."""
-
-    def rows(*leaves: Array) -> Array:
-        joined = leaves[0] if len(leaves) == 1 else np.concatenate(leaves)
-        return joined.reshape(-1, *joined.shape[2:])[:num_rows]
-
-    return jax.tree.map(rows, *parts)
+def _draw_block(
+    model: Model, params: Params, batch: Batch, key: Array, *, num_samples: int, **options: int
+) -> Array:
+    options |= {"num_samples": num_samples, "chunk": draws_at_once(num_samples, batch)}
+    return jnp.moveaxis(multiple_imputations(model, params, batch, key, **options), 0, 1)
 
 
-def _run(options: tuple[Any, ...], *arguments: Any) -> RowScores:
-    try:
-        return _compile(*options)(*arguments)
-    except TypeError as error:  # not hashable: a field of the model holds a list
-        if "unhashable" not in str(error):
-            raise
-        return _compile.__wrapped__(*options)(*arguments)
-
-
-@functools.lru_cache(maxsize=16)
-def _compile(model: Model, num_samples: int, weights: bool, columns: bool) -> Any:
-    @jax.jit
-    @full_float32
-    def run(params: Params, blocks: Batch, key: Array, numbers: Array) -> RowScores:
-        def one_block(batch_and_number: tuple[Batch, Array]) -> RowScores:
-            batch, number = batch_and_number
-            key_block = jax.random.fold_in(key, number)
-            return _score_block(
-                model, params, batch, key_block, num_samples, weights=weights, columns=columns
-            )
-
-        return jax.lax.map(one_block, (blocks, numbers))
-
-    return run
+def draws_at_once(num_samples: int, batch: Batch) -> int:
+    """The draws of each row that are decoded at a time."""
+    return max(1, min(num_samples, DRAWN_ROWS // len(batch["x"])))
 
 
 def _score_block(
@@ -151,13 +119,13 @@ def _score_block(
     params: Params,
     batch: Batch,
     key: Array,
-    num_samples: int,
     *,
+    num_samples: int,
     weights: bool,
     columns: bool,
 ) -> RowScores:
     x = batch["x"]
-    chunk = max(1, min(num_samples, DRAWN_ROWS // len(x)))
+    chunk = draws_at_once(num_samples, batch)
     inferred = model.apply(params, x, **given(model, batch), method="infer")
 
     def draws(key: Array, _: Array) -> tuple[Array, dict[str, Array]]:
@@ -176,14 +144,16 @@ def _score_block(
 
 
 def _column_terms(model: Model, params: Params, batch: Batch, outputs: Outputs) -> Array | None:
-    """Log p(x_c | z), [K, B, C], NaN if x_c is missing; None unless a few columns factorize."""
-    x, observed = batch["x"], batch.get("observed")
+    """Log p(x_c | z), [K, B, C]; None unless p(x | z) factorizes over a few columns."""
+    x = batch["x"]
     if x.ndim != 2 or x.shape[1] > MAX_COLUMNS:
         return None
     # The same computation as in `outputs`, which the compiler shares.
     p: Distribution = model.apply(params, outputs.z, **given_y(model, batch), method="decode")
-    try:
-        terms = p.log_prob_terms(x)
-    except TypeError:  # it has no density of single columns
+    if not p.factorized:
         return None
-    return terms if observed is None else jnp.where(observed, terms, jnp.nan)
+    observed = batch.get("observed")
+    if observed is None:
+        return p.log_prob_terms(x)
+    terms = p.log_prob_terms(jnp.where(observed, x, p.center))
+    return jnp.where(observed, terms, jnp.nan)

@@ -5,26 +5,19 @@ import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
 from vae_jax.data.images import describe_shape
 from vae_jax.data.inputs import Inputs
 from vae_jax.distributions import Distribution
-from vae_jax.errors import InputError, UnsupportedError, check_choice
 from vae_jax.interpolation import Kind, interpolate
-from vae_jax.models import rows
-from vae_jax.models.base import Capability, Model
-from vae_jax.models.examples import convert_labels, convert_observed
-from vae_jax.nets import OneHot
+from vae_jax.models.base import Model
+from vae_jax.models.row_methods import RowMethods
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array, Params, Scalar
 
-SCORES = ("elbo", "likelihood", "reconstruction")
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrainedModel:
+class TrainedModel(RowMethods):
     """A model with its parameters, trained here or loaded.
 
     Every method is compiled at its first call for a shape. Examples x [B, *E] and labels y are
@@ -81,20 +74,12 @@ class TrainedModel:
         except TypeError:  # not hashable: a field holds a list
             return _compile.__wrapped__(self.model)
 
-    @property
-    def is_conditional(self) -> bool:
-        """True if the methods need `y`."""
-        return self.model.conditioning is not None
-
-    def supports(self, capability: Capability) -> bool:
-        """True if the model has the capability: "temperature", "traversals" or "flat_posterior"."""
-        return self.model.supports(capability)
-
     def encode(
         self, x: Array, *, y: Array | None = None, observed: Array | None = None
     ) -> Distribution:
         """q(z | x) for x [B, *E], over [B, D]. `y` [B] or [B, C] is for a conditional model."""
-        return self._apply(self.params, y=self._y(y), method="encode", **self._x(x, observed))
+        x, observed = self._x(x, observed)
+        return self._apply(self.params, x, y=self._y(y), observed=observed, method="encode")
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [..., D]: a distribution over [..., *E]."""
@@ -158,140 +143,6 @@ class TrainedModel:
         ends = zip((start, end), observed or (None, None), strict=True)
         codes = [self.encode(x, y=y, observed=mask).center for x, mask in ends]
         return self.image(_interpolate(*codes, num_points, kind=kind), y=y)
-
-    def elbo(
-        self,
-        key: Array,
-        x: Array,
-        *,
-        y: Array | None = None,
-        observed: Array | None = None,
-        num_samples: int = 1,
-    ) -> Array:
-        """The ELBO [B] of examples x [B, *E] in nats, the mean over K = `num_samples` draws of z.
-
-        Examples of a model of binarized images are binarized as its test set was. An optimal sigma
-        is for up to 256 examples at a time.
-        """
-        return self._scores(key, x, y, observed, num_samples).elbo
-
-    def log_prob(
-        self,
-        key: Array,
-        x: Array,
-        *,
-        y: Array | None = None,
-        observed: Array | None = None,
-        num_samples: int = 100,
-    ) -> Array:
-        """Importance-sampled log p(x), [B] nats: the log mean of K = `num_samples` weights.
-
-        Its expectation is a lower bound, which rises with K (Burda et al., 2016, arXiv:1509.00519).
-        Examples are binarized as for `elbo`.
-
-        Raises:
-          UnsupportedError: the posterior has no density, as in models of codes and autoencoders.
-        """
-        log_px = self._scores(key, x, y, observed, num_samples, weights=True).log_px
-        if not isinstance(log_px, jax.core.Tracer) and not np.isfinite(log_px).any():
-            raise UnsupportedError(
-                "log_prob: no weight is finite; a deterministic posterior has no marginal "
-                "likelihood"
-            )
-        return log_px
-
-    def score(
-        self,
-        key: Array,
-        x: Array,
-        *,
-        y: Array | None = None,
-        observed: Array | None = None,
-        kind: str = "elbo",
-        num_samples: int = 16,
-    ) -> Array:
-        """Anomaly scores [B], higher for more anomalous examples.
-
-        As in `vae_jax.evaluation.anomaly.scores`, with K = `num_samples` draws of z:
-        'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)]. They
-        are sums over the observed values: compare rows with equal numbers of them, or scores
-        divided by these numbers.
-        """
-        check_choice("kind", kind, SCORES)
-        options: dict[str, Any] = {"y": y, "observed": observed, "num_samples": num_samples}
-        if kind == "likelihood":
-            return -self.log_prob(key, x, **options)
-        if kind == "elbo":
-            return -self.elbo(key, x, **options)
-        return self._scores(key, x, **options).distortion
-
-    def explain(
-        self,
-        key: Array,
-        x: Array,
-        *,
-        y: Array | None = None,
-        observed: Array | None = None,
-        num_samples: int = 100,
-        first_row: int = 0,
-    ) -> rows.RowScores:
-        """All scores of each row: ELBO, distortion, rate, log p(x), and the part of each column.
-
-        Each is a mean over K = `num_samples` draws of z. With K = 1, and in models without a
-        density of z, `log_px` and `ess` are None. `columns` is for tables of at most 256 columns
-        that are independent given z, and NaN at missing values. Examples are binarized as for
-        `elbo`. `first_row` is the number of rows of a file that were scored before, in parts of a
-        multiple of
-        `rows.block_rows(x.shape[1:])`: then the scores are those of the whole file at once.
-        """
-        weights = num_samples > 1 and self.supports("latent_density")
-        options = {"weights": weights, "columns": True, "first_row": first_row}
-        return self._scores(key, x, y, observed, num_samples, **options)
-
-    def _scores(
-        self,
-        key: Array,
-        x: Any,
-        y: Any,
-        observed: Any,
-        num_samples: int,
-        *,
-        first_row: int = 0,
-        **options: bool,
-    ) -> rows.RowScores:
-        batch = self._batch(x, y, observed, first_row)
-        options |= {"first_block": first_row // rows.block_rows(batch["x"].shape[1:])}
-        return rows.score_rows(
-            self.model, self.params, batch, key, num_samples=num_samples, **options
-        )
-
-    def _batch(self, x: Any, y: Any, observed: Any, first_row: int) -> dict[str, Array]:
-        """The batch of a bound: x, binarized as the test set was, and y if the model needs it."""
-        batch, y = self._x(x, observed), self._y(y)
-        if self.inputs is not None and self.checks and not isinstance(batch["x"], jax.core.Tracer):
-            batch["x"] = self.inputs.binarize(np.asarray(batch["x"]), first_row)
-        if not self.is_conditional:
-            if y is not None:
-                raise InputError("y was given to a model without conditioning; omit it")
-            return batch
-        if y is None:
-            raise InputError("y = None: a conditional model needs y [B], what to condition on")
-        return batch | {"y": jnp.broadcast_to(y, (len(batch["x"]), *jnp.shape(y)[1:]))}
-
-    def _x(self, x: Any, observed: Any) -> dict[str, Any]:
-        """The entry "x" of a batch, and "observed" if values may be missing."""
-        if self.checks:
-            x, observed = convert_observed(self.model.likelihood, x, self.inputs, observed)
-        return {"x": x} if observed is None else {"x": x, "observed": observed}
-
-    def _y(self, y: Any, *, is_flat: bool = True) -> Any:
-        """Labels as the model needs them; those of one axis of examples may be [B, 1]."""
-        if y is None or not self.checks or isinstance(y, jax.core.Tracer):
-            return y
-        classes = () if self.inputs is None else self.inputs.classes
-        y = convert_labels(self.model.conditioning, y, classes)
-        is_column = is_flat and isinstance(self.model.conditioning, OneHot) and np.ndim(y) == 2
-        return y[:, 0] if is_column and np.shape(y)[1] == 1 else y
 
 
 def _image(p: Distribution, key: Array | None = None) -> Array:

@@ -158,9 +158,9 @@ def interpolations(
     if not all(mask.all() for mask in masks):
         options["observed"] = masks
     rows = {}
-    filled = [jnp.asarray(np.where(np.isnan(part), 0, part)) for part in (start, end)]
+    first, last = (jnp.asarray(np.where(np.isnan(part), 0, part)) for part in (start, end))
     paths = {
-        kind: np.asarray(model.interpolate(*filled, num_points, kind=kind, **options))
+        kind: np.asarray(model.interpolate(first, last, num_points, kind=kind, **options))
         for kind in KINDS
     }
     for pair in range(num_pairs):

@@ -1,5 +1,6 @@
 """Small finished runs, trained once for all tests of rows."""
 
+import csv
 import functools
 import pathlib
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax.config import Config, Data
-from vae_jax.experiment import train_and_evaluate
+from vae_jax.experiment.training import loop
 
 
 def write_table(path: pathlib.Path) -> pathlib.Path:
@@ -37,6 +38,24 @@ def write_images(path: pathlib.Path) -> pathlib.Path:
     return path
 
 
+HEADER = ["patient_id", "age", "visits", "color", "smoker"]
+
+
+def write_mixed(path: pathlib.Path, num: int = 150, seed: int = 2) -> pathlib.Path:
+    """Rows of four kinds, of which each depends on the age, with empty cells."""
+    rng = np.random.default_rng(seed)
+    lines = []
+    for number in range(num):
+        age = rng.normal(50, 15)
+        color = ["blue", "green", "red"][int(np.clip(age // 20, 0, 2)) if age < 90 else 2]
+        row = [f"{age:.1f}", str(rng.poisson(max(age, 1) / 10)), color, str(age > 50)]
+        row = ["" if rng.random() < 0.1 else text for text in row]
+        lines.append([f"p{number:04d}", *row])
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *lines])
+    return path
+
+
 def make_config(path: pathlib.Path) -> Config:
     config = Config(data=Data(name="npz", path=str(path)))
     config.model.hidden, config.model.latent_dim = (16,), 2
@@ -48,18 +67,27 @@ def make_config(path: pathlib.Path) -> Config:
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
-    """A function from a name to the folder of a run: 'table', or 'images' with classes."""
+    """A function from a name to the folder of a run, which is trained but not evaluated.
+
+    'table' of numbers, 'images' with classes, or 'mixed' with names, kinds and missing values.
+    """
     folder = tmp_path_factory.mktemp("rows")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(loop, "evaluate_runs", lambda *_, **__: {})
 
     @functools.cache
     def run(name: str) -> pathlib.Path:
         if name == "table":
             config = make_config(write_table(folder / "table.npz"))
+        elif name == "mixed":
+            config = make_config(write_mixed(folder / "mixed.csv"))
+            config.data.name, config.data.missing = "table", True
         else:
             config = make_config(write_images(folder / "images.npz"))
             config.model.conditioning, config.model.num_classes = "label", 4
             config.data.binarization = "dynamic"
-        train_and_evaluate(config, folder / name)
+        loop.train_and_evaluate(config, folder / name)
         return folder / name
 
-    return run
+    yield run
+    patch.undo()

@@ -85,8 +85,8 @@ def _options(config: Config) -> dict[str, Any]:
         "valid_fraction": c.valid_fraction,
         "values": c.values,
         "image_size": c.image_size,
-        "missing": c.missing,
         "schema": c.schema,
+        "missing": c.missing,
     }
 
 

@@ -17,14 +17,16 @@ from vae_jax.experiment.rows.options import (
 )
 
 _HELP = {
-    "data": "File with the rows, in the form of the training data: .npz or .npy. By default the "
-    "test split of the run.",
+    "data": "File with the rows, in the form of the training data: .npz, .npy, CSV or "
+    "Parquet. By default the test split of the run.",
     "output": "File to write: .csv, .parquet or .npz; by default MODE.npz in the workdir, or "
     "MODE.csv for tables.",
     "overwrite": "Replace the output if it exists.",
-    "draws": f"K, draws of z for each row; {DRAWS} by default. With 1 there is no log p(x).",
+    "draws": f"K, draws of z for each row; {DRAWS['score']} by default, {DRAWS['impute']} for "
+    "impute. A score with 1 has no log p(x).",
     "flag_quantile": "Quantile of the scores of validation rows above which a row is flagged; "
     f"{FLAG_QUANTILE} by default.",
+    "imputations": "Fill in missing values so many times by draws, instead of once by means.",
     "num_samples": f"New rows or images; {NUM_SAMPLES} by default.",
     "means": "Write the means of p(x | z) instead of draws.",
     "temperature": "Below 1, narrow the prior.",

@@ -35,8 +35,14 @@ def score(model: TrainedModel, key: Array, draws: int, reference: Reference, for
 
 
 def _explain(model: TrainedModel, key: Array, draws: int, rows: Rows) -> RowScores:
-    scores = model.explain(key, rows.x, y=rows.y, num_samples=draws, first_row=rows.start)
-    return jax.device_get(scores)
+    options = {"num_samples": draws, "first_row": rows.start}
+    return jax.device_get(model.explain(key, rows.x, **given(model, rows), **options))
+
+
+def given(model: TrainedModel, rows: Rows) -> dict[str, Any]:
+    """The keyword arguments of methods that read rows: labels of a conditional model, and mask."""
+    y = rows.y if model.is_conditional else None
+    return {"y": y, "observed": rows.observed}
 
 
 def make_reference(
@@ -54,13 +60,13 @@ def make_reference(
     return measure_reference(parts, quantile)
 
 
-def encode(model: TrainedModel, form: Form) -> Answer:
+def encode(model: TrainedModel) -> Answer:
     """Rows to the center and the standard deviation of q(z | x), or to their codes."""
     has_told = False
 
     def answer(rows: Rows) -> list[Field]:
         nonlocal has_told
-        q = model.encode(rows.x, y=rows.y)
+        q = model.encode(rows.x, **given(model, rows))
         if hasattr(q, "codes"):
             return [Field("code", np.asarray(q.codes))]
         fields = [Field("z", np.asarray(q.center))]
@@ -90,7 +96,7 @@ def reconstruct(model: TrainedModel, form: Form) -> Answer:
     """Rows to the mean of p(x | z) at the center of q(z | x), the mode for categories."""
 
     def answer(rows: Rows) -> list[Field]:
-        x = np.asarray(model.reconstruct(rows.x, y=rows.y))
+        x = np.asarray(model.reconstruct(rows.x, **given(model, rows)))
         return form.fields(x, whole=False)
 
     return answer

@@ -1,16 +1,16 @@
 """The form of the data in a file: columns by name, with the values of their kinds."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from flax import linen as nn
 
+from vae_jax.data.inputs import Inputs
+from vae_jax.data.tables import decode_rows
+from vae_jax.data.tables.schema import CODED, COUNTS, TableSchema
 from vae_jax.errors import InputError
 from vae_jax.experiment.rows.writing import Field
 from vae_jax.likelihoods import Mixed, parse_columns
-
-COUNTS = ("counts", "poisson", "zero_inflated")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,14 +21,19 @@ class Form:
     names: tuple[str, ...]  # [C] of a table
     kinds: tuple[str, ...]  # [C] kinds of the columns, such as "gaussian"
     is_flat: bool  # True if the output is a table
+    schema: TableSchema | None = None  # None if the columns of the training data had no names
 
     @classmethod
-    def of(cls, shape: Sequence[int], likelihood: nn.Module, *, is_flat: bool) -> "Form":
+    def of(cls, inputs: Inputs, likelihood: nn.Module, *, is_flat: bool) -> "Form":
         """The form of the data of a model."""
+        shape = tuple(inputs.shape)
         if len(shape) != 1:
-            return cls(tuple(shape), (), (), is_flat)
+            return cls(shape, (), (), is_flat)
+        if inputs.table is not None:
+            kinds = tuple(column.kind for column in inputs.table.columns)
+            return cls(shape, inputs.table.names, kinds, is_flat, inputs.table)
         names = tuple(f"column_{number}" for number in range(shape[0]))
-        return cls(tuple(shape), names, column_kinds(likelihood, shape[0]), is_flat)
+        return cls(shape, names, column_kinds(likelihood, shape[0]), is_flat)
 
     def check_values(self, mode: str) -> None:
         """Raises InputError if values x can't be written."""
@@ -38,19 +43,26 @@ class Form:
     def fields(self, x: np.ndarray, *, whole: bool) -> list[Field]:
         """Values x [n, *E] of the model in the form of the data.
 
-        Categories and booleans are whole numbers in a table, counts if they are draws or modes
-        (`whole`) instead of means.
+        In a table, categories are their texts, or numbers if they had no texts. Counts are whole
+        numbers if they are draws or modes (`whole`), else numbers.
         """
         if not self.is_flat:
-            return [Field("x", x)]
+            return [Field("x", x, self.names if self.schema is not None else ())]
+        numbers = {name: x[:, place] for place, name in enumerate(self.names)}
+        if self.schema is None:
+            return [
+                Field(name, self._whole(kind, numbers[name], whole=whole))
+                for name, kind in zip(self.names, self.kinds, strict=True)
+            ]
+        frame = decode_rows(self.schema, x)
         return [
-            Field(name, self._column(kind, x[:, number], whole=whole))
-            for number, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True))
+            Field(name, numbers[name] if kind in COUNTS and not whole else frame[name])
+            for name, kind in zip(self.names, self.kinds, strict=True)
         ]
 
     @staticmethod
-    def _column(kind: str, values: np.ndarray, *, whole: bool) -> np.ndarray:
-        is_whole = kind in ("bernoulli", "categorical", "ordinal") or (whole and kind in COUNTS)
+    def _whole(kind: str, values: np.ndarray, *, whole: bool) -> np.ndarray:
+        is_whole = kind in CODED or (whole and kind in COUNTS)
         return np.rint(values).astype(np.int64) if is_whole else values
 
 

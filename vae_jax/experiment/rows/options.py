@@ -5,18 +5,20 @@ from typing import Any
 
 from vae_jax.errors import InputError, check_range
 
-MODES = ("score", "encode", "reconstruct", "sample")
-READING = ("score", "encode", "reconstruct")  # modes that read rows
+MODES = ("score", "encode", "impute", "reconstruct", "sample")
+READING = ("score", "encode", "impute", "reconstruct")  # modes that read rows
 USED_BY = {  # the modes of each option; the remaining options are for all
     "data": READING,
-    "draws": ("score",),
+    "draws": ("score", "impute"),
+    "imputations": ("impute",),
     "flag_quantile": ("score",),
     "num_samples": ("sample",),
     "means": ("sample",),
     "temperature": ("sample",),
     "label": ("sample",),
 }
-DRAWS, FLAG_QUANTILE, NUM_SAMPLES = 100, 0.99, 100  # defaults
+DRAWS = {"score": 100, "impute": 1000}  # defaults
+FLAG_QUANTILE, NUM_SAMPLES = 0.99, 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,7 @@ class RowOptions:
     overwrite: bool = False
     draws: int | None = None
     flag_quantile: float | None = None
+    imputations: int | None = None
     num_samples: int | None = None
     means: bool = False
     temperature: float | None = None
@@ -42,7 +45,7 @@ class RowOptions:
                     f"{name} = {value!r}: does nothing with --mode={mode}, only with "
                     f"{', '.join(modes)}; omit it"
                 )
-        for name in ("draws", "num_samples"):
+        for name in ("draws", "imputations", "num_samples"):
             if (number := getattr(self, name)) is not None:
                 check_range(name, number, 1)
         if self.flag_quantile is not None:

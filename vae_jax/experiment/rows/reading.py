@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import jax
@@ -23,24 +23,35 @@ class Rows:
     x: np.ndarray  # [n, *E], in the form of the training data
     y: np.ndarray | None = None  # [n] or [n, C]
     observed: np.ndarray | None = None  # [n, *E]; None if all are
-    identifiers: np.ndarray | None = None  # [n]; None if rows are numbered
-    frame: Any = None  # the rows of a table as they were read
+    identifiers: np.ndarray | None = None  # [n]; None if rows are numbered from 0
+    # columns [n] as they were read, by name: texts of a CSV file, or series of pandas
+    cells: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def pad(self, size: int) -> "Rows":
         """The rows with copies of the last one, `size` in all."""
-        places = np.minimum(np.arange(size), len(self) - 1)
+        return self.select(np.minimum(np.arange(size), len(self) - 1))
+
+    def select(self, places: np.ndarray) -> "Rows":
+        """Rows at some places."""
         arrays = {
             name: None if (values := getattr(self, name)) is None else values[places]
-            for name in ("x", "y", "observed")
+            for name in ("x", "y", "observed", "identifiers")
         }
-        return dataclasses.replace(self, **arrays)
+        cells = None
+        if self.cells is not None:
+            cells = {
+                name: column[places] if isinstance(column, np.ndarray) else column.iloc[places]
+                for name, column in self.cells.items()
+            }
+        return dataclasses.replace(self, **arrays, cells=cells)
 
-    @property
-    def numbers(self) -> np.ndarray:
-        """The numbers [n] of the rows, from 0."""
+    def names(self) -> np.ndarray:
+        """The identifiers [n] of the rows, by default their numbers from 0."""
+        if self.identifiers is not None:
+            return self.identifiers
         return self.start + np.arange(len(self))
 
 
@@ -50,6 +61,7 @@ class Reader(Protocol):
     num_rows: int | None  # None if unknown before the end
     is_prepared: bool  # True if x and y are as the model needs them
     has_labels: bool
+    identifier: str | None  # name of the column of identifiers; None if rows are numbered
 
     def parts(self, size: int) -> Iterator[Rows]:
         """The rows, `size` at a time."""
@@ -61,6 +73,9 @@ class SplitReader:
 
     source: Source
     key: Any
+    identifiers: np.ndarray | None = None  # [N]; None if rows are numbered in the split
+    identifier: str | None = None
+    cells: Mapping[str, Any] | None = None  # columns [N] as they were read
     is_prepared = True
 
     @property
@@ -80,7 +95,11 @@ class SplitReader:
             key = jax.random.fold_in(self.key, start)
             batch = jax.device_get(take(self.source, inside, key))
             batch = {name: rows[: self.num_rows - start] for name, rows in batch.items()}
-            yield Rows(start, batch["x"], batch.get("y"), batch.get("observed"))
+            ids = None if self.identifiers is None else self.identifiers[start : start + size]
+            cells = None
+            if self.cells is not None:
+                cells = {name: column[start : start + size] for name, column in self.cells.items()}
+            yield Rows(start, batch["x"], batch.get("y"), batch.get("observed"), ids, cells)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +109,7 @@ class ArrayReader:
     path: str
     members: dict[str, Member | LoadedMember]
     is_prepared = False
+    identifier = None
 
     @property
     def num_rows(self) -> int:

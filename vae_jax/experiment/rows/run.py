@@ -13,21 +13,26 @@ import numpy as np
 
 from vae_jax.config import Config
 from vae_jax.data.inputs import Inputs
+from vae_jax.data.tables.reading import PARQUET, is_table
 from vae_jax.errors import InputError, UnsupportedError
 from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.rows import answers, writing
 from vae_jax.experiment.rows.form import Form
+from vae_jax.experiment.rows.imputing import impute
 from vae_jax.experiment.rows.model import FinishedRun, open_run
 from vae_jax.experiment.rows.options import DRAWS, FLAG_QUANTILE, NUM_SAMPLES, RowOptions
 from vae_jax.experiment.rows.reading import Reader, Rows, SplitReader, open_array_reader
+from vae_jax.experiment.rows.table_reading import cells_of_split, open_table
 from vae_jax.experiment.rows.writing import Field, check_output, open_writer
+from vae_jax.experiment.storage.workdir import read_config
 from vae_jax.files import as_path, is_local, write_json
-from vae_jax.models.rows import CALL_BLOCKS, block_rows
+from vae_jax.models.blocks import CALL_BLOCKS, block_rows
 from vae_jax.models.trained import TrainedModel
 from vae_jax.nets import Vector
 
 logger = logging.getLogger(__name__)
+TABLES = ("table", "penguins")  # data sets with columns of several kinds
 ROW_NAMES = ("row", "row_number", "number_of_row")  # the first that is no column of the data
 
 
@@ -47,13 +52,13 @@ def answer_rows(
       InputError: the run, the options or the data are invalid; no file is written.
     """
     options.check(mode)
-    output = _output(mode, workdir, options)
-    check_output(output, overwrite=options.overwrite)
+    config = override or read_config(as_path(workdir))
+    output = _output(mode, workdir, options, config)
     needs_data = mode == "score" or (options.data is None and mode != "sample")
     finished = open_run(workdir, override, with_data=needs_data)
     inputs, model = finished.model.inputs, finished.model
-    form = Form.of(inputs.shape, model.model.likelihood, is_flat=writing.is_flat(output))
-    if mode in ("reconstruct", "sample"):
+    form = Form.of(inputs, model.model.likelihood, is_flat=writing.is_flat(output))
+    if mode in ("impute", "reconstruct", "sample"):
         form.check_values(mode)
     # A score is computed block by block; other modes see all rows of a part at once.
     is_table = len(inputs.shape) == 1
@@ -63,7 +68,8 @@ def answer_rows(
         _write_samples(output, finished, form, options, key)
         return output
     key_data, key_answer, key_reference = jax.random.split(key, 3)
-    with _open_reader(finished, options.data, key_data) as reader:
+    keeps_cells = mode == "impute" and form.is_flat
+    with _open_reader(finished, options.data, key_data, output, keeps_cells) as reader:
         _check_labels(reader, model, options.data)
         if reader.is_prepared:
             model = dataclasses.replace(model, checks=False)
@@ -72,39 +78,69 @@ def answer_rows(
     return output
 
 
-def _output(mode: str, workdir: str | os.PathLike, options: RowOptions) -> pathlib.Path:
-    """The path of the output."""
-    if options.output is not None:
-        output = pathlib.Path(os.path.expanduser(options.output))
-        if options.data and output.exists() and output.samefile(os.path.expanduser(options.data)):
-            raise InputError(f"output = {options.output!r}: is the file of the data")
-        return check_output(options.output, overwrite=options.overwrite)
-    folder = as_path(workdir)
-    if not is_local(folder):
-        raise InputError("output: missing; the workdir is in a bucket, so give a local path")
-    return folder / f"{mode}.npz"
+def _output(
+    mode: str, workdir: str | os.PathLike, options: RowOptions, config: Config
+) -> pathlib.Path:
+    """The path of the output: of the format of the data, as far as it has it."""
+    path = options.output
+    if path is None:
+        folder = as_path(workdir)
+        if not is_local(folder):
+            raise InputError("output: missing; the workdir is in a bucket, so give a local path")
+        data = options.data or config.data.path
+        suffix = ".npz"
+        if is_table(data) or (not options.data and config.data.name in TABLES):
+            suffix = ".parquet" if data.lower().endswith(PARQUET) else ".csv"
+        path = os.fspath(folder / f"{mode}{suffix}")
+    output = pathlib.Path(os.path.expanduser(path))
+    if options.data and output.exists() and output.samefile(os.path.expanduser(options.data)):
+        raise InputError(f"output = {path!r}: is the file of the data")
+    return check_output(path, overwrite=options.overwrite)
 
 
 @contextlib.contextmanager
-def _open_reader(finished: FinishedRun, data: str | None, key: Any) -> Iterator[Reader]:
+def _open_reader(
+    finished: FinishedRun, data: str | None, key: Any, output: pathlib.Path, keeps_cells: bool
+) -> Iterator[Reader]:
+    """Open the rows; with `keeps_cells` also as they were read, if the output has their format."""
+    model = finished.model
     if data is None:
         assert finished.run is not None
-        yield SplitReader(finished.run.dataset.test, key)
+        dataset = finished.run.dataset
+        ids = None if dataset.row_ids is None else dataset.row_ids["test"]
+        identifier = None if dataset.table is None else dataset.table.identifier
+        cells = None
+        source = os.path.expanduser(finished.config.data.path)
+        if keeps_cells and dataset.table is not None and _has_format(source, output):
+            cells = cells_of_split(source, dataset)
+        yield SplitReader(dataset.test, key, ids, identifier, cells)
         return
     path = os.path.expanduser(data)
     if not os.path.exists(path):
         raise InputError(f"data = {data!r}: no such file")
-    with open_array_reader(path, finished.model.inputs) as reader:
+    if is_table(path):
+        options = {"keeps_cells": keeps_cells and _has_format(path, output)}
+        yield open_table(path, model.inputs, is_conditional=model.is_conditional, **options)
+        return
+    with open_array_reader(path, model.inputs) as reader:
         yield reader
+
+
+def _has_format(path: str, output: pathlib.Path) -> bool:
+    """True if a table is Parquet as the output, or neither is."""
+    is_parquet = path.lower().endswith(PARQUET)
+    return is_table(path) and is_parquet == (output.suffix.lower() == ".parquet")
 
 
 def _check_labels(reader: Reader, model: TrainedModel, data: str | None) -> None:
     """Raises InputError if the data lack labels that the model needs."""
     if model.is_conditional and not reader.has_labels:
         where = "the test split" if data is None else f"data = {data!r}"
+        table = None if model.inputs is None else model.inputs.table
+        name = "an array of labels, named y or labels," if table is None else f"{table.label!r}"
         raise InputError(
-            f"{where}: has no labels, and the model is conditional; add an array of labels, named "
-            "y or labels, with the class of each row"
+            f"{where}: has no labels, and the model is conditional; add {name} with the class of "
+            "each row"
         )
 
 
@@ -117,10 +153,12 @@ def _make_answer(
     keys: tuple[Any, Any],
 ) -> answers.Answer:
     if mode == "encode":
-        return answers.encode(model, form)
+        return answers.encode(model)
     if mode == "reconstruct":
         return answers.reconstruct(model, form)
-    draws = options.draws or DRAWS
+    draws = options.draws or DRAWS[mode]
+    if mode == "impute":
+        return impute(model, keys[0], form, draws=draws, num_imputations=options.imputations)
     quantile = FLAG_QUANTILE if options.flag_quantile is None else options.flag_quantile
     assert finished.run is not None
     size = CALL_BLOCKS * block_rows(form.shape)
@@ -146,7 +184,7 @@ def _write_rows(
     form: Form,
     size: int,
 ) -> None:
-    name = next(name for name in ROW_NAMES if name not in form.names)
+    name = reader.identifier or next(name for name in ROW_NAMES if name not in form.names)
     with (
         open_writer(output) as writer,
         Progress(reader.num_rows, f"--mode={mode}", "rows") as progress,
@@ -154,8 +192,10 @@ def _write_rows(
         for rows in reader.parts(size):
             count = len(rows)
             padded = rows.pad(size) if rows.start else rows  # one compiled program for all parts
-            fields = [field.take(count) for field in answer(padded)]
-            writer.write([Field(name, rows.numbers), *fields])
+            fields = answer(padded)
+            lines = len(fields[0].values) // len(padded)  # of each row
+            fields = [field.take(count * lines) for field in fields]
+            writer.write([Field(name, np.repeat(rows.names(), lines)), *fields])
             progress.update(count)
 
 
@@ -188,8 +228,19 @@ def _write_samples(
             means=options.means,
         )
         for fields in parts:
-            writer.write(fields)
-            progress.update(len(fields[0].values))
+            count = len(fields[0].values)
+            writer.write([*fields, *_label_field(label, form, count)])
+            progress.update(count)
+
+
+def _label_field(label: Any, form: Form, count: int) -> list[Field]:
+    """The labels of samples from a conditional model."""
+    if label is None:
+        return []
+    if label.ndim:
+        return [Field("y", np.broadcast_to(label, (count, *label.shape)))]
+    name = form.schema.label if form.schema is not None and form.is_flat else None
+    return [Field(name or "y", np.broadcast_to(label, (count,)))]
 
 
 def parse_label(label: str | None, model: TrainedModel) -> Any:

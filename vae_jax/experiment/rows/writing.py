@@ -28,7 +28,7 @@ class Field(NamedTuple):
     """Values of some rows: a column of a table, or an array of an .npz file."""
 
     name: str
-    values: np.ndarray  # [n] or [n, ...]
+    values: Any  # an array [n] or [n, ...], or a pandas series [n]
     columns: tuple[str, ...] = ()  # names of the columns of values [n, C] in a table
 
     def take(self, count: int) -> "Field":
@@ -119,9 +119,7 @@ class _ParquetWriter:
         import pyarrow
 
         arrays = {
-            name: pyarrow.array(
-                values.tolist() if values.dtype == object else values, from_pandas=True
-            )
+            name: pyarrow.array(values, from_pandas=True)
             for name, values in flatten(fields).items()
         }
         self._parts.append(pyarrow.table(arrays))
@@ -198,12 +196,20 @@ def _read(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray
     return np.frombuffer(file.read(size), dtype).reshape(shape)
 
 
-def _plain(values: np.ndarray) -> np.ndarray:
+def _plain(values: Any) -> np.ndarray:
     """The values in a dtype that .npy stores without pickle: objects as texts."""
-    values = np.asarray(values)
+    values = np.asarray(column_values(values))
     if values.dtype != object:
         return values
     return np.array(["" if value is None else str(value) for value in values])
+
+
+def column_values(values: Any) -> np.ndarray:
+    """A column as an array; one of pandas with missing values becomes objects, with None."""
+    if isinstance(values, np.ndarray) or isinstance(values.dtype, np.dtype):
+        return np.asarray(values)
+    absent = values.isna()
+    return (values.astype(object).where(~absent, None) if absent.any() else values).to_numpy(object)
 
 
 def flatten(fields: Sequence[Field]) -> dict[str, np.ndarray]:
@@ -214,11 +220,10 @@ def flatten(fields: Sequence[Field]) -> dict[str, np.ndarray]:
     """
     columns: dict[str, np.ndarray] = {}
     for name, values, names in fields:
-        values = np.asarray(values)
         if values.ndim == 1:
             entries = {name: values}
         else:
-            flat = values.reshape(len(values), -1)
+            flat = np.asarray(values).reshape(len(values), -1)
             suffixes = names or tuple(map(str, range(flat.shape[1])))
             entries = {f"{name}_{suffix}": flat[:, i] for i, suffix in enumerate(suffixes)}
         if common := sorted(columns.keys() & entries.keys()):
@@ -227,8 +232,9 @@ def flatten(fields: Sequence[Field]) -> dict[str, np.ndarray]:
     return columns
 
 
-def _printable(values: np.ndarray) -> list[Any]:
+def _printable(values: Any) -> list[Any]:
     """A column as CSV prints it: the shortest number with the same value; '' if missing."""
+    values = column_values(values)
     if values.dtype.kind != "f":
         return ["" if value is None else value for value in values.tolist()]
     numbers = shorten(values).tolist()
