@@ -16,6 +16,7 @@ from vae_jax.data.tables.dataset import load_rows, load_table
 from vae_jax.data.tables.description import describe_table
 from vae_jax.data.tables.schema import KINDS
 from vae_jax.errors import InputError
+from vae_jax.likelihoods import kinds, parse_columns
 
 pd = pytest.importorskip("pandas")
 N = 60
@@ -343,3 +344,12 @@ def test_a_schema_survives_json(kind):
 def test_damaged_schemas(values):
     with pytest.raises((KeyError, TypeError, ValueError)):
         TableSchema.from_json(values)
+
+
+def test_kinds_are_those_of_the_likelihood():
+    assert set(KINDS) == set(kinds.KINDS)
+    for kind in KINDS:
+        categories = ("a", "b", "c") if kinds.KINDS[kind].has_categories else ()
+        spec = TableColumn("x", kind, categories).spec
+        [column] = parse_columns(spec)
+        assert (column.kind, ":" in spec) == (kind, bool(categories))
