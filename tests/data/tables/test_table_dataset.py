@@ -257,6 +257,14 @@ def test_a_category_that_train_lacks_is_told(tmp_path, caplog):
     )
 
 
+def test_a_column_without_a_value_in_train_is_refused(tmp_path):
+    frame = FRAME.assign(split=["train"] * 40 + ["test"] * 20).astype(object)
+    frame.loc[:39, "score"] = None
+    path = write(tmp_path, frame)
+    with pytest.raises(InputError, match="column 'score': all values of train are missing"):
+        load("table", path=path, missing=True)
+
+
 def test_an_extreme_value_is_told_by_column_and_line(tmp_path, caplog):
     frame = FRAME.copy()
     frame.loc[17, "score"] = 1e7
