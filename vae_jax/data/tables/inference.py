@@ -139,6 +139,8 @@ def _infer_number(name: str, cells: Cells, count: int) -> Finding:
     low, high = values[0], values[-1]
     if whole and len(values) == count and names_identifier(name):
         return Finding("identifier", "whole numbers that all differ, and the name")
+    if cells.is_categorical and len(values) <= MAX_CATEGORIES:
+        return Finding("categorical", f"{len(values)} categories by the type in the file")
     few = len(values) <= min(MAX_LEVELS, count / REPEATS)
     if few and (low < 0 or 0 not in values or not whole):
         return Finding("ordinal", f"{len(values)} numbers")
