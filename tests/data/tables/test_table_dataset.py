@@ -257,6 +257,12 @@ def test_a_category_that_train_lacks_is_told(tmp_path, caplog):
     )
 
 
+def test_repeated_identifiers_are_told(tmp_path, caplog):
+    schema = overrides(tmp_path, city="identifier")
+    [message] = warnings_of(write(tmp_path), caplog, schema=schema)
+    assert message == "mine.csv: column 'city': 57 of 60 identifiers repeat another"
+
+
 def test_a_column_without_a_value_in_train_is_refused(tmp_path):
     frame = FRAME.assign(split=["train"] * 40 + ["test"] * 20).astype(object)
     frame.loc[:39, "score"] = None
