@@ -6,6 +6,7 @@ from typing import Any
 
 from vae_jax.config.fields import TABLE_SETS, Config
 from vae_jax.config.metadata import AUTO, MAX_INT, check_bounds, leaf_fields
+from vae_jax.config.model import STUDENT_T
 from vae_jax.config.rules import Condition, Rule, check_rules, objective, one_of, value_of
 from vae_jax.config.tree import as_tuple, check_types
 from vae_jax.errors import InputError, format_value
@@ -173,6 +174,8 @@ RULES: tuple[Rule, ...] = (
     ),
     # A learned sigma is bounded there.
     _in_range(one_of("model.sigma", "scalar", "channel", "pixel"), "model.init_sigma", 1e-3, 50),
+    # So are learned degrees of freedom.
+    _in_range(STUDENT_T & one_of("model.df", "learned", "predicted"), "model.init_df", 2.1, 900),
     _corruption_level,
     _in_range(
         one_of("objective.corruption", "masking", "salt_and_pepper"),

@@ -147,6 +147,8 @@ def test_a_csv_file_for_a_run_without_names(runs, tmp_path):
     (tmp_path / "data.csv").write_text("\n".join(["id,a,b,c", *lines]))
     codes = answer("encode", table, tmp_path, data=str(tmp_path / "data.csv"))
     assert codes[7]["id"] == "r7"
+    result = answer("reconstruct", table, tmp_path, data=str(tmp_path / "data.csv"))
+    assert list(result[0]) == ["id", "a", "b", "c"]
     expected = vae_jax.load(table).encode(x).mean
     np.testing.assert_allclose([float(row["z_0"]) for row in codes], expected[:, 0], rtol=1e-5)
     (tmp_path / "data.csv").write_text("a,b\n1,2\n")
