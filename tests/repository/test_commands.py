@@ -18,7 +18,7 @@ from ml_collections import config_flags
 from vae_jax.config import Config
 from vae_jax.data import EMBEDDED
 from vae_jax.experiment import run
-from vae_jax.experiment.launch import arguments
+from vae_jax.experiment.launch import arguments, row_flags
 from vae_jax.experiment.training import trainers
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -69,6 +69,7 @@ def parse(command):
         flags.DEFINE_integer(name, None, "", flag_values=values)
     for name in ("list", "compilation_cache"):
         flags.DEFINE_bool(name, False, "", flag_values=values)
+    row_flags.define(values)
     assert values(argv) == ["main.py"]
     return config.value, values
 

@@ -82,7 +82,7 @@ def _in_blocks(rows: Any, num_blocks: int, size: int) -> Any:
 def _join(parts: list[Any], num_rows: int) -> Any:
     """Trees of arrays [blocks, rows, ...] of several calls as one of [B, ...]."""
 
-    def rows(*leaves: Array) -> Array:
+    def rows(*leaves: Any) -> Any:
         joined = leaves[0] if len(leaves) == 1 else np.concatenate(leaves)
         return joined.reshape(-1, *joined.shape[2:])[:num_rows]
 

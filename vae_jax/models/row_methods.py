@@ -93,7 +93,7 @@ class RowMethods:
         the numbers.
         """
         check_choice("kind", kind, SCORES)
-        options = {"y": y, "observed": observed, "num_samples": num_samples}
+        options: dict[str, Any] = {"y": y, "observed": observed, "num_samples": num_samples}
         if kind == "likelihood":
             return -self.log_prob(key, x, **options)
         if kind == "elbo":
@@ -119,7 +119,7 @@ class RowMethods:
         `blocks.block_rows(x.shape[1:])`: then the scores are those of the whole file at once.
         """
         weights = num_samples > 1 and self.supports("latent_density")
-        options = {"weights": weights, "columns": True, "first_row": first_row}
+        options: dict[str, Any] = {"weights": weights, "columns": True, "first_row": first_row}
         return self._scores(key, x, y, observed, num_samples, **options)
 
     def impute(
@@ -154,7 +154,7 @@ class RowMethods:
         num_samples: int,
         *,
         first_row: int = 0,
-        **options: bool,
+        **options: Any,
     ) -> rows.RowScores:
         batch = self._batch(x, y, observed, first_row)
         number = first_row // block_rows(batch["x"].shape[1:])

@@ -3,12 +3,14 @@
 import jax
 import numpy as np
 import pytest
-from test_tables import answer, read
+from test_named_columns import answer, read
 
 import vae_jax
 from vae_jax.data.tables import read_chunks
 from vae_jax.experiment.rows.options import RowOptions
 from vae_jax.experiment.rows.run import answer_rows
+
+pytest.importorskip("pandas")
 
 NAMES = ("age", "visits", "color", "smoker")
 
@@ -67,6 +69,7 @@ def test_the_test_split_and_several_imputations(mixed, tmp_path):
     assert differing > 3
 
 
+@pytest.mark.slow
 def test_parquet_keeps_its_numbers(mixed, tmp_path):
     import pandas as pd
 
@@ -84,6 +87,7 @@ def test_parquet_keeps_its_numbers(mixed, tmp_path):
         assert (filled[name][present] == frame[name][present]).all()
 
 
+@pytest.mark.slow
 def test_arrays_keep_their_form(runs, tmp_path):
     """Bytes of images with a mask; a model of data without missing values takes one too."""
     images = runs("images")

@@ -71,6 +71,7 @@ def test_scores_are_those_of_the_model_and_say_why(table, tmp_path):
     np.testing.assert_array_equal(scores["flag"], -scores["log_px"] > stored["threshold"])
 
 
+@pytest.mark.slow
 def test_the_threshold_is_the_quantile_of_validation(table, tmp_path):
     x = arrays(table)["valid_x"]
     np.savez(tmp_path / "data.npz", x=x)
@@ -124,6 +125,7 @@ def test_codes_and_reconstructions(table, tmp_path):
     np.testing.assert_allclose(result, model.reconstruct(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_images_of_a_conditional_model(images, tmp_path):
     """Bytes with the names of classes; the test split is binarized, other data as it."""
     data = arrays(images)

@@ -35,6 +35,12 @@ class Form:
         names = tuple(f"column_{number}" for number in range(shape[0]))
         return cls(shape, names, column_kinds(likelihood, shape[0]), is_flat)
 
+    def rename(self, schema: TableSchema | None) -> "Form":
+        """The form with the names of a file, if the training data had none."""
+        if schema is None or self.schema is not None:
+            return self
+        return dataclasses.replace(self, names=schema.names)
+
     def check_values(self, mode: str) -> None:
         """Raises InputError if values x can't be written."""
         if self.is_flat and len(self.shape) != 1:

@@ -11,6 +11,7 @@ import numpy as np
 from vae_jax.data import Source
 from vae_jax.data.images import describe_shape
 from vae_jax.data.inputs import Inputs
+from vae_jax.data.tables.schema import TableSchema
 from vae_jax.errors import InputError, prefix_arguments
 from vae_jax.experiment.rows.array_reading import LoadedMember, Member, open_arrays
 
@@ -62,6 +63,7 @@ class Reader(Protocol):
     is_prepared: bool  # True if x and y are as the model needs them
     has_labels: bool
     identifier: str | None  # name of the column of identifiers; None if rows are numbered
+    schema: TableSchema | None  # names of the columns, if they have any
 
     def parts(self, size: int) -> Iterator[Rows]:
         """The rows, `size` at a time."""
@@ -77,6 +79,7 @@ class SplitReader:
     identifier: str | None = None
     cells: Mapping[str, Any] | None = None  # columns [N] as they were read
     is_prepared = True
+    schema = None
 
     @property
     def num_rows(self) -> int:
@@ -110,6 +113,7 @@ class ArrayReader:
     members: dict[str, Member | LoadedMember]
     is_prepared = False
     identifier = None
+    schema = None
 
     @property
     def num_rows(self) -> int:

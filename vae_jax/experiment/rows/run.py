@@ -71,6 +71,7 @@ def answer_rows(
     keeps_cells = mode == "impute" and form.is_flat
     with _open_reader(finished, options.data, key_data, output, keeps_cells) as reader:
         _check_labels(reader, model, options.data)
+        form = form.rename(reader.schema)
         if reader.is_prepared:
             model = dataclasses.replace(model, checks=False)
         answer = _make_answer(mode, finished, model, form, options, (key_answer, key_reference))

@@ -249,7 +249,8 @@ def shorten(values: np.ndarray) -> np.ndarray:
     >>> shorten(np.float32([0.1, 2 / 3, 1234.5678])).tolist()
     [0.1, 0.6666667, 1234.5677]
     """
-    wide = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signaling NaN
+        wide = values.astype(np.float64)
     if values.dtype.itemsize > 4:
         return wide
     with np.errstate(divide="ignore", invalid="ignore"):
