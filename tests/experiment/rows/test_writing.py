@@ -89,6 +89,7 @@ def test_two_columns_of_one_name():
         ("out.cvs", r"must end with \.csv \(CSV\).* did you mean '\.csv'"),
         ("folder.csv", "is a folder"),
         ("here.csv", "exists; .* --overwrite"),
+        ("here.csv/new/out.csv", "here.csv' is not a folder"),
     ],
 )
 def test_outputs_that_are_refused(name, message, tmp_path):

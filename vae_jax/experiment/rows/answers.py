@@ -57,7 +57,12 @@ def make_reference(
         _explain(prepared, key_scores, draws, rows)
         for rows in SplitReader(valid, key_data).parts(size)
     ]
-    return measure_reference(parts, quantile)
+    reference = measure_reference(parts, quantile)
+    if reference.medians is None and valid.observed is not None:
+        logger.warning(
+            "scores are sums over the observed values, so flags also depend on the number of these"
+        )
+    return reference
 
 
 def encode(model: TrainedModel) -> Answer:

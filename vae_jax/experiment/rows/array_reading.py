@@ -17,6 +17,7 @@ from vae_jax.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+ARRAYS = (".npz", ".npy")  # formats of which parts are read
 PREFERRED = ("", "test", "valid", "train")  # splits in the order of preference; '' is none
 
 
@@ -72,6 +73,12 @@ def open_arrays(path: str) -> Iterator[dict[str, Member | LoadedMember]]:
             chosen = choose_arrays(arrays, path)
             yield {role: LoadedMember(np.asarray(arrays[n]), n) for role, n in chosen.items()}
             return
+        if suffix not in ARRAYS:
+            excel = "; in Excel, save it as CSV UTF-8" if suffix in (".xls", ".xlsx") else ""
+            raise InputError(
+                f"data = {path!r}: must be an .npz, .npy, .h5, CSV or Parquet file, or a folder "
+                f"of .npy files or images{excel}"
+            )
         try:
             members = _open_members(path, suffix, stack)
         except InputError:

@@ -140,7 +140,8 @@ def open_array_reader(path: str, inputs: Inputs) -> Iterator[ArrayReader]:
     Raises:
       InputError: the rows have another shape than the training data, or another number of labels.
     """
-    with prefix_arguments("config.data", path="data"), open_arrays(path) as members:
+    names = {"path": "data", "columns": "data"}
+    with prefix_arguments("config.data", **names), open_arrays(path) as members:
         images = members["images"]
         where = f"data = {path!r}: {images.name!r}"
         if not images.shape[0]:

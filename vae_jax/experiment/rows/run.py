@@ -94,6 +94,8 @@ def _output(
             suffix = ".parquet" if data.lower().endswith(PARQUET) else ".csv"
         path = os.fspath(folder / f"{mode}{suffix}")
     output = pathlib.Path(os.path.expanduser(path))
+    if options.data and not os.path.exists(os.path.expanduser(options.data)):
+        raise InputError(f"data = {options.data!r}: no such file")
     if options.data and output.exists() and output.samefile(os.path.expanduser(options.data)):
         raise InputError(f"output = {path!r}: is the file of the data")
     return check_output(path, overwrite=options.overwrite)
@@ -117,8 +119,6 @@ def _open_reader(
         yield SplitReader(dataset.test, key, ids, identifier, cells)
         return
     path = os.path.expanduser(data)
-    if not os.path.exists(path):
-        raise InputError(f"data = {data!r}: no such file")
     if is_table(path):
         options = {"keeps_cells": keeps_cells and _has_format(path, output)}
         yield open_table(path, model.inputs, is_conditional=model.is_conditional, **options)

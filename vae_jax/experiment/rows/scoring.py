@@ -1,6 +1,7 @@
 """Anomaly scores of rows, compared with those of validation rows."""
 
 import logging
+import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -23,9 +24,11 @@ class Reference(NamedTuple):
     quantile: float  # of the threshold
     num_rows: int  # validation rows
     medians: np.ndarray | None  # [C] median of -E_q[log p(x_c | z)]; None without columns
+    missing: bool = False  # True if some values were missing
 
     def __str__(self) -> str:
         name = {"log_px": "-log p(x)", "elbo": "-ELBO", "distortion": "the distortion"}[self.kind]
+        name += ", with the median of validation for each missing value," if self.missing else ""
         return (
             f"rows are flagged if {name} is above {format_nats(self.threshold)} nats, the "
             f"{self.quantile:g} quantile of {self.num_rows} validation rows"
@@ -44,11 +47,15 @@ def measure_reference(parts: Iterable[RowScores], quantile: float) -> Reference:
     """Summarize the scores of validation rows."""
     scores: RowScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     kind = score_kind(scores)
-    values = anomaly_score(scores, kind)
     medians = None
     if scores.columns is not None:
-        medians = np.nanmedian(scores.columns, axis=0)
-    return Reference(kind, threshold(values, quantile=quantile), quantile, len(values), medians)
+        with warnings.catch_warnings():  # NaN for a column without any value
+            warnings.simplefilter("ignore", RuntimeWarning)
+            medians = np.nanmedian(scores.columns, axis=0)
+    values = anomaly_score(scores, kind, medians)
+    limit = threshold(values, quantile=quantile)
+    missing = scores.columns is not None and bool(np.isnan(scores.columns).any())
+    return Reference(kind, limit, quantile, len(values), medians, missing)
 
 
 def score_kind(scores: RowScores) -> str:
@@ -58,16 +65,23 @@ def score_kind(scores: RowScores) -> str:
     return "elbo" if scores.log_px is None else "log_px"
 
 
-def anomaly_score(scores: RowScores, kind: str) -> np.ndarray:
-    """The score [n], higher for more anomalous rows; +inf if it is not a number."""
+def anomaly_score(scores: RowScores, kind: str, medians: np.ndarray | None) -> np.ndarray:
+    """The score [n], higher for more anomalous rows; +inf if it is not a number.
+
+    A missing value counts as the median [C] of its column on validation. So rows with different
+    columns observed have comparable scores, which do not depend on the units of the columns.
+    """
     values = np.asarray(getattr(scores, kind))
     values = values if kind == "distortion" else -values
+    if scores.columns is not None and medians is not None:
+        usual = np.nan_to_num(medians)  # a column may have no value in validation
+        values = values + np.where(np.isnan(scores.columns), usual, 0).sum(axis=1)
     return np.where(np.isnan(values), np.inf, values)
 
 
 def score_fields(scores: RowScores, reference: Reference, names: tuple[str, ...]) -> list[Field]:
     """The columns of the output, with the names of the columns of the data."""
-    flag = anomaly_score(scores, reference.kind) > reference.threshold
+    flag = anomaly_score(scores, reference.kind, reference.medians) > reference.threshold
     fields = [Field("flag", flag)]
     numbers = {name: getattr(scores, name) for name in ("elbo", "log_px", "ess")}
     numbers |= {"distortion": scores.distortion, "rate": scores.rate}

@@ -47,7 +47,8 @@ def check_output(path: str | os.PathLike, *, overwrite: bool) -> pathlib.Path:
     """Return the path of a file to write.
 
     Raises:
-      InputError: an unknown format, a path in a bucket, or a file that exists.
+      InputError: an unknown format, a path in a bucket or where nothing can be written, or a file
+        that exists.
     """
     where = as_path(os.path.expanduser(path), "output")
     if not is_local(where):
@@ -58,6 +59,10 @@ def check_output(path: str | os.PathLike, *, overwrite: bool) -> pathlib.Path:
         raise InputError(f"output = {os.fspath(path)!r}: must end with {allowed}{hint}")
     if where.is_dir():
         raise InputError(f"output = {os.fspath(path)!r}: is a folder; give the path of a file")
+    parent = next(parent for parent in where.absolute().parents if parent.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        problem = "cannot be written to" if parent.is_dir() else "is not a folder"
+        raise InputError(f"output = {os.fspath(path)!r}: {os.fspath(parent)!r} {problem}")
     if where.exists() and not overwrite:
         raise InputError(
             f"output = {os.fspath(path)!r}: exists; give another path, or --overwrite to replace it"

@@ -1,0 +1,35 @@
+"""Scores of rows with missing values against those of validation."""
+
+import numpy as np
+import pytest
+
+from vae_jax.experiment.rows.scoring import measure_reference, score_fields
+from vae_jax.models.rows import RowScores
+
+
+def make_scores(columns):
+    columns = np.float32(columns)
+    distortion = np.nansum(columns, axis=1)
+    return RowScores(distortion, np.zeros_like(distortion), -distortion, None, columns)
+
+
+@pytest.mark.parametrize("unit", [0.0, 7.0])  # log of a factor of the first column
+def test_flags_depend_neither_on_units_nor_on_the_number_of_observed_values(unit):
+    """A missing value counts as the median of its column."""
+    valid = np.random.default_rng(0).normal([1, 2], 0.1, (200, 2)) + [unit, 0]
+    valid[::3, 0] = np.nan
+    reference = measure_reference([make_scores(valid)], 0.99)
+    usual, wrong, gap = [1.0 + unit, 2.0], [1.0 + unit, 4.0], np.nan
+    rows = [usual, wrong, [gap, 2.0], [gap, 4.0], [1.0 + unit, gap], [gap, gap]]
+    flag = score_fields(make_scores(rows), reference, ("a", "b"))[0]
+    assert flag.values.tolist() == [False, True, False, True, False, False]
+    assert "missing value" in str(reference)
+
+
+def test_a_column_without_a_value_in_validation():
+    valid = np.random.default_rng(0).normal(1, 0.1, (50, 2))
+    valid[:, 0] = np.nan
+    reference = measure_reference([make_scores(valid)], 0.9)
+    fields = score_fields(make_scores([[np.nan, 1.0], [0.0, 5.0]]), reference, ("a", "b"))
+    assert fields[0].values.tolist() == [False, True]
+    assert {field.name: field.values for field in fields}["top_column"].tolist() == ["b", "b"]
