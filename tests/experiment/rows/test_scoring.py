@@ -16,7 +16,7 @@ def make_scores(columns):
 @pytest.mark.parametrize("unit", [0.0, 7.0])  # log of a factor of the first column
 def test_flags_depend_neither_on_units_nor_on_the_number_of_observed_values(unit):
     """A missing value counts as the median of its column."""
-    valid = np.random.default_rng(0).normal([1, 2], 0.1, (200, 2)) + [unit, 0]
+    valid = np.random.default_rng(0).normal([1, 2], 0.1, (200, 2)) + np.array([unit, 0])
     valid[::3, 0] = np.nan
     reference = measure_reference([make_scores(valid)], 0.99)
     usual, wrong, gap = [1.0 + unit, 2.0], [1.0 + unit, 4.0], np.nan
