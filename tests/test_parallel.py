@@ -47,6 +47,9 @@ def test_eight_devices_evaluate_every_example_once(eight_devices):
     assert eight_devices["evaluated"] == [160, 160]
     one, eight = eight_devices["evaluation"]
     assert eight == pytest.approx(one, rel=1e-5)
+    one, eight, other = eight_devices["masked_evaluation"]
+    assert eight == pytest.approx(one, rel=1e-5)
+    assert other == eight  # what stands at missing entries
 
 
 @takes_a_minute

@@ -134,7 +134,7 @@ def test_counts_are_negative_binomial_by_their_moments_or_poisson():
 
 def test_nearly_poisson_counts_have_no_jump():
     class Moments:
-        count, mean = 10**6, np.array([3.0])
+        count, mean = np.array([10**6]), np.array([3.0])
 
     for excess in (1e-5, 1e-7):
         Moments.variance = Moments.mean + excess

@@ -535,8 +535,8 @@ EVALUATION = [
     Mutation(
         "the baseline's frequencies are not smoothed",
         "evaluation/frequencies.py",
-        "(total + 1) / (statistics.count + 2)",
-        "total / statistics.count",
+        "(total + 1) / (count + 2)",
+        "total / count",
         "evaluation/test_baseline.py",
     ),
     Mutation(

@@ -449,3 +449,24 @@ def test_groups_that_do_not_divide_the_samples_are_refused(groups):
     for objective in (miwae, functools.partial(piwae, outputs())):
         with pytest.raises(ValueError, match=f"groups = {groups}: must divide the 6 samples"):
             objective(outputs(), groups=groups)
+
+
+@pytest.mark.parametrize("num_samples", [1, 20])
+def test_iwae_of_the_observed_values_is_the_bound_for_missing_data(num_samples):
+    """The MIWAE of Mattei and Frellsen, 2019, arXiv:1812.02633, equation 5, in numpy."""
+    observed = np.array([[True, False, True], [True, True, True], [False, False, True]])
+    params, key = parameters(), jax.random.key(5)
+    batch = {"x": jnp.where(observed, X, 77.0), "observed": jnp.asarray(observed)}
+    loss, _ = jit(make_loss_fn(MODEL, iwae, num_samples=num_samples))(params, batch, key, 0)
+    wide = jax.tree.map(np.float64, params)["params"]
+    posterior = wide["posterior"]
+    inputs = np.where(observed, X, 0)  # the encoder sees zeros
+    mean = inputs @ posterior["mean"]["kernel"] + posterior["mean"]["bias"]
+    stddev = np.log1p(np.exp(posterior["logvar"]["bias"])) + 1e-3
+    noise = jax.random.normal(jax.random.split(key)[0], (num_samples, 3, 1))
+    z = mean + stddev * np.float64(noise)
+    terms = stats.norm(z * W + BIAS, SIGMA).logpdf(X)  # [K, B, 3]
+    log_w = (terms * observed).sum(-1)
+    log_w += (stats.norm(0, 1).logpdf(z) - stats.norm(mean, stddev).logpdf(z))[..., 0]
+    bound = (special.logsumexp(log_w, axis=0) - np.log(num_samples)).mean()
+    np.testing.assert_allclose(loss, -bound, rtol=1e-5)

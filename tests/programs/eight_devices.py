@@ -3,6 +3,7 @@
 Prints, as JSON, how much the ways to compile differ.
 """
 
+import dataclasses
 import functools
 import json
 
@@ -134,6 +135,13 @@ one_terms = make_evaluator(model, batch_size=64)(params, plain, key)
 eight_terms = make_evaluator(model, batch_size=64, mesh=mesh)(
     parallel.replicate(params, mesh), parallel.replicate(plain, mesh), key
 )
+other = dataclasses.replace(masked, images=jnp.where(masked.observed, masked.images, 7.0))
+masked_terms = [
+    make_evaluator(model, batch_size=64, mesh=mesh)(
+        *parallel.replicate((params, source, key), mesh)
+    )
+    for mesh, source in ((None, masked), (mesh, masked), (mesh, other))
+]
 results = {
     "devices": jax.device_count(),
     "batch_is_split": len(
@@ -146,6 +154,7 @@ results = {
         np.abs(np.asarray(eight_epoch[1]["loss"]) / np.asarray(one_epoch[1]["loss"]) - 1).max()
     ),
     "masked_epoch": distance(eight_masked[0].params, one_masked[0].params),
+    "masked_evaluation": [float(terms.elbo.mean()) for terms in masked_terms],
     "trials": distance(eight_trials[0].params, one_trials[0].params),
     "trials_are_split": len(eight_trials[0].step.sharding.device_set),
     "trials_meshes": [

@@ -104,6 +104,36 @@ def test_large_images_are_averages_of_blocks():
     assert small[0, 0, -1, 0] == pytest.approx(x[0, :3, 198:, 0].mean())
 
 
+def test_missing_pixels_are_hatched_and_change_nothing_else():
+    x = RNG.random((2, 8, 8, 1))
+    missing = RNG.random(x.shape) < 0.3
+    figure = visualize.image_rows({"a": np.where(missing, np.nan, x), "b": x}, "t")
+    picture, complete = canvas(figure), canvas(visualize.image_rows({"a": x, "b": x}, "t"))
+    for column in range(2):
+        image, whole = (tile(p, 0, column, 8) for p in (picture, complete))
+        seen = ~missing[column, ..., 0]
+        np.testing.assert_array_equal(image[seen], whole[seen])
+        assert {tuple(color) for color in image[~seen]} <= set(pixels.HATCH)
+    np.testing.assert_array_equal(tile(picture, 1, 0, 8), tile(complete, 1, 0, 8))
+    assert set(pixels.HATCH) <= {tuple(color) for color in picture.reshape(-1, 3).tolist()}
+    assert figure.axes[0].get_title(loc="center").endswith("(hatched: missing)")
+    color = np.where(np.arange(3) == 1, np.nan, RNG.random((1, 8, 8, 3)))  # one channel is missing
+    assert {
+        tuple(c) for c in tile(canvas(visualize.image_rows({"a": color}, "t")), 0, 0, 8)[0]
+    } <= (set(pixels.HATCH))
+
+
+def test_averages_leave_missing_values_out():
+    x = RNG.random((1, 300, 200, 1))
+    x[0, 3:5, 6:9] = x[0, :3, :3] = np.nan
+    small = pixels.reduce_size(x)
+    assert small[0, 1, 2, 0] == pytest.approx(x[0, 5, 6:9, 0].mean())
+    assert np.isnan(small).sum() == 1
+    assert np.isnan(small[0, 0, 0, 0])
+    gray, _ = pixels.to_rgb(np.array([1.0, np.nan, 3, np.nan, np.nan]).reshape(1, 1, 1, 5))
+    assert gray.tolist() == [[[[2.0] * 3]]]
+
+
 def test_groups_are_apart_and_have_headers():
     groups = Groups(rows=(1,), columns=(2,), headers={0.5: "left", 2: "right"})
     rows = {"a": np.zeros((3, 72, 72, 1)), "b": np.zeros((3, 72, 72, 1))}
@@ -204,6 +234,28 @@ def test_arrays_are_what_the_model_gives(trained, tmp_path):
     ]
     assert names == ["cat", "dog"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_figures_of_images_with_missing_pixels(trained, tmp_path):
+    """The encoder sees the observed pixels; the arrays have NaN at the others."""
+    model, data, _ = trained
+    observed = RNG.random(data.test.images.shape) < 0.7
+    x = np.where(observed, data.test.images, np.nan)
+    arrays = {"train_images": data.train.images, "test_images": x, "valid_images": x}
+    holes = from_arrays(arrays, missing=True)
+    terms = make_evaluator(model.model, batch_size=7)(model.params, holes.test, jax.random.key(0))
+    unchecked = TrainedModel(model.model, model.params, checks=False)
+    visualize.plot_all(unchecked, holes, terms, [], tmp_path)
+    found = np.load(tmp_path / "reconstructions.npz")
+    np.testing.assert_array_equal(found["data"], x)
+    expected = model.reconstruct(data.test.images, observed=observed)
+    np.testing.assert_allclose(found["mean"], expected, rtol=1e-5)
+    assert {path.stem for path in tmp_path.glob("*.png")} >= {"interpolations", "samples"}
+    figure = visualize.interpolations(unchecked, x, num_pairs=2, num_points=3)
+    first = tile(canvas(figure), 0, 0, 4)
+    assert {tuple(c) for c in first[~observed[0, ..., 0]]} <= set(pixels.HATCH)
+    path = canvas(figure)[GAP : GAP + 72 : 18, GAP + 72 + WIDE_GAP :][:, :72:18, 0]
+    np.testing.assert_allclose(path, 255 * np.asarray(expected)[0, ..., 0], atol=1)
 
 
 def test_large_sets_are_sampled():

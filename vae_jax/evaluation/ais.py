@@ -15,6 +15,7 @@ arXiv:1511.02543; Wu et al., 2017, arXiv:1611.04273).
 import dataclasses
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -73,6 +74,7 @@ def run_ais(
     num_leapfrog: int = 10,
     posterior_z: Array | None = None,
     y: Array | None = None,
+    observed: Array | None = None,
 ) -> Annealed:
     """Estimate log p(x) for x [B, *E], from the prior; or backward, from exact draws `posterior_z`.
 
@@ -86,12 +88,15 @@ def run_ais(
       num_chains: chains for each example.
       num_temperatures: length of the ladder; the bound tightens with it.
       num_leapfrog: steps of a Hamiltonian trajectory.
-      posterior_z: [B, D], a draw of p(z | x) for each example: the z of a simulated x.
+      posterior_z: [B, D], a draw of p(z | x) for each example: the z of a simulated x, also if
+        only a part of x is observed.
       y: condition of the model, if any.
+      observed: [B, *E], False at missing values of x: the estimate is of the observed ones.
     """
     ladder = temperatures(num_temperatures)
     key_tune, key_tuning_start, key_start, key_chains = jax.random.split(key, 4)
-    target = _Target(params, x, y, model, num_leapfrog)
+    given = {} if observed is None else {"observed": observed}
+    target = _Target(params, x, y, given, model, num_leapfrog)
     num_steps = num_temperatures - 1
     ranges = split_steps(num_steps)
     tuning = min(TUNING_CHAINS, num_chains)
@@ -160,11 +165,13 @@ class _Target:
     params: Params
     x: Array
     y: Array | None
+    given: dict[str, Array]  # "observed" if values are missing
     model: LatentModel = static()
     num_leapfrog: int = static()
 
     def log_joint(self, z: Array) -> tuple[Array, Array]:
-        return self.model.apply(self.params, self.x, z, y=self.y, method="log_joint")
+        options: dict[str, Any] = {"y": self.y, "method": "log_joint", **self.given}
+        return self.model.apply(self.params, self.x, z, **options)
 
     def move(self, key: Array, z: Array, t: Array, size: Array) -> tuple[Array, Array]:
         def log_density(z: Array) -> Array:

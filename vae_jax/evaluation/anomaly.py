@@ -133,6 +133,7 @@ def scores(
     *,
     value_range: tuple[float, float] = (0.0, 1.0),
     compressor: str = "png",
+    num_observed: Any = None,
 ) -> dict[str, np.ndarray]:
     """Anomaly scores by name, each [N] and higher for more anomalous examples.
 
@@ -145,12 +146,17 @@ def scores(
     arXiv:1909.11480); the name contains its compressor. A density differs from a mass over 8-bit
     values by a constant, which changes no rank.
 
+    The first three are sums over the observed values of an example, so they depend on the number of
+    these. If values are missing, each score also has a variant `<name>_per_value` that is divided
+    by this number; an example without any has the score 0.
+
     Args:
       log_px_z: [K, N] at K draws of the posterior.
       elbo, log_px: [N], nats. If log_px is None, S is computed from the ELBO and named
         `elbo_less_[png]`.
       x: [N, *E], with values in `value_range`; None leaves S out.
       compressor: see `input_complexity`.
+      num_observed: [N] observed values of each example, if values are missing.
     """
     elbo = vector("elbo", elbo, infinite=True)
     reconstruction = reconstruction_probability(log_px_z)
@@ -161,6 +167,11 @@ def scores(
         best, table["likelihood"] = "likelihood", -vector("log_px", log_px, infinite=True)
     for name, score in table.items():
         check_same(f"the number of examples of {name}", len(score), "x", num_examples)
+    if num_observed is not None:
+        count = vector("num_observed", num_observed)
+        check_same("the length of num_observed", len(count), "x", num_examples)
+        each = {name: score / np.maximum(count, 1) for name, score in table.items()}
+        table |= {f"{name}_per_value": score for name, score in each.items()}
     if x is None:
         return table
     complexity = input_complexity(x, value_range=value_range, compressor=compressor)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.data import ArraySource, HostSource, Source
+from vae_jax.data import ArraySource, HostSource, Reader, Source
 from vae_jax.evaluation.column_fits import (
     fit_log_normal,
     fit_poisson,
@@ -24,6 +24,7 @@ from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.frequencies import (
     Factor,
     Statistics,
+    find_missing,
     fit_counts,
     fit_frequencies,
     fit_levels,
@@ -40,6 +41,7 @@ from vae_jax.likelihoods import (
 from vae_jax.nets.attributes import read_attribute
 
 MAX_VALUES = 2**28  # training values read: of larger splits, random examples
+MAX_RENDERED_VALUES = 2**26  # the same for sources that compute their examples: 16,384 sprites
 CHUNK_VALUES = 2**20  # values in memory at once
 MAX_FITTED = 2**20  # values that families without simple sums are fitted to
 MAX_ENTRIES = 2**25  # limit for all histograms together; above it, all dimensions share one
@@ -51,7 +53,7 @@ Kind = tuple[
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """p(x) = prod_d p_d(x_d), fitted to a training split.
+    """p(x) = prod_d p_d(x_d), fitted to the observed values of a training split.
 
     Attributes:
       name: human-readable.
@@ -67,12 +69,17 @@ class Baseline:
     factors: tuple[tuple[np.ndarray, Factor], ...] = dataclasses.field(repr=False)
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
-        """Log p(x) [N] in nats of x [N, *E], summed over the event."""
+        """Log p(x) [N] in nats of x [N, *E], summed over the event without NaN: missing values."""
         rows = np.asarray(x, np.float64).reshape(len(x), -1)
         total = np.zeros(len(rows))
+        missing = find_missing(rows)
+        filled = rows if missing is None else np.where(missing, self.mean, rows)
         for dimensions, factor in self.factors:
-            part = rows if len(dimensions) == rows.shape[1] else rows[:, dimensions]
-            total += factor.log_prob(part).sum(axis=1)
+            is_all = len(dimensions) == rows.shape[1]
+            terms = factor.log_prob(filled if is_all else filled[:, dimensions])
+            if missing is not None:
+                terms[missing if is_all else missing[:, dimensions]] = 0
+            total += terms.sum(axis=1)
         return total
 
     def score(self, source: Source | HostSource) -> "BaselineScores":
@@ -81,7 +88,12 @@ class Baseline:
         errors = []
         for rows in read_rows(source, np.arange(source.num_examples)):
             log_px.append(self.log_prob(rows))
-            errors.append(np.square(rows - self.mean).mean(axis=1))
+            squares, missing = np.square(rows - self.mean), find_missing(rows)
+            if missing is None:
+                errors.append(squares.mean(axis=1))
+            else:
+                count = np.maximum((~missing).sum(axis=1), 1)
+                errors.append(np.where(missing, 0, squares).sum(axis=1) / count)
         return BaselineScores(
             np.concatenate(log_px),
             np.concatenate(errors),
@@ -95,8 +107,8 @@ class Baseline:
 class BaselineScores:
     """The baseline on each example of a split."""
 
-    log_px: np.ndarray  # [N] nats
-    mse: np.ndarray  # [N] MSE of the training mean as the reconstruction
+    log_px: np.ndarray  # [N] nats, of the observed values
+    mse: np.ndarray  # [N] MSE of the training mean as the reconstruction, of the observed values
     name: str
     deviation: np.ndarray  # [D] standard deviation of the training examples
     is_constant: bool  # the training examples are all the same
@@ -125,7 +137,8 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
 
     Args:
       likelihood: the model's, see `vae_jax.likelihoods.Likelihood`.
-      train: the training split; under dynamic binarization, its probabilities.
+      train: the training split; under dynamic binarization, its probabilities. Of very large
+        splits, and of more than 16,384 sprites, random examples that are always the same.
     """
     num_dims = math.prod(train.shape)
     is_image = len(train.shape) == 3
@@ -135,7 +148,9 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     is_shared = levels * num_dims > MAX_ENTRIES
     scale = max(kind[2] for kind in kinds)
     statistics = Statistics(num_dims, levels=levels, scale=scale, is_shared=is_shared)
-    index = choose_examples(train.num_examples, max(1, MAX_VALUES // num_dims))
+    is_stored = isinstance(train, ArraySource | HostSource)
+    limit = MAX_VALUES if is_stored else MAX_RENDERED_VALUES
+    index = choose_examples(train.num_examples, max(1, limit // num_dims))
     for rows in read_rows(train, index):
         statistics.add(rows)
     factors = []
@@ -236,32 +251,43 @@ def _fit(
 
 
 def _choose_rows(train: Source | HostSource) -> np.ndarray:
-    """Random training examples [n, D] of at most `MAX_FITTED` values, float64; at least one."""
+    """Random training examples [n, D] of at most `MAX_FITTED` values, float64; at least one.
+
+    Missing values are NaN, unless all of a dimension are: it gets the mean of the others.
+    """
     size = max(1, MAX_FITTED // math.prod(train.shape))
-    return np.concatenate(list(read_rows(train, choose_examples(train.num_examples, size))))
+    rows = np.concatenate(list(read_rows(train, choose_examples(train.num_examples, size))))
+    missing = find_missing(rows)
+    if missing is not None and missing.all(axis=0).any():
+        rows[:, missing.all(axis=0)] = np.nanmean(rows)
+    return rows
 
 
 def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the examples at index [n] as float64 [m, D], a few at a time.
 
     They have the values that the model sees; of images that are binarized anew at each reading,
-    the probabilities.
+    the probabilities. Missing values are NaN.
     """
     size = max(1, CHUNK_VALUES // math.prod(source.shape))
     for start in range(0, len(index), size):
         rows = index[start : start + size]
         if isinstance(source, HostSource):
             part = source.select(rows)
-            x = part.images * np.float32(part.scale)
+            x, observed = part.images * np.float32(part.scale), part.observed
         elif isinstance(source, ArraySource):
             x = np.asarray(source.images)[rows] * np.float32(source.scale)
+            observed = None if source.observed is None else np.asarray(source.observed)[rows]
         else:
             # Padded, so that one program serves all chunks.
             padded = np.minimum(start + np.arange(min(size, len(index))), len(index) - 1)
-            x = np.asarray(_take(source, jnp.asarray(index[padded], jnp.int32)))[: len(rows)]
-        yield np.asarray(x, np.float64).reshape(len(rows), -1)
+            x = np.asarray(_take(source.reader, jnp.asarray(index[padded], jnp.int32)))[: len(rows)]
+            observed = None  # sprites
+        wide = np.asarray(x, np.float64)
+        wide = wide if observed is None else np.where(observed, wide, np.nan)
+        yield wide.reshape(len(rows), -1)
 
 
 @jax.jit
-def _take(source: Source, index: jax.Array) -> jax.Array:
+def _take(source: Reader, index: jax.Array) -> jax.Array:
     return source.take(index, jax.random.key(0))["x"]

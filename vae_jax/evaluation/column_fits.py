@@ -1,6 +1,7 @@
 """Distributions of columns fitted by maximum likelihood, for the trivial baseline.
 
-Plain numpy in float64, on rows [N, D] in memory. `vae_jax.evaluation.frequencies` has the
+Plain numpy in float64, on rows [N, D] in memory; NaN are missing values, and each dimension has
+some others. `vae_jax.evaluation.frequencies` has the
 distributions that are fitted by sums over the rows.
 """
 
@@ -57,7 +58,7 @@ class ZeroInflated:
 
     def log_prob(self, x: np.ndarray) -> np.ndarray:
         counted = np.log1p(-self.gate) + self.counts.log_prob(x)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):  # NaN is a missing value
             return np.where(x == 0, np.logaddexp(np.log(self.gate), counted), counted)
 
 
@@ -67,20 +68,21 @@ def fit_student_t(rows: np.ndarray) -> StudentT:
     It starts at median and median absolute deviation (Lange et al., 1989, JASA 84). The scale is at
     least exp(-7) standard deviations.
     """
-    deviation = rows.std(0)
-    is_constant = deviation <= 1e-6 * np.abs(rows.mean(0))
+    deviation = np.nanstd(rows, axis=0)
+    is_constant = deviation <= 1e-6 * np.abs(np.nanmean(rows, axis=0))
     least = np.where(is_constant, LEAST, LEAST * np.where(is_constant, 1, deviation))
-    loc = np.median(rows, axis=0)
-    scale = np.maximum(1.4826 * np.median(np.abs(rows - loc), axis=0), 0.1 * deviation + least)
+    loc = np.nanmedian(rows, axis=0)
+    scale = np.maximum(1.4826 * np.nanmedian(np.abs(rows - loc), axis=0), 0.1 * deviation + least)
     best = np.full(len(loc), -np.inf)
     result: tuple[np.ndarray, ...] = (loc, scale, best)
     for df in DFS:
         for _ in range(FIRST_STEPS if df == DFS[0] else STEPS):
             weights = (df + 1) / (df + np.square((rows - loc) / scale))
-            loc = (weights * rows).sum(0) / weights.sum(0)
-            scale = np.maximum(np.sqrt((weights * np.square(rows - loc)).mean(0)), least)
+            loc = np.nansum(weights * rows, axis=0) / np.nansum(weights, axis=0)
+            squares = weights * np.square(rows - loc)
+            scale = np.maximum(np.sqrt(np.nanmean(squares, axis=0)), least)
         each = np.full(len(loc), df)
-        likelihood = StudentT(loc, scale, each).log_prob(rows).sum(0)
+        likelihood = np.nansum(StudentT(loc, scale, each).log_prob(rows), axis=0)
         is_better = likelihood > best
         best = np.where(is_better, likelihood, best)
         new = (loc, scale, each)
@@ -90,13 +92,14 @@ def fit_student_t(rows: np.ndarray) -> StudentT:
 
 def fit_log_normal(rows: np.ndarray) -> LogNormal:
     """Mean and standard deviation of log x."""
-    logs = np.log(np.where(rows > 0, rows, 1))
-    return LogNormal(logs.mean(0), np.maximum(logs.std(0), LEAST))
+    logs = np.log(np.where(rows <= 0, 1, rows))
+    return LogNormal(np.nanmean(logs, axis=0), np.maximum(np.nanstd(logs, axis=0), LEAST))
 
 
 def fit_poisson(rows: np.ndarray) -> Counts:
     """Mean (sum x + 1/2) / N."""
-    return Counts(rows.mean(0) + 0.5 / len(rows), np.full(rows.shape[1], np.inf))
+    count = (~np.isnan(rows)).sum(0)
+    return Counts(np.nanmean(rows, axis=0) + 0.5 / count, np.full(rows.shape[1], np.inf))
 
 
 def fit_zero_inflated(rows: np.ndarray) -> ZeroInflated:
@@ -109,7 +112,7 @@ def fit_zero_inflated(rows: np.ndarray) -> ZeroInflated:
     for r in DISPERSIONS:
         each = np.full(len(best), r)
         gate, mean = _gate_and_mean(rows, r)
-        likelihood = ZeroInflated(gate, Counts(mean, each)).log_prob(rows).sum(0)
+        likelihood = np.nansum(ZeroInflated(gate, Counts(mean, each)).log_prob(rows), axis=0)
         is_better = likelihood > best
         best = np.where(is_better, likelihood, best)
         new = (gate, mean, each)
@@ -120,7 +123,8 @@ def fit_zero_inflated(rows: np.ndarray) -> ZeroInflated:
 
 def _gate_and_mean(rows: np.ndarray, r: float) -> tuple[np.ndarray, np.ndarray]:
     """Probability of added zeros and mean of counts [D] of rows [N, D], given r."""
-    size, zeros, total = len(rows), (rows == 0).sum(0), rows.sum(0) + 0.5
+    size, zeros = (~np.isnan(rows)).sum(0), (rows == 0).sum(0)
+    total = np.nansum(rows, axis=0) + 0.5
     gate = 0.5 * zeros / size
     for _ in range(GATE_STEPS):
         mean = total / (size * (1 - gate))

@@ -22,10 +22,10 @@ class Factor(Protocol):
 
 
 class Statistics:
-    """Sums over the rows of a data set [N, D], added a few at a time.
+    """Sums over the rows of a data set [N, D], added a few at a time; NaN are missing values.
 
     Attributes:
-      count: N.
+      count: [D] observed values of each dimension.
       histogram: [D, levels], or [1, levels] if all dimensions share one; None without levels.
     """
 
@@ -33,7 +33,7 @@ class Statistics:
         self, num_dims: int, *, levels: int = 0, scale: int = 1, is_shared: bool = False
     ) -> None:
         """Start with no rows; `scale` maps a value to the index of its level."""
-        self.count = 0
+        self.count = np.zeros(num_dims, np.int64)
         self.histogram = np.zeros((1 if is_shared else num_dims, levels), np.int64)
         self._scale = scale
         self._shift = np.zeros(num_dims)  # so that squares do not cancel
@@ -42,34 +42,53 @@ class Statistics:
 
     def add(self, rows: np.ndarray) -> None:
         """Add rows [n, D]."""
-        if not self.count:
-            self._shift = rows.mean(axis=0)
+        missing = find_missing(rows)
+        if not self.count.any():
+            self._shift = _observed_mean(rows, missing)
         centered = rows - self._shift
-        self.count += len(rows)
+        if missing is None:
+            self.count += len(rows)
+        else:
+            centered[missing] = 0
+            self.count += len(rows) - missing.sum(axis=0)
         self._sum += centered.sum(axis=0)
         self._square += np.square(centered).sum(axis=0)
         size, levels = self.histogram.shape
         if levels:
-            index = to_levels(rows, levels, self._scale)
+            index = to_levels(rows if missing is None else np.nan_to_num(rows), levels, self._scale)
             index += levels * np.arange(size)
-            counts = np.bincount(index.reshape(-1), minlength=size * levels)
+            index = index.reshape(-1) if missing is None else index[~missing]
+            counts = np.bincount(index, minlength=size * levels)
             self.histogram += counts.reshape(size, levels)
 
     @property
     def mean(self) -> np.ndarray:
-        """[D]."""
-        return self._shift + self._sum / self.count
+        """[D]; 0 for a dimension that is never observed."""
+        return self._shift + self._sum / np.maximum(self.count, 1)
 
     @property
     def variance(self) -> np.ndarray:
         """[D], the second moment about the mean, without Bessel's correction."""
-        shift = self._sum / self.count
-        return np.maximum(self._square / self.count - np.square(shift), 0.0)
+        count = np.maximum(self.count, 1)
+        return np.maximum(self._square / count - np.square(self._sum / count), 0.0)
 
     @property
     def is_constant(self) -> np.ndarray:
         """[D], True if the dimension does not vary."""
         return self.variance <= CONSTANT * np.square(self.mean)
+
+
+def find_missing(rows: np.ndarray) -> np.ndarray | None:
+    """True where values of rows are NaN; None if none is."""
+    missing = np.isnan(rows)
+    return missing if missing.any() else None
+
+
+def _observed_mean(rows: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
+    """The mean [D] of the observed values of each dimension; 0 without any."""
+    if missing is None:
+        return rows.mean(axis=0)
+    return np.where(missing, 0, rows).sum(axis=0) / np.maximum((~missing).sum(axis=0), 1)
 
 
 def to_levels(x: np.ndarray, levels: int, scale: int) -> np.ndarray:
@@ -132,8 +151,9 @@ class Counts:
 
 def fit_frequencies(statistics: Statistics, dimensions: np.ndarray) -> Frequencies:
     """P = (sum x + 1) / (N + 2)."""
-    total = statistics.mean[dimensions] * statistics.count
-    return Frequencies((total + 1) / (statistics.count + 2))
+    count = statistics.count[dimensions]
+    total = statistics.mean[dimensions] * count
+    return Frequencies((total + 1) / (count + 2))
 
 
 def fit_levels(statistics: Statistics, dimensions: np.ndarray, levels: int, scale: int) -> Levels:
@@ -163,12 +183,12 @@ def fit_normal(
     pixels, which have one unit, are smoothed by one pseudo-example with the mean variance of all
     pixels, which keeps the variances of constant pixels away from 0.
     """
-    variance = statistics.variance[dimensions]
+    variance, n = statistics.variance[dimensions], statistics.count[dimensions]
     if groups is not None:
-        variance = (np.bincount(groups, variance) / np.bincount(groups))[groups]
+        weight = n / n.max()
+        variance = (np.bincount(groups, variance * weight) / np.bincount(groups, weight))[groups]
     elif is_image:
-        n = statistics.count
-        variance = (variance * n + variance.mean()) / (n + 1)
+        variance = (variance * n + variance[n > 0].mean()) / (n + 1)
     least = np.exp(LOGVAR_RANGE[0])
     is_constant = variance <= CONSTANT * np.square(statistics.mean[dimensions])
     return Normal(statistics.mean[dimensions], np.where(is_constant, least, variance))
@@ -176,7 +196,7 @@ def fit_normal(
 
 def fit_counts(statistics: Statistics, dimensions: np.ndarray) -> Counts:
     """Mean (sum x + 1/2) / N and r = mean^2 / (variance - mean), infinite if that is negative."""
-    mean = statistics.mean[dimensions] + 0.5 / statistics.count
+    mean = statistics.mean[dimensions] + 0.5 / np.maximum(statistics.count[dimensions], 1)
     excess = statistics.variance[dimensions] - mean
     with np.errstate(divide="ignore"):
         r = np.where(excess > 0, np.square(mean) / np.where(excess > 0, excess, 1.0), np.inf)

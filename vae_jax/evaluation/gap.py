@@ -11,6 +11,7 @@ number of neither.
 """
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -38,11 +39,21 @@ def optimize_posterior(
     num_samples: int = 8,
     learning_rate: float = 0.02,
     y: Array | None = None,
+    observed: Array | None = None,
 ) -> DiagGaussian:
-    """q* [B, D] for x [B, *E], from `start` by Adam on an ELBO of `num_samples` draws."""
+    """q* [B, D] for x [B, *E], from `start` by Adam on an ELBO of `num_samples` draws.
+
+    `observed` [B, *E] is False at missing values of x; the ELBO is of the observed ones.
+    """
     options = {"num_steps": num_steps, "num_samples": num_samples, "learning_rate": learning_rate}
     start = DiagGaussian(start.mean, jnp.broadcast_to(start.logvar, start.mean.shape))
-    return _optimize(model, params, x, start, key, y, **options)
+    return _optimize(model, params, _inputs(x, y, observed), start, key, **options)
+
+
+def _inputs(x: Array, y: Array | None, observed: Array | None) -> dict[str, Array]:
+    """The entries that there are, by the names of a model's arguments."""
+    inputs = {"x": x, "y": y, "observed": observed}
+    return {name: array for name, array in inputs.items() if array is not None}
 
 
 @functools.partial(
@@ -52,10 +63,9 @@ def optimize_posterior(
 def _optimize(
     model: LatentModel,
     params: Params,
-    x: Array,
+    inputs: dict[str, Array],
     start: DiagGaussian,
     key: Array,
-    y: Array | None,
     *,
     num_steps: int,
     num_samples: int,
@@ -65,7 +75,7 @@ def _optimize(
 
     def loss(q: DiagGaussian, key: Array) -> Array:
         z, log_q = q.sample_and_log_prob(key, (num_samples,))
-        log_pz, log_px_z = model.apply(params, x, z, y=y, method="log_joint")
+        log_pz, log_px_z = model.apply(params, z=z, **inputs, method="log_joint")
         # Each example has its own posterior: a sum, not a mean.
         return (log_q - log_pz - log_px_z).mean(0).sum()
 
@@ -85,10 +95,9 @@ def _optimize(
 def _bound(
     model: LatentModel,
     params: Params,
-    x: Array,
+    inputs: dict[str, Array],
     q: DiagGaussian,
     key: Array,
-    y: Array | None,
     *,
     num_samples: int,
 ) -> Array:
@@ -96,16 +105,16 @@ def _bound(
 
     def some_draws(key: Array, num: int) -> Array:
         z, log_q = q.sample_and_log_prob(key, (num,))
-        log_pz, log_px_z = model.apply(params, x, z, y=y, method="log_joint")
+        log_pz, log_px_z = model.apply(params, z=z, **inputs, method="log_joint")
         return (log_px_z + log_pz - log_q).mean(0)
 
-    return mean_over_draws(some_draws, key, num_samples=num_samples, num_rows=len(x))
+    return mean_over_draws(some_draws, key, num_samples=num_samples, num_rows=len(inputs["x"]))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 @full_float32
-def _encode(model: LatentModel, params: Params, x: Array, y: Array | None) -> DiagGaussian:
-    return model.apply(params, x, y=y, method="encode")
+def _encode(model: LatentModel, params: Params, inputs: dict[str, Array]) -> DiagGaussian:
+    return model.apply(params, **inputs, method="encode")
 
 
 def inference_gap(
@@ -118,6 +127,7 @@ def inference_gap(
     num_samples: int = 256,
     num_steps: int = 500,
     y: Array | None = None,
+    observed: Array | None = None,
 ) -> dict[str, float]:
     """The two gaps over x [B, *E], in nats, with standard errors over the examples.
 
@@ -131,6 +141,7 @@ def inference_gap(
       num_samples: draws of each ELBO.
       num_steps: optimization steps of q*.
       y: condition of the model, if any.
+      observed: False at missing values of x; log_px and bounds are of the observed ones.
 
     Raises:
       ValueError: the posterior is not a diagonal Gaussian over [B, D].
@@ -144,18 +155,20 @@ def inference_gap(
             index = np.minimum(start + np.arange(min(EXAMPLES, len(x))), len(x) - 1)
             used = slice(start, start + len(index))
             count = len(x[used])
-            part, label = x[index], None if y is None else y[index]
-            q = _encode(model, params, part, label)
+            part: dict[str, Any] = {
+                name: array[index] for name, array in _inputs(x, y, observed).items()
+            }
+            q = _encode(model, params, part)
             if not isinstance(q, DiagGaussian) or q.mean.ndim != 2:
                 raise ValueError(
                     f"the inference gaps need a diagonal Gaussian posterior, not {type(q).__name__}"
                 )
             key_fit, key_bound = jax.random.split(jax.random.fold_in(key, number))
-            best = optimize_posterior(model, params, part, q, key_fit, num_steps=num_steps, y=label)
+            best = optimize_posterior(
+                model, params, start=q, key=key_fit, num_steps=num_steps, **part
+            )
             for values, posterior in ((amortized, q), (optimized, best)):
-                bound = _bound(
-                    model, params, part, posterior, key_bound, label, num_samples=num_samples
-                )
+                bound = _bound(model, params, part, posterior, key_bound, num_samples=num_samples)
                 values[used] = np.asarray(bound)[:count]
             progress.update(count)
     numbers: dict[str, float] = {

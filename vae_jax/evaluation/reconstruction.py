@@ -17,12 +17,18 @@ FLOOR = 1e-12  # minimum MSE / peak^2: PSNR is at most 120 dB
 BATCH = 256  # images whose windows are in memory at once
 
 
-def mse(x: Array, y: Array) -> Array:
-    """Mean squared error [N] over the event, of x and y [N, *E], in the square of their units."""
+def mse(x: Array, y: Array, observed: Array | None = None) -> Array:
+    """Mean squared error [N] over the event, of x and y [N, *E], in the square of their units.
+
+    With `observed` [N, *E] over the values where it is True, NaN without any.
+    """
     _check_pair(x, y)
     # As float32, since the difference of bytes would wrap around.
-    difference = x.astype(jnp.float32) - y.astype(jnp.float32)
-    return jnp.square(difference).mean(axis=tuple(range(1, x.ndim)))
+    squares = jnp.square(x.astype(jnp.float32) - y.astype(jnp.float32))
+    axes = tuple(range(1, x.ndim))
+    if observed is None:
+        return squares.mean(axes)
+    return jnp.where(observed, squares, 0).sum(axes) / observed.sum(axes)
 
 
 def psnr(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -> Array:

@@ -39,15 +39,18 @@ MIN_REST = 20  # examples against which one is extreme
 class Terms:
     """One number, or one row, for each example of a split; None if unavailable."""
 
-    distortion: np.ndarray  # [N] -E_q[log p(x | z)], nats
+    distortion: np.ndarray  # [N] -E_q[log p(x | z)] of the observed values, nats
     rate: np.ndarray  # [N] KL(q(z | x) || p(z)), nats
     code: np.ndarray  # [N, D] center of the posterior: its mean, if it has one
-    mse: np.ndarray | None  # [N] MSE of the reconstruction from the code; needs a closed-form mean
+    # [N] MSE of the reconstruction from the code, of the observed values, 0 without any; needs a
+    # closed-form mean
+    mse: np.ndarray | None
     kl: np.ndarray | None  # [N, D] closed-form KL of each dimension, or categorical variable
     y: np.ndarray | None  # [N] or [N, C] labels
     denoising_mse: np.ndarray | None  # [N] MSE of the reconstruction from a corrupted input
     # [N, D] reconstruction less x of each column of a table, NaN where x is missing
     error: np.ndarray | None = None
+    num_observed: np.ndarray | None = None  # [N] observed values; None if no value is missing
 
     @property
     def elbo(self) -> np.ndarray:
@@ -59,6 +62,12 @@ class Terms:
         """[N], True for examples with a finite bound, or distortion if no posterior has a rate."""
         finite = np.isfinite(self.distortion)
         return finite if np.isposinf(self.rate).all() else finite & np.isfinite(self.rate)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return sum(array.nbytes for array in arrays if array is not None)
 
     def select(self, rows: np.ndarray) -> "Terms":
         """The terms of some examples, by index or mask."""
@@ -118,6 +127,10 @@ class Evaluator:
         """Lower the compiled part, as the method of `jax.jit`."""
         return self.run.lower(params, source, key)
 
+    def compiled_arguments(self, params: Params, source: Source, key: Array) -> tuple[Any, ...]:
+        """Return the arguments of the compiled part."""
+        return self.run.compiled_arguments(params, source, key)
+
 
 def make_evaluator(
     model: Model,
@@ -161,6 +174,8 @@ def make_evaluator(
             terms["mse"] = _mean_square(error, observed)
         if error is not None and x.ndim == 2 and x.shape[1] <= MAX_COLUMNS:
             terms["error"] = error if observed is None else jnp.where(observed, error, jnp.nan)
+        if observed is not None:
+            terms["num_observed"] = observed.sum(tuple(range(1, x.ndim)))
         if "y" in batch:
             terms["y"] = batch["y"]
         if corruption is not None:
@@ -184,20 +199,28 @@ def summarize(
     density it depends on their scale and may be negative. Images have a PSNR in dB, whose peak is
     the range of the data, unless that is a single value.
 
+    With missing values, all are of the observed values: `num_observed` is their mean number, which
+    divides bits/dim, and errors are means over the examples that have any.
+
     If some examples have no finite bound, the means exclude them, and `num_not_finite`
     counts them; if there are too many, see `has_diverged`, over all.
     """
     terms, num_not_finite = finite_terms(terms)
     mean = functools.partial(np.mean, dtype=np.float64)
     elbo = mean_estimate(terms.elbo)
+    num_dims, observed = float(math.prod(event_shape)), terms.num_observed
+    if observed is not None:
+        num_dims = mean(observed)
     numbers = {
         "elbo": elbo.value,
         "elbo_stderr": elbo.stderr,
         "distortion": mean(terms.distortion),
         "rate": mean(terms.rate),
-        "bits_per_dim": -elbo.value / (math.prod(event_shape) * math.log(2)),
+        "bits_per_dim": -elbo.value / (num_dims * math.log(2)),
         "active_units": _active_units(terms.code),
     }
+    if observed is not None:
+        numbers["num_observed"] = num_dims
     if num_not_finite:
         numbers["num_not_finite"] = num_not_finite
     if terms.kl is not None and not np.isposinf(terms.rate).all():
@@ -208,6 +231,7 @@ def summarize(
             numbers["used_units"] = int(np.sum(used))
     for prefix, error in (("", terms.mse), ("denoising_", terms.denoising_mse)):
         if error is not None:
+            error = error if observed is None else error[observed > 0]
             numbers[f"{prefix}mse"] = mean(error)
             if len(event_shape) == 3 and value_range[0] < value_range[1]:
                 numbers[f"{prefix}psnr"] = mean(to_psnr(error, value_range))

@@ -88,7 +88,9 @@ class RowMethods:
         """Anomaly scores [B], higher for more anomalous examples.
 
         As in `vae_jax.evaluation.anomaly.scores`, with K = `num_samples` draws of z:
-        'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)].
+        'elbo' is -ELBO, 'likelihood' minus `log_prob`, 'reconstruction' -E_q[log p(x | z)]. They
+        are sums over the observed values: compare rows with equal numbers of these, or divide by
+        the numbers.
         """
         check_choice("kind", kind, SCORES)
         options: dict[str, Any] = {"y": y, "observed": observed, "num_samples": num_samples}

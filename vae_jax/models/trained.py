@@ -26,6 +26,9 @@ class TrainedModel(RowMethods):
     training data and the support of the likelihood; messages name the allowed range. Inside
     `jax.jit` nothing is checked.
 
+    Values of x are missing where `observed` [B, *E] is False and, if the training data had missing
+    values, where x is NaN. The encoder sees zeros there, and bounds are of the observed values.
+
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
     >>> from vae_jax.models.trained import TrainedModel
@@ -131,12 +134,15 @@ class TrainedModel(RowMethods):
         *,
         kind: Kind = "linear",
         y: Array | None = None,
+        observed: tuple[Array, Array] | None = None,
     ) -> Array:
-        """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E]."""
-        codes = _interpolate(
-            self.encode(start, y=y).center, self.encode(end, y=y).center, num_points, kind=kind
-        )
-        return self.image(codes, y=y)
+        """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E].
+
+        `observed` are the masks of both, each [B, *E].
+        """
+        ends = zip((start, end), observed or (None, None), strict=True)
+        codes = [self.encode(x, y=y, observed=mask).center for x, mask in ends]
+        return self.image(_interpolate(*codes, num_points, kind=kind), y=y)
 
 
 def _image(p: Distribution, key: Array | None = None) -> Array:

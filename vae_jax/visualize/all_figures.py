@@ -118,7 +118,8 @@ def _reconstruct(
     y = batch["y"] if model.is_conditional else None
     corrupted = None if corruption is None else corruption(key_corruption, x)
     key_x, key_prior = jax.random.split(key_prior)
-    return model_arrays.reconstruct(model, x, key_x, corrupted=corrupted, y=y), y, key_prior
+    options = {"corrupted": corrupted, "y": y, "observed": batch.get("observed")}
+    return model_arrays.reconstruct(model, x, key_x, **options), y, key_prior
 
 
 @jax.jit  # op by op, the source would be compiled as dozens of programs

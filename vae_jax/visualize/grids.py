@@ -48,6 +48,7 @@ def image_rows(
     """A grid with a labeled row for each entry [N, *E]: images, or curves for other data.
 
     Each pixel of an image becomes a square of whole pixels of the figure; large images are reduced.
+    Missing values, NaN, are hatched in images and gaps in curves.
 
     Args:
       rows: examples by label.
@@ -89,12 +90,16 @@ def image_rows(
 def _tiles(
     rows: Sequence[np.ndarray], value_range: tuple[float, float]
 ) -> tuple[list[np.ndarray], str]:
-    """Pixels [N, h, w, 3] of each row, in the size of the figure, and a note on the channels."""
-    tiles, note = [], ""
+    """Pixels [N, h, w, 3] of each row, in the size of the figure, and a note for the title."""
+    tiles, note, is_hatched = [], "", False
     for images in rows:
         colors, note = pixels.to_rgb(pixels.reduce_size(images))
-        tiles.append(pixels.enlarge(pixels.to_bytes(colors, value_range)))
-    return tiles, note
+        tile = pixels.enlarge(pixels.to_bytes(colors, value_range))
+        missing = np.isnan(colors).any(-1, keepdims=True)
+        if missing.any():
+            tile, is_hatched = pixels.hatch(tile, pixels.enlarge(missing)[..., 0]), True
+        tiles.append(tile)
+    return tiles, "; ".join(part for part in (note, "hatched: missing" * is_hatched) if part)
 
 
 def _starts(count: int, size: int, wide: Sequence[int]) -> list[int]:

@@ -1,6 +1,7 @@
 """Image grids: reconstructions, samples, interpolations, traversals."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,13 +36,16 @@ def reconstructions(
     corrupted: Array | None = None,
     *,
     y: Array | None = None,
+    observed: Array | None = None,
     value_range: Range | None = None,
 ) -> Figure:
     """Test images above the mean of p(x | z) at the posterior center, and a draw from it.
 
-    The corrupted inputs of a denoising model are shown in between.
+    The corrupted inputs of a denoising model are shown in between. Values of x are missing where
+    `observed` [B, *E] is False.
     """
-    arrays = model_arrays.reconstruct(model, x, jax.random.key(0), corrupted=corrupted, y=y)
+    options = {"corrupted": corrupted, "y": y, "observed": observed}
+    arrays = model_arrays.reconstruct(model, x, jax.random.key(0), **options)
     return reconstruction_rows(arrays, value_range=value_range)
 
 
@@ -145,20 +149,22 @@ def interpolations(
 ) -> Figure:
     """Linear and spherical paths between the codes of pairs of images, with both images.
 
-    y belongs to the first image.
+    y belongs to the first image. NaN are missing values.
     """
     num_pairs = min(num_pairs, len(x) // 2)
-    x = jnp.asarray(x)
-    start = x[:num_pairs]
-    end = x[num_pairs : 2 * num_pairs]
-    y = None if y is None else y[:num_pairs]
+    start, end = (np.asarray(x)[i * num_pairs : (i + 1) * num_pairs] for i in range(2))
+    options: dict[str, Any] = {"y": None if y is None else y[:num_pairs]}
+    masks = tuple(~np.isnan(part) for part in (start, end))
+    if not all(mask.all() for mask in masks):
+        options["observed"] = masks
     rows = {}
+    first, last = (jnp.asarray(np.where(np.isnan(part), 0, part)) for part in (start, end))
     paths = {
-        kind: np.asarray(model.interpolate(start, end, num_points, kind=kind, y=y))
+        kind: np.asarray(model.interpolate(first, last, num_points, kind=kind, **options))
         for kind in KINDS
     }
     for pair in range(num_pairs):
-        ends = np.asarray(start[pair])[None], np.asarray(end[pair])[None]
+        ends = start[pair][None], end[pair][None]
         for kind, path in paths.items():
             rows[f"{pair + 1} {kind}"] = np.concatenate([ends[0], path[:, pair], ends[1]])
     parts: dict[float, str] = {

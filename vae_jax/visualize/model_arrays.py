@@ -28,22 +28,25 @@ def reconstruct(
     *,
     corrupted: Array | None = None,
     y: Array | None = None,
-    observed: np.ndarray | None = None,
+    observed: Array | np.ndarray | None = None,
 ) -> Arrays:
     """Examples and their reconstructions from the center of the posterior, each [B, *E].
 
     Keys: "data", "corrupted" if there is one, "mean" if p(x | z) has one, "draw" from p(x | z), and
-    "y" of a conditional model. With a mask of `observed` entries [B, *E], it is there too, and the
-    encoder sees these alone.
+    "y" of a conditional model. With a mask of `observed` entries [B, *E], the encoder sees these
+    alone, and examples are NaN at the others.
     """
-    given = given_observed(observed)
-    arrays = {"data": x} | ({} if corrupted is None else {"corrupted": corrupted}) | given
-    code = model.encode(x if corrupted is None else corrupted, y=y, **given).center
+    inputs = {"data": x} | ({} if corrupted is None else {"corrupted": corrupted})
+    last = x if corrupted is None else corrupted
+    code = model.encode(last, y=y, **given_observed(observed)).center
     decoded = _mean_and_draw(model.decode(code, y=y), key)
-    return _to_host(arrays | {kind: decoded[kind] for kind in KINDS if kind in decoded}, y)
+    arrays = _to_host(inputs | {kind: decoded[kind] for kind in KINDS if kind in decoded}, y)
+    if observed is not None:
+        arrays |= {name: np.where(observed, arrays[name], np.float32(np.nan)) for name in inputs}
+    return arrays
 
 
-def given_observed(observed: np.ndarray | None) -> dict[str, Any]:
+def given_observed(observed: Array | np.ndarray | None) -> dict[str, Any]:
     """The keyword of `encode` for data with missing entries; empty for others."""
     return {} if observed is None else {"observed": jnp.asarray(observed)}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 RANGES = ((0.0, 1.0), (-1.0, 1.0))  # range of stored images
+HATCH = ((150, 165, 190), (222, 226, 232))  # colors of the stripes of missing values, and between
 TILE = 72  # pixels: small images are enlarged to about this size, by a whole factor
 MAX_TILE = 128  # pixels: larger images are reduced, by averages over blocks
 
@@ -39,12 +40,20 @@ def to_bytes(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray
     return np.round(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
 
+def hatch(tiles: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """The bytes [N, h, w, 3] with diagonal stripes where `missing` [N, h, w] is True."""
+    height, width = missing.shape[1:]
+    is_stripe = (np.arange(height)[:, None] + np.arange(width)) % 6 < 2
+    pattern = np.where(is_stripe[..., None], *np.array(HATCH, np.uint8))
+    return np.where(missing[..., None], pattern, tiles)
+
+
 def to_rgb(images: np.ndarray) -> tuple[np.ndarray, str]:
     """Colors [N, H, W, 3] of images [N, H, W, C] of any kind, and a note on the channels, or "".
 
     One channel is gray and three are red, green and blue. Two channels are gray, side by side; of
     four, the first three are a color and the fourth is a gray image next to it. Of more channels,
-    the mean is gray.
+    the mean is gray, over channels that are not NaN.
     """
     channels = images.shape[-1]
     if channels == 3:
@@ -56,8 +65,18 @@ def to_rgb(images: np.ndarray) -> tuple[np.ndarray, str]:
         parts, note = [_gray(images[..., c]) for c in range(2)], "two channels side by side"
     else:
         note = f"mean of {channels} channels" if channels > 1 else ""
-        parts = [_gray(images.mean(-1) if channels > 1 else images[..., 0])]
+        parts = [_gray(_observed_mean(images) if channels > 1 else images[..., 0])]
     return np.concatenate(parts, axis=2), note
+
+
+def _observed_mean(images: np.ndarray) -> np.ndarray:
+    """The mean over the last axis of the values that are not NaN; NaN without any."""
+    missing = np.isnan(images)
+    if not missing.any():
+        return images.mean(-1)
+    count = (~missing).sum(-1)
+    total = np.where(missing, 0, images).sum(-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _gray(plane: np.ndarray) -> np.ndarray:
@@ -65,10 +84,22 @@ def _gray(plane: np.ndarray) -> np.ndarray:
 
 
 def reduce_size(images: np.ndarray) -> np.ndarray:
-    """Average blocks of images [N, H, W, C] so that no side is longer than `MAX_TILE`."""
+    """Average blocks of images [N, H, W, C] so that no side is longer than `MAX_TILE`.
+
+    Missing values, NaN, are left out of the averages.
+    """
     factor = -(-max(images.shape[1:3]) // MAX_TILE)
     if factor == 1:
         return images
+    missing = np.isnan(images)
+    if missing.any():
+        share = _reduce((~missing).astype(np.float64), factor)
+        return _reduce(np.where(missing, 0, images), factor) / np.where(share > 0, share, np.nan)
+    return _reduce(images, factor)
+
+
+def _reduce(images: np.ndarray, factor: int) -> np.ndarray:
+    """The means of blocks of `factor` pixels on a side; the last ones may be smaller."""
     for axis in (1, 2):
         starts = np.arange(0, images.shape[axis], factor)
         counts = np.diff(np.append(starts, images.shape[axis]))

@@ -280,6 +280,41 @@ def test_an_objective_is_the_pure_function_by_hand(case) -> None:
         assert np.ptp(ours) > 0.01
 
 
+FAST = ("dreg", "m2", "vq")
+
+
+@pytest.mark.parametrize(
+    "case", [case if case in FAST else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
+def test_only_observed_values_count(case) -> None:
+    """A mask of ones is no mask: the loss bit for bit, its gradient up to how XLA fuses it.
+
+    What stands at missing entries changes nothing.
+    """
+    config = config_with(CASES[case][0])
+    model, batch = builders.build_model(config, EVENT), batch_of(config)
+    params = parameters(model, batch)
+    loss_fn = builders.build_loss(config, model, NUM_EXAMPLES)
+    observed = np.random.default_rng(4).random((B, *EVENT)) < 0.6
+
+    @jit
+    def loss(params, batch):
+        return jax.value_and_grad(lambda params: loss_fn(params, batch, KEY, 7)[0])(params)
+
+    def with_mask(mask, fill=0.0):
+        x = jnp.where(mask, batch["x"], fill)
+        return loss(params, batch | {"x": x, "observed": jnp.asarray(mask)})
+
+    complete, ones = loss(params, batch), with_mask(np.ones_like(observed))
+    assert ones[0] == complete[0]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-5, 1e-7), ones[1], complete[1])
+    masked = with_mask(observed)
+    for fill in (1e9, np.nan):
+        jax.tree.map(np.testing.assert_array_equal, masked, with_mask(observed, fill))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(masked))
+    assert masked[0] != complete[0]
+
+
 def test_every_objective_and_field_is_tried() -> None:
     names = {fields.get("objective.name", "elbo") for fields, _ in CASES.values()}
     assert names == set(OBJECTIVES)

@@ -42,8 +42,15 @@ def anomaly(context: Context, key: Array) -> Numbers:
     ranges = [source.value_range for source in sources.values()]
     low, high = dataset.test.value_range
     in_range = all(low <= smallest and largest <= high for smallest, largest in ranges)
+    has_missing = any(source.observed is not None for source in sources.values())
     scores = {
-        kind: _scores(context, subset(source, c.anomaly_examples), key, with_complexity=in_range)
+        kind: _scores(
+            context,
+            subset(source, c.anomaly_examples),
+            key,
+            with_complexity=in_range and not has_missing,
+            per_value=has_missing,
+        )
         for (kind, source), key in zip(sources.items(), keys, strict=True)
     }
     if processes.is_first():
@@ -52,7 +59,12 @@ def anomaly(context: Context, key: Array) -> Numbers:
     if "likelihood" in scores["normal"]:
         samples += f", {c.likelihood_samples} importance samples for likelihood"
     complexity = "likelihood_less_[...] is corrected for the length of a compressed image"
-    if not in_range:
+    if has_missing:
+        complexity = (
+            "sums over observed values, and <score>_per_value divided by their number; "
+            "likelihood_less_[...] is omitted: it needs complete examples"
+        )
+    elif not in_range:
         smallest, largest = anomalous.value_range
         complexity = (
             f"likelihood_less_[...] is omitted: the anomalies have values from {smallest:g} to "
@@ -102,7 +114,7 @@ def _measure(
 
 
 def _scores(
-    context: Context, source: Source, key: Array, *, with_complexity: bool
+    context: Context, source: Source, key: Array, *, with_complexity: bool, per_value: bool
 ) -> dict[str, np.ndarray]:
     """Scores [N] by name.
 
@@ -117,7 +129,9 @@ def _scores(
     log_px = None
     if not is_deterministic and model.supports("latent_density"):
         log_px = importance(context, source, key_weights).log_px
-    x = np.asarray(as_batch(source, key_x)["x"])
+    batch = as_batch(source, key_x)
+    x, axes = np.asarray(batch["x"]), tuple(range(1, batch["x"].ndim))
+    observed = batch.get("observed", np.ones(x.shape, bool))
     is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
     table = measures.scores(
         terms["log_px_z"].T,
@@ -126,8 +140,11 @@ def _scores(
         x if with_complexity else None,
         value_range=context.dataset.test.value_range,
         compressor="png" if is_image else "zlib",
+        num_observed=np.sum(observed, axis=axes) if per_value else None,
     )
-    return {"reconstruction": table["reconstruction"]} if is_deterministic else table
+    if is_deterministic:
+        return {name: score for name, score in table.items() if name.startswith("reconstruction")}
+    return table
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep

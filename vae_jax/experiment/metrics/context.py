@@ -61,6 +61,11 @@ class Context:
         """The name of the likelihood of an example."""
         return "log p(x | y)" if self.is_conditional else "log p(x)"
 
+    @property
+    def of_observed(self) -> str:
+        """What an estimator says of missing values, if any."""
+        return "" if self.terms.num_observed is None else "; all of the observed values alone"
+
     def run(self, function: Any, source: Source, key: Array) -> Any:
         """Call (params, source, key) -> numbers of each example, on the devices of the run."""
         return function(*parallel.replicate((self.params, source, key), self.mesh))

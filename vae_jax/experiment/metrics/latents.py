@@ -27,6 +27,7 @@ from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
 from vae_jax.models.base import CodeModel, HierarchicalModel, Model
+from vae_jax.objectives.loss import given
 from vae_jax.types import Array
 
 
@@ -194,8 +195,8 @@ def _rate_estimator(context: Context) -> str:
 def _inferred(context: Context) -> Any:
     """Posterior and prior of the first test example, for a model of one layer."""
     example = first_example(context.dataset)
-    condition = {"y": example["y"]} if context.is_conditional else {}
-    return context.model.apply(context.params, example["x"], **condition, method="infer")
+    options = given(context.model, example)
+    return context.model.apply(context.params, example["x"], **options, method="infer")
 
 
 def _aggregate(context: Context, key: Array, num_draws: int) -> Numbers:

@@ -25,7 +25,7 @@ from vae_jax.experiment.metrics.context import (
 )
 from vae_jax.experiment.metrics.feature_network import find_features, split_training
 from vae_jax.models.base import Model
-from vae_jax.objectives.loss import given_y
+from vae_jax.objectives.loss import given, given_y
 from vae_jax.types import Array, Batch, Params
 
 
@@ -44,8 +44,9 @@ def reconstruction(context: Context, key: Array) -> Numbers:
         low, high = value_range
         estimator += f"; psnr in dB for values from {low:g} to {high:g}"
         estimator += f"; ssim with a Gaussian window of {size}x{size} pixels"
-    else:
+    elif len(context.dataset.shape) == 1:
         estimator += "; of all columns together, see columns for the error of each in its unit"
+    estimator += context.of_observed
     numbers = {"estimator": estimator, "num_examples": len(errors["mse"])}
     for name, values in errors.items():
         numbers |= with_stderr(name, values)
@@ -60,12 +61,14 @@ def _reconstruct(
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
         del key
-        x, y = batch["x"], given_y(model, batch)
-        z = model.apply(params, x, **y, method="encode").center
-        decoded = model.apply(params, z, **y, method="decode").mean
-        errors = {"mse": measures.mse(x, decoded)}
-        if x.ndim == 4 and value_range[0] < value_range[1]:
-            errors["psnr"] = measures.psnr(x, decoded, value_range=value_range)
+        x, observed = batch["x"], batch.get("observed")
+        z = model.apply(params, x, **given(model, batch), method="encode").center
+        decoded = model.apply(params, z, **given_y(model, batch), method="decode").mean
+        errors = {"mse": measures.mse(x, decoded, observed)}
+        has_psnr = x.ndim == 4 and value_range[0] < value_range[1]
+        if has_psnr:
+            errors["psnr"] = measures.to_psnr(errors["mse"], value_range)
+        if has_psnr and observed is None:  # windows of pixels are not observed as a whole
             errors["ssim"] = measures.ssim(x, decoded, value_range=value_range)
         return errors
 

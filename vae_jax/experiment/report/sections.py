@@ -27,6 +27,7 @@ NUMBERS = (
     "distortion",
     "rate",
     "bits_per_dim",
+    "num_observed",
     "active_units",
     "used_units",
     "mse",
