@@ -7,8 +7,8 @@ python -m vae_jax.main --config=configs/table_vae.py
     processor time
 
 python -m vae_jax.main --config=configs/table_vae.py:table --config.data.path=mine.csv
-    your own CSV or Parquet file; the kinds of its columns are inferred, printed, and overridden by
-    --config.data.schema=kinds.json
+    your own CSV or Parquet file; the kinds of its columns are inferred and printed, and the file
+    config.data.schema overrides them
 """
 
 from vae_jax.config import Config

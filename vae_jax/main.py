@@ -34,6 +34,11 @@ process); 2, wrong input (flag, config, data or workdir); 3, the run or a trial 
 diverged; 130, Ctrl-C; 143, SIGTERM.
 """
 
+if __name__ == "__main__":  # before the imports below, which take half a second
+    from vae_jax.experiment.launch import early_exit
+
+    early_exit.arm()
+
 import gc
 from collections.abc import Sequence
 

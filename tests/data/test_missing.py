@@ -21,6 +21,7 @@ from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.builders.label_subsets import allow_unlabeled, keep_labels
 from vae_jax.experiment.validation import validate
+from vae_jax.nets.units import Units
 
 KEY = jax.random.key(0)
 SPLITS = ("train", "valid", "test")
@@ -291,6 +292,23 @@ def test_statistics_are_of_the_observed_values(read_bytes, monkeypatch) -> None:
     assert dataset.train.value_range == pytest.approx((np.nanmin(nan), np.nanmax(nan)))
 
 
+def test_units_by_hand_skip_nan() -> None:
+    x, observed = table()
+    x = np.abs(x) + 1
+    masks = {"counts": (True, False, False, False), "positive": (False, True, False, False)}
+    units = Units.fit(with_nan(x, observed), real=(False, False, True, True), **masks)
+    for column, real in enumerate((False, False, True, True)):
+        values = x[observed[:, column], column][:, None]
+        options = {name: mask[column] for name, mask in masks.items()}
+        alone = Units.fit(values, real=real, **options)
+        for whole, part in ((units.inputs, alone.inputs), (units.density, alone.density)):
+            np.testing.assert_allclose(whole.loc[column], part.loc[0], rtol=1e-12)
+            np.testing.assert_allclose(whole.scale[column], part.scale[0], rtol=1e-12)
+    x[:, 2] = np.nan
+    with pytest.raises(InputError, match="units: column 2 has no value"):
+        Units.fit(x)
+
+
 @pytest.mark.parametrize("read_bytes", [100, 2**24])
 def test_the_survey_of_columns_sees_observed_values_only(read_bytes, monkeypatch) -> None:
     monkeypatch.setattr(moments, "READ_BYTES", read_bytes)
@@ -358,6 +376,13 @@ def test_another_mask_is_another_data_set() -> None:
     three = from_arrays({"x": x, "observed": other}, missing=True)
     with pytest.raises(InputError, match="was trained on other data"):
         check_same_data(data_identity(three), data_identity(one), "here")
+    given = arrays()
+    given["test_images"][3, 1], given["test_observed"][3, 1] = 0, True
+    hashes = []
+    for is_observed in (True, False):
+        given["test_observed"][3, 1] = is_observed
+        hashes.append(from_arrays(given, missing=True).preparation["test_sha256"])
+    assert hashes[0] != hashes[1]
 
 
 NAMES = {
@@ -434,6 +459,9 @@ def test_inputs_of_a_trained_model() -> None:
         inputs.convert_observed(x, observed[:, :2])
     with pytest.raises(InputError, match="x has values from"):
         inputs.convert_observed(np.full_like(x, 1e20), observed)
+    far = Inputs.of(from_arrays({"x": with_nan(1000 + x[:, :1], observed[:, 1:2])}, missing=True))
+    rows, _ = far.convert_observed(np.array([[1003.0], [np.nan]]))  # 0 is out of the range
+    assert rows.tolist() == [[1003.0], [0.0]]
     assert Inputs.from_json({**inputs.__dict__}) == inputs
 
 

@@ -9,7 +9,7 @@ import pytest
 import vae_jax
 from vae_jax.errors import InputError, Interrupted, RunDiverged, RunStopped, explain_interrupt
 from vae_jax.experiment import evaluate
-from vae_jax.experiment.launch import devices, exits
+from vae_jax.experiment.launch import devices, early_exit, exits
 from vae_jax.experiment.overrides import advise_evaluation
 from vae_jax.experiment.processes import SharedError
 
@@ -26,7 +26,7 @@ from vae_jax.experiment.processes import SharedError
         (SharedError("process 1: c", RunStopped), 1, "error: process 1: c"),
         (Interrupted("step 3 is saved", 143), 143, "step 3 is saved"),
         (Interrupted("step 3 is saved"), 130, "step 3 is saved"),
-        (KeyboardInterrupt(), 130, exits.AGAIN),
+        (KeyboardInterrupt(), 130, early_exit.AGAIN),
     ],
 )
 def test_one_line_and_a_status_for_each(capsys, error, status, line):

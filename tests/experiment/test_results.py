@@ -11,7 +11,7 @@ from vae_jax.config import Config, Sweep
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import builders, evaluate, figures
 from vae_jax.experiment import results as results_module
-from vae_jax.experiment.measurement import evaluator
+from vae_jax.experiment.measurement import evaluator, numbers
 from vae_jax.experiment.measurement.best import Best
 from vae_jax.experiment.results import Results, describe
 from vae_jax.experiment.run import make_runs
@@ -97,10 +97,21 @@ def test_after_training_the_model_is_not_rebuilt_and_sigma_fitted_once(tmp_path,
     config = small()
     config.model.likelihood, config.data.binarization = "optimal_gaussian", "none"
     config.evaluation.metrics = ("reconstruction",)
+    measured = []
+    make = numbers.make_run_evaluator
+    monkeypatch.setattr(
+        numbers,
+        "make_run_evaluator",
+        lambda *options: (
+            lambda params, split: measured.append(split) or make(*options)(params, split)
+        ),
+    )
     trained = loop.train_and_evaluate(config, tmp_path)
+    assert measured == ["test"]  # the terms of validation are those of the checkpoint
     # Two validations, of which one is the best.
     assert calls == {"build_model": 1, "fit_sigma": 2}
     evaluated = evaluate.evaluate_workdir(tmp_path)
+    assert measured == ["test", "valid", "test"]
     assert calls == {"build_model": 2, "fit_sigma": 3}
     for part in ("step", "valid", "test", "metrics"):
         assert evaluated[part] == trained[part]

@@ -12,7 +12,7 @@ from vae_jax.data import order, sprites
 from vae_jax.data.binarization import BINARIZATIONS
 from vae_jax.data.load import DESCRIPTIONS, EMBEDDED, load
 from vae_jax.data.prepare import from_arrays
-from vae_jax.data.sources import ArraySource, Dataset, Source, SpriteSource
+from vae_jax.data.sources import ArraySource, Dataset, Reader, Source, SpriteSource
 from vae_jax.data.streaming import HostSource
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ArraySource",
     "Dataset",
     "HostSource",
+    "Reader",
     "Source",
     "SpriteSource",
     "from_arrays",

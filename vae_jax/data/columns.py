@@ -85,7 +85,7 @@ def binary_columns(surveys: Mapping[str, Survey]) -> list[int]:
 
 
 class Wording(NamedTuple):
-    """How warnings name a split, one of its rows, and a column."""
+    """The names of splits, rows and columns in warnings."""
 
     split: Callable[[str], str] = "{}_images".format
     row: Callable[[str, int], str] = lambda split, row: f"row {row}"

@@ -17,6 +17,16 @@ from vae_jax.data.tables.schema import TableSchema
 from vae_jax.types import Array, Batch, pytree_dataclass, static
 
 
+class Reader(Protocol):
+    """The part of a source that compiled programs read, a pytree of arrays.
+
+    Sources whose readers have the same structure and shapes share compiled programs.
+    """
+
+    def take(self, index: Array, key: Array) -> Batch:
+        """The examples at index [B]; see `Source.take`."""
+
+
 class Source(Protocol):
     """A pytree of arrays on the device, possibly without any."""
 
@@ -39,6 +49,10 @@ class Source(Protocol):
     @property
     def reading(self) -> list[Any]:
         """The settings of `take`: scale, dynamic, start and shape; None for those it lacks."""
+
+    @property
+    def reader(self) -> Reader:
+        """The same examples at the same indices, for compiled programs."""
 
     def take(self, index: Array, key: Array) -> Batch:
         """The examples at index [B]: "x" [B, *E] float32, "index", and "y" if there are labels.
@@ -76,6 +90,10 @@ class ArraySource:
     @property
     def reading(self) -> list[Any]:
         return [self.scale, self.dynamic, None, self.shape]
+
+    @property
+    def reader(self) -> "ArraySource":
+        return self
 
     def select(self, index: np.ndarray) -> "ArraySource":
         labels, observed = (
@@ -128,6 +146,19 @@ def _draw(key: Array, p: Array) -> Array:
 
 
 @pytree_dataclass
+class SpriteReader:
+    """The sprites of the fixed shuffle from `start` on."""
+
+    start: Any  # integer
+
+    def take(self, index: Array, key: Array) -> Batch:
+        del key
+        shuffled = order.permute(index + self.start, sprites.NUM_IMAGES, jnp.uint32(0))
+        classes = sprites.index_to_classes(shuffled)
+        return {"x": sprites.render(classes), "y": classes, "index": index}
+
+
+@pytree_dataclass
 class SpriteSource:
     """A slice ``[start, start + num_examples)`` of a fixed shuffle of all sprites.
 
@@ -145,6 +176,10 @@ class SpriteSource:
     def reading(self) -> list[Any]:
         return [None, None, self.start, self.shape]
 
+    @property
+    def reader(self) -> SpriteReader:
+        return SpriteReader(np.int32(self.start))
+
     def select(self, index: np.ndarray) -> "SpriteSource":
         return dataclasses.replace(self, start=self.start + int(index[0]), num_examples=len(index))
 
@@ -152,10 +187,7 @@ class SpriteSource:
         return None
 
     def take(self, index: Array, key: Array) -> Batch:
-        del key
-        shuffled = order.permute(index + self.start, sprites.NUM_IMAGES, jnp.uint32(0))
-        classes = sprites.index_to_classes(shuffled)
-        return {"x": sprites.render(classes), "y": classes, "index": index}
+        return self.reader.take(index, key)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

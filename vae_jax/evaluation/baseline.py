@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.data import ArraySource, HostSource, Source
+from vae_jax.data import ArraySource, HostSource, Reader, Source
 from vae_jax.evaluation.column_fits import (
     fit_log_normal,
     fit_poisson,
@@ -41,6 +41,7 @@ from vae_jax.likelihoods import (
 from vae_jax.nets.attributes import read_attribute
 
 MAX_VALUES = 2**28  # training values read: of larger splits, random examples
+MAX_RENDERED_VALUES = 2**26  # the same for sources that compute their examples: 16,384 sprites
 CHUNK_VALUES = 2**20  # values in memory at once
 MAX_FITTED = 2**20  # values that families without simple sums are fitted to
 MAX_ENTRIES = 2**25  # limit for all histograms together; above it, all dimensions share one
@@ -136,7 +137,8 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
 
     Args:
       likelihood: the model's, see `vae_jax.likelihoods.Likelihood`.
-      train: the training split; under dynamic binarization, its probabilities.
+      train: the training split; under dynamic binarization, its probabilities. Of very large
+        splits, and of more than 16,384 sprites, random examples that are always the same.
     """
     num_dims = math.prod(train.shape)
     is_image = len(train.shape) == 3
@@ -146,7 +148,9 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     is_shared = levels * num_dims > MAX_ENTRIES
     scale = max(kind[2] for kind in kinds)
     statistics = Statistics(num_dims, levels=levels, scale=scale, is_shared=is_shared)
-    index = choose_examples(train.num_examples, max(1, MAX_VALUES // num_dims))
+    is_stored = isinstance(train, ArraySource | HostSource)
+    limit = MAX_VALUES if is_stored else MAX_RENDERED_VALUES
+    index = choose_examples(train.num_examples, max(1, limit // num_dims))
     for rows in read_rows(train, index):
         statistics.add(rows)
     factors = []
@@ -277,7 +281,7 @@ def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.nda
         else:
             # Padded, so that one program serves all chunks.
             padded = np.minimum(start + np.arange(min(size, len(index))), len(index) - 1)
-            x = np.asarray(_take(source, jnp.asarray(index[padded], jnp.int32)))[: len(rows)]
+            x = np.asarray(_take(source.reader, jnp.asarray(index[padded], jnp.int32)))[: len(rows)]
             observed = None  # sprites
         wide = np.asarray(x, np.float64)
         wide = wide if observed is None else np.where(observed, wide, np.nan)
@@ -285,5 +289,5 @@ def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.nda
 
 
 @jax.jit
-def _take(source: Source, index: jax.Array) -> jax.Array:
+def _take(source: Reader, index: jax.Array) -> jax.Array:
     return source.take(index, jax.random.key(0))["x"]

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from vae_jax.data import Source
+from vae_jax.data import Reader, Source
 from vae_jax.data.order import padded_batches
 from vae_jax.evaluation.progress import split_steps, track
 from vae_jax.types import Array, Batch, Params
@@ -48,8 +48,8 @@ def over_batches(
 ) -> "OverBatches":
     """(params, source, key) -> the tree of `one_batch` over all examples: arrays [N, ...].
 
-    It is compiled once for a source, and called for at most 100 parts of the batches, with
-    progress.
+    It is compiled once for a source, or for all slices of the sprites, and called for at most 100
+    parts of the batches, with progress.
 
     Args:
       one_batch: (params, batch, key) -> a tree of arrays [B, ...]; pure.
@@ -68,7 +68,7 @@ def over_batches(
     @functools.partial(jax.jit, out_shardings=replicated)
     @full_float32
     def some_batches(
-        params: Params, source: Source, key: Array, numbers: Array, index: Array
+        params: Params, source: Reader, key: Array, numbers: Array, index: Array
     ) -> Any:
         if sharding is not None:
             index = jax.lax.with_sharding_constraint(index, sharding)
@@ -95,16 +95,21 @@ class OverBatches:
         """The tree over all examples, without padding."""
         params, source = jax.tree.map(_on_device, (params, source))
         calls, mask = self.plan_calls(source)
+        reader = source.reader
         values = []
         for numbers, index in track(calls, self.description, "part"):
-            values.append(jax.device_get(self.some_batches(params, source, key, numbers, index)))
+            values.append(jax.device_get(self.some_batches(params, reader, key, numbers, index)))
         # What fills up the last part is beyond the end.
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(mask)][mask], *values)
 
     def lower(self, params: Params, source: Source, key: Array) -> Any:
         """Lower the one program that all calls share, as the method of `jax.jit`."""
+        return self.some_batches.lower(*self.compiled_arguments(params, source, key))
+
+    def compiled_arguments(self, params: Params, source: Source, key: Array) -> tuple[Any, ...]:
+        """Return the arguments of the first call."""
         calls, _ = self.plan_calls(source)
-        return self.some_batches.lower(params, source, key, *calls[0])
+        return params, source.reader, key, *calls[0]
 
     def plan_calls(self, source: Source) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
         """Numbers [P] and indices [P, B] of the batches of each call, and the mask [T, B]."""

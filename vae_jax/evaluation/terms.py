@@ -63,6 +63,12 @@ class Terms:
         finite = np.isfinite(self.distortion)
         return finite if np.isposinf(self.rate).all() else finite & np.isfinite(self.rate)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        arrays = (getattr(self, field.name) for field in dataclasses.fields(self))
+        return sum(array.nbytes for array in arrays if array is not None)
+
     def select(self, rows: np.ndarray) -> "Terms":
         """The terms of some examples, by index or mask."""
         arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -120,6 +126,10 @@ class Evaluator:
     def lower(self, params: Params, source: Source, key: Array) -> Any:
         """Lower the compiled part, as the method of `jax.jit`."""
         return self.run.lower(params, source, key)
+
+    def compiled_arguments(self, params: Params, source: Source, key: Array) -> tuple[Any, ...]:
+        """Return the arguments of the compiled part."""
+        return self.run.compiled_arguments(params, source, key)
 
 
 def make_evaluator(

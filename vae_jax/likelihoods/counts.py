@@ -38,7 +38,7 @@ class NegativeBinomial(Likelihood):
 
 
 class Poisson(Likelihood):
-    """Poisson with a predicted mean, which is the variance too: counts without more dispersion."""
+    """Poisson counts with a predicted mean, which is also the variance."""
 
     support: ClassVar[tuple[float, float]] = (0.0, math.inf)
     integers: ClassVar[bool] = True

@@ -16,6 +16,7 @@ from vae_jax.data.tables.dataset import load_rows, load_table
 from vae_jax.data.tables.description import describe_table
 from vae_jax.data.tables.schema import KINDS
 from vae_jax.errors import InputError
+from vae_jax.likelihoods import kinds, parse_columns
 
 pd = pytest.importorskip("pandas")
 N = 60
@@ -256,6 +257,20 @@ def test_a_category_that_train_lacks_is_told(tmp_path, caplog):
     )
 
 
+def test_repeated_identifiers_are_told(tmp_path, caplog):
+    schema = overrides(tmp_path, city="identifier")
+    [message] = warnings_of(write(tmp_path), caplog, schema=schema)
+    assert message == "mine.csv: column 'city': 57 of 60 identifiers repeat another"
+
+
+def test_a_column_without_a_value_in_train_is_refused(tmp_path):
+    frame = FRAME.assign(split=["train"] * 40 + ["test"] * 20).astype(object)
+    frame.loc[:39, "score"] = None
+    path = write(tmp_path, frame)
+    with pytest.raises(InputError, match="column 'score': all values of train are missing"):
+        load("table", path=path, missing=True)
+
+
 def test_an_extreme_value_is_told_by_column_and_line(tmp_path, caplog):
     frame = FRAME.copy()
     frame.loc[17, "score"] = 1e7
@@ -343,3 +358,12 @@ def test_a_schema_survives_json(kind):
 def test_damaged_schemas(values):
     with pytest.raises((KeyError, TypeError, ValueError)):
         TableSchema.from_json(values)
+
+
+def test_kinds_are_those_of_the_likelihood():
+    assert set(KINDS) == set(kinds.KINDS)
+    for kind in KINDS:
+        categories = ("a", "b", "c") if kinds.KINDS[kind].has_categories else ()
+        spec = TableColumn("x", kind, categories).spec
+        [column] = parse_columns(spec)
+        assert (column.kind, ":" in spec) == (kind, bool(categories))

@@ -38,6 +38,7 @@ def frame_of(path):
         ("tabs.tsv", csv_text("\t")),
         ("bars.txt", csv_text("|")),
         ("windows.csv", csv_text(end="\r\n")),
+        ("old_mac.csv", csv_text(end="\r")),
         ("mark.csv", "\ufeff" + csv_text()),
         ("no_last_end.csv", csv_text().rstrip("\n")),
         ("blank_lines.csv", "\n" + csv_text().replace("\nP2", "\n\n\nP2") + "\n\n"),
@@ -100,6 +101,7 @@ def failure(tmp_path, text, name="mine.csv", encoding="utf-8"):
         (csv_text().replace("Oslo", '"Oslo'), "a quote on this line is perhaps not closed"),
         (csv_text(";").replace("P2;", ""), "texts with semicolons need quotes"),
         (csv_text().replace("Oslo", "Os\0lo"), "contains zero bytes"),
+        (csv_text(rows=[*ROWS * 30, ("P4", "1", "Os\0lo", "2")]), "contains zero bytes"),
     ],
 )
 def test_damage_is_named_by_its_line(text, message, tmp_path):

@@ -63,6 +63,14 @@ def test_the_kind_of_a_column(expected, values):
     assert kind(values) == expected
 
 
+def test_types_of_the_file_tell_categories_and_long_identifiers():
+    codes = pd.Categorical(texts([1, 2, 3]))
+    assert kind(codes) == "categorical"
+    assert kind(texts([1, 2, 3])) == "ordinal"
+    assert kind(2**60 + np.arange(N), "big_id") == "identifier"  # equal in float64
+    assert kind(pd.array([2**60 + i for i in range(N)], dtype="Int64"), "key") == "identifier"
+
+
 def test_few_numbers_are_an_order_only_if_each_is_repeated():
     assert kind(texts([1, 2, 3, 4], 20)) == "ordinal"
     assert kind(texts([1, 2, 3, 4], 19)) == "counts"

@@ -36,6 +36,7 @@ class Cells:
     codes: np.ndarray | None = None  # [N] of texts: the place in `texts`, -1 if missing
     texts: tuple[str, ...] = ()  # distinct texts, in their order in the column
     order: tuple[str, ...] = ()  # categories in order, if the file knows it
+    is_categorical: bool = False  # True if the file says that these are categories
 
     @functools.cached_property
     def missing(self) -> np.ndarray:
@@ -108,13 +109,17 @@ def read_cells(series: Any) -> Cells:
     dtype = series.dtype
     if isinstance(dtype, pd.CategoricalDtype):
         cells = read_cells(series.astype(object))
-        is_ordered = dtype.ordered and cells.type == "text"
         order = tuple(text_of(category).strip() for category in dtype.categories)
-        return dataclasses.replace(cells, order=order) if is_ordered else cells
+        if dtype.ordered and cells.type == "text":
+            return dataclasses.replace(cells, order=order)
+        return dataclasses.replace(cells, is_categorical=not dtype.ordered)
     if types.is_bool_dtype(dtype):
         return Cells("boolean", _to_floats(series))
     if types.is_complex_dtype(dtype):
         return Cells("other", np.zeros(len(series)))
+    if types.is_integer_dtype(dtype) and _is_rounded(series):
+        codes, distinct = pd.factorize(series)
+        return Cells("text", codes=codes, texts=tuple(map(str, distinct)))
     if types.is_numeric_dtype(dtype):
         return Cells("number", _to_floats(series))
     is_date = types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype)
@@ -125,6 +130,13 @@ def read_cells(series: Any) -> Cells:
     except TypeError:  # lists and dictionaries have no hash
         return Cells("other", np.where(series.isna(), np.nan, 0.0))
     return _of_objects(codes, list(distinct))
+
+
+def _is_rounded(series: Any) -> bool:
+    """True for whole numbers that a float64 cannot hold, such as long identifiers."""
+    return (
+        bool((series.max() > EXACT) or (series.min() < -EXACT)) if series.notna().any() else False
+    )
 
 
 def _to_floats(series: Any) -> np.ndarray:

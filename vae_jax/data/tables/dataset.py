@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +16,15 @@ from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test, cut_validation
 from vae_jax.data.tables.cells import read_cells
 from vae_jax.data.tables.chunks import read_chunks
 from vae_jax.data.tables.encoding import encode_frame, encode_ids, encode_labels
+from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.overrides import read_overrides
 from vae_jax.data.tables.reading import Table, read_table
 from vae_jax.data.tables.schema import TableSchema
 from vae_jax.data.tables.survey import split_rows, survey_frame
 from vae_jax.data.tables.warnings import warn_table
 from vae_jax.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 100_000  # rows read at once
 MIN_ROWS = 5  # rows of which a fifth can be cut
@@ -72,7 +76,7 @@ def load_table(
         dataset,
         preparation=preparation,
         table=survey.schema,
-        row_ids=_row_ids(survey.schema, table.frame, rows),
+        row_ids=_row_ids(survey.schema, table.frame, rows, table.place),
     )
 
 
@@ -138,10 +142,16 @@ def _arrays(
 
 
 def _row_ids(
-    schema: TableSchema, frame: Any, rows: Mapping[str, np.ndarray]
+    schema: TableSchema, frame: Any, rows: Mapping[str, np.ndarray], place: Place
 ) -> dict[str, np.ndarray]:
     """The identifier of each row, by split; its number in the file if no column has one."""
     ids = encode_ids(schema, frame)
     if ids is None:
         ids = np.arange(len(frame))
+    repeated = len(ids) - len(np.unique(ids))
+    if repeated:
+        logger.warning(
+            "%s: column %r: %d of %d identifiers repeat another",
+            *(place.name, schema.identifier, repeated, len(ids)),
+        )
     return {split: ids[index] for split, index in rows.items()}

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SAMPLE_LINES = 50  # lines from which the separator is told
 QUOTE = "; a quote on this line is perhaps not closed"
+ZERO = "not a text file: it contains zero bytes"
 BLOCK = 2**24  # bytes read at once
 ENCODING = "utf-8-sig"  # UTF-8, with or without a byte-order mark
 
@@ -85,7 +86,7 @@ def _first_lines(path: str) -> list[str]:
     except (OSError, EOFError) as error:
         raise InputError.of("path", path, f"cannot be read ({error})") from error
     if any("\0" in line for line in lines):
-        raise InputError.of("path", path, "not a text file: it contains zero bytes")
+        raise InputError.of("path", path, ZERO)
     return lines
 
 
@@ -131,12 +132,14 @@ def _scan_records(path: str, dialect: Dialect) -> tuple[int, int, str]:
 def _scan_bytes(path: str, separator: str, width: int) -> tuple[int, int, str] | None:
     """The first line with another number of values, and that number; (0, width, "") without any.
 
-    None if the file has quotes, which `records` must read.
+    None if the file has quotes, or lines that end as on old Macs, which `records` must read.
     """
     first, rest = 1, b""
     with open_bytes(path) as file:
         while block := file.read(BLOCK):
-            if b'"' in block:
+            if b"\0" in block:
+                raise InputError.of("path", path, ZERO)
+            if b'"' in block or (b"\r" in block and b"\n" not in block):
                 return None
             block = rest + block
             end = block.rfind(b"\n") + 1

@@ -13,7 +13,7 @@ def _number_row(row: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """The name of a table in messages, and how its rows are named."""
+    """The names of a table and of its rows in messages."""
 
     name: str = "the table"
     describe_row: Callable[[int], str] = _number_row  # such as 'line 17'

@@ -50,23 +50,25 @@ class Finding(NamedTuple):
 
 
 def infer_kinds(
-    cells: Mapping[str, Cells], place: Place, given: Mapping[str, str] | None = None
+    cells: Mapping[str, Cells], place: Place, overrides: Mapping[str, str] | None = None
 ) -> dict[str, Finding]:
-    """The finding of each column that has no given kind.
+    """The finding of each column without an override, the kind or role by its name.
 
     Raises:
       InputError: a column mixes numbers and other texts.
     """
-    given = given or {}
+    overrides = overrides or {}
     findings = {
-        name: infer_kind(name, column, place) for name, column in cells.items() if name not in given
+        name: infer_kind(name, column, place)
+        for name, column in cells.items()
+        if name not in overrides
     }
     for role in ("split", "identifier"):
         names = [name for name, finding in findings.items() if finding.kind == role]
         names.sort(key=lambda name: not names_identifier(name))
-        keep = 0 if role in given.values() else 1
+        keep = 0 if role in overrides.values() else 1
         for name in names[keep:]:
-            other = next((n for n, kind in given.items() if kind == role), names[0])
+            other = next((n for n, kind in overrides.items() if kind == role), names[0])
             findings[name] = Finding("ignore", f"{findings[name].reason}; {other!r} is the {role}")
     return findings
 
@@ -137,6 +139,8 @@ def _infer_number(name: str, cells: Cells, count: int) -> Finding:
     low, high = values[0], values[-1]
     if whole and len(values) == count and names_identifier(name):
         return Finding("identifier", "whole numbers that all differ, and the name")
+    if cells.is_categorical and len(values) <= MAX_CATEGORIES:
+        return Finding("categorical", f"{len(values)} categories by the type in the file")
     few = len(values) <= min(MAX_LEVELS, count / REPEATS)
     if few and (low < 0 or 0 not in values or not whole):
         return Finding("ordinal", f"{len(values)} numbers")

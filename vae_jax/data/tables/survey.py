@@ -15,7 +15,7 @@ from vae_jax.data.tables.schema import KINDS, TableColumn, TableSchema
 from vae_jax.errors import InputError, truncate
 
 MAX_SHOWN = 40  # characters of categories in the description of a column
-GIVEN = "given"
+REASON = "override"
 
 
 class Survey(NamedTuple):
@@ -32,9 +32,9 @@ def survey_frame(frame: Any, overrides: Mapping[str, Override], place: Place) ->
       InputError: a column fits no kind, or not that of its override; or none is modelled.
     """
     cells = {str(name): read_cells(frame[name]) for name in frame.columns}
-    given = {name: override.kind for name, override in overrides.items()}
-    findings = infer_kinds(cells, place, given)
-    findings |= {name: Finding(kind, GIVEN) for name, kind in given.items()}
+    kinds = {name: override.kind for name, override in overrides.items()}
+    findings = infer_kinds(cells, place, kinds)
+    findings |= {name: Finding(kind, REASON) for name, kind in kinds.items()}
     columns = {}
     for name, content in cells.items():
         if findings[name].kind in KINDS:

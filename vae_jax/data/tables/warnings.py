@@ -30,7 +30,12 @@ def warn_table(
       observed: [N, C], False for missing values; None without any.
       rows: the rows of each split.
       place: the name of the table, and of its rows.
+
+    Raises:
+      InputError: train has no value of a column.
     """
+    if observed is not None:
+        _check_train(schema, observed[rows["train"]], place)
     _warn_new_categories(schema, x, observed, rows, place)
     real = [number for number, column in enumerate(schema.columns) if column.kind in REAL]
     if not real:
@@ -47,6 +52,15 @@ def warn_table(
     warn_columns(surveys, place.name, wording)
 
 
+def _check_train(schema: TableSchema, observed: np.ndarray, place: Place) -> None:
+    for column, count in zip(schema.columns, observed.sum(0), strict=True):
+        if not count:
+            raise place.error(
+                column.name,
+                "all values of train are missing; remove the column, or give it the kind 'ignore'",
+            )
+
+
 def _warn_new_categories(
     schema: TableSchema,
     x: np.ndarray,
@@ -57,10 +71,10 @@ def _warn_new_categories(
     for number, column in enumerate(schema.columns):
         if column.kind not in CODED:
             continue
-        known = np.ones(len(x), bool) if observed is None else observed[:, number]
+        mask = np.ones(len(x), bool) if observed is None else observed[:, number]
         train = rows["train"]
-        seen = np.unique(x[train, number][known[train]]).astype(int)
-        new = np.setdiff1d(np.unique(x[known, number]).astype(int), seen)
+        train_codes = np.unique(x[train, number][mask[train]])
+        new = np.setdiff1d(np.unique(x[mask, number]), train_codes).astype(int)
         if len(new):
             texts = ", ".join(repr(column.categories[code]) for code in new[:SHOWN])
             more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""

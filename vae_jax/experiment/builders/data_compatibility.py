@@ -95,16 +95,16 @@ def _explain_schema(config: Config, dataset: Dataset) -> str | None:
     """Columns of the config that differ from those of the table."""
     if dataset.table is None or config.model.likelihood != "mixed":
         return None
-    given, known = map(parse_columns, (config.model.columns, dataset.table.kinds))
-    for column, spec, own in zip(given, known, dataset.table.columns, strict=False):
-        if column != spec:
+    columns, kinds = map(parse_columns, (config.model.columns, dataset.table.kinds))
+    for column, kind, own in zip(columns, kinds, dataset.table.columns, strict=False):
+        if column != kind:
             return (
                 f"config.model.columns: column {own.name!r} is {own.spec} in {dataset.name}; leave "
                 "the columns empty, and override kinds by config.data.schema"
             )
-    if len(given) != len(known):
+    if len(columns) != len(kinds):
         return (
-            f"config.model.columns: there are {len(given)}, and {dataset.name} has {len(known)}; "
+            f"config.model.columns: there are {len(columns)}, and {dataset.name} has {len(kinds)}; "
             "leave them empty"
         )
     return None

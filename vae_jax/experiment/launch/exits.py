@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from vae_jax.errors import InputError, Interrupted, RunDiverged, RunStopped, truncate
+from vae_jax.experiment.launch import early_exit
 
 MAX_MESSAGE = 4000  # characters; anything longer repeats a long value
 STOPPED, WRONG_INPUT, DIVERGED = 1, 2, 3  # described in the docstring of `vae_jax.main`
-AGAIN = "interrupted; run the same command again"
 
 
 @contextlib.contextmanager
@@ -22,7 +22,7 @@ def exit_with_message() -> Iterator[None]:
     except Interrupted as interrupt:
         _leave(str(interrupt), interrupt.status)
     except KeyboardInterrupt:
-        _leave(AGAIN, 130)  # the shell convention for SIGINT
+        _leave(early_exit.AGAIN, early_exit.STATUS)
     except Exception as error:
         message = _explain(error)
         if message is None:

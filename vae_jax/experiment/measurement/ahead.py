@@ -39,9 +39,15 @@ class AheadOfTime:
 
     def compile_in(self, pool: concurrent.futures.Executor, *args: Any) -> None:
         """Begin to compile the function for arguments of these shapes, in a thread of the pool."""
-        signature = _signature(args)
+        signature = self._signature(args)
         if signature not in self._pending:
             self._pending[signature] = pool.submit(self._compile, args)
+
+    def _signature(self, args: tuple[Any, ...]) -> Any:
+        """The same for all arguments of which one program serves."""
+        compiled_arguments = getattr(self.function, "compiled_arguments", lambda *args: args)
+        leaves, structure = jax.tree.flatten(compiled_arguments(*args))
+        return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
 
     @run_settings()  # settings of JAX are per thread
     def _compile(self, args: tuple[Any, ...]) -> None:
@@ -49,7 +55,7 @@ class AheadOfTime:
 
     def __call__(self, *args: Any) -> Any:
         if self._pending:
-            future = self._pending.pop(_signature(args), None)
+            future = self._pending.pop(self._signature(args), None)
             if future is not None and not future.cancel():
                 # The call below raises its error again, such as too little memory.
                 concurrent.futures.wait([future])
@@ -70,8 +76,3 @@ def make_pool() -> concurrent.futures.ThreadPoolExecutor | None:
 def describe_shapes(tree: Any, sharding: jax.sharding.Sharding | None = None) -> Any:
     """The shapes and types of a tree of arrays, on devices as in `sharding`."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
-
-
-def _signature(args: tuple[Any, ...]) -> Any:
-    leaves, structure = jax.tree.flatten(args)
-    return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)

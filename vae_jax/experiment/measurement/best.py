@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from vae_jax.data.identity import data_identity
 from vae_jax.errors import InputError
+from vae_jax.evaluation import Terms
 from vae_jax.experiment.load import restore_params
 from vae_jax.experiment.measurement.evaluator import (
     evaluation_params,
@@ -23,11 +24,26 @@ from vae_jax.types import Params
 logger = logging.getLogger(__name__)
 
 
+class Validated(NamedTuple):
+    """A validation of a run: the evaluation parameters, and the terms with one draw of z.
+
+    The terms are None if they are too large to be kept.
+    """
+
+    params: Params
+    terms: Terms | None
+
+
 class Best(NamedTuple):
-    """The measured checkpoint of a run: its evaluation parameters, and the reason."""
+    """The measured checkpoint of a run: its evaluation parameters, and the reason.
+
+    Attributes:
+      terms: of validation with one draw of z, if this process has validated the checkpoint.
+    """
 
     params: Params
     selection: Selection
+    terms: Terms | None = None
 
 
 def load_best(run: Run) -> Best | InputError:
@@ -40,11 +56,11 @@ def load_best(run: Run) -> Best | InputError:
 
 
 def find_best(
-    run: Run, checkpoints: Checkpoints, known: Mapping[int, Params] | None = None
+    run: Run, checkpoints: Checkpoints, known: Mapping[int, Validated] | None = None
 ) -> Best | InputError:
     """Select the checkpoint to measure; returns the error if the checkpoints are unusable.
 
-    Its parameters are restored unless `known` has them, by step.
+    Its parameters are restored unless `known` has the validation of its step.
     """
     try:
         selection = select_checkpoint(checkpoints, rule=run.config.train.select)
@@ -52,7 +68,8 @@ def find_best(
         check_same_run(run.config, saved.config, run.workdir / "checkpoints")
         where = os.fspath(run.workdir / "checkpoints")
         check_same_data(data_identity(run.dataset), run.model.units, saved, where)
-        params = (known or {}).get(selection.step)
+        validated = (known or {}).get(selection.step)
+        params, terms = validated or (None, None)
         if params is None:
             restored = restore_params(checkpoints, selection.step, run.model, run.tx)
             params = evaluation_params(run, restored)
@@ -60,4 +77,4 @@ def find_best(
         return error
     if selection.rule != run.config.train.select:
         logger.warning("%s: %s", run.workdir, selection)
-    return Best(params, selection)
+    return Best(params, selection, terms)

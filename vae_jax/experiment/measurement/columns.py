@@ -106,6 +106,8 @@ def _summarize_associations(context: Context, columns: tuple[NamedColumn, ...]) 
         "ranks for a category and a number; training_rows has training rows in place of samples, "
         "and independent_columns has columns without association"
     )
+    if len(comparison.columns) < len(columns):
+        text += f"; over {len(comparison.columns)} random ones of {len(columns)} columns"
     numbers = {
         "estimator": text,
         "difference": maps.difference,

@@ -7,7 +7,7 @@ from typing import Any
 from vae_jax.data import Dataset
 from vae_jax.errors import RunDiverged
 from vae_jax.evaluation.scan import MATMUL_PRECISION
-from vae_jax.evaluation.terms import has_diverged
+from vae_jax.evaluation.terms import Terms, has_diverged
 from vae_jax.experiment import metrics
 from vae_jax.experiment.measurement.columns import summarize_columns
 from vae_jax.experiment.measurement.evaluator import (
@@ -27,7 +27,12 @@ logger = logging.getLogger(__name__)
 
 
 def evaluate_run(
-    run: Run, params: Params, selection: Selection, *, is_training: bool = True
+    run: Run,
+    params: Params,
+    selection: Selection,
+    validation: Terms | None = None,
+    *,
+    is_training: bool = True,
 ) -> tuple[dict[str, Any], metrics.Context]:
     """Write the numbers on validation and test to `results.json`; returns them and the context.
 
@@ -36,6 +41,7 @@ def evaluate_run(
     Args:
       params: evaluation parameters, see `evaluator.evaluation_params`.
       selection: the checkpoint that they come from.
+      validation: terms of validation with one draw of z, if they are known.
       is_training: True at the end of training, whose command is kept along with later commands.
 
     Raises:
@@ -46,7 +52,9 @@ def evaluate_run(
     step = selection.step
     noun = "images" if len(run.dataset.shape) == 3 else "rows"
     logger.info("evaluating %s, on %d test %s", selection, run.dataset.test.num_examples, noun)
-    terms = {split: evaluate(params, split) for split in ("valid", "test")}
+    if validation is None or c.num_samples > 1:
+        validation = evaluate(params, "valid")
+    terms = {"valid": validation, "test": evaluate(params, "test")}
     context = make_context(run, params, terms["test"])
     results.put(
         {

@@ -11,7 +11,6 @@ from collections.abc import Collection, Sequence
 from typing import Any, Self
 
 import jax
-import orbax.checkpoint as ocp
 from jax.sharding import SingleDeviceSharding
 
 from vae_jax import config as config_lib
@@ -37,6 +36,9 @@ class Checkpoints:
         self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True
     ) -> None:
         """Open the directory; raises InputError if it is unusable or, for reading, missing."""
+        import orbax.checkpoint as ocp  # slow: programs of a new run compile meanwhile
+
+        self._args = ocp.args
         self.directory = as_path(workdir) / "checkpoints"
         if is_local(self.directory):
             self.directory = self.directory.absolute()
@@ -63,9 +65,9 @@ class Checkpoints:
 
     def save(self, state: TrainState, description: Description) -> None:
         """Write the state at its step, whole or not at all."""
-        items = ocp.args.Composite(
-            state=ocp.args.StandardSave(state),
-            description=ocp.args.JsonSave(dataclasses.asdict(description)),
+        items = self._args.Composite(
+            state=self._args.StandardSave(state),
+            description=self._args.JsonSave(dataclasses.asdict(description)),
         )
         if not self._manager.save(int(state.step), args=items, force=True):
             raise OSError(f"Orbax did not write step {int(state.step)}")
@@ -116,7 +118,7 @@ class Checkpoints:
 
     def describe(self, step: int) -> Description:
         """Return the description of a checkpoint; raises DamagedError if it is unreadable."""
-        values = self._restore(step, "description", ocp.args.JsonRestore())
+        values = self._restore(step, "description", self._args.JsonRestore())
         try:
             return parse_description(values)
         except (KeyError, TypeError, ValueError) as error:
@@ -140,12 +142,12 @@ class Checkpoints:
             sharding = getattr(x, "sharding", None) or device
             return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
 
-        args = ocp.args.StandardRestore(jax.tree.map(abstract, like))
+        args = self._args.StandardRestore(jax.tree.map(abstract, like))
         return self._restore(step, "state", args)
 
     def _restore(self, step: int, item: str, args: Any) -> Any:
         try:
-            return self._manager.restore(step, args=ocp.args.Composite(**{item: args}))[item]
+            return self._manager.restore(step, args=self._args.Composite(**{item: args}))[item]
         except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
             reason = textwrap.shorten(str(error) or type(error).__name__, 200)
             raise DamagedError(

@@ -130,13 +130,17 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
     """
     with contextlib.ExitStack() as stack:
         keep = runs[0].config.train.keep_checkpoints
+        start, stop = next(plan_calls(0, runs[0].config))
+        scorers = make_scorers(runs)
+        is_new = not any((run.workdir / "checkpoints").is_dir() for run in runs)
+        if is_new:  # nothing to check: compile while Orbax is imported
+            start_compiling(stack, trainer, runs[0], scorers[0], stop - start)
         checkpoints = [stack.enter_context(Checkpoints(run.workdir, keep=keep)) for run in runs]
         stack.enter_context(explain_interrupt(lambda: advise_again(checkpoints[0])))
         for run, saved in zip(runs, checkpoints, strict=True):
             _check_data(run, saved)
-        start, stop = next(plan_calls(0, runs[0].config))
-        scorers = make_scorers(runs)
-        start_compiling(stack, trainer, runs[0], scorers[0], stop - start)
+        if not is_new:
+            start_compiling(stack, trainer, runs[0], scorers[0], stop - start)
         state = _restore(trainer, checkpoints, [run.config for run in runs])
         first = int(jax.tree.leaves(trainer.split(state.step))[0])
         with Interruption() as interruption:
@@ -151,7 +155,7 @@ def train_to_end(runs: Sequence[Run], trainer: Trainer) -> list[Best | InputErro
             if processes.any_of(interruption.requested):
                 interruption.leave(last)
         return [
-            find_best(run, saved, recorder.params)
+            find_best(run, saved, recorder.validated)
             for run, saved, recorder in zip(runs, checkpoints, recorders, strict=True)
         ]
 

@@ -12,6 +12,7 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.errors import RunStopped
 from vae_jax.evaluation.terms import describe_rows
 from vae_jax.experiment import builders, processes
+from vae_jax.experiment.measurement.best import Validated
 from vae_jax.experiment.measurement.evaluator import (
     baseline_of,
     evaluation_params,
@@ -28,11 +29,12 @@ from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
 from vae_jax.experiment.storage.session import Session
 from vae_jax.files import is_disk_full
 from vae_jax.train import TrainState
-from vae_jax.types import Metrics, Params
+from vae_jax.types import Metrics
 
 logger = logging.getLogger(__name__)
 
 WARNED = ("collapsed", "blind", "constant data")  # verdicts on validation
+MAX_KEPT_BYTES = 2**24  # terms of validation kept for the final numbers; larger are measured again
 LOWEST = -float(np.finfo(np.float32).max)  # replaces a score that is not finite
 
 
@@ -43,14 +45,14 @@ class Recorder:
       stopped: the reason once too many steps in a row were not finite, else None.
       finished: True once patience ran out; afterwards only resume-only checkpoints are written, and
         the result has the status of a run that stopped.
-      params: evaluation parameters by step, on the host, of the best and the last validation here.
+      validated: validations by step, on the host: the best and the last checkpoint's from here.
     """
 
     def __init__(self, run: Run, checkpoints: Checkpoints, start_step: int, scorer: Scorer) -> None:
         self.run = run
         self.checkpoints = checkpoints
         self.stopped: str | None = None
-        self.params: dict[int, Params] = {}
+        self.validated: dict[int, Validated] = {}
         self._writer: MetricsWriter | SilentWriter = SilentWriter()
         if processes.is_first():
             self._writer = MetricsWriter(run.workdir, start_step=start_step)
@@ -136,7 +138,8 @@ class Recorder:
         self._writer.write(step, "valid", numbers, **notes)
         self._write(state, numbers["score"])
         # Copied, since on CPU the arrays of the host share memory with a state that is donated.
-        self.params[step] = jax.tree.map(np.array, params)
+        kept = terms if terms.nbytes <= MAX_KEPT_BYTES else None
+        self.validated[step] = Validated(jax.tree.map(np.array, params), kept)
 
     def save_between(self, state: TrainState) -> None:
         """Write an extra checkpoint to resume from, without a score: it changes no result."""
@@ -178,7 +181,7 @@ class Recorder:
         """Delete checkpoints that are no longer needed, and update `finished`."""
         self.checkpoints.prune()
         steps = (self.checkpoints.best_step(), self.checkpoints.last_step())
-        self.params = {step: self.params[step] for step in steps if step in self.params}
+        self.validated = {step: self.validated[step] for step in steps if step in self.validated}
         if not self.finished and is_out_of_patience(self.run.config, self.checkpoints):
             self.finished = True
             logger.info(

@@ -31,8 +31,8 @@ class Comparison(NamedTuple):
 
 def table_columns(model: TrainedModel, dataset: Dataset) -> tuple[NamedColumn, ...]:
     """The columns of a data set under the likelihood of a model."""
-    table = getattr(dataset, "table", None)
-    return name_columns(model.model.likelihood, math.prod(dataset.test.shape), table)
+    num_columns = math.prod(dataset.test.shape)
+    return name_columns(model.model.likelihood, num_columns, dataset.table)
 
 
 def sample_rows(model: TrainedModel, test: Rows) -> model_arrays.Arrays:
