@@ -10,6 +10,7 @@ VERSION = re.search(
     r'__version__ = "(.*)"', (ROOT / "vae_jax" / "__init__.py").read_text(encoding="utf-8")
 ).group(1)
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
+TABLES = ["pandas>=2.2.3", "pyarrow>=17"]  # Parquet files need pyarrow
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -20,6 +21,7 @@ TEST = [
     "numpyro>=0.22",  # an independent implementation of the densities
     "tensorboardX>=2.6.2",
     "h5py>=3.10",
+    *TABLES,
 ]
 # Pinned: linters and type checkers find other things in other versions.
 LINT = ["ruff==0.17.6", "mypy==2.4.1"]
@@ -35,12 +37,17 @@ setup(
     # configs/ is installed inside the package, where --config=NAME finds it.
     packages=[*find_packages(include=["vae_jax", "vae_jax.*"]), "vae_jax.configs"],
     package_dir={"vae_jax.configs": "configs"},
-    package_data={"vae_jax": ["py.typed"], "vae_jax.experiment.report": ["*.csv", "templates/*"]},
+    package_data={
+        "vae_jax": ["py.typed"],
+        "vae_jax.data.tables": ["*.csv"],
+        "vae_jax.experiment.report": ["*.csv", "templates/*"],
+    },
     install_requires=REQUIREMENTS,
     extras_require={
         "test": TEST,
         "dev": [*TEST, *LINT, "build>=1.2", "pre-commit>=3.7"],
         "h5": ["h5py>=3.10"],
+        "tables": TABLES,
         "umap": ["umap-learn>=0.5.7"],
         "cuda": ["jax[cuda13]"],
         "cuda12": ["jax[cuda12]"],

@@ -336,6 +336,8 @@ def test_config_file(path) -> None:
     assert config.data.name in EMBEDDED  # a run with nothing but the repository
     dataset = builders.build_data(config)
     validate(config, dataset)
+    if dataset.table is not None:  # its columns are those of the model
+        config = builders.resolve(config, dataset.shape, dataset.preparation)
     model = builders.build_model(config, dataset.shape)
     builders.build_loss(config, model, dataset.train.num_examples)
     builders.build_optimizer(config)

@@ -31,6 +31,9 @@ def test_moments_are_those_of_numpy(streaming, read_bytes, monkeypatch):
     np.testing.assert_allclose(result.stddev, x.std(0), rtol=1e-12)
     np.testing.assert_allclose(result.log_mean, logs.mean(0), rtol=1e-12)
     np.testing.assert_allclose(result.log_stddev, logs.std(0), rtol=1e-12)
+    logs = np.log(np.where(x > 0, x, 1))
+    np.testing.assert_allclose(result.positive_log_mean, logs.mean(0), rtol=1e-9)
+    np.testing.assert_allclose(result.positive_log_stddev, logs.std(0), rtol=1e-9)
 
 
 def test_moments_are_those_of_the_training_split_alone():

@@ -19,6 +19,7 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.data.names import canonical_name
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.builders.label_subsets import allow_unlabeled, keep_labels
 from vae_jax.experiment.validation import validate
 
 KEY = jax.random.key(0)
@@ -375,6 +376,14 @@ def test_names_of_masks(name) -> None:
     assert canonical_name(name) == NAMES[name]
 
 
+def test_other_masks_are_not_ignored_silently(caplog) -> None:
+    x, observed = table()
+    message = refusal({"x": np.ma.array(x, mask=~observed)}, missing=True)
+    assert "train_images is a masked array; replace its masked entries by NaN and set" in message
+    from_arrays({"x": np.ma.array(x, mask=np.zeros(x.shape, bool)), "x_mask": observed})
+    assert "'x_mask'; an array of observed values, 1 or 0, is named such as train_" in caplog.text
+
+
 def test_subsets_of_classes_and_labels_keep_the_masks(tmp_path) -> None:
     given = arrays((4,), np.float64)
     labels = {"train_labels": np.arange(40) % 2, "test_labels": np.arange(10) % 2}
@@ -389,6 +398,20 @@ def test_subsets_of_classes_and_labels_keep_the_masks(tmp_path) -> None:
     np.testing.assert_array_equal(dataset.test.observed, given["test_observed"][kept])
     share = dataset.preparation["missing"]["test"]
     assert share == pytest.approx(1 - given["test_observed"][kept].mean())
+    assert keep_labels(dataset, 3).train.observed is dataset.train.observed
+
+
+def test_examples_that_are_removed_for_their_label_take_their_mask_with_them() -> None:
+    given = arrays((4,), np.float64)
+    labels = {"train_labels": np.arange(40) % 3, "test_labels": np.arange(10) % 3}
+    labels["test_labels"][[2, 5]] = -1
+    complete = from_arrays(given | labels, missing=True)
+    dataset = allow_unlabeled(complete)
+    kept = labels["test_labels"] >= 0
+    np.testing.assert_array_equal(dataset.test.observed, given["test_observed"][kept])
+    share = dataset.preparation["missing"]["test"]
+    assert share == pytest.approx(1 - given["test_observed"][kept].mean())
+    assert dataset.preparation["test_sha256"] != complete.preparation["test_sha256"]
 
 
 def test_inputs_of_a_trained_model() -> None:

@@ -67,6 +67,34 @@ def negative_binomials():
     return ours.NegativeBinomial(log_mean, log_r), theirs
 
 
+def student_ts():
+    loc, log_scale, df = normal(N, D), normal(N, D), jnp.exp(normal(N, D) + 1) + 1
+    theirs = npd.StudentT(df, loc, jnp.exp(log_scale)).to_event(1)
+    return ours.StudentT(loc, log_scale, df), theirs
+
+
+def log_normals():
+    loc, log_scale = normal(N, D), normal(N, D, scale=0.4)
+    return ours.LogNormal(loc, log_scale), npd.LogNormal(loc, jnp.exp(log_scale)).to_event(1)
+
+
+def poissons():
+    log_rate = normal(N, D, scale=2) + 1
+    return ours.Poisson(log_rate), npd.Poisson(jnp.exp(log_rate)).to_event(1)
+
+
+def zero_inflated():
+    (counts, theirs), gate = negative_binomials(), normal(N, D)
+    theirs = npd.ZeroInflatedDistribution(theirs.base_dist, gate_logits=gate).to_event(1)
+    p = ours.ZeroInflatedNegativeBinomial(counts.log_mean, counts.log_inverse_dispersion, gate)
+    return p, theirs
+
+
+def ordinals():
+    p = ours.Ordinal(normal(N, D), normal(N, D, M - 2))
+    return p, npd.OrderedLogistic(p.loc, p.thresholds).to_event(1)
+
+
 def mixtures():
     means, logvars, logits = normal(N, M, D, scale=2), normal(N, M, D), normal(N, M)
     components = npd.Normal(means, jnp.exp(logvars / 2)).to_event(1)
@@ -90,8 +118,14 @@ PAIRS = {
     "one_hot": one_hot,
     "beta_binomial": beta_binomials,
     "negative_binomial": negative_binomials,
+    "student_t": student_ts,
+    "log_normal": log_normals,
+    "poisson": poissons,
+    "zero_inflated": zero_inflated,
+    "ordinal": ordinals,
 }
-MEANS = ("diag_gaussian", "full_gaussian", "laplace", "bernoulli", "mixture")
+MEANS = ("diag_gaussian", "full_gaussian", "laplace", "bernoulli", "mixture", "student_t")
+MEANS_OF_COUNTS = ("beta_binomial", "negative_binomial", "poisson", "zero_inflated")
 
 
 def value_of(name, theirs):
@@ -121,7 +155,7 @@ def test_densities(name) -> None:
     )
 
 
-@pytest.mark.parametrize("name", [*MEANS, "beta_binomial", "negative_binomial"])
+@pytest.mark.parametrize("name", [*MEANS, *MEANS_OF_COUNTS, "log_normal"])
 def test_means(name) -> None:
     p, theirs = PAIRS[name]()
     np.testing.assert_allclose(p.mean, ours_of(name, theirs.mean), rtol=1e-4, atol=1e-5)

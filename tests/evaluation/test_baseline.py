@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 import scipy.stats
 
 from vae_jax import data, likelihoods
@@ -163,6 +165,82 @@ def test_mixed_tables_go_by_column():
     expected = expected + np.log(np.where(wide[:7, 1] > 0, p, 1 - p))
     expected = expected + np.log(q[x[:7, 2].astype(int)]) + count.logpmf(x[:7, 3])
     np.testing.assert_allclose(baseline.score(dataset.test).log_px, expected, rtol=1e-6)
+
+
+def test_student_t_log_normal_and_added_zeros_are_those_of_maximum_likelihood():
+    """No other parameters near the fit are likelier, and the fit is at least as good as scipy's."""
+    rng = np.random.default_rng(3)
+    x = np.stack(
+        [
+            5 + 2 * rng.standard_t(2.5, 800),
+            rng.normal(3, 1e-4, 800),
+            np.exp(rng.normal(2, 1.5, 800)),
+            rng.poisson(3, 800),
+            rng.negative_binomial(2, 0.2, 800) * (rng.random(800) < 0.6),
+            rng.integers(0, 4, 800),
+        ],
+        axis=1,
+    )
+    kinds = ("student_t", "student_t", "positive", "poisson", "zero_inflated", "ordinal:4")
+    x = np.float64(np.float32(x))
+    dataset = splits(np.float32(x), np.float32(x[:9]))
+    baseline = fit_baseline(likelihoods.Mixed((6,), kinds), dataset.train)
+    fits = {int(place): factor for places, factor in baseline.factors for place in places}
+
+    for place in (0, 1):
+        t = fits[0]
+        ours = scipy.stats.t.logpdf(x[:, place], t.df[place], t.loc[place], t.scale[place]).sum()
+        theirs = scipy.stats.t.logpdf(x[:, place], *scipy.stats.t.fit(x[:, place])).sum()
+        gaussian = scipy.stats.norm.logpdf(x[:, place], x[:, place].mean(), x[:, place].std()).sum()
+        assert ours > max(theirs, gaussian) - 0.2
+    assert abs(fits[0].df[0] - 2.5) < 1
+    assert fits[0].df[1] > 15
+    logs = np.log(x[:, 2])
+    expected = scipy.stats.lognorm.logpdf(x[:, 2], logs.std(), 0, np.exp(logs.mean()))
+    np.testing.assert_allclose(fits[2].log_prob(x[:, 2:3])[:, 0], expected, rtol=1e-9)
+    np.testing.assert_array_equal(fits[2].log_prob(np.array([[0.0], [-1.0]])), -np.inf)
+    rate = x[:, 3].mean() + 0.5 / 800
+    expected = scipy.stats.poisson.logpmf(x[:, 3], rate)
+    np.testing.assert_allclose(fits[3].log_prob(x[:, 3:4])[:, 0], expected, rtol=1e-9)
+
+    def added(gate, mean, r):
+        counted = scipy.stats.nbinom.logpmf(x[:, 4], r, r / (r + mean)) + np.log1p(-gate)
+        return np.where(x[:, 4] == 0, np.logaddexp(np.log(gate), counted), counted).sum()
+
+    fit = fits[4]
+    at = fit.gate[0], fit.counts.mean[0], fit.counts.r[0]
+    np.testing.assert_allclose(fit.log_prob(x[:, 4:5]).sum(), added(*at), rtol=1e-9)
+    best = scipy.optimize.minimize(
+        lambda p: -added(scipy.special.expit(p[0]), *np.exp(p[1:])), [0, 2, 0], method="Nelder-Mead"
+    )
+    assert added(*at) > -best.fun - 0.3
+    codes = np.bincount(np.int64(x[:, 5]), minlength=4)
+    expected = np.log((codes + 4 * (codes + 1) / 804) / 804)
+    np.testing.assert_allclose(fits[5].log_prob(x[:, 5:])[:, 0], expected[np.int64(x[:, 5])])
+    total = sum(factor.log_prob(x[:9, places]).sum(1) for places, factor in baseline.factors)
+    np.testing.assert_allclose(baseline.score(dataset.test).log_px, total, rtol=1e-9)
+    assert "Student-t distributions and log-normals and Poissons" in baseline.name
+
+
+@pytest.mark.parametrize(
+    ("head", "values"),
+    [
+        (likelihoods.StudentT, [3.0, 3.0, 3.0, 3.0, 3.0]),
+        (likelihoods.StudentT, [0.0, 0.0, 0.0, 0.0, 1e6]),
+        (likelihoods.LogNormal, [2.0, 2.0, 2.0, 2.0, 2.0]),
+        (likelihoods.Poisson, [0, 0, 0, 0, 0]),
+        (likelihoods.ZeroInflatedNegativeBinomial, [0, 0, 0, 0, 0]),
+        (likelihoods.ZeroInflatedNegativeBinomial, [0, 0, 0, 0, 7]),
+        (likelihoods.ZeroInflatedNegativeBinomial, [4, 4, 4, 4, 4]),
+    ],
+)
+def test_fits_to_degenerate_columns_are_finite(head, values):
+    x = np.array(values, np.float32)[:, None]
+    options = {"values": "counts"} if head((1,)).integers else {}
+    dataset = splits(x.astype(int) if options else x, x.astype(int) if options else x, **options)
+    baseline = fit_baseline(head((1,)), dataset.train)
+    assert np.isfinite(baseline.score(dataset.test).log_px).all()
+    assert np.isfinite(baseline.log_prob(np.array([[5.0]]))).all()
 
 
 def test_chunks_streams_and_rendered_images_give_the_same(monkeypatch):

@@ -14,7 +14,6 @@ from vae_jax.evaluation.baseline import BaselineScores
 from vae_jax.evaluation.code_use import make_code_gain
 from vae_jax.evaluation.terms import (
     Terms,
-    column_errors,
     describe_rows,
     find_extreme,
     has_diverged,
@@ -314,17 +313,6 @@ def test_means_are_over_the_examples_with_a_bound_and_say_so():
     assert "psnr" not in summarize(reconstructing(), (4,), (0.0, 1.0))
     assert "psnr" not in summarize(reconstructing(), (2, 2, 1), (1.0, 1.0))  # constant data
     assert summarize(reconstructing(0), (2, 2, 1), (0.0, 1.0))["psnr"] == 120  # exact
-
-
-def test_errors_of_columns_have_their_own_units():
-    error = np.array([[3.0, 0.1], [-4.0, 0.0], [np.inf, 1.0]])
-    table = dataclasses.replace(terms(10).select(np.arange(3)), error=error)
-    table.distortion[2] = np.inf
-    found = column_errors(table)
-    np.testing.assert_allclose(found["rmse"], [12.5**0.5, 0.005**0.5])
-    np.testing.assert_allclose(found["mae"], [3.5, 0.05])
-    np.testing.assert_allclose(found["wrong"], [1, 0.5])
-    assert column_errors(terms(10)) == {}
 
 
 def test_used_latents_are_active_ones():

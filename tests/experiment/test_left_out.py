@@ -93,13 +93,19 @@ def test_a_table_has_errors_by_column_and_no_psnr(told):
     for column, scale in zip(columns.values(), (1, 20, 0.1), strict=True):
         assert column["train_std"] == pytest.approx(scale, rel=0.3)
         assert 0 < column["mae"] < column["rmse"]
+        assert 0 < column["rmse_stderr"] < column["rmse"]
+    association = numbers["columns"]["association"]
+    assert (association["num_pairs"], association["num_rows"]) == (3, 50)
+    assert 0 < association["training_rows"] < 1
     text = describe(numbers)
-    assert "RMSE by column" in text
+    assert "RMSE by column: column 0 " in text
+    assert "associations of columns differ by" in text
     assert "50 rows" in text
     for word in ("PSNR", "images", "bits/dim"):
         assert word not in text
     page = report.write_report(workdir).read_text()
     assert "Errors of the columns" in page
+    assert "Associations of columns" in page
     assert "PSNR" not in page
     assert "Test images" not in page
 

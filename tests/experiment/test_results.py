@@ -10,6 +10,7 @@ from vae_jax import experiment
 from vae_jax.config import Config, Sweep
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import builders, evaluate, figures
+from vae_jax.experiment import results as results_module
 from vae_jax.experiment.measurement import evaluator
 from vae_jax.experiment.measurement.best import Best
 from vae_jax.experiment.results import Results, describe
@@ -150,3 +151,21 @@ def test_the_line_of_a_test_set_says_what_is_a_density(likelihood, stderr, parts
     data = {"name": "digits", "num_test": 9, "binarization": "none", "shape": "images of 8x8"}
     text = describe({"test": test, "data": data, "likelihood": likelihood, "step": 5})
     assert all(part in text for part in parts), text
+
+
+def test_columns_are_described_with_their_errors():
+    entry = {"rmse": 1.25, "rmse_stderr": 0.13, "mae": 1.0}
+    unknown = dict.fromkeys(entry, float("nan"))
+    numbers = {
+        "numbers": {"age": entry, "dose": unknown, **{f"x{i}": entry for i in range(7)}},
+        "categories": {"city": {"wrong": 0.2, "wrong_stderr": 0.01, "majority_share": 0.6}},
+        "association": {"difference": 0.07, "training_rows": 0.04, "independent_columns": None},
+    }
+    first, second, third = results_module._describe_columns(numbers)
+    assert first.startswith("RMSE by column: age 1.25 +- 0.13, dose unknown, x0 1.25")
+    assert first.endswith("x3 1.25 +- 0.13, ...")
+    assert second == "wrong by column: city 20.0% +- 1.0% (majority guess 40.0%)"
+    assert third == "associations of columns differ by 0.070 on average (0.040 of training rows)"
+    assert results_module._describe_columns({}) == []
+    excluded = {"estimator": "excluded: 300 columns are more than 256"}
+    assert results_module._describe_columns(excluded) == []

@@ -415,6 +415,10 @@ def test_columns_are_parsed() -> None:
         (("gaussian:3",), r"gaussian\*N"),
         (("categorical",), "CATEGORIES must be an integer from 2"),
         (("categorical:1",), "from 2"),
+        (("ordinal",), "CATEGORIES must be an integer from 2"),
+        (("ordinal:1",), "from 2"),
+        (("poisson:3",), r"poisson\*N"),
+        (("student-t",), "did you mean 'student_t'"),
         (("categorical:-3",), "from 2"),
         (("categorical:\u00b2",), "from 2"),
         (("counts*0",), r"N of \*N must be an integer from 1"),
@@ -438,6 +442,22 @@ def test_tables_that_do_not_fit_their_columns() -> None:
         bad[0, column] = value
         with pytest.raises(InputError, match=f"column {column} is"):
             likelihoods.check_table(columns, bad)
+    columns = "student_t,positive,poisson,zero_inflated,ordinal:4"
+    good = np.array([[-0.3, 0.2, 5, 0, 3], [4, 1e9, 0, 7, 0]], np.float32)
+    likelihoods.check_table(columns, good)
+    for column, value, allowed in (
+        (1, 0, "numbers above 0"),
+        (1, -2, "numbers above 0"),
+        (1, np.inf, "numbers above 0"),
+        (2, 0.5, "integers from 0 on"),
+        (3, -1, "integers from 0 on"),
+        (4, 4, "integers from 0 to 3"),
+    ):
+        bad = good.copy()
+        bad[0, column] = value
+        with pytest.raises(InputError, match=f"column {column} is .*, which allows {allowed}"):
+            likelihoods.check_table(columns, bad)
+    columns, good = "gaussian,bernoulli,categorical:3,counts", np.zeros((2, 4))
     with pytest.raises(InputError, match="there are 4"):
         likelihoods.check_table(columns, good[:, :3])
     with pytest.raises(InputError, match="there are 2, but the event has shape"):
@@ -468,6 +488,12 @@ HEADS = [
     likelihoods.NegativeBinomial((5,)),
     likelihoods.NegativeBinomial((5,), ()),
     likelihoods.Mixed((7,), TABLE),
+    likelihoods.Mixed((7,), ("student_t*2", "positive", "ordinal:3*2", "poisson", "zero_inflated")),
+    likelihoods.StudentT((2, 3, 2)),
+    likelihoods.StudentT((5,), "predicted"),
+    likelihoods.Poisson((5,)),
+    likelihoods.ZeroInflatedNegativeBinomial((5,)),
+    likelihoods.LogNormal((5,)),
 ]
 
 
@@ -476,7 +502,10 @@ def a_value(head) -> jax.Array:
     shape = (2, 3, *head.event_shape)
     numbers = jnp.arange(np.prod(shape)).reshape(shape)
     if isinstance(head, likelihoods.Mixed):
-        return jnp.float32(numbers % 2)
+        is_positive = jnp.array(head.positive_columns())
+        return jnp.float32(jnp.where(is_positive, 1 + numbers % 2, numbers % 2))
+    if head.positive:
+        return 0.5 + numbers % 5
     if head.levels:
         return numbers % head.levels / (head.levels - 1)
     return jnp.float32(numbers % 7) if head.integers else numbers % 5 / 4
@@ -514,12 +543,20 @@ def test_heads_say_what_they_are_for() -> None:
         likelihoods.LearnedLaplace: (likelihoods.REALS, False, 0, False),
         likelihoods.DiscretizedLogistic: ((0, 1), False, 256, False),
         likelihoods.NegativeBinomial: ((0, np.inf), False, 0, True),
+        likelihoods.StudentT: (likelihoods.REALS, False, 0, False),
+        likelihoods.Poisson: ((0, np.inf), False, 0, True),
+        likelihoods.ZeroInflatedNegativeBinomial: ((0, np.inf), False, 0, True),
+        likelihoods.LogNormal: ((0, np.inf), False, 0, False),
         likelihoods.Mixed: (likelihoods.REALS, False, 0, False),
     }
     for head, expected in facts.items():
         made = head((4,))
         assert (made.support, made.binary, made.levels, made.integers) == expected
     assert likelihoods.Categorical((4,), 2).binary
+    assert likelihoods.LogNormal((4,)).positive
+    likelihoods.check_support(likelihoods.LogNormal((4,)), np.full((1, 4), 0.1))
+    with pytest.raises(InputError, match="LogNormal needs values above 0"):
+        likelihoods.check_support(likelihoods.LogNormal((4,)), np.zeros((1, 4)))
     with pytest.raises(InputError, match="levels = 1"):
         likelihoods.BetaBinomial((4,), 1)
 

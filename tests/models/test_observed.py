@@ -31,6 +31,8 @@ HEADS = [
     likelihoods.LearnedLaplace((5,)),
     likelihoods.NegativeBinomial((5,)),
     likelihoods.Mixed((5,), ("gaussian*2", "bernoulli", "categorical:2", "counts")),
+    likelihoods.StudentT((5,), "predicted"),
+    likelihoods.LogNormal((5,)),
     likelihoods.Gaussian((1, 5, 1)),
 ]
 
@@ -55,6 +57,10 @@ def make_vq(**fields):
     return VQVAE(*parts, likelihoods.Gaussian((5,)), prior, **fields)
 
 
+def draw_x_of(head):
+    return draw_x(head.event_shape) + head.positive
+
+
 def draw_x(shape=(5,), n=6):
     return jax.random.bernoulli(KEY, 0.5, (n, *shape)).astype(jnp.float32)
 
@@ -70,7 +76,7 @@ def name_of(head):
 @pytest.mark.parametrize("head", HEADS, ids=name_of)
 def test_all_observed_is_the_density_bitwise_and_missing_values_change_nothing(head):
     """Of every likelihood: the loss, and its gradient."""
-    model, x = make_model(head), draw_x(head.event_shape)
+    model, x = make_model(head), draw_x_of(head)
     params = model.init(KEY, x, KEY)
 
     @jax.jit
@@ -90,10 +96,31 @@ def test_all_observed_is_the_density_bitwise_and_missing_values_change_nothing(h
     assert results[0][0] != loss(params, x, None)
 
 
+def test_missing_values_of_every_kind_of_column_change_nothing():
+    kinds = ("student_t", "positive", "poisson", "zero_inflated", "ordinal:3", "ordinal:2")
+    model, x = make_model(likelihoods.Mixed((6,), kinds)), draw_x((6,)) + jnp.eye(6)[1]
+    params, observed = model.init(KEY, x, KEY), draw_mask(x)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params, x):
+        return make_loss_fn(model, elbo)(params, {"x": x, "observed": observed}, KEY, 0)[0]
+
+    results = [loss(params, jnp.where(observed, x, fill)) for fill in FILLS]
+    jax.tree.map(np.testing.assert_array_equal, *results[:2])
+    jax.tree.map(np.testing.assert_array_equal, *results[1:])
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(results[0]))
+    p = model.apply(params, jax.random.normal(KEY, (6, 2)), method="decode")
+    terms = np.asarray(p.log_prob_terms(x), np.float64)
+    expected = (terms * np.asarray(observed)).sum(1)
+    np.testing.assert_allclose(p.observed_log_prob(x, observed), expected, rtol=2e-6, atol=1e-5)
+    np.testing.assert_array_equal(p.observed_log_prob(x, observed | True), p.log_prob(x))
+
+
 @pytest.mark.parametrize("head", HEADS, ids=name_of)
 def test_density_of_what_is_observed_is_the_sum_of_its_terms(head):
     """Computed by hand, for draws of z."""
-    model, x = make_model(head), draw_x(head.event_shape)
+    model, x = make_model(head), draw_x_of(head)
     params = model.init(KEY, x, KEY)
     p = model.apply(params, jax.random.normal(KEY, (4, 6, 2)), method="decode")
     if isinstance(p, distributions.OptimalGaussian):

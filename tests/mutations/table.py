@@ -21,6 +21,7 @@ SIZES = f"{WIRING} -k part_has_the_sizes"
 TWO = "objectives/test_two_players.py"
 GRADIENTS = "distributions/test_gradients.py"
 HEADS = "likelihoods/test_heads.py"
+TAILS = "distributions/test_counts_and_tails.py"
 NUMPYRO = "distributions/test_numpyro.py"
 FLOWS = "flows/test_flows.py"
 
@@ -355,8 +356,8 @@ DISTRIBUTIONS = [
     Mutation(
         "no gradient of the scale of a logistic inside its bins",
         "distributions/logistic.py",
-        "inside = _log_one_minus_exp(-math.log(levels - 1) - log_scale)",
-        "inside = jax.lax.stop_gradient(_log_one_minus_exp(-math.log(levels - 1) - log_scale))",
+        "inside = log_one_minus_exp(-math.log(levels - 1) - log_scale)",
+        "inside = jax.lax.stop_gradient(log_one_minus_exp(-math.log(levels - 1) - log_scale))",
         f"{GRADIENTS} -k logistic",
     ),
     Mutation(
@@ -630,4 +631,76 @@ EVALUATION = [
         "evaluation/test_coding.py -k 'random_bits or rate'",
     ),
 ]
-MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION]
+TABLES = [
+    Mutation(
+        "the tails of a Student-t are those of one degree of freedom less",
+        "distributions/student_t.py",
+        "0.5 * (df + 1) * _log1p_square(root)",
+        "0.5 * df * _log1p_square(root)",
+        f"{NUMPYRO} -k 'densities and student'",
+    ),
+    Mutation(
+        "the constant of a Student-t lacks the remainder of Stirling's formula",
+        "distributions/student_t.py",
+        "errors = stirling_error(a + 0.5) - stirling_error(a)",
+        "errors = stirling_error(a + 0.5) - stirling_error(a + 0.5)",
+        f"{GRADIENTS} -k student",
+    ),
+    Mutation(
+        "draws of a Student-t move with half of their degrees of freedom",
+        "distributions/student_t.py",
+        "0.5 * (jnp.log(half) - log_gamma)",
+        "0.5 * (jax.lax.stop_gradient(jnp.log(half)) - log_gamma)",
+        f"{TAILS} -k draws_of_student_t_move",
+    ),
+    Mutation(
+        "a log-normal is a density of log x",
+        "distributions/log_normal.py",
+        "- log_x - 0.5",
+        "- 0.5",
+        f"{NUMPYRO} -k 'densities and log_normal'",
+    ),
+    Mutation(
+        "a wrong coefficient where rate and count are close",
+        "distributions/stirling.py",
+        "(1 / 3 + square",
+        "(1 / 2 + square",
+        f"{TAILS} -k poisson_up_to",
+    ),
+    Mutation(
+        "added zeros have no mass",
+        "distributions/counts.py",
+        "at_zero = jnp.logaddexp(jax.nn.log_sigmoid(self.gate), counted)",
+        "at_zero = counted",
+        f"{GRADIENTS} -k zero",
+    ),
+    Mutation(
+        "the thresholds of codes start at 0",
+        "distributions/ordinal.py",
+        "steps - steps[..., -1:] / 2",
+        "steps",
+        f"{HEADS} -k equal_masses",
+    ),
+    Mutation(
+        "the scale of positive columns is that of log(1 + x)",
+        "nets/units.py",
+        "np.where(is_positive, positive_logs[0], 0)",
+        "np.where(is_positive, logs[0], 0)",
+        "nets/test_units.py -k positive",
+    ),
+    Mutation(
+        "networks see the size factor",
+        "models/common.py",
+        "return c[..., 1:]",
+        "return c",
+        "models/test_size_factor.py -k multiplies",
+    ),
+    Mutation(
+        "all zeros of the baseline are added ones",
+        "evaluation/column_fits.py",
+        "gate = added / (size + 1)",
+        "gate = zeros / (size + 1)",
+        "evaluation/test_baseline.py -k maximum_likelihood",
+    ),
+]
+MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES]

@@ -135,6 +135,32 @@ def test_only_columns_of_real_numbers_have_a_scaled_density():
     assert set(np.unique(p.sample(KEY, (50,))[..., 1])) == {0.0, 1.0}
 
 
+def test_positive_columns_enter_as_logarithms_and_keep_their_density():
+    """Of an amount of dollars and one of grams, each with its own unit."""
+    x = np.exp(RNG.normal([14, -18], [2, 0.5], (300, 2)))
+    x = np.stack([x[:, 0], RNG.poisson(9, 300), x[:, 1]], axis=1)
+    head = likelihoods.Mixed((3,), ("positive", "counts", "positive"))
+    masks = {"counts": head.count_columns(), "real": head.real_columns()}
+    units = Units.fit(x, **masks, positive=head.positive_columns())
+    logs = np.log(np.where([True, False, True], x, x + 1))
+    u = np.asarray(units.standardize(jnp.float32(x)))
+    np.testing.assert_allclose(u, (logs - logs.mean(0)) / logs.std(0), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(units.restore(u), x, rtol=1e-4, atol=1e-3)
+    assert np.isfinite(units.standardize(jnp.zeros((1, 3)))).all()  # missing values
+    center = np.exp(logs.mean(0))
+    np.testing.assert_allclose(units.density.scale, [center[0], 1, center[2]], rtol=1e-9)
+    assert units.density.loc == (0.0, 0.0, 0.0)
+    p = units.scale_density(head.apply(head.init(KEY, jnp.ones((1, 4))), jnp.zeros((1, 4))))
+    terms = p.log_prob_terms(jnp.float32(x))[:, [0, 2]]
+    expected = scipy.stats.lognorm.logpdf(x[:, [0, 2]], 1, 0, center[[0, 2]])
+    np.testing.assert_allclose(terms, expected, rtol=1e-3, atol=1e-3)
+    assert Units.from_json(json.loads(json.dumps(dataclasses.asdict(units)))) == units
+    assert not units.is_close(Units.fit(x, **masks))
+    values = dataclasses.asdict(units) | {"positive": (True,)}
+    with pytest.raises(ValueError, match="positive of 1 columns, not 3"):
+        Units.from_json(values)
+
+
 def test_a_constant_column_keeps_its_scale():
     x = np.stack([np.full(7, 0.1), np.arange(7.0)], axis=1)
     assert Units.fit(x).density.scale == (1.0, x[:, 1].std())

@@ -36,6 +36,7 @@ estimate = jit(monte_carlo_kl, static_argnums=3)
 
 HEADS = {
     "full_gaussian": posteriors.FullGaussianHead(D),
+    "student_t": posteriors.StudentTHead(D),
     "planar": posteriors.PlanarHead(D, 1),
     "sylvester": posteriors.SylvesterHead(D, 1, 3),
     "iaf": posteriors.InverseAutoregressiveHead(D, 2, 7),
@@ -78,6 +79,27 @@ def test_a_head_gives_float32_of_any_features(name):
         2,
         B,
     )  # the same values under the posterior of each example
+
+
+def test_student_t_is_affine_in_the_features():
+    h, head = normal((B, F)), posteriors.StudentTHead(D, 3.0)
+    start, _ = head.init_with_output(jax.random.key(0), 0 * h)
+    np.testing.assert_allclose(start.df, 3.0, rtol=1e-4)
+    params = {
+        name: {"kernel": normal((F, D), 0.3, seed), "bias": normal((D,), 0.3, seed)}
+        for seed, name in enumerate(("loc", "logvar", "df"))
+    }
+    q = head.apply({"params": params}, h)
+    loc, logvar, df = (h @ layer["kernel"] + layer["bias"] for layer in params.values())
+    np.testing.assert_allclose(q.loc, loc, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(q.log_scale, distributions.bounded_logvar(logvar) / 2, rtol=1e-5)
+    np.testing.assert_allclose(q.df, distributions.bounded_df(df, 3.0), rtol=1e-5)
+    z, log_q = sample_and_log_prob(q, jax.random.key(1), (3,))
+    expected = stats.t.logpdf(*map(np.float64, (z, q.df, q.loc, np.exp(q.log_scale)))).sum(-1)
+    np.testing.assert_allclose(log_q, expected, rtol=1e-4, atol=1e-4)
+    wide = head.apply({"params": params}, 1e4 * h)
+    assert np.all((wide.df > 1.99) & (wide.df < 1001))
+    assert not has_kl_terms(q, DiagGaussian(jnp.zeros(D), jnp.zeros(D)))
 
 
 @pytest.mark.parametrize("name", ["planar", "sylvester", "iaf"])

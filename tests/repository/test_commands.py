@@ -16,6 +16,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from vae_jax.config import Config
+from vae_jax.data import EMBEDDED
 from vae_jax.experiment import run
 from vae_jax.experiment.launch import arguments
 from vae_jax.experiment.training import trainers
@@ -23,6 +24,7 @@ from vae_jax.experiment.training import trainers
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = "python -m vae_jax.main "
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "vae_jax" / "main.py"]
+TABLE = ROOT / "vae_jax" / "data" / "tables" / "penguins.csv"
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 
 
@@ -87,7 +89,9 @@ def images(tmp_path_factory):
 def make_runs(command, images, workdir, monkeypatch):
     monkeypatch.chdir(ROOT)
     config, _ = parse(command)
-    if config.data.name not in ("digits", "sprites"):
+    if config.data.name == "table":
+        config.data.path, config.data.schema = str(TABLE), ""
+    elif config.data.name not in EMBEDDED:
         config.data.name, config.data.path = "npz", str(images)
         config.data.dir = ""
         if config.evaluation.anomaly:  # another data set that is not here

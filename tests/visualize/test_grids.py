@@ -12,7 +12,7 @@ from vae_jax import VAE, likelihoods, nets, posteriors, priors, visualize
 from vae_jax.data import from_arrays
 from vae_jax.evaluation import make_evaluator
 from vae_jax.models.trained import TrainedModel
-from vae_jax.visualize import code_map, columns, image_grids, model_arrays, pixels, projections
+from vae_jax.visualize import code_map, image_grids, model_arrays, pixels, projections
 from vae_jax.visualize.grids import GAP, WIDE_GAP, Groups
 
 RNG = np.random.default_rng(0)
@@ -254,31 +254,3 @@ def test_umap_says_what_is_missing(monkeypatch):
         visualize.project(np.zeros((9, 3)), "umap")
     with pytest.raises(ValueError, match="did you mean 'tsne'"):
         visualize.project(np.zeros((9, 3)), "t-sne")
-
-
-def test_tables_have_histograms_of_columns_and_no_grid(tmp_path):
-    x = RNG.normal(size=(90, 3)).astype(np.float32)
-    data = from_arrays({"train_images": x, "test_images": x[:30]})
-    parts = (nets.MLP((8,)), nets.MLP((8,)), posteriors.DiagGaussianHead(2))
-    module = VAE(*parts, priors.StandardNormal(2), likelihoods.Gaussian((3,)))
-    key = jax.random.key(0)
-    model = TrainedModel(module, module.init(key, jnp.asarray(x[:1]), key))
-    terms = make_evaluator(module, batch_size=30)(model.params, data.test, key)
-    paths = visualize.plot_all(model, data, terms, [], tmp_path)
-    assert {path.stem for path in paths} == {"columns", "column_reconstructions", "latent_map"}
-    x = RNG.normal(size=(90, 14))
-    figure = visualize.column_histograms(x, x)
-    assert len(figure.axes) == 12
-    assert "the first 12 of 14" in figure.texts[0].get_text()
-    values, edges, _ = figure.axes[0].patches[0].get_data()
-    assert values.sum() == pytest.approx(1)
-    np.testing.assert_array_equal(edges, columns.bin_edges(x[:, 0]))
-
-
-def test_bins_of_columns():
-    np.testing.assert_array_equal(columns.bin_edges(np.array([0, 1, 1, 3])), np.arange(5) - 0.5)
-    wide = columns.bin_edges(np.arange(1000))  # of whole numbers, each bin holds as many
-    assert len(set(np.diff(wide))) == 1
-    assert np.diff(wide)[0] == int(np.diff(wide)[0])
-    assert np.all(np.diff(columns.bin_edges(np.full(5, 0.3))) > 0)
-    assert columns.bin_edges(RNG.normal(size=500) * 1e-6)[-1] < 1e-5

@@ -13,17 +13,27 @@ from vae_jax.config.model import Codes, Hierarchy, ModelConfig
 from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import objective, one_of
 
+TABLE_SETS = ("table", "penguins")  # data sets with a schema
+
 
 @dataclasses.dataclass
 class Data:
     """The data set and its preparation."""
 
-    name: str = field("digits", "sprites, digits, npz, or a name of tensorflow-datasets")
+    name: str = field(
+        "digits", "sprites, digits, penguins, npz, table, or a name of tensorflow-datasets"
+    )
     dir: str = field("", "folder of tensorflow-datasets")
     path: str = field(
         "",
-        "an .npz, .npy or .h5 file, a folder of .npy files or of images (class by subfolder)",
-        used_by=one_of("data.name", "npz"),
+        "npz: an .npz, .npy or .h5 file, a folder of .npy files or of images (class by subfolder); "
+        "table: a CSV or Parquet file",
+        used_by=one_of("data.name", "npz", "table"),
+    )
+    schema: str = field(
+        "",
+        'JSON file that overrides the kinds of columns, {"columns": {"age": "student_t"}}',
+        used_by=one_of("data.name", *TABLE_SETS),
     )
     image_size: int = field(
         0,

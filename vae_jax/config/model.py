@@ -17,10 +17,12 @@ DISCRETE_LIKELIHOODS = (
     "beta_binomial",
     "autoregressive",
 )
-MASSES = (*DISCRETE_LIKELIHOODS, "negative_binomial")  # and bernoulli, of values that are binary
+COUNT_LIKELIHOODS = ("negative_binomial", "poisson", "zero_inflated")
+MASSES = (*DISCRETE_LIKELIHOODS, *COUNT_LIKELIHOODS)  # and bernoulli, of values that are binary
 SIGMA = one_of("model.likelihood", *SIGMA_LIKELIHOODS, AUTO)
 DISCRETE = one_of("model.likelihood", *DISCRETE_LIKELIHOODS, AUTO)
 AUTOREGRESSIVE = one_of("model.likelihood", "autoregressive")
+STUDENT_T = one_of("model.likelihood", "student_t")
 CONDITIONAL = none_of("model.conditioning", "none")
 VQ = one_of("model.kind", "vq")
 CODEBOOK = VQ & one_of("codes.quantizer", "vq")
@@ -66,7 +68,9 @@ class ModelConfig:
         used_by=one_of("model.kind", "vae"),
     )
     conditioning: str = field(
-        "none", "labels y; label: one of num_classes; vector: num_classes entries"
+        "none",
+        "labels y; label: one of num_classes; vector: num_classes entries; size: a factor of the "
+        "means of counts, and one of num_classes",
     )
     num_classes: int = field(10, "classes, or entries of y", at_least=1, used_by=CONDITIONAL)
     condition_prior: bool = field(
@@ -115,6 +119,15 @@ class ModelConfig:
         above=0,
         used_by=SIGMA & none_of("model.sigma", "predicted"),
         sweep=True,
+    )
+    df: str = field(
+        "learned",
+        "degrees of freedom of student_t; fixed: init_df; learned: one per entry; predicted: by "
+        "the decoder",
+        used_by=STUDENT_T,
+    )
+    init_df: float = field(
+        5.0, "value of fixed degrees of freedom, else their start", above=0, used_by=STUDENT_T
     )
     levels: int = field(
         0,

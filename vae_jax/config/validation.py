@@ -4,8 +4,9 @@ import math
 import re
 from typing import Any
 
-from vae_jax.config.fields import Config
+from vae_jax.config.fields import TABLE_SETS, Config
 from vae_jax.config.metadata import AUTO, MAX_INT, check_bounds, leaf_fields
+from vae_jax.config.model import STUDENT_T
 from vae_jax.config.rules import Condition, Rule, check_rules, objective, one_of, value_of
 from vae_jax.config.tree import as_tuple, check_types
 from vae_jax.errors import InputError, format_value
@@ -139,7 +140,8 @@ def _levels(config: Config) -> str | None:
 
 
 def _columns(config: Config) -> str | None:
-    if config.model.likelihood != "mixed" or config.model.columns:
+    is_known = config.model.columns or config.data.name in TABLE_SETS
+    if config.model.likelihood != "mixed" or is_known:
         return None
     return "config.model.columns = (): must name the type of each column with likelihood 'mixed'"
 
@@ -172,6 +174,8 @@ RULES: tuple[Rule, ...] = (
     ),
     # A learned sigma is bounded there.
     _in_range(one_of("model.sigma", "scalar", "channel", "pixel"), "model.init_sigma", 1e-3, 50),
+    # So are learned degrees of freedom.
+    _in_range(STUDENT_T & one_of("model.df", "learned", "predicted"), "model.init_df", 2.1, 900),
     _corruption_level,
     _in_range(
         one_of("objective.corruption", "masking", "salt_and_pepper"),

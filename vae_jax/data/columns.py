@@ -1,7 +1,7 @@
 """Columns of a table: those of zeros and ones, and warnings about what no model can use."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +84,18 @@ def binary_columns(surveys: Mapping[str, Survey]) -> list[int]:
     return [int(column) for column in np.flatnonzero(is_bits)]
 
 
-def warn_columns(surveys: Mapping[str, Survey], name: str) -> None:
+class Wording(NamedTuple):
+    """How warnings name a split, one of its rows, and a column."""
+
+    split: Callable[[str], str] = "{}_images".format
+    row: Callable[[str, int], str] = lambda split, row: f"row {row}"
+    column: Callable[[int], str] = str  # after the word 'column'
+
+
+WORDING = Wording()
+
+
+def warn_columns(surveys: Mapping[str, Survey], name: str, wording: Wording = WORDING) -> None:
     """Warn about constant columns of train, extreme values, and columns too fine for float32.
 
     And about columns whose units in another split are not those of train.
@@ -92,9 +103,10 @@ def warn_columns(surveys: Mapping[str, Survey], name: str) -> None:
     Args:
       surveys: of the rows of each split, with the numbers of rows that their owner knows.
       name: name of the data set.
+      wording: the names of splits, rows and columns.
     """
     for split, survey in surveys.items():
-        where = f"{name}: {split}_images"
+        where = f"{name}: {wording.split(split)}"
         spread = survey.sums.stddev
         step = np.spacing(np.abs(survey.sums.mean).astype(np.float32)).astype(np.float64)
         constant = _is_constant(survey)
@@ -102,27 +114,28 @@ def warn_columns(surveys: Mapping[str, Survey], name: str) -> None:
             logger.warning(
                 "%s: %s constant, with no information and an unbounded density; remove it",
                 where,
-                _name_columns(np.flatnonzero(constant), survey.sums.mean),
+                _name_columns(np.flatnonzero(constant), survey.sums.mean, wording),
             )
         ruined = ~constant & (survey.rest.stddev * RUINED < spread) & (survey.rest.count > 1)
         for column in np.flatnonzero(ruined)[:SHOWN]:
             logger.warning(
-                "%s: row %d, column %d is %g, and the standard deviation of the column is %.3g with"
-                " it and %.3g without; correct it, or remove the row",
+                "%s: %s, column %s is %g, and the standard deviation of the column is %.3g with it "
+                "and %.3g without; correct it, or remove the row",
                 where,
-                *(survey.row[column], column, survey.value[column]),
+                wording.row(split, int(survey.row[column])),
+                *(wording.column(column), survey.value[column]),
                 *(spread[column], survey.rest.stddev[column]),
             )
         coarse = ~constant & ~ruined & (spread < RESOLVED * step)
         for column in np.flatnonzero(coarse)[:SHOWN]:
             logger.warning(
-                "%s: column %d has values around %g with a standard deviation of %.3g, and float32 "
+                "%s: column %s has values around %g with a standard deviation of %.3g, and float32 "
                 "has steps of %g there; subtract its mean first",
                 where,
-                *(column, survey.sums.mean[column], spread[column], step[column]),
+                *(wording.column(column), survey.sums.mean[column], spread[column], step[column]),
             )
         if split != "train" and "train" in surveys:
-            _warn_of_units(survey, surveys["train"], where)
+            _warn_of_units(survey, surveys["train"], where, wording)
 
 
 def _is_constant(survey: Survey) -> np.ndarray:
@@ -131,7 +144,7 @@ def _is_constant(survey: Survey) -> np.ndarray:
     return survey.sums.stddev <= 1e-3 * step
 
 
-def _warn_of_units(survey: Survey, train: Survey, where: str) -> None:
+def _warn_of_units(survey: Survey, train: Survey, where: str, wording: Wording) -> None:
     """Warn about columns whose mean or spread, without the extreme row, is far from train's."""
     enough = (survey.rest.count >= MIN_ROWS) & (train.rest.count >= MIN_ROWS)
     mean, spread = survey.rest.mean, survey.rest.stddev
@@ -141,15 +154,21 @@ def _warn_of_units(survey: Survey, train: Survey, where: str) -> None:
     other &= enough & ~_is_constant(survey) & ~_is_constant(train)
     for column in np.flatnonzero(other)[:SHOWN]:
         logger.warning(
-            "%s: column %d has mean %.3g and standard deviation %.3g, in train %.3g and %.3g; the "
+            "%s: column %s has mean %.3g and standard deviation %.3g, in train %.3g and %.3g; the "
             "splits must have the same units",
             where,
-            *(column, mean[column], spread[column], train_mean[column], train_spread[column]),
+            *(
+                wording.column(column),
+                mean[column],
+                spread[column],
+                train_mean[column],
+                train_spread[column],
+            ),
         )
 
 
-def _name_columns(columns: np.ndarray, mean: np.ndarray) -> str:
+def _name_columns(columns: np.ndarray, mean: np.ndarray, wording: Wording) -> str:
     """The columns with their values: 'column 3 (0.5) is', or 'columns 0 (1), 3 (0.5) are'."""
-    names = ", ".join(f"{column} ({mean[column]:g})" for column in columns[:SHOWN])
+    names = ", ".join(f"{wording.column(column)} ({mean[column]:g})" for column in columns[:SHOWN])
     more = f" and {len(columns) - SHOWN} more" if len(columns) > SHOWN else ""
     return f"column {names} is" if len(columns) == 1 else f"columns {names}{more} are"

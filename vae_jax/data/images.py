@@ -19,7 +19,13 @@ NAN_REMEDY = ("; if NaN are missing values, set ", Argument("missing"), " = True
 
 
 def as_array(values: Any, key: str, name: str) -> np.ndarray:
-    """The values as an array; raises InputError for a ragged list."""
+    """The values as an array; raises InputError for a ragged list, or a mask of numpy.ma."""
+    if np.ma.is_masked(values):
+        raise InputError(
+            f"{name}: {key} is a masked array; replace its masked entries by NaN and set ",
+            Argument("missing"),
+            " = True, or pass the opposite of its mask as an array of observed values",
+        )
     try:
         return np.asarray(values)
     except ValueError as error:

@@ -11,6 +11,7 @@ from vae_jax.data.images import convert_images, describe_shape
 from vae_jax.data.missing import Names, separate
 from vae_jax.data.sources import Dataset
 from vae_jax.data.splits import SPLITS
+from vae_jax.data.tables.schema import TableSchema
 from vae_jax.errors import InputError
 
 TEST = SPLITS.index("test")
@@ -43,6 +44,7 @@ divide by 255, or pass integers, which are scaled
     bits: int = 0  # depth of 16-bit images, which sets their scale
     binarization: str = "none"
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
+    table: TableSchema | None = None  # names and kinds of the columns of a table
     missing: bool = False  # True if NaN are missing values
 
     @classmethod
@@ -58,6 +60,7 @@ divide by 255, or pass integers, which are scaled
             bits=int(preparation.get("bits", 0)),
             binarization=preparation["binarization"],
             classes=tuple(preparation.get("classes", ())),
+            table=dataset.table,
             missing="missing" in preparation,
         )
 
@@ -66,6 +69,8 @@ divide by 255, or pass integers, which are scaled
         """Rebuild from the fields as JSON has them; raises TypeError or ValueError if damaged."""
         low, high = values["value_range"]
         entries = {**values, "value_range": (float(low), float(high))}
+        if values.get("table") is not None:
+            entries["table"] = TableSchema.from_json(values["table"])
         return cls(**entries | {key: tuple(values[key]) for key in ("shape", "classes")})
 
     def with_channel(self, shape: tuple[int, ...]) -> tuple[int, ...]:

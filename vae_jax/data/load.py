@@ -1,4 +1,4 @@
-"""Data sets by name: two embedded, user-provided .npz files, and tensorflow-datasets."""
+"""Data sets by name: embedded, user-provided arrays and tables, and tensorflow-datasets."""
 
 import contextlib
 import dataclasses
@@ -18,7 +18,7 @@ from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.errors import InputError
 
-EMBEDDED = ("sprites", "digits")
+EMBEDDED = ("sprites", "digits", "penguins")
 SPRITES_PREPARATION = {
     "values": "scaled",
     "scale": 1.0,
@@ -39,18 +39,20 @@ def load(
     valid_fraction: float = 0.1,
     streaming: bool = False,
     image_size: int = 0,
+    schema: str = "",
     missing: bool = False,
 ) -> Dataset:
     """Load a data set by name.
 
     Args:
-      name: 'sprites', 'digits', 'npz', or a name of tensorflow-datasets.
+      name: 'sprites', 'digits', 'penguins', 'npz', 'table', or a name of tensorflow-datasets.
       dir: data directory of tensorflow-datasets.
       path: data of 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
-        JPEG, WebP).
+        JPEG, WebP). Data of 'table': a CSV or Parquet file.
       values, binarization, valid_fraction, streaming, missing: as for `from_arrays`. As counts, the
         digits have values 0 to 16.
       image_size: side to which the images of a folder are resized and cropped; 0: as they are.
+      schema: JSON file that overrides the kinds of the columns of a table.
 
     Raises:
       InputError: the data set is unavailable or does not support an option.
@@ -74,6 +76,9 @@ def load(
         if missing:
             warn_complete(name)
         return _sprites()
+    if name in ("table", "penguins"):
+        _check_table_options(values, binarization, streaming)
+        return _table(name, path, schema, missing, valid_fraction)
     test_rule = "as in the source"
     factor_names: tuple[str, ...] = ()
     if name == "digits":
@@ -134,6 +139,36 @@ def _sprites() -> Dataset:
     )
 
 
+def _table(name: str, path: str, schema: str, missing: bool, valid_fraction: float) -> Dataset:
+    """A CSV or Parquet file; the kind of each column is inferred, and printed."""
+    from vae_jax.data.tables.dataset import load_table
+
+    is_own = name == "table"
+    return load_table(
+        path if is_own else _penguins(),
+        name="" if is_own else name,
+        schema=schema,
+        missing=missing,
+        valid_fraction=valid_fraction,
+    )
+
+
+def _penguins() -> str:
+    """The 344 penguins of the Palmer archipelago: categories and sizes, 19 values missing."""
+    return os.path.join(os.path.dirname(__file__), "tables", "penguins.csv")
+
+
+def _check_table_options(values: str, binarization: str, streaming: bool) -> None:
+    """Raises InputError for options that tables do not have."""
+    for argument, value, allowed, reason in (
+        ("values", values, "scaled", "the kinds of the columns tell what is a count"),
+        ("binarization", binarization, "none", "the kinds of the columns tell what is binary"),
+        ("streaming", streaming, False, "a table is read into memory"),
+    ):
+        if value != allowed:
+            raise InputError.of(argument, value, f"{reason}; must be {allowed!r}")
+
+
 def _digits(values: str) -> Mapping[str, Any]:
     """The 1,797 handwritten digits of 8x8 pixels in scikit-learn (UCI); a fifth is the test set."""
     table = _digits_table()
@@ -158,7 +193,13 @@ def _digits_table(package: str = "sklearn") -> np.ndarray:
 DESCRIPTIONS = {
     **{
         name: (function.__doc__ or "").partition("\n")[0]
-        for name, function in (("sprites", _sprites), ("digits", _digits), ("npz", read_path))
+        for name, function in (
+            ("sprites", _sprites),
+            ("digits", _digits),
+            ("penguins", _penguins),
+            ("npz", read_path),
+            ("table", _table),
+        )
     },
     "any other": "An image data set of tensorflow-datasets, such as mnist or fashion_mnist.",
 }

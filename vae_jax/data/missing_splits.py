@@ -120,7 +120,8 @@ def summarize(observed: Mapping[str, np.ndarray | HostRows], name: str) -> dict[
             raise InputError(f"{name}: {split}{IMAGES} has no observed value; it must have some")
         if split == "train":
             _check_columns(count, name)
-        shares[split] = 1 - int(count.sum()) / (count.size * len(mask))
+        num_values = count.size * len(mask)
+        shares[split] = (num_values - int(count.sum())) / num_values
     return shares
 
 

@@ -20,6 +20,8 @@ class Moments:
     stddev: np.ndarray  # [C]
     log_mean: np.ndarray  # [C], of log(1 + x); meaningful for counts only
     log_stddev: np.ndarray  # [C]
+    positive_log_mean: np.ndarray  # [C], of log x; meaningful for positive numbers only
+    positive_log_stddev: np.ndarray  # [C]
 
 
 class Sums(NamedTuple):
@@ -76,6 +78,7 @@ def measure(rows: Any, scale: float = 1.0, observed: Any = None) -> Moments:
     for part, mask in read_observed(rows, observed):
         x = part.astype(np.float64).reshape(-1, part.shape[-1]) * scale
         mask = None if mask is None else mask.reshape(x.shape)
-        parts.append((sums_of(x, mask), sums_of(np.log1p(np.maximum(x, 0)), mask)))
-    plain, logs = (functools.reduce(operator.add, sums) for sums in zip(*parts, strict=True))
-    return Moments(plain.mean, plain.stddev, logs.mean, logs.stddev)
+        logs = np.log1p(np.maximum(x, 0)), np.log(np.where(x > 0, x, 1))
+        parts.append(tuple(sums_of(values, mask) for values in (x, *logs)))
+    totals = [functools.reduce(operator.add, sums) for sums in zip(*parts, strict=True)]
+    return Moments(*(array for total in totals for array in (total.mean, total.stddev)))

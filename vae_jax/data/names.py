@@ -34,6 +34,7 @@ ROLE_WORDS = {
     ),
 }
 OBSERVED = "observed"
+MASK_WORDS = ("mask", "missing", "isnan")  # in names of arrays that are probably meant
 ROLES = (*ROLE_WORDS, OBSERVED)
 CANONICAL = tuple(f"{split}_{role}" for split in SPLIT_WORDS for role in ROLES)
 STREAMED_ARRAYS = tuple(f"train_{role}" for role in ROLES)
@@ -125,6 +126,8 @@ def warn_unused(unused: Collection[str], where: str) -> None:
     for name in sorted(unused):
         nearest = [candidate for candidate in (*CANONICAL, *_COMMON) if candidate != name]
         hint = suggest(name, nearest) or f"; names are such as {', '.join(_COMMON)}"
+        if any(word in name.lower() for word in MASK_WORDS):
+            hint = "; an array of observed values, 1 or 0, is named such as train_observed"
         if canonical_name(name) is not None:
             hint = "; another array is read in its place"
         logger.warning("%s: nothing reads the array %r%s", where, name, hint)

@@ -37,6 +37,7 @@ def from_arrays(
     valid_fraction: float = 0.1,
     test_rule: str = "as in the source",
     streaming: bool = False,
+    has_schema: bool = False,
     missing: bool = False,
 ) -> Dataset:
     """Build a data set from arrays in memory, or from streamed training images.
@@ -56,6 +57,7 @@ def from_arrays(
       streaming: make `train` a `HostSource`. Its images and labels may then be any object with the
         `shape`, `dtype` and indexing of an array. Floats, and bytes that look binary, are read once
         in full, for their range.
+      has_schema: True for a table whose columns have kinds; there are no warnings about its values.
       missing: NaN are missing values, and so are entries that are False, or 0, in `train_observed`,
         `valid_observed` and `test_observed`, each of the shape of the images of its split; for
         images [N, H, W, C] also [N, H, W], for all channels of a pixel. Whatever is known of the
@@ -125,14 +127,14 @@ def from_arrays(
         value_range = (0.0, 1.0)
         preparation |= {"binary": True, "levels": 2}
     shape = tuple(splits["train"].shape[1:])
-    if len(shape) == 1 and kind_of(shape, preparation) == "real":
+    if len(shape) == 1 and not has_schema and kind_of(shape, preparation) == "real":
         surveys = {
             split: survey_columns(rows, table_masks.get(split)) for split, rows in tables.items()
         }
         warn_columns(surveys, name)
         if binary := binary_columns(surveys):
             preparation["binary_columns"] = binary
-    if values == "scaled":
+    if values == "scaled" and not has_schema:
         given = {split: ranges[split] for split in images}
         _check_scales(given, scale, name)
         warn_values(combined, name)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import jax
@@ -12,6 +13,7 @@ import numpy as np
 from vae_jax.data import order, sprites
 from vae_jax.data.moments import Moments, measure
 from vae_jax.data.rows import HostRows
+from vae_jax.data.tables.schema import TableSchema
 from vae_jax.types import Array, Batch, pytree_dataclass, static
 
 
@@ -166,6 +168,8 @@ class Dataset:
     test: Source
     preparation: dict[str, Any]  # binarization, its seed, rule of the splits; stored in results
     factor_names: tuple[str, ...] = ()  # names of the columns of y, if they are generative factors
+    table: TableSchema | None = None  # names and kinds of the columns of a table
+    row_ids: Mapping[str, np.ndarray] | None = None  # identifiers [N] of the rows of each split
 
     @property
     def shape(self) -> tuple[int, ...]:

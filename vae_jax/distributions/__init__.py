@@ -23,7 +23,12 @@ from vae_jax.distributions.batch import BatchShaped
 from vae_jax.distributions.categorical import OneHotCategorical
 from vae_jax.distributions.codes import EmbeddedCodes, Quantized, UniformCodes
 from vae_jax.distributions.continuous_bernoulli import ContinuousBernoulli
-from vae_jax.distributions.counts import BetaBinomial, NegativeBinomial
+from vae_jax.distributions.counts import (
+    BetaBinomial,
+    NegativeBinomial,
+    Poisson,
+    ZeroInflatedNegativeBinomial,
+)
 from vae_jax.distributions.deterministic import Deterministic
 from vae_jax.distributions.discrete import Bernoulli, Categorical, GridCategorical
 from vae_jax.distributions.flowed import Flowed
@@ -38,6 +43,7 @@ from vae_jax.distributions.kl import (
     monte_carlo_kl,
 )
 from vae_jax.distributions.laplace import Laplace
+from vae_jax.distributions.log_normal import LogNormal
 from vae_jax.distributions.logistic import (
     ColorLogisticMixture,
     DiscretizedLogistic,
@@ -46,17 +52,22 @@ from vae_jax.distributions.logistic import (
 from vae_jax.distributions.marginals import Marginals, marginals
 from vae_jax.distributions.mixed import Mixed
 from vae_jax.distributions.mixture import MixtureOfGaussians, uniform_mixture
+from vae_jax.distributions.ordinal import Ordinal
 from vae_jax.distributions.scale import (
+    LOG_DF_RANGE,
     LOGVAR_RANGE,
+    bounded_df,
     bounded_logvar,
     inverse_soft_clip,
     soft_clip,
     softplus_logvar,
 )
 from vae_jax.distributions.scaled import Affine, Scaled
+from vae_jax.distributions.student_t import StudentT
 
 __all__ = [
     "LOGVAR_RANGE",
+    "LOG_DF_RANGE",
     "Affine",
     "Autoregressive",
     "BatchShaped",
@@ -75,15 +86,21 @@ __all__ = [
     "FullGaussian",
     "GridCategorical",
     "Laplace",
+    "LogNormal",
     "Marginals",
     "Mixed",
     "MixtureOfGaussians",
     "NegativeBinomial",
     "OneHotCategorical",
     "OptimalGaussian",
+    "Ordinal",
+    "Poisson",
     "Quantized",
     "Scaled",
+    "StudentT",
     "UniformCodes",
+    "ZeroInflatedNegativeBinomial",
+    "bounded_df",
     "bounded_logvar",
     "closed_form_kl",
     "has_closed_form_kl",

@@ -20,6 +20,11 @@ def sum_event(terms: Array, event_ndims: int) -> Array:
     return terms.sum(axis=tuple(range(terms.ndim - event_ndims, terms.ndim)))
 
 
+def expand_event(x: Array, event_ndims: int) -> Array:
+    """Numbers [*batch] for each example, so that they broadcast against [*batch, *event]."""
+    return x.reshape(*x.shape, *(1,) * event_ndims)
+
+
 def one_axis(x: Array, event_shape: tuple[int, ...]) -> Array:
     """Broadcast to at least ``[..., *event]`` and flatten the event: ``[..., prod(event)]``."""
     x = jnp.broadcast_to(x, jnp.broadcast_shapes(x.shape, event_shape))
@@ -126,6 +131,14 @@ class Distribution:
         # Values in the support, so that no gradient is NaN.
         value = jnp.where(observed, value, jax.lax.stop_gradient(flat.center))
         return sum_event(jnp.where(observed, flat.log_prob_terms(value), 0), flat.event_ndims)
+
+    def scale_counts(self, log_factor: Array) -> "Distribution":
+        """The distribution with the means of counts multiplied by exp(log_factor) [*batch].
+
+        Anything else than unbounded counts is unchanged.
+        """
+        del log_factor
+        return self
 
     def _flattened(self) -> Self:
         """The same with one event axis: XLA on the CPU vectorizes over no last axis of size 1."""

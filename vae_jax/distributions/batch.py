@@ -1,5 +1,6 @@
 """A distribution with its one batch axis laid out as several."""
 
+import dataclasses
 import math
 
 import jax.numpy as jnp
@@ -46,6 +47,9 @@ class BatchShaped(Wrapped):
 
     def log_prob_terms(self, value: Array) -> Array:
         return self._in_batch(self.base.log_prob_terms(self._in_rows(value)), self.event_ndims)
+
+    def scale_counts(self, log_factor: Array) -> "BatchShaped":
+        return dataclasses.replace(self, base=self.base.scale_counts(log_factor.reshape(-1)))
 
     def _in_rows(self, value: Array) -> Array:
         """A value that broadcasts to [..., *batch, *event] as [..., N, *event]."""

@@ -1,17 +1,22 @@
-"""Distributions of counts: beta-binomial (bounded) and negative binomial (unbounded)."""
+"""Distributions of counts: beta-binomial (bounded), Poisson and negative binomial (unbounded)."""
 
-import math
+import dataclasses
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 
-from vae_jax.distributions.base import Distribution
+from vae_jax.distributions.base import Distribution, expand_event
 from vae_jax.distributions.grid import on_grid, to_index
+from vae_jax.distributions.stirling import (
+    CLOSE,
+    HALF_LOG_2PI,
+    log1p_rest,
+    log_ratio,
+    stirling_error,
+)
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
-HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-STIRLING_FROM = 8.0  # above it, four terms of the series reach float32 accuracy
+LEAST_RATE = 1e-30  # below it, ratios of rates to counts leave float32
 
 
 @pytree_dataclass
@@ -58,8 +63,47 @@ def _side(a: Array, k: Array, total: Array, n: int, tilt: Array) -> Array:
 
     Here w = (a + k) / (total + n).
     """
-    prior = a * _log_ratio((a + k) * total, a * (total + n), tilt)
+    prior = a * log_ratio((a + k) * total, a * (total + n), tilt)
     return prior + k * jnp.log((a + k) * (n + 1) / ((total + n) * (k + 1)))
+
+
+@pytree_dataclass
+class Poisson(Distribution):
+    """Counts with mean and variance lambda: P(k) = lambda^k exp(-lambda) / k!, k = 0, 1, 2, ..."""
+
+    log_rate: Array  # [*batch, *event], of lambda
+    event_ndims: int = static(1)
+
+    @property
+    def mean(self) -> Array:
+        return jnp.exp(self.log_rate)
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        """Exact up to a rate of 2^31, the limit of the sampler."""
+        rate = jnp.broadcast_to(self.mean, (*shape, *self.log_rate.shape))
+        return jax.random.poisson(key, rate, dtype=jnp.int32).astype(self.log_rate.dtype)
+
+    def scale_counts(self, log_factor: Array) -> "Poisson":
+        log_rate = self.log_rate + expand_event(log_factor, self.event_ndims)
+        return dataclasses.replace(self, log_rate=log_rate)
+
+    def log_prob_terms(self, value: Array) -> Array:
+        # By Stirling's formula it is k (log(1 + d) - d) - log(2 pi k) / 2 - stirling_error(k),
+        # with d = lambda / k - 1.
+        inside = jnp.round(value) >= 0
+        count = jnp.where(inside, jnp.round(value), 0)
+        rate, k = jnp.exp(self.log_rate), jnp.maximum(count, 1)
+        d = (rate - k) / k
+        close = jnp.abs(d) < CLOSE
+        is_normal = rate > LEAST_RATE
+        log_rate_ratio = jnp.where(
+            is_normal,
+            log_ratio(jnp.where(is_normal, rate, 1), k, rate - k),
+            self.log_rate - jnp.log(k),
+        )
+        large = k * jnp.where(close, log1p_rest(jnp.where(close, d, 0)), log_rate_ratio - d)
+        positive = large - HALF_LOG_2PI - 0.5 * jnp.log(k) - stirling_error(k)
+        return jnp.where(inside, jnp.where(count == 0, -rate, positive), -jnp.inf)
 
 
 @pytree_dataclass
@@ -85,14 +129,61 @@ class NegativeBinomial(Distribution):
         rate = jnp.exp(self.log_mean) * gamma / r
         return jax.random.poisson(k_key, rate, dtype=jnp.int32).astype(self.log_mean.dtype)
 
+    def scale_counts(self, log_factor: Array) -> "NegativeBinomial":
+        log_mean = self.log_mean + expand_event(log_factor, self.event_ndims)
+        return dataclasses.replace(self, log_mean=log_mean)
+
     def log_prob_terms(self, value: Array) -> Array:
         # Stirling's formula for the three gamma functions, as in the beta-binomial.
         inside = jnp.round(value) >= 0
         k = jnp.where(inside, jnp.round(value), 0)
         mu, r = jnp.exp(self.log_mean), jnp.exp(self.log_inverse_dispersion)
-        prior = r * _log_ratio(k + r, mu + r, k - mu)
-        likelihood = k * _log_ratio((k + r) * mu, (mu + r) * (k + 1), r * (mu - k) - mu - r)
+        prior = r * log_ratio(k + r, mu + r, k - mu)
+        likelihood = k * log_ratio((k + r) * mu, (mu + r) * (k + 1), r * (mu - k) - mu - r)
         return jnp.where(inside, prior + likelihood + _rest(r, k), -jnp.inf)
+
+
+@pytree_dataclass
+class ZeroInflatedNegativeBinomial(Distribution):
+    """Zero with probability g, else a count of a negative binomial: zeros beyond its own.
+
+        P(0) = g + (1 - g) NB(0),  P(k) = (1 - g) NB(k) for k = 1, 2, ...,  g = sigmoid(gate)
+
+    The mean of x is (1 - g) mu, with mu the mean of the negative binomial.
+    """
+
+    log_mean: Array  # [*batch, *event], of mu
+    log_inverse_dispersion: Array  # broadcasts to [*batch, *event]
+    gate: Array  # broadcasts to [*batch, *event], logits
+    event_ndims: int = static(1)
+
+    @property
+    def counts(self) -> NegativeBinomial:
+        """The distribution of counts without added zeros."""
+        return NegativeBinomial(self.log_mean, self.log_inverse_dispersion, self.event_ndims)
+
+    @property
+    def mean(self) -> Array:
+        return jnp.exp(self.log_mean + jax.nn.log_sigmoid(-self.gate))
+
+    def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
+        gate_key, count_key = jax.random.split(key)
+        counts = self.counts.sample(count_key, shape)
+        is_added = jax.random.bernoulli(gate_key, jax.nn.sigmoid(self.gate), counts.shape)
+        return jnp.where(is_added, 0, counts)
+
+    def scale_counts(self, log_factor: Array) -> "ZeroInflatedNegativeBinomial":
+        log_mean = self.log_mean + expand_event(log_factor, self.event_ndims)
+        return dataclasses.replace(self, log_mean=log_mean)
+
+    def log_prob_terms(self, value: Array) -> Array:
+        k = jnp.round(value)
+        inside = k >= 0
+        counted = jax.nn.log_sigmoid(-self.gate) + self.counts.log_prob_terms(
+            jnp.where(inside, k, 0)
+        )
+        at_zero = jnp.logaddexp(jax.nn.log_sigmoid(self.gate), counted)
+        return jnp.where(inside, jnp.where(k == 0, at_zero, counted), -jnp.inf)
 
 
 def _rest(a: Array, k: Scalar) -> Array:
@@ -101,21 +192,4 @@ def _rest(a: Array, k: Scalar) -> Array:
     It excludes the large terms a log((a + k) / a) and k log((a + k) / (k + 1)).
     """
     logs = 1 - HALF_LOG_2PI - 0.5 * (jnp.log1p(k / a) + jnp.log1p(k))
-    return logs + _stirling_error(a + k) - _stirling_error(a) - _stirling_error(k + 1.0)
-
-
-def _stirling_error(y: Scalar) -> Array:
-    """Return log Gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2)."""
-    y, small = jnp.asarray(y, jnp.float32), jnp.asarray(y) < STIRLING_FROM
-    s = jnp.where(small, y, 1.0)
-    exact = gammaln(s) - (s - 0.5) * jnp.log(s) + s - HALF_LOG_2PI
-    square = jnp.square(1 / jnp.where(small, STIRLING_FROM, y))
-    series = (1 / 12 - square * (1 / 360 - square / 1260)) / jnp.where(small, STIRLING_FROM, y)
-    return jnp.where(small, exact, series)
-
-
-def _log_ratio(a: Array, b: Array, difference: Array) -> Array:
-    """Return log(a / b) from a, b and a - b, which is more accurate when a and b are close."""
-    close = jnp.abs(difference) < b / 2
-    from_difference = jnp.log1p(jnp.where(close, difference / b, 0))
-    return jnp.where(close, from_difference, jnp.log(jnp.where(close, 1, a / b)))
+    return logs + stirling_error(a + k) - stirling_error(a) - stirling_error(k + 1.0)

@@ -171,14 +171,14 @@ def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
     # sigmoid(u) - sigmoid(l) = sigmoid(u) sigmoid(-l) (1 - exp(l - u)) is exact in both tails;
     # an open end is a factor of 1.
     below, above = jax.nn.log_sigmoid(upper), jax.nn.log_sigmoid(-lower)
-    inside = _log_one_minus_exp(-math.log(levels - 1) - log_scale)
+    inside = log_one_minus_exp(-math.log(levels - 1) - log_scale)
     first = k == 0
     last = k == levels - 1
     outer = jnp.where(last, 0, below) + jnp.where(first, 0, above)
     return outer + jnp.where(first | last, 0, inside)
 
 
-def _log_one_minus_exp(log_width: Array) -> Array:
+def log_one_minus_exp(log_width: Array) -> Array:
     """log(1 - exp(-exp(log_width))), finite and with a finite gradient at any width."""
     narrow = log_width < math.log(NARROW)
     width = jnp.exp(jnp.where(narrow, log_width, math.log(NARROW)))

@@ -1,5 +1,6 @@
 """Tables with columns of different kinds."""
 
+import dataclasses
 from typing import Self
 
 import jax
@@ -47,6 +48,10 @@ class Mixed(Distribution):
 
     def log_prob(self, value: Array) -> Array:
         return self.log_prob_terms(value).sum(-1)
+
+    def scale_counts(self, log_factor: Array) -> "Mixed":
+        parts = tuple(part.scale_counts(log_factor) for part in self.parts)
+        return dataclasses.replace(self, parts=parts)
 
     def _flattened(self) -> Self:
         return self

@@ -5,9 +5,11 @@ import math
 import jax
 import jax.numpy as jnp
 
-from vae_jax.types import Array
+from vae_jax.types import Array, Scalar
 
 LOGVAR_RANGE = (-14.0, 8.0)  # learned scales: standard deviations from 9e-4 to 55
+
+LOG_DF_RANGE = (math.log(2), math.log(1000))  # the variance is finite, and nearly Gaussian
 
 
 def soft_clip(x: Array, low: float, high: float) -> Array:
@@ -28,6 +30,11 @@ def inverse_soft_clip(y: Array | float, low: float, high: float) -> Array:
 def bounded_logvar(raw: Array) -> Array:
     """The identity between -14 and 8, smoothly bounded: standard deviations in (9e-4, 55)."""
     return soft_clip(raw, *LOGVAR_RANGE)
+
+
+def bounded_df(raw: Array, start: Scalar) -> Array:
+    """Degrees of freedom in (2, 1000): `start` at 0, and increasing."""
+    return jnp.exp(soft_clip(inverse_soft_clip(jnp.log(start), *LOG_DF_RANGE) + raw, *LOG_DF_RANGE))
 
 
 def softplus_logvar(raw: Array) -> Array:

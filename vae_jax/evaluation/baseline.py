@@ -6,7 +6,7 @@ frequencies of each dimension alone. Everything is in float64 on the host, some 
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -14,6 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import ArraySource, HostSource, Source
+from vae_jax.evaluation.column_fits import (
+    fit_log_normal,
+    fit_poisson,
+    fit_student_t,
+    fit_zero_inflated,
+)
 from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.frequencies import (
     Factor,
@@ -23,11 +29,19 @@ from vae_jax.evaluation.frequencies import (
     fit_levels,
     fit_normal,
 )
-from vae_jax.likelihoods import Mixed, parse_columns
+from vae_jax.likelihoods import (
+    LogNormal,
+    Mixed,
+    Poisson,
+    StudentT,
+    ZeroInflatedNegativeBinomial,
+    parse_columns,
+)
 from vae_jax.nets.attributes import read_attribute
 
 MAX_VALUES = 2**28  # training values read: of larger splits, random examples
 CHUNK_VALUES = 2**20  # values in memory at once
+MAX_FITTED = 2**20  # values that families without simple sums are fitted to
 MAX_ENTRIES = 2**25  # limit for all histograms together; above it, all dimensions share one
 
 Kind = tuple[
@@ -103,6 +117,8 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
       frequencies of all pixels together.
     - Counts: a negative binomial by mean and variance of each dimension, Poisson if the variance
       is not larger than the mean.
+    - Counts with added zeros, numbers with outliers, positive numbers: a zero-inflated negative
+      binomial, Student-t or log-normal distribution of maximum likelihood for each dimension.
     - Anything else: a Gaussian for each dimension, in the units of the data. If a scale of the
       likelihood is shared by several entries of images, so is the variance.
     - Mixed tables: each column by its kind.
@@ -125,7 +141,11 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     factors = []
     for kind in dict.fromkeys(kinds):
         dimensions = np.array([d for d, other in enumerate(kinds) if other == kind])
-        factors.append((dimensions, _fit(kind, statistics, dimensions, groups, is_image=is_image)))
+        if kind in FITS:
+            factor = FITS[kind](_choose_rows(train)[:, dimensions])
+        else:
+            factor = _fit(kind, statistics, dimensions, groups, is_image=is_image)
+        factors.append((dimensions, factor))
     names = " and ".join(dict.fromkeys(family for family, _, _ in kinds))
     noun = "pixels" if is_image else "columns"
     name = f"independent {noun} ({names}{', one for all' if is_shared else ''})"
@@ -141,11 +161,12 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
 def dimension_kinds(likelihood: Any, num_dims: int) -> tuple[Kind, ...]:
     """The kind of each dimension under a likelihood."""
     if isinstance(likelihood, Mixed):
-        families = {"gaussian": GAUSSIAN, "bernoulli": FREQUENCIES, "counts": COUNTS}
         return tuple(
-            families.get(column.kind, (HISTOGRAM, column.categories, 1))
+            COLUMN_KINDS.get(column.kind, (HISTOGRAM, column.num_codes, 1))
             for column in parse_columns(likelihood.columns)
         )
+    if type(likelihood) in HEAD_KINDS:
+        return (HEAD_KINDS[type(likelihood)],) * num_dims
     levels = read_attribute(likelihood, "levels")
     if read_attribute(likelihood, "binary"):
         kind = FREQUENCIES
@@ -162,6 +183,31 @@ HISTOGRAM = "histograms"
 FREQUENCIES: Kind = ("frequencies", 0, 1)
 COUNTS: Kind = ("negative binomials", 0, 1)
 GAUSSIAN: Kind = ("Gaussians", 0, 1)
+POISSON: Kind = ("Poissons", 0, 1)
+ZERO_INFLATED: Kind = ("zero-inflated negative binomials", 0, 1)
+STUDENT_T: Kind = ("Student-t distributions", 0, 1)
+LOG_NORMAL: Kind = ("log-normals", 0, 1)
+COLUMN_KINDS = {  # all others have histograms
+    "gaussian": GAUSSIAN,
+    "student_t": STUDENT_T,
+    "positive": LOG_NORMAL,
+    "bernoulli": FREQUENCIES,
+    "counts": COUNTS,
+    "poisson": POISSON,
+    "zero_inflated": ZERO_INFLATED,
+}
+HEAD_KINDS: dict[type, Kind] = {
+    StudentT: STUDENT_T,
+    LogNormal: LOG_NORMAL,
+    Poisson: POISSON,
+    ZeroInflatedNegativeBinomial: ZERO_INFLATED,
+}
+FITS: dict[Kind, Callable[[np.ndarray], Factor]] = {
+    STUDENT_T: fit_student_t,
+    LOG_NORMAL: fit_log_normal,
+    POISSON: fit_poisson,
+    ZERO_INFLATED: fit_zero_inflated,
+}
 
 
 def _scale_groups(likelihood: Any, event: tuple[int, ...]) -> np.ndarray | None:
@@ -187,6 +233,12 @@ def _fit(
     if kind == GAUSSIAN:
         return fit_normal(statistics, dimensions, is_image=is_image, groups=groups)
     return fit_levels(statistics, dimensions, kind[1], kind[2])
+
+
+def _choose_rows(train: Source | HostSource) -> np.ndarray:
+    """Random training examples [n, D] of at most `MAX_FITTED` values, float64; at least one."""
+    size = max(1, MAX_FITTED // math.prod(train.shape))
+    return np.concatenate(list(read_rows(train, choose_examples(train.num_examples, size))))
 
 
 def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.ndarray]:

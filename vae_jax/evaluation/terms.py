@@ -229,27 +229,6 @@ def finite_terms(terms: Terms) -> tuple[Terms, int]:
     return terms.select(finite), int(np.sum(~finite))
 
 
-def column_errors(terms: Terms) -> dict[str, np.ndarray]:
-    """Errors [D] of the columns of a table, each in its unit: `rmse`, `mae`, and the share `wrong`.
-
-    Of the reconstruction from the code, over the observed values of examples with a finite bound;
-    NaN for a column without any. Empty for images, for tables of more than 256 columns, and if
-    p(x | z) has no mean.
-    """
-    error = finite_terms(terms)[0].error
-    if error is None:
-        return {}
-    error = error.astype(np.float64)
-    seen = ~np.isnan(error)
-    count = np.where(seen.any(0), seen.sum(0), np.nan)
-    error = np.where(seen, error, 0)
-    return {
-        "rmse": np.sqrt(np.square(error).sum(axis=0) / count),
-        "mae": np.abs(error).sum(axis=0) / count,
-        "wrong": (error != 0).sum(axis=0) / count,
-    }
-
-
 def _active_units(codes: np.ndarray) -> int:
     """The number of entries of the codes [N, D] that vary over the data."""
     with np.errstate(invalid="ignore"):  # a diverged run

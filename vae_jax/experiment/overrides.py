@@ -9,7 +9,14 @@ from vae_jax.errors import InputError
 from vae_jax.files import as_path
 
 # Fields that an evaluation can change, in addition to `evaluation`.
-OTHER_FIELDS = ("data.dir", "data.path", "data.streaming", "data.workers", "train.select")
+OTHER_FIELDS = (
+    "data.dir",
+    "data.path",
+    "data.schema",
+    "data.streaming",
+    "data.workers",
+    "train.select",
+)
 OTHER_FIELDS += ("sweep.chunk",)
 
 
@@ -47,7 +54,7 @@ def _evaluation_fields(saved: Config) -> list[str]:
 def _check_data_path(config: Config) -> None:
     """Raises InputError if the data file of a run has moved."""
     path = config.data.path
-    if config.data.name == "npz" and path and not as_path(path).exists():
+    if config.data.name in ("npz", "table") and path and not as_path(path).exists():
         raise InputError(
             f"config.data.path = {path!r}: no such file or folder from here; if the data of the "
             "run have moved, give --config.data.path=PATH"

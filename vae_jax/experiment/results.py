@@ -122,9 +122,7 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
     else:
         bound = f"test distortion {format_nats(test['distortion'])} nats"
         bound += " (no ELBO: a deterministic posterior has no rate)"
-    if "columns" in numbers:
-        parts += _describe_columns(numbers["columns"].get("numbers", {}))
-    elif "mse" in test:
+    if "columns" not in numbers and "mse" in test:
         parts += [f"MSE {test['mse']:.5f}"]
     if "psnr" in test:
         parts += [f"PSNR {test['psnr']:.2f} dB"]
@@ -140,7 +138,8 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
         f"{data['name']}, {data['num_test']} {examples_noun(data)}, {numbers['likelihood']} "
         f"likelihood, binarization {data['binarization']}; {step}"
     )
-    return "\n  ".join([f"{bound} ({source})", ", ".join(parts), *left_out])
+    lines = [f"{bound} ({source})", ", ".join(parts)]
+    return "\n  ".join([*lines, *_describe_columns(numbers.get("columns", {})), *left_out])
 
 
 def examples_noun(data: Mapping[str, Any]) -> str:
@@ -149,11 +148,45 @@ def examples_noun(data: Mapping[str, Any]) -> str:
     return next((noun for noun in ("images", "rows") if shape.startswith(noun)), "examples")
 
 
-def _describe_columns(columns: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The errors of the first columns of a table."""
-    errors = [f"{column['rmse']:.3g}" for column in columns.values()]
-    more = ", ..." if len(errors) > MAX_COLUMNS else ""
-    return [f"RMSE by column {', '.join(errors[:MAX_COLUMNS])}{more}"] if errors else []
+def _describe_columns(numbers: Mapping[str, Any]) -> list[str]:
+    """Lines on the errors of the first columns of a table, and on their associations."""
+    lines = []
+    for branch, key, title in (
+        ("numbers", "rmse", "RMSE by column"),
+        ("ordinals", "wrong", "wrong by column"),
+        ("categories", "wrong", "wrong by column"),
+    ):
+        columns = list(numbers.get(branch, {}).items())
+        texts = [_describe_column(name, entry, key) for name, entry in columns[:MAX_COLUMNS]]
+        texts += ["..."] if len(columns) > MAX_COLUMNS else []
+        lines += [f"{title}: {', '.join(texts)}"] if texts else []
+    association = numbers.get("association", {})
+    if _is_finite(association.get("difference")):
+        others = [
+            f"{association[key]:.3f} of {key.replace('_', ' ')}"
+            for key in ("training_rows", "independent_columns")
+            if _is_finite(association.get(key))
+        ]
+        text = f"associations of columns differ by {association['difference']:.3f} on average"
+        lines.append(f"{text} ({', '.join(others)})" if others else text)
+    return lines
+
+
+def _describe_column(name: str, entry: Mapping[str, Any], key: str) -> str:
+    """An error with its standard error; of categories, that of the most common one, too."""
+    value, stderr = entry[key], entry.get(f"{key}_stderr")
+    if not _is_finite(value):
+        return f"{name} unknown"
+    is_share = key == "wrong"
+    text = f"{name} {value:.1%}" if is_share else f"{name} {value:.3g}"
+    if _is_finite(stderr):
+        text += f" +- {stderr:.1%}" if is_share else f" +- {stderr:.2g}"
+    share = entry.get("majority_share")
+    return f"{text} (majority guess {1 - share:.1%})" if is_share and _is_finite(share) else text
+
+
+def _is_finite(value: Any) -> bool:
+    return value is not None and bool(np.isfinite(value))
 
 
 def _describe_settings(numbers: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ head supports.
 from vae_jax.likelihoods.autoregressive import Autoregressive
 from vae_jax.likelihoods.base import REALS, GridLikelihood, Likelihood, check_support
 from vae_jax.likelihoods.binary import Bernoulli, ContinuousBernoulli
-from vae_jax.likelihoods.counts import NegativeBinomial
+from vae_jax.likelihoods.counts import NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
 from vae_jax.likelihoods.event import EventLayer
 from vae_jax.likelihoods.gaussian import (
     Gaussian,
@@ -32,9 +32,12 @@ from vae_jax.likelihoods.grid import (
     DiscretizedLogisticMixture,
 )
 from vae_jax.likelihoods.laplace import Laplace, LearnedLaplace, PredictedLaplace
+from vae_jax.likelihoods.log_normal import LogNormal
 from vae_jax.likelihoods.mixed import Column, Mixed, check_table, parse_columns
+from vae_jax.likelihoods.student_t import DF_SOURCES, StudentT
 
 __all__ = [
+    "DF_SOURCES",
     "REALS",
     "Autoregressive",
     "Bernoulli",
@@ -51,11 +54,15 @@ __all__ = [
     "LearnedGaussian",
     "LearnedLaplace",
     "Likelihood",
+    "LogNormal",
     "Mixed",
     "NegativeBinomial",
     "OptimalGaussian",
+    "Poisson",
     "PredictedGaussian",
     "PredictedLaplace",
+    "StudentT",
+    "ZeroInflatedNegativeBinomial",
     "check_support",
     "check_table",
     "parse_columns",

@@ -28,6 +28,7 @@ class Likelihood(nn.Module):
     binary: ClassVar[bool] = False  # only the two ends of the support
     levels: ClassVar[int] = 0  # number of equidistant values in [0, 1]; 0 if not a grid
     integers: ClassVar[bool] = False  # only integers
+    positive: ClassVar[bool] = False  # the smallest value of the support has no density
     autoregressive: ClassVar[bool] = False  # entries depend on each other given z
     shared_scale: ClassVar[tuple[int, ...] | None] = None  # shape of a scale that all x share
     batch_scale: ClassVar[bool] = False  # the scale is optimal for the batch, not a parameter
@@ -44,6 +45,11 @@ class Likelihood(nn.Module):
     def count_columns(self) -> bool | Sequence[bool]:
         """True for columns or channels of counts."""
         return self.integers
+
+    @nn.nowrap
+    def positive_columns(self) -> bool | Sequence[bool]:
+        """True for columns or channels with a density of positive numbers."""
+        return self.positive
 
     @nn.nowrap
     def category_columns(self) -> int | Sequence[int]:
@@ -73,8 +79,8 @@ class GridLikelihood(Likelihood):
 def check_support(likelihood: nn.Module, x: np.ndarray, observed: np.ndarray | None = None) -> None:
     """Raises InputError if x [B, *E] has values on which the likelihood has no density or mass.
 
-    Only the `observed` values of x, if given, are checked.
-    A likelihood of other origin than this library may have the attributes `support` and `integers`.
+    Only the `observed` values of x, if given, are checked. A likelihood of other origin than this
+    library may have the attributes `support`, `integers` and `positive`.
     """
     low, high = read_attribute(likelihood, "support")
     name = type(likelihood).__name__
@@ -86,6 +92,10 @@ def check_support(likelihood: nn.Module, x: np.ndarray, observed: np.ndarray | N
         raise InputError(
             f"x has values from {smallest:g} to {largest:g}: the likelihood {name} allows {low:g} "
             f"to {high:g}"
+        )
+    if read_attribute(likelihood, "positive") and smallest <= low:
+        raise InputError(
+            f"x has values of {smallest:g}: the likelihood {name} needs values above {low:g}"
         )
     if read_attribute(likelihood, "integers") and (x != np.round(x)).any():
         raise InputError(f"x has values that are not counts, which the likelihood {name} needs")

@@ -37,9 +37,46 @@ class NegativeBinomial(Likelihood):
         return distributions.NegativeBinomial(log_mean, log_r, len(self.event_shape))
 
 
+class Poisson(Likelihood):
+    """Poisson with a predicted mean, which is the variance too: counts without more dispersion."""
+
+    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    integers: ClassVar[bool] = True
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        log_rate = soft_clip(EventLayer(self.event_shape)(h, lead)[..., 0], *LOG_MEAN_RANGE)
+        return distributions.Poisson(log_rate, len(self.event_shape))
+
+
+class ZeroInflatedNegativeBinomial(Likelihood):
+    """Counts with more zeros than a negative binomial has: predicted mean and probability of zero.
+
+    The mean is that of the negative binomial, without the added zeros. The inverse dispersion is
+    learned, the same for all x; shape and start as in `NegativeBinomial` (Risso et al., 2018,
+    ZINB-WaVE; Lopez et al., 2018, scVI).
+    """
+
+    dispersion_shape: Sequence[int] | None = None
+    init_inverse_dispersion: Scalar = 1.0
+    support: ClassVar[tuple[float, float]] = (0.0, math.inf)
+    integers: ClassVar[bool] = True
+
+    @nn.compact
+    def __call__(self, h: Array, lead: Sequence[int] | None = None) -> Distribution:
+        log_mean, gate = jnp.moveaxis(EventLayer(self.event_shape, num_params=2)(h, lead), -1, 0)
+        shape = self.event_shape if self.dispersion_shape is None else self.dispersion_shape
+        log_r = log_inverse_dispersion_param(self, tuple(shape), self.init_inverse_dispersion)
+        return distributions.ZeroInflatedNegativeBinomial(
+            soft_clip(log_mean, *LOG_MEAN_RANGE), log_r, gate, len(self.event_shape)
+        )
+
+
 def log_inverse_dispersion_param(
-    head: nn.Module, shape: tuple[int, ...], init: Scalar = 1.0
+    head: nn.Module,
+    shape: tuple[int, ...],
+    init: Scalar = 1.0,
+    name: str = "log_inverse_dispersion",
 ) -> Array:
     """A bounded parameter of the head."""
-    name, bounds = "log_inverse_dispersion", LOG_INVERSE_DISPERSION_RANGE
-    return bounded_param(head, name, shape, jnp.log(init), bounds)
+    return bounded_param(head, name, shape, jnp.log(init), LOG_INVERSE_DISPERSION_RANGE)

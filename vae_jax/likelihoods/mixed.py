@@ -3,35 +3,43 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
 from vae_jax import distributions
-from vae_jax.distributions import LOGVAR_RANGE, Distribution, soft_clip
+from vae_jax.distributions import Distribution
 from vae_jax.errors import Argument, InputError, check_choice, format_value
 from vae_jax.likelihoods.base import Likelihood
-from vae_jax.likelihoods.counts import LOG_MEAN_RANGE, log_inverse_dispersion_param
-from vae_jax.likelihoods.event import EventLayer, bounded_param
+from vae_jax.likelihoods.event import EventLayer
+from vae_jax.likelihoods.kinds import KINDS, Values
 from vae_jax.types import Array
 
-KINDS = ("gaussian", "bernoulli", "categorical", "counts")
-SYNTAX = (
-    "each entry is KIND, or KIND*N for N such columns; "
-    "KIND is one of gaussian, bernoulli, categorical:CATEGORIES, counts"
-)
+_NAMES = ", ".join(f"{k}:CATEGORIES" if KINDS[k].has_categories else k for k in KINDS)
+SYNTAX = f"each entry is KIND, or KIND*N for N such columns; KIND is one of {_NAMES}"
 
 
 class Column(NamedTuple):
     """The kind of one column."""
 
     kind: str  # one of KINDS
-    categories: int = 1  # 2 or more for categorical columns
+    categories: int = 1  # 2 or more for categorical and ordinal columns
+
+    @property
+    def values(self) -> Values:
+        """The values that the column has: reals, positive, counts or codes."""
+        return KINDS[self.kind].values
+
+    @property
+    def num_codes(self) -> int:
+        """The number of codes 0, 1, ... of a column of codes, else 0."""
+        if self.values != "codes":
+            return 0
+        return KINDS[self.kind].num_codes or self.categories
 
     @property
     def num_params(self) -> int:
         """Number of decoder outputs for the column."""
-        return self.categories
+        return KINDS[self.kind].num_params or self.num_codes
 
 
 def parse_columns(columns: Sequence[str] | str) -> tuple[Column, ...]:
@@ -57,7 +65,7 @@ def _entry(entry: Any) -> tuple[Column, ...]:
     kind, colon, categories = head.strip().partition(":")
     check_choice(Argument("columns"), kind, KINDS)
     repeat = _number(times, entry, 1, "the N of *N") if star else 1
-    if kind == "categorical":
+    if KINDS[kind].has_categories:
         return (Column(kind, _number(categories, entry, 2, "CATEGORIES")),) * repeat
     if colon:
         hint = f"{kind} has no number after a colon; write N such columns as '{kind}*N'"
@@ -91,29 +99,48 @@ def check_table(
             f"must be [N, {len(parsed)}]",
         )
     for number, column in enumerate(parsed):
-        if column.kind == "gaussian":
-            continue
-        ends = {"bernoulli": 1, "categorical": column.categories - 1, "counts": np.inf}
-        highest = ends[column.kind]
         values = x[:, number] if observed is None else x[observed[:, number], number]
-        if not ((values >= 0) & (values <= highest) & (values == np.round(values))).all():
-            end = "on" if column.kind == "counts" else f"to {highest}"
-            allowed = f"integers from 0 {end}"
-            span = f"{values.min():g} to {values.max():g}"
+        if not _allows(column, values).all():
             raise InputError(
                 Argument("columns"),
-                f": column {number} is {column.kind}, which allows {allowed}; "
-                f"the data have other values, from {span}",
+                f": column {number} is {column.kind}, which allows {_describe_values(column)}; "
+                f"the data have other values, from {values.min():g} to {values.max():g}",
             )
+
+
+def _allows(column: Column, x: np.ndarray) -> np.ndarray:
+    """True where the column has mass or density."""
+    if column.values == "reals":
+        return np.ones(x.shape, bool)
+    if column.values == "positive":
+        return (x > 0) & (x < np.inf)
+    highest = column.num_codes - 1 if column.num_codes else np.inf
+    return (x >= 0) & (x <= highest) & (x == np.round(x))
+
+
+def _describe_values(column: Column) -> str:
+    if column.values == "positive":
+        return "numbers above 0"
+    return f"integers from 0 {f'to {column.num_codes - 1}' if column.num_codes else 'on'}"
 
 
 class Mixed(Likelihood):
     """The likelihood of a table, with a kind for each column; `columns` as for `parse_columns`.
 
-    gaussian: predicted mean, one learned sigma per column. bernoulli: predicted logit, for 0 and 1.
-    categorical:CATEGORIES: predicted logits, for codes 0 .. CATEGORIES - 1. counts: negative
-    binomial with predicted mean and one learned inverse dispersion per column. Raises InputError if
-    the event has another number of columns.
+    Each column has a predicted location, and parameters that are learned, the same for all x:
+
+    - gaussian: mean; learned sigma.
+    - student_t: location; learned scale and degrees of freedom, for numbers with outliers.
+    - positive: mean of log x; learned standard deviation of log x, for numbers above 0.
+    - bernoulli: logit, for 0 and 1.
+    - categorical:CATEGORIES: logits, for codes 0 .. CATEGORIES - 1.
+    - ordinal:CATEGORIES: location on a logistic scale; learned thresholds, for codes in an order.
+    - counts: mean of a negative binomial; learned inverse dispersion.
+    - poisson: mean.
+    - zero_inflated: mean of a negative binomial and probability of added zeros; learned inverse
+      dispersion.
+
+    Raises InputError if the event has another number of columns.
     """
 
     columns: Sequence[str] | str = ()
@@ -135,31 +162,27 @@ class Mixed(Likelihood):
         for column, places in groups.items():
             # [*lead, columns of this kind, numbers of each]
             index = (ends[places, None] - column.num_params) + np.arange(column.num_params)
-            parts.append(self._part(column, numbers[..., index]))
+            make = KINDS[column.kind].make
+            parts.append(make(self, numbers[..., index], column.num_codes))
         return distributions.Mixed(tuple(parts), tuple(map(tuple, groups.values())))
 
     @nn.nowrap
     def real_columns(self) -> list[bool]:
-        return [column.kind == "gaussian" for column in parse_columns(self.columns)]
+        return self._columns_of("reals")
 
     @nn.nowrap
     def count_columns(self) -> list[bool]:
-        return [column.kind == "counts" for column in parse_columns(self.columns)]
+        return self._columns_of("counts")
+
+    @nn.nowrap
+    def positive_columns(self) -> list[bool]:
+        return self._columns_of("positive")
 
     @nn.nowrap
     def category_columns(self) -> list[int]:
         columns = parse_columns(self.columns)
         return [column.categories if column.kind == "categorical" else 0 for column in columns]
 
-    def _part(self, column: Column, numbers: Array) -> Distribution:
-        first = numbers[..., 0]
-        if column.kind == "categorical":
-            return distributions.Categorical(numbers)
-        if column.kind == "bernoulli":
-            return distributions.Bernoulli(first)
-        if column.kind == "gaussian":
-            init = jnp.zeros((), jnp.float32)
-            logvar = bounded_param(self, "logvar", first.shape[-1:], init, LOGVAR_RANGE)
-            return distributions.DiagGaussian(first, logvar)
-        log_r = log_inverse_dispersion_param(self, first.shape[-1:])
-        return distributions.NegativeBinomial(soft_clip(first, *LOG_MEAN_RANGE), log_r)
+    @nn.nowrap
+    def _columns_of(self, values: Values) -> list[bool]:
+        return [column.values == values for column in parse_columns(self.columns)]

@@ -10,6 +10,7 @@ from flax import linen as nn
 from vae_jax.distributions import Distribution
 from vae_jax.errors import InputError, UnsupportedError, check_choice
 from vae_jax.models.base import Capability
+from vae_jax.nets.attributes import read_attribute
 from vae_jax.nets.units import Units
 from vae_jax.types import Array, Scalar
 
@@ -34,8 +35,13 @@ def with_mask(model: nn.Module, inputs: Array, observed: Array) -> Array:
     return jnp.concatenate([inputs, observed.astype(inputs.dtype)], axis=-1)
 
 
-def in_units(model: nn.Module, p: Distribution) -> Distribution:
-    """The distribution p(x | z) in the units of the data, from what the likelihood returns."""
+def in_units(model: nn.Module, p: Distribution, c: Array | None) -> Distribution:
+    """The distribution p(x | z) in the units of the data, from what the likelihood returns.
+
+    If the condition c [..., C] has a size factor, the means of counts are multiplied by it.
+    """
+    if c is not None and read_attribute(model.conditioning, "has_size"):
+        p = p.scale_counts(jnp.broadcast_to(c[..., 0], p.batch_shape))
     return p if model.units is None else model.units.scale_density(p)
 
 
@@ -65,6 +71,13 @@ def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array
             f"y has the leading axes {c.shape[:-1]}: must be {tuple(lead)}, one for each example"
         )
     return c
+
+
+def network_condition(model: nn.Module, c: Array | None) -> Array | None:
+    """The part of the condition c [..., C] that networks and priors see: all but a size factor."""
+    if c is None or not read_attribute(model.conditioning, "has_size"):
+        return c
+    return c[..., 1:]
 
 
 def condition_rows(c: Array | None, lead: tuple[int, ...]) -> Array | None:

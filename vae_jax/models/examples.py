@@ -13,7 +13,7 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.data.missing import Names, separate
 from vae_jax.errors import InputError, format_value, suggest
 from vae_jax.likelihoods import Mixed, check_support, check_table
-from vae_jax.nets import OneHot, Vector
+from vae_jax.nets import OneHot, SizeFactor, Vector
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array
 
@@ -77,16 +77,24 @@ def convert_labels(conditioning: nn.Module | None, y: Any, classes: Sequence[str
     """Labels y [...] of classes as int32, or vectors [..., C] as float32.
 
     Args:
-      conditioning: the model's; unless it is `OneHot` or `Vector`, y is unchanged.
+      conditioning: the model's; y is unchanged for one that is not of `vae_jax.nets`.
       y: numbers, or names of `classes`.
       classes: names, in the order of their numbers.
 
     Raises:
       InputError: a class that does not exist, or a vector of another size.
     """
-    if not isinstance(conditioning, OneHot | Vector):
+    if not isinstance(conditioning, OneHot | Vector | SizeFactor):
         return y
     y = np.asarray(y)
+    if isinstance(conditioning, SizeFactor):
+        is_valid = y.shape[-1:] == (2,) and y.dtype.kind in "biuf" and bool((y[..., 0] > 0).all())
+        if not is_valid:
+            raise InputError(
+                f"y has shape {y.shape} and dtype {y.dtype}: must be [B, 2], a size above 0 and a "
+                "group"
+            )
+        return y.astype(np.float32)
     if isinstance(conditioning, Vector):
         if y.shape[-1:] != (conditioning.size,) or y.dtype.kind not in "biuf":
             raise InputError(

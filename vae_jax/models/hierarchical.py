@@ -79,13 +79,15 @@ class Hierarchical(nn.Module):
     ) -> DiagGaussian:
         """Each layer's posterior given the posterior means above it, for x [B, *E]; over [B, D]."""
         features, c, _ = self.infer(x, y=y, observed=observed)
-        path = self.top_down(x.shape[0], c, lambda number, p, q: q.mean, features)
+        seen = common.network_condition(self, c)
+        path = self.top_down(x.shape[0], seen, lambda number, p, q: q.mean, features)
         return _side_by_side(path.posteriors, x.shape[:1])
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""
         lead = z.shape[:-1]
-        return self._observe(self._follow(z, common.condition(self, y, lead)).h, lead)
+        c = common.condition(self, y, lead)
+        return self._observe(self._follow(z, c).h, lead, c)
 
     def generate(
         self,
@@ -100,7 +102,9 @@ class Hierarchical(nn.Module):
         `y` [num_samples] or [num_samples, C] is for a conditional model. `temperature` below 1
         narrows the prior of each layer: one number, or one per layer from the top down.
         """
-        return self._observe(self._sample(key, num_samples, y, temperature).h, (num_samples,))
+        c = common.condition(self, y, (num_samples,))
+        path = self._sample(key, num_samples, c, temperature)
+        return self._observe(path.h, (num_samples,), c)
 
     def sample_prior(
         self,
@@ -111,7 +115,8 @@ class Hierarchical(nn.Module):
         temperature: Scalar | Array | None = None,
     ) -> Array:
         """Draws z [num_samples, D] of the prior; arguments as for `generate`."""
-        return jnp.concatenate(self._sample(key, num_samples, y, temperature).z, axis=-1)
+        c = common.condition(self, y, (num_samples,))
+        return jnp.concatenate(self._sample(key, num_samples, c, temperature).z, axis=-1)
 
     def __call__(
         self,
@@ -139,7 +144,8 @@ class Hierarchical(nn.Module):
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         parts.check_input(self, x, observed)
         c = common.condition(self, y, x.shape[:1])
-        features = self.bottom_up(common.network_input(self, x, observed), c)
+        inputs = common.network_input(self, x, observed)
+        features = self.bottom_up(inputs, common.network_condition(self, c))
         return Evidence(features, c, observed)
 
     def outputs(self, inferred: Evidence, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
@@ -151,12 +157,15 @@ class Hierarchical(nn.Module):
             z = q.sample(keys[number], () if number else (num_samples,))
             return z.reshape(-1, self.layers[number])
 
-        path = self.top_down(x.shape[0], inferred.c, draw, inferred.features)
+        seen = common.network_condition(self, inferred.c)
+        path = self.top_down(x.shape[0], seen, draw, inferred.features)
         q = _side_by_side(path.posteriors, lead)
         p = _side_by_side(path.priors, lead)
         z = jnp.concatenate(path.z, axis=-1).reshape(*lead, -1)
         return Outputs(
-            log_px_z=self._observe(path.h, lead).observed_log_prob(x, inferred.observed),
+            log_px_z=self._observe(path.h, lead, inferred.c).observed_log_prob(
+                x, inferred.observed
+            ),
             log_pz=p.log_prob(z),
             log_qz_x=q.log_prob(z),
             kl=kl_divergence(q, p).mean(0),
@@ -171,13 +180,14 @@ class Hierarchical(nn.Module):
     ) -> tuple[Array, Array]:
         """The terms log p(z) and log p(x | z), each [K, B], at any z [K, B, D] for x [B, *E]."""
         lead = z.shape[:-1]
-        path = self._follow(z, common.condition(self, y, x.shape[:1]))
+        c = common.condition(self, y, x.shape[:1])
+        path = self._follow(z, c)
         log_pz = _side_by_side(path.priors, lead).log_prob(z)
-        return log_pz, self._observe(path.h, lead).observed_log_prob(x, observed)
+        return log_pz, self._observe(path.h, lead, c).observed_log_prob(x, observed)
 
-    def _observe(self, h: Array, lead: tuple[int, ...]) -> Distribution:
+    def _observe(self, h: Array, lead: tuple[int, ...], c: Array | None) -> Distribution:
         """p(x | z) over [*lead, *E], from the last state of the path."""
-        return common.in_units(self, parts.observe(self, h, lead))
+        return common.in_units(self, parts.observe(self, h, lead), c)
 
     def classify(self, x: Array, *, observed: Array | None = None) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
@@ -186,17 +196,18 @@ class Hierarchical(nn.Module):
     def _follow(self, z: Array, c: Array | None) -> Descent:
         """The path with these z [*lead, D], for c [..., C] that broadcasts to lead."""
         chex.assert_axis_dimension(z, -1, sum(self.layers))
-        c = common.condition_rows(c, z.shape[:-1])
+        c = common.condition_rows(common.network_condition(self, c), z.shape[:-1])
         z = z.reshape(-1, z.shape[-1])
         latents = jnp.split(z, np.cumsum(self.layers)[:-1], axis=-1)
         return self.top_down(z.shape[0], c, lambda number, p, q: latents[number])
 
     def _sample(
-        self, key: Array, num: int, y: Array | None, temperature: Scalar | Array | None
+        self, key: Array, num: int, c: Array | None, temperature: Scalar | Array | None
     ) -> Descent:
         """The path with each z from the prior of its layer."""
-        c = common.condition(self, y, (num,))
-        return self.top_down(num, c, self._prior_sampler(key, temperature))
+        return self.top_down(
+            num, common.network_condition(self, c), self._prior_sampler(key, temperature)
+        )
 
     def _prior_sampler(self, key: Array, temperature: Scalar | Array | None) -> Choose:
         keys = jax.random.split(key, len(self.layers))

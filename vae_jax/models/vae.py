@@ -66,13 +66,14 @@ class VAE(nn.Module):
 
     def _posterior(self, x: Array, c: Array | None, observed: Array | None) -> Distribution:
         parts.check_input(self, x, observed)
-        return self._from_input(common.network_input(self, x, observed), c)
+        inputs = common.network_input(self, x, observed)
+        return self._from_input(inputs, common.network_condition(self, c))
 
     def _from_input(self, inputs: Array, c: Array | None) -> Distribution:
         return self.posterior(call_with_condition(self.encoder, inputs, c))
 
     def _prior(self, c: Array | None) -> Distribution:
-        c = c if self.condition_prior else None
+        c = common.network_condition(self, c) if self.condition_prior else None
         return parts.prior_distribution(self.prior, c, self._from_pseudo_input)
 
     def _from_pseudo_input(self, inputs: Array, c: Array | None) -> Distribution:
@@ -87,9 +88,9 @@ class VAE(nn.Module):
 
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead = z.shape[:-1]
-        rows = common.condition_rows(c, lead)
+        rows = common.condition_rows(common.network_condition(self, c), lead)
         h = call_with_condition(self.decoder, z.reshape(-1, z.shape[-1]), rows)
-        return common.in_units(self, parts.observe(self, h, lead))
+        return common.in_units(self, parts.observe(self, h, lead), c)
 
     def generate(
         self,

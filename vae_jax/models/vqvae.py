@@ -120,7 +120,8 @@ class VQVAE(nn.Module):
 
     def _posterior(self, x: Array, c: Array | None, observed: Array | None) -> Quantized:
         parts.check_input(self, x, observed)
-        h = call_with_condition(self.encoder, common.network_input(self, x, observed), c)
+        inputs = common.network_input(self, x, observed)
+        h = call_with_condition(self.encoder, inputs, common.network_condition(self, c))
         return self.quantizer(h, tuple(self.prior.grid))
 
     def _prior(self, c: Array | None) -> EmbeddedCodes:
@@ -129,16 +130,17 @@ class VQVAE(nn.Module):
                 f"num_codes = {self.prior.num_codes} of the prior: must be the quantizer's, "
                 f"{self.quantizer.num_codes}"
             )
-        codes = parts.prior_distribution(self.prior, c if self.condition_prior else None)
+        c = common.network_condition(self, c) if self.condition_prior else None
+        codes = parts.prior_distribution(self.prior, c)
         return EmbeddedCodes(codes, self.quantizer.codebook())
 
     def _decode(self, z: Array, c: Array | None) -> Distribution:
         lead, grid = z.shape[:-1], tuple(self.prior.grid)
         chex.assert_axis_dimension(z, -1, math.prod(grid) * self.quantizer.code_dim)
-        rows = common.condition_rows(c, lead)
+        rows = common.condition_rows(common.network_condition(self, c), lead)
         z = z.reshape(-1, *grid, self.quantizer.code_dim)
         h = call_with_condition(self.decoder, z, rows)
-        return common.in_units(self, parts.observe(self, h, lead))
+        return common.in_units(self, parts.observe(self, h, lead), c)
 
     @nn.nowrap
     def supports(self, capability: Capability) -> bool:

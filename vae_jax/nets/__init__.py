@@ -15,7 +15,7 @@ parameters, distributions and the optimizer stay float32.
 (8, 32)
 """
 
-from vae_jax.nets.conditioning import OneHot, Vector
+from vae_jax.nets.conditioning import OneHot, SizeFactor, Vector
 from vae_jax.nets.conv import ConvDecoder, ConvEncoder, burgess_decoder, burgess_encoder
 from vae_jax.nets.convolution import Conv, ConvTranspose
 from vae_jax.nets.dense import Dense
@@ -38,6 +38,7 @@ __all__ = [
     "PixelCNN",
     "ResNetDecoder",
     "ResNetEncoder",
+    "SizeFactor",
     "Units",
     "Vector",
     "burgess_decoder",

@@ -13,12 +13,14 @@ DEFAULTS: dict[str, Any] = {
     "binary": False,
     "levels": 0,
     "integers": False,
+    "positive": False,
     "shared_scale": None,
     "batch_scale": False,
     # priors, see `vae_jax.priors.Prior`
     "needs_encode": False,
-    # conditionings on classes, see `vae_jax.nets.OneHot`
+    # conditionings, see `vae_jax.nets.OneHot` and `vae_jax.nets.SizeFactor`
     "num_classes": None,
+    "has_size": False,
 }
 
 

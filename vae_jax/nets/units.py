@@ -28,21 +28,29 @@ ROUNDING = 1e-12  # relative; below the resolution of a float32
 class Units:
     """The units of x [..., C] by column of a table or channel of an image, the same for all models.
 
-    Networks see (t(x) - m) / s with t(x) = log(1 + x) for counts and x otherwise; m and s are mean
-    and standard deviation of t(x) over the training split. Codes of categories they see as one-hot
-    vectors, in the place of their column. What a likelihood returns is a density
-    of u in x = loc + scale u, with loc and scale the mean and standard deviation of x if it is one
-    of real numbers, else 0 and 1. A model is given them as its field `units`.
+    Networks see (t(x) - m) / s with t(x) = log(1 + x) for counts, log x for positive numbers and x
+    otherwise; m and s are mean and standard deviation of t(x) over the training split. Codes of
+    categories they see as one-hot vectors, in the place of their column. What a likelihood returns
+    is a density of u in x = loc + scale u, with loc and scale the mean and standard deviation of x
+    if it is one of real numbers, 0 and the geometric mean of x if it is one of positive numbers,
+    else 0 and 1. A model is given them as its field `units`.
     """
 
     inputs: Affine  # t(x) = m + s u
     density: Affine
     counts: tuple[bool, ...]  # [C], entries that networks see as log(1 + x)
     categories: tuple[int, ...] = ()  # [C], number of categories of each column of codes, else 0
+    positive: tuple[bool, ...] = ()  # [C], entries that networks see as log x; () if none
 
     @classmethod
     def fit(
-        cls, x: np.ndarray, *, counts: Mask = False, real: Mask = True, categories: Sizes = 0
+        cls,
+        x: np.ndarray,
+        *,
+        counts: Mask = False,
+        real: Mask = True,
+        categories: Sizes = 0,
+        positive: Mask = False,
     ) -> "Units":
         """The units of a training set.
 
@@ -51,6 +59,8 @@ class Units:
           counts: columns of counts; one value for all, or one each.
           real: columns whose likelihood is a density of real numbers, likewise.
           categories: numbers of categories of columns of codes, else 0, likewise.
+          positive: columns whose likelihood is a density of positive numbers, likewise; they are
+            neither counts nor real.
 
         Raises:
           InputError: all values of a column are missing.
@@ -59,29 +69,38 @@ class Units:
         empty = np.flatnonzero(np.isnan(rows).all(0))
         if len(empty):
             raise InputError(f"units: column {empty[0]} has no value")
-        logs = np.log1p(np.maximum(rows, 0))
-        statistics = [(np.nanmean(values, 0), np.nanstd(values, 0)) for values in (rows, logs)]
-        return cls.from_statistics(*statistics, counts=counts, real=real, categories=categories)
+        logs = np.log(np.where(rows > 0, rows, np.where(np.isnan(rows), np.nan, 1)))
+        transformed = (rows, np.log1p(np.maximum(rows, 0)), logs)
+        statistics = [(np.nanmean(values, 0), np.nanstd(values, 0)) for values in transformed]
+        masks = {"counts": counts, "real": real, "categories": categories, "positive": positive}
+        return cls.from_statistics(*statistics, **masks)  # type: ignore[arg-type]
 
     @classmethod
     def from_statistics(
         cls,
         values: tuple[np.ndarray, np.ndarray],
         logs: tuple[np.ndarray, np.ndarray],
+        positive_logs: tuple[np.ndarray, np.ndarray],
         *,
         counts: Mask,
         real: Mask,
         categories: Sizes = 0,
+        positive: Mask = False,
     ) -> "Units":
-        """The units from mean and standard deviation [C] of x, and of log(1 + x); see `fit`."""
+        """The units from mean and standard deviation [C] of x, log(1 + x) and log x; see `fit`."""
         size = values[0].shape
-        is_count = np.broadcast_to(counts, size)
+        is_positive = np.broadcast_to(positive, size)
+        is_count = np.broadcast_to(counts, size) & ~is_positive
         num_categories = np.broadcast_to(categories, size)
         unit = np.array([np.zeros(size), np.ones(size)])
         inputs = np.where(num_categories > 0, unit, np.where(is_count, logs, values))
         density = np.where(np.broadcast_to(real, size), values, unit)
+        inputs = np.where(is_positive, positive_logs, inputs)
+        geometric = np.array([np.zeros(size), np.exp(np.where(is_positive, positive_logs[0], 0))])
+        density = np.where(is_positive, geometric, density)
         codes = tuple(num_categories.tolist()) if num_categories.any() else ()
-        return cls(_affine(*inputs), _affine(*density), tuple(is_count.tolist()), codes)
+        above = tuple(is_positive.tolist()) if is_positive.any() else ()
+        return cls(_affine(*inputs), _affine(*density), tuple(is_count.tolist()), codes, above)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Units":
@@ -93,9 +112,11 @@ class Units:
         counts = tuple(map(bool, values["counts"]))
         affines = [_parse(values[name], len(counts)) for name in ("inputs", "density")]
         categories = tuple(map(int, values.get("categories", ())))
-        if categories and len(categories) != len(counts):
-            raise ValueError(f"categories of {len(categories)} columns, not {len(counts)}")
-        return cls(affines[0], affines[1], counts, categories)
+        positive = tuple(map(bool, values.get("positive", ())))
+        for name, entries in (("categories", categories), ("positive", positive)):
+            if entries and len(entries) != len(counts):
+                raise ValueError(f"{name} of {len(entries)} columns, not {len(counts)}")
+        return cls(affines[0], affines[1], counts, categories, positive)
 
     def encode(self, x: Array) -> Array:
         """The inputs of networks [..., C'] for x [..., C]: standardized, and one-hot for codes."""
@@ -119,11 +140,13 @@ class Units:
     def standardize(self, x: Array) -> Array:
         """Standardized values [..., C] of x [..., C]; codes of categories are unchanged."""
         self._check_size(x)
-        return self.inputs.inverse(_where(self.counts, jnp.log1p, x))
+        x = _where(self.counts, jnp.log1p, x)
+        return self.inputs.inverse(_where(self.positive, _log, x, fill=1))
 
     def restore(self, u: Array) -> Array:
         """Invert `standardize`."""
-        return _where(self.counts, jnp.expm1, self.inputs.forward(u))
+        x = _where(self.counts, jnp.expm1, self.inputs.forward(u))
+        return _where(self.positive, jnp.exp, x)
 
     def scale_density(self, p: Distribution) -> Distribution:
         """The distribution of x for one of u; unchanged without real numbers."""
@@ -131,10 +154,14 @@ class Units:
 
     def is_close(self, other: "Units | None") -> bool:
         """True if the units agree to rounding errors."""
-        if other is None or (self.counts, self.categories) != (other.counts, other.categories):
+        if other is None or self._masks != other._masks:
             return False
         pairs = zip((*self.inputs, *self.density), (*other.inputs, *other.density), strict=True)
         return all(np.shape(a) == np.shape(b) and np.allclose(a, b, 1e-6, 0) for a, b in pairs)
+
+    @property
+    def _masks(self) -> tuple[tuple, ...]:
+        return self.counts, self.categories, self.positive
 
     def _check_size(self, x: Array) -> None:
         if x.shape[-1] != len(self.counts):
@@ -161,9 +188,14 @@ def _affine(loc: np.ndarray, scale: np.ndarray) -> Affine:
     return Affine(tuple(loc.tolist()), tuple(scale.tolist()))
 
 
-def _where(mask: tuple[bool, ...], function: Any, x: Array) -> Array:
+def _where(mask: tuple[bool, ...], function: Any, x: Array, *, fill: float = 0) -> Array:
     """The function at the masked columns only, whose gradient elsewhere would be NaN."""
     if not any(mask):
         return x
     columns = np.array(mask)
-    return jnp.where(columns, function(jnp.where(columns, x, 0)), x)
+    return jnp.where(columns, function(jnp.where(columns, x, fill)), x)
+
+
+def _log(x: Array) -> Array:
+    """Log x; of zeros and less, such as missing values, 0."""
+    return jnp.log(jnp.where(x > 0, x, 1))

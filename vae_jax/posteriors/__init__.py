@@ -18,6 +18,7 @@ from vae_jax.posteriors.base import PosteriorHead, Quantizer
 from vae_jax.posteriors.categorical import GumbelSoftmaxHead
 from vae_jax.posteriors.flows import InverseAutoregressiveHead, PlanarHead, SylvesterHead
 from vae_jax.posteriors.gaussian import DeterministicHead, DiagGaussianHead, FullGaussianHead
+from vae_jax.posteriors.student_t import StudentTHead
 
 __all__ = [
     "DeterministicHead",
@@ -28,6 +29,7 @@ __all__ = [
     "PlanarHead",
     "PosteriorHead",
     "Quantizer",
+    "StudentTHead",
     "SylvesterHead",
     "bounded_logvar",
     "softplus_logvar",

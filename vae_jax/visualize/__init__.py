@@ -14,19 +14,23 @@ if TYPE_CHECKING:
         overlaid_curves,
     )
     from vae_jax.visualize.code_map import latent_map
-    from vae_jax.visualize.columns import column_histograms, column_reconstructions
     from vae_jax.visualize.factors import match_factors
     from vae_jax.visualize.files import DPI, save, svg
     from vae_jax.visualize.grids import Groups, image_rows
     from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
     from vae_jax.visualize.projections import PROJECTIONS, has_umap, principal_plane, project
     from vae_jax.visualize.rate_distortion_plane import rate_distortion
+    from vae_jax.visualize.tables.associations import associations
+    from vae_jax.visualize.tables.histograms import column_histograms
+    from vae_jax.visualize.tables.latents import latent_columns
+    from vae_jax.visualize.tables.scatter import column_reconstructions
 
 __all__ = [
     "CURVES",
     "DPI",
     "PROJECTIONS",
     "Groups",
+    "associations",
     "bars",
     "column_histograms",
     "column_reconstructions",
@@ -34,6 +38,7 @@ __all__ = [
     "histogram",
     "image_rows",
     "interpolations",
+    "latent_columns",
     "latent_map",
     "learning_curve",
     "learning_curves",
@@ -53,13 +58,16 @@ __all__ = [
 _MODULES = {  # imported on first use: they load matplotlib
     "all_figures": ("plot_all",),
     "factors": ("match_factors",),
-    "columns": ("column_histograms", "column_reconstructions"),
     "files": ("DPI", "save", "svg"),
     "grids": ("Groups", "image_rows"),
     "image_grids": ("interpolations", "reconstructions", "samples", "traversals"),
     "code_map": ("latent_map",),
     "projections": ("PROJECTIONS", "has_umap", "principal_plane", "project"),
     "rate_distortion_plane": ("rate_distortion",),
+    "tables.associations": ("associations",),
+    "tables.histograms": ("column_histograms",),
+    "tables.latents": ("latent_columns",),
+    "tables.scatter": ("column_reconstructions",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

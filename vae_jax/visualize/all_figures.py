@@ -16,12 +16,11 @@ from vae_jax.types import Array, Batch
 from vae_jax.visualize import image_grids, model_arrays, pixels
 from vae_jax.visualize.charts import learning_curves
 from vae_jax.visualize.code_map import latent_map
-from vae_jax.visualize.columns import column_histograms, column_reconstructions
 from vae_jax.visualize.files import save
+from vae_jax.visualize.tables.plot import plot_table
 
 LOW_TEMPERATURE = 0.7
 NUM_EXAMPLES = 16
-NUM_ROWS = 1_000  # rows of a table, data and samples
 
 
 def plot_all(
@@ -50,7 +49,7 @@ def plot_all(
       file_format: png; pdf or svg: these files too.
       projection: method of the map of the codes, see `project`.
     """
-    plot = _plot_images if pixels.is_image(dataset.test.shape) else _plot_table
+    plot = _plot_images if pixels.is_image(dataset.test.shape) else plot_table
     figures, arrays = plot(model, dataset, terms, corruption)
     if len(terms.code) > 1 and terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
         figures["latent_map"] = latent_map(
@@ -75,7 +74,7 @@ def _plot_images(
     model: TrainedModel, dataset: Dataset, terms: Terms, corruption: Corruption | None
 ) -> tuple[dict[str, Figure], dict[str, Any]]:
     """Grids of images by name, and the arrays of some."""
-    arrays, y, key = _reconstruct(model, dataset, corruption, NUM_EXAMPLES)
+    arrays, y, key = _reconstruct(model, dataset, corruption)
     x = arrays["data"]
     scale = dataset.test.value_range
     figures = {"reconstructions": image_grids.reconstruction_rows(arrays, value_range=scale)}
@@ -109,26 +108,11 @@ def _plot_images(
     return figures, files
 
 
-def _plot_table(
-    model: TrainedModel, dataset: Dataset, terms: Terms, corruption: Corruption | None
-) -> tuple[dict[str, Figure], dict[str, Any]]:
-    """Charts of the columns of a table by name, and the arrays that they show."""
-    arrays, y, key = _reconstruct(model, dataset, corruption, NUM_ROWS)
-    data, again = arrays["data"], arrays.get("mean", arrays["draw"])
-    figures = {"column_reconstructions": column_reconstructions(data, again)}
-    files = {"reconstructions": arrays}
-    if np.isfinite(terms.rate).all():
-        num = NUM_ROWS if y is None else len(y)
-        files["samples"] = model_arrays.sample(model, key, num, y=y)
-        figures["columns"] = column_histograms(data, files["samples"]["draw"])
-    return figures, files
-
-
 def _reconstruct(
-    model: TrainedModel, dataset: Dataset, corruption: Corruption | None, limit: int
+    model: TrainedModel, dataset: Dataset, corruption: Corruption | None
 ) -> tuple[model_arrays.Arrays, Array | None, Array]:
     """Reconstructions of the first test examples, their y, and a key for samples."""
-    index = np.arange(min(limit, dataset.test.num_examples), dtype=np.int32)
+    index = np.arange(min(NUM_EXAMPLES, dataset.test.num_examples), dtype=np.int32)
     batch, key_corruption, key_prior = _take(dataset.test, index, jax.random.key(0))
     x = batch["x"]
     y = batch["y"] if model.is_conditional else None

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.distributions import Distribution
@@ -27,16 +28,24 @@ def reconstruct(
     *,
     corrupted: Array | None = None,
     y: Array | None = None,
+    observed: np.ndarray | None = None,
 ) -> Arrays:
     """Examples and their reconstructions from the center of the posterior, each [B, *E].
 
     Keys: "data", "corrupted" if there is one, "mean" if p(x | z) has one, "draw" from p(x | z), and
-    "y" of a conditional model.
+    "y" of a conditional model. With a mask of `observed` entries [B, *E], it is there too, and the
+    encoder sees these alone.
     """
-    arrays = {"data": x} | ({} if corrupted is None else {"corrupted": corrupted})
-    code = model.encode(x if corrupted is None else corrupted, y=y).center
+    given = given_observed(observed)
+    arrays = {"data": x} | ({} if corrupted is None else {"corrupted": corrupted}) | given
+    code = model.encode(x if corrupted is None else corrupted, y=y, **given).center
     decoded = _mean_and_draw(model.decode(code, y=y), key)
     return _to_host(arrays | {kind: decoded[kind] for kind in KINDS if kind in decoded}, y)
+
+
+def given_observed(observed: np.ndarray | None) -> dict[str, Any]:
+    """The keyword of `encode` for data with missing entries; empty for others."""
+    return {} if observed is None else {"observed": jnp.asarray(observed)}
 
 
 def sample(

@@ -258,6 +258,7 @@ UNKNOWN = [
     ("model.prior", "standard_norm", "standard_normal"),
     ("model.likelihood", "bernouli", "bernoulli"),
     ("model.sigma", "pixels", "pixel"),
+    ("model.df", "predict", "predicted"),
     ("codes.quantizer", "vqq", "vq"),
     ("codes.prior", "pixel_cnn", "pixelcnn"),
     ("objective.name", "elbow", "elbo"),

@@ -183,6 +183,66 @@ def test_one_target_per_example_is_a_vector_of_one(tmp_path) -> None:
     assert dataset.train.labels.shape[1:] == (1,)
 
 
+def npz_of_counts(tmp_path, images, labels) -> Config:
+    np.savez(tmp_path / "own.npz", train_images=images, train_labels=labels)
+    config = Config()
+    config.data.name, config.data.path = "npz", str(tmp_path / "own.npz")
+    config.data.valid_fraction = 0.4
+    config.data.values, config.model.likelihood = "counts", "poisson"
+    config.model.conditioning, config.model.num_classes = "size", 2
+    config.train.batch_size = 2
+    return config
+
+
+GROUPS = np.tile([0.0, 1.0], 10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.stack([np.linspace(0.1, 3, 20), GROUPS], 1), ""),
+        (np.stack([np.linspace(0, 3, 20), GROUPS], 1), "has sizes from 0, must be above 0"),
+        (
+            np.stack([np.ones(20), 1 + GROUPS], 1),
+            "groups from 1 to 2, must be integers",
+        ),
+        (np.ones((20, 3)), r"labels of .* have shape .*, must be \[N, 2\]: size, group"),
+    ],
+)
+def test_sizes_of_counts_are_positive_numbers_with_a_group(tmp_path, labels, message) -> None:
+    config = npz_of_counts(tmp_path, np.arange(60).reshape(20, 3), labels)
+    dataset = builders.build_data(config)
+    if not message:
+        validate(config, dataset)
+        return
+    with pytest.raises(InputError, match=message):
+        validate(config, dataset)
+
+
+def test_sizes_are_of_counts_and_positive_numbers_are_above_zero(tmp_path) -> None:
+    config = npz_of_counts(tmp_path, np.arange(60).reshape(20, 3), np.ones((20, 2)))
+    config.model.likelihood = "gaussian"
+    with pytest.raises(InputError, match="only means of counts have a size"):
+        validate(config)
+    config.model.conditioning, config.model.num_classes = "none", 10
+    config.model.likelihood, config.data.values = "positive", "scaled"
+    np.savez(tmp_path / "own.npz", train_images=np.arange(60.0).reshape(20, 3))
+    with pytest.raises(InputError, match=r"'positive': needs values above 0, but .* has 0;"):
+        validate(config, builders.build_data(config))
+
+
+def test_degrees_of_freedom_are_in_their_range() -> None:
+    config = Config()
+    config.model.likelihood, config.model.init_df = "student_t", 1.5
+    with pytest.raises(InputError, match=r"config\.model\.init_df = 1\.5"):
+        validate(config)
+    config.model.df = "fixed"
+    validate(config)
+    config.model.likelihood = "gaussian"
+    with pytest.raises(InputError, match=r"config\.model\.(df|init_df) = .*: does nothing without"):
+        validate(config)
+
+
 def test_the_trials_of_a_sweep_check_their_data_once(tmp_path, monkeypatch) -> None:
     loads = []
     build = builders.build_anomalies

@@ -87,6 +87,7 @@ WHOLE = {  # models beside the flat one
         "model.conditioning": "vector",
         "model.condition_prior": True,
     },
+    "counts of any size": {"model.likelihood": "zero_inflated", "model.conditioning": "size"},
     "a conditional VampPrior": {
         "model.prior": "vamp",
         "model.conditioning": "label",
@@ -132,7 +133,9 @@ def event_of(config: Config) -> tuple[int, ...]:
 def batch_of(config: Config) -> dict[str, jax.Array]:
     rng = np.random.default_rng(0)
     x = np.float32(rng.random((B, *event_of(config))) < 0.5)
+    x = x + 0.5 if config.model.likelihood == "positive" else x
     y = rng.normal(size=(B, 4)) if config.model.conditioning == "vector" else np.arange(B) % 4
+    y = np.stack([1.0 + y, y], axis=1) if config.model.conditioning == "size" else y
     y = np.where(np.arange(B) < 3, y, -1) if config.objective.name == "m2" else y
     return {"x": jnp.asarray(x), "y": jnp.asarray(y, jnp.float32 if y.ndim == 2 else jnp.int32)}
 
@@ -227,6 +230,7 @@ KINDS = {
     "posterior": {
         "diag_gaussian": posteriors.DiagGaussianHead,
         "full_gaussian": posteriors.FullGaussianHead,
+        "student_t": posteriors.StudentTHead,
         "planar": posteriors.PlanarHead,
         "iaf": posteriors.InverseAutoregressiveHead,
         "sylvester": posteriors.SylvesterHead,
@@ -248,11 +252,15 @@ KINDS = {
         "gaussian": likelihoods.Gaussian,
         "optimal_gaussian": likelihoods.OptimalGaussian,
         "laplace": likelihoods.Laplace,
+        "student_t": likelihoods.StudentT,
         "discretized_logistic": likelihoods.DiscretizedLogistic,
         "logistic_mixture": likelihoods.DiscretizedLogisticMixture,
         "categorical": likelihoods.Categorical,
         "beta_binomial": likelihoods.BetaBinomial,
         "negative_binomial": likelihoods.NegativeBinomial,
+        "poisson": likelihoods.Poisson,
+        "zero_inflated": likelihoods.ZeroInflatedNegativeBinomial,
+        "positive": likelihoods.LogNormal,
         "mixed": likelihoods.Mixed,
         "autoregressive": likelihoods.Autoregressive,
     },

@@ -179,6 +179,8 @@ def test_numbers_stand_with_their_errors(finished):
         (True, None, "yes"),
         ([1.5, 2], [0.1, None], "1.50 ± 0.10, 2"),
         (1.5, None, "1.500"),
+        (5.4993e-7, 1.637e-8, "5.5e-07 ± 1.64e-08"),
+        (-5e-12, 1e-12, "−5e-12 ± 1e-12"),
         (-2.0020185e29, 2.0e29, "−2e+29 ± 2e+29"),
         ({"train": [0.0, 1.0], "test": [-2.5, 1e10]}, None, "train: 0, 1.000; test: −2.500, 1e+10"),
     ],
@@ -520,6 +522,26 @@ def test_a_sweep_has_mean_and_spread_and_names_the_best_setting(seeds, tmp_path)
     assert re.search(r"beta=2 1 of 3 −20\.00 ", page.text)
     page = opened(report.write_comparison([seeds], tmp_path / "page.html"))
     assert "best on validation: seeds beta=2, −21.0 ± 1.4 nats" in page.text
+
+
+def test_columns_have_their_names_and_units_on_the_page(copy):
+    numbers = {"rmse": 1.25, "rmse_stderr": 0.13, "train_std": 2.0}
+    missing = {"rmse": None, "rmse_stderr": None, "train_std": 3.0}
+    share = {"wrong": 0.125, "wrong_stderr": 0.01, "majority_share": 0.6}
+    columns = {
+        "estimator": "rows of the test",
+        "numbers": {"num_visits": numbers, "elbo": missing, "<b>": numbers},
+        "categories": {"blood_type": share},
+        "association": {"difference": 0.07, "training_rows": 0.04, "independent_columns": None},
+    }
+    change(copy, columns=columns)
+    page = opened(report.write_report(copy))
+    assert "columns" in page.ids
+    for name in ("num_visits", "elbo", "<b>", "blood_type"):  # not as names of metrics
+        assert name in page.texts
+    for text in ("1.25 ± 0.13", "12.5 ± 1.0%", "60.00%", "no observed value", "0.07000"):
+        assert text in page.texts
+    assert "Independent columns" not in page.texts
 
 
 def test_left_out_is_told_on_the_page(copy):

@@ -10,6 +10,7 @@ from vae_jax.config import AUTO, Codes, Config, is_auto, value_of
 from vae_jax.config.model import DISCRETE_LIKELIHOODS, SIGMA_LIKELIHOODS
 from vae_jax.data.images import describe_shape
 from vae_jax.data.kinds import Kind, kind_of
+from vae_jax.data.tables.schema import TableSchema
 from vae_jax.errors import InputError
 
 BINARIZED = (
@@ -110,7 +111,14 @@ def _choose_likelihood(
     """Likelihood, sigma and levels."""
     c = config.model
     name, sigma, choices = c.likelihood, "fixed", []
-    if name == AUTO and c.columns and len(shape) == 1:
+    table = preparation.get("table")
+    if table and name in (AUTO, "mixed") and not c.columns:
+        kinds = TableSchema.from_json(table).kinds
+        if name == AUTO:
+            name = "mixed"
+            choices.append(Choice("model.likelihood", name, "a table has columns of many kinds"))
+        choices.append(Choice("model.columns", kinds))
+    elif name == AUTO and c.columns and len(shape) == 1:
         name = "mixed"
         choices.append(Choice("model.likelihood", name, "columns are given"))
     elif name == AUTO and len(shape) == 1 and preparation.get("binary_columns"):

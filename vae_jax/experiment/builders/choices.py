@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from vae_jax import data
+from vae_jax import data, likelihoods
 from vae_jax.config import AUTO, Config, value_of
 from vae_jax.data.prepare import VALUES
 from vae_jax.errors import check_choice
@@ -23,6 +23,7 @@ TABLES: dict[str, Iterable[str]] = {
     "model.prior": parts.PRIORS,
     "model.likelihood": (AUTO, *parts.LIKELIHOODS),
     "model.sigma": (AUTO, *parts.GAUSSIANS),
+    "model.df": likelihoods.DF_SOURCES,
     "hierarchy.merge": MERGES,
     "codes.quantizer": model.QUANTIZERS,
     "codes.prior": model.CODE_PRIORS,

@@ -3,6 +3,7 @@
 import functools
 
 from vae_jax.config import Config
+from vae_jax.config.model import COUNT_LIKELIHOODS
 from vae_jax.config.rules import Rule, all_but, needs, objective, one_of
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import value_or_none
@@ -67,7 +68,7 @@ def _other_rates(config: Config) -> str | None:
 
 
 def _types_of_columns(config: Config) -> str | None:
-    if config.model.likelihood != "mixed":
+    if config.model.likelihood != "mixed" or not config.model.columns:
         return None
     try:
         parse_columns(config.model.columns)
@@ -155,6 +156,11 @@ RULES: tuple[Rule, ...] = (
         _kind("hierarchical"),
         _network("mlp", "conv"),
         "its networks are ladders of vectors or of maps",
+    ),
+    needs(
+        one_of("model.conditioning", "size"),
+        one_of("model.likelihood", "mixed", *COUNT_LIKELIHOODS),
+        "only means of counts have a size",
     ),
     _prior_ignores_y,
     _other_rates,

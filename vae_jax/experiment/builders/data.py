@@ -6,7 +6,11 @@ from typing import Any
 
 from vae_jax import data as data_lib
 from vae_jax.config import Config
+from vae_jax.config.fields import TABLE_SETS
 from vae_jax.data import Dataset, Source
+from vae_jax.data.tables.dataset import load_rows
+from vae_jax.data.tables.description import describe_table
+from vae_jax.data.tables.reading import is_table
 from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders.auto import resolve, resolve_binarization
 from vae_jax.experiment.builders.label_subsets import (
@@ -32,6 +36,8 @@ def build_data(config: Config) -> Dataset:
         dataset = data_lib.load(
             c.name, dir=c.dir, path=c.path, streaming=c.streaming, **_options(config)
         )
+    if dataset.table is not None:
+        logger.info("%s\nconfig.data.schema overrides the kinds", describe_table(dataset))
     if c.leave_out >= 0:
         dataset = remove_class(dataset, c.leave_out)
     if config.objective.name == "m2":
@@ -56,6 +62,11 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
         with prefix_arguments(FIELDS):
             dataset = data_lib.load(c.name, dir=c.dir, path=c.path, **_options(config))
         return f"class {c.leave_out} of {c.name}", class_examples(dataset, c.leave_out)
+    if c.name in TABLE_SETS and is_table(other):
+        with prefix_arguments(FIELDS):
+            schema = data_lib.load(c.name, path=c.path, **_options(config)).table
+        with prefix_arguments(FIELDS, path="config.evaluation.anomaly"):
+            return pathlib.Path(other).stem, load_rows(other, schema, missing=c.missing)
     name = other
     source = {"name": other, "path": c.path}
     argument = "name"
@@ -74,6 +85,7 @@ def _options(config: Config) -> dict[str, Any]:
         "valid_fraction": c.valid_fraction,
         "values": c.values,
         "image_size": c.image_size,
+        "schema": c.schema,
         "missing": c.missing,
     }
 

@@ -11,7 +11,7 @@ from vae_jax.data.labels import UNKNOWN
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
-from vae_jax.likelihoods import check_table
+from vae_jax.likelihoods import check_table, parse_columns
 
 
 def _explain_batch_size(config: Config, dataset: Dataset) -> str | None:
@@ -51,6 +51,11 @@ def _explain_values(config: Config, dataset: Dataset) -> str | None:
             f"{dataset.name} has {smallest:g} to {largest:g}; scale the data, store them as "
             "integers 0 to 255, or use 'gaussian'"
         )
+    if likelihood.positive and smallest <= low:
+        return (
+            f"config.model.likelihood = {name!r}: needs values above 0, but {dataset.name} has "
+            f"{smallest:g}; use 'gaussian', or 'mixed' with a kind for each column"
+        )
     if likelihood.integers and dataset.preparation["values"] != "counts":
         return f"config.model.likelihood = {name!r}: needs counts; use --config.data.values=counts"
     levels = dataset.preparation["levels"]
@@ -83,6 +88,25 @@ def _explain_table(config: Config, dataset: Dataset) -> str | None:
                     f"{error.under('config.model')}; tables are read as floats, or with "
                     "config.data.values = 'counts'"
                 )
+    return None
+
+
+def _explain_schema(config: Config, dataset: Dataset) -> str | None:
+    """Columns of the config that differ from those of the table."""
+    if dataset.table is None or config.model.likelihood != "mixed":
+        return None
+    given, known = map(parse_columns, (config.model.columns, dataset.table.kinds))
+    for column, spec, own in zip(given, known, dataset.table.columns, strict=False):
+        if column != spec:
+            return (
+                f"config.model.columns: column {own.name!r} is {own.spec} in {dataset.name}; leave "
+                "the columns empty, and override kinds by config.data.schema"
+            )
+    if len(given) != len(known):
+        return (
+            f"config.model.columns: there are {len(given)}, and {dataset.name} has {len(known)}; "
+            "leave them empty"
+        )
     return None
 
 
@@ -123,6 +147,8 @@ def _explain_labels(config: Config, dataset: Dataset) -> str | None:
             f"config.model.num_classes = {size}: the labels of {dataset.name} have {shape} per "
             "example"
         )
+    if conditioning == "size":
+        return _explain_sizes(y, size, dataset.name)
     if y.ndim == 2 and ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all():
         return (
             f"config.model.conditioning = 'label': the labels of {dataset.name} are one-hot; save "
@@ -139,6 +165,22 @@ def _explain_labels(config: Config, dataset: Dataset) -> str | None:
         return (
             f"config.model.num_classes = {size}: {dataset.name} has labels from {y.min()} to "
             f"{y.max()}{_label_remedy(y, size)}"
+        )
+    return None
+
+
+def _explain_sizes(y: np.ndarray, num_groups: int, name: str) -> str | None:
+    """Labels that are not a size factor and a group for each example."""
+    field = "config.model.conditioning = 'size'"
+    if y.ndim != 2 or y.shape[1] != 2:
+        return f"{field}: the labels of {name} have shape {y.shape}, must be [N, 2]: size, group"
+    sizes, groups = y.T
+    if not ((sizes > 0) & (sizes < np.inf)).all():
+        return f"{field}: {name} has sizes from {sizes.min():g}, must be above 0"
+    if not ((groups >= 0) & (groups < num_groups) & (groups == np.round(groups))).all():
+        return (
+            f"config.model.num_classes = {num_groups}: {name} has groups from {groups.min():g} to "
+            f"{groups.max():g}, must be integers from 0 to {num_groups - 1}"
         )
     return None
 
@@ -178,6 +220,7 @@ RULES: tuple[Rule, ...] = (
     _explain_batch_size,
     _explain_shape,
     _explain_values,
+    _explain_schema,
     _explain_table,
     _explain_missing,
     _explain_labels,

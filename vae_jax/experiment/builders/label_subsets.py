@@ -21,22 +21,35 @@ logger = logging.getLogger(__name__)
 
 def remove_class(dataset: Dataset, label: int) -> Dataset:
     """Return the data set without the examples of one class, in all splits."""
-    splits = {split: _select(dataset, split, label, keep=False) for split in SPLITS}
+    rows = {split: _class_rows(dataset, split, label, keep=False) for split in SPLITS}
+    changes = _select_rows(dataset, rows)
+    splits = {split: changes[split] for split in SPLITS}
     preparation = dataset.preparation | {
         "left_out": label,
         "test_sha256": hash_arrays(splits["test"].images, splits["test"].observed),
     }
     preparation |= _missing_shares(splits, dataset.name)
-    return dataclasses.replace(dataset, **splits, preparation=preparation)
+    return dataclasses.replace(dataset, **changes, preparation=preparation)
 
 
 def class_examples(dataset: Dataset, label: int) -> ArraySource:
     """Return the test examples of one class."""
-    return _select(dataset, "test", label, keep=True)
+    return dataset.test.select(_class_rows(dataset, "test", label, keep=True))
 
 
-def _select(dataset: Dataset, split: str, label: int, *, keep: bool) -> ArraySource:
-    """Only the examples of the class if `keep`, else all but those."""
+def _select_rows(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of a data set with these rows only, of the splits that are given."""
+    changes: dict[str, Any] = {
+        split: getattr(dataset, split).select(index) for split, index in rows.items()
+    }
+    if dataset.row_ids is not None:
+        ids = {split: dataset.row_ids[split][index] for split, index in rows.items()}
+        changes["row_ids"] = {**dataset.row_ids, **ids}
+    return changes
+
+
+def _class_rows(dataset: Dataset, split: str, label: int, *, keep: bool) -> np.ndarray:
+    """The rows of the class if `keep`, else all but those."""
     source = getattr(dataset, split)
     if not isinstance(source, ArraySource) or source.labels is None or source.labels.ndim != 1:
         raise InputError(
@@ -50,7 +63,7 @@ def _select(dataset: Dataset, split: str, label: int, *, keep: bool) -> ArraySou
             f"config.data.leave_out = {label}: {split} has the classes {classes}; must be one of "
             "several"
         )
-    return source.select(indices)
+    return indices
 
 
 def keep_labels(dataset: Dataset, num_labels: int) -> Dataset:
@@ -91,7 +104,8 @@ def allow_unlabeled(dataset: Dataset) -> Dataset:
     Raises:
       InputError: no training, validation or test example has a label.
     """
-    splits, changes = {}, {}
+    rows: dict[str, np.ndarray] = {}
+    changes: dict[str, Any] = {}
     for split in SPLITS:
         source = getattr(dataset, split)
         if not isinstance(source, ArraySource) or source.labels is None:
@@ -113,12 +127,14 @@ def allow_unlabeled(dataset: Dataset) -> Dataset:
             *(dataset.name, len(y) - len(labeled), len(y), split),
         )
         changes[f"left_out_of_{split}"] = len(y) - len(labeled)
-        splits[split] = source.select(labeled)
+        rows[split] = labeled
+    fields = _select_rows(dataset, rows)
+    splits = {split: fields[split] for split in rows}
     if "test" in splits:
         changes["test_sha256"] = hash_arrays(splits["test"].images, splits["test"].observed)
     if splits:
         changes |= _missing_shares({s: getattr(dataset, s) for s in SPLITS} | splits, dataset.name)
-    return dataclasses.replace(dataset, **splits, preparation=dataset.preparation | changes)
+    return dataclasses.replace(dataset, **fields, preparation=dataset.preparation | changes)
 
 
 def _missing_shares(splits: Mapping[str, Any], name: str) -> dict[str, dict[str, float]]:

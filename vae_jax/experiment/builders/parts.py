@@ -20,12 +20,14 @@ CONDITIONINGS: dict[str, Callable[[ModelConfig], nn.Module | None]] = {
     "none": lambda c: None,
     "label": lambda c: nets.OneHot(c.num_classes),
     "vector": lambda c: nets.Vector(c.num_classes),
+    "size": lambda c: nets.SizeFactor(c.num_classes),
 }
 POSTERIORS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "diag_gaussian": lambda c: posteriors.DiagGaussianHead(
         c.latent_dim, pick(LOGVARS, "model.posterior_scale", c.posterior_scale)
     ),
     "full_gaussian": lambda c: posteriors.FullGaussianHead(c.latent_dim),
+    "student_t": lambda c: posteriors.StudentTHead(c.latent_dim),
     "planar": lambda c: posteriors.PlanarHead(c.latent_dim, c.posterior_flows),
     "iaf": lambda c: posteriors.InverseAutoregressiveHead(
         c.latent_dim, c.posterior_flows, c.posterior_width
@@ -78,6 +80,7 @@ LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] =
     "gaussian": lambda c, e: pick(GAUSSIANS, "model.sigma", c.sigma)(c, e),
     "optimal_gaussian": lambda c, e: likelihoods.OptimalGaussian(e),
     "laplace": lambda c, e: pick(LAPLACES, "model.sigma", c.sigma)(c, e),
+    "student_t": lambda c, e: likelihoods.StudentT(e, c.df, c.init_df),
     "discretized_logistic": lambda c, e: likelihoods.DiscretizedLogistic(e, _levels(c)),
     "logistic_mixture": lambda c, e: likelihoods.DiscretizedLogisticMixture(
         e, _levels(c), c.mixtures
@@ -85,6 +88,9 @@ LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] =
     "categorical": lambda c, e: likelihoods.Categorical(e, _levels(c)),
     "beta_binomial": lambda c, e: likelihoods.BetaBinomial(e, _levels(c)),
     "negative_binomial": lambda c, e: likelihoods.NegativeBinomial(e),
+    "poisson": lambda c, e: likelihoods.Poisson(e),
+    "zero_inflated": lambda c, e: likelihoods.ZeroInflatedNegativeBinomial(e),
+    "positive": lambda c, e: likelihoods.LogNormal(e),
     "mixed": lambda c, e: likelihoods.Mixed(e, tuple(c.columns)),
     "autoregressive": lambda c, e: likelihoods.Autoregressive(
         e, _levels(c), c.masked_features, c.masked_layers

@@ -19,14 +19,16 @@ def build_units(config: Config, dataset: Dataset) -> Units | None:
     likelihood = pick(LIKELIHOODS, "model.likelihood", name)(config.model, dataset.shape)
     categories = likelihood.category_columns()
     is_plain = kind in ("binary", "levels") or (kind == "real" and is_unit)
-    if is_plain and not np.any(categories):
+    if is_plain and not np.any(categories) and not np.any(likelihood.positive_columns()):
         return None
     moments = dataset.moments
     return Units.from_statistics(
         (moments.mean, moments.stddev),
         (moments.log_mean, moments.log_stddev),
+        (moments.positive_log_mean, moments.positive_log_stddev),
         counts=kind == "counts" or likelihood.count_columns(),
         real=likelihood.real_columns(),
+        positive=likelihood.positive_columns(),
         categories=categories,
     )
 
@@ -36,8 +38,12 @@ def describe_units(units: Units | None, shape: tuple[int, ...]) -> str:
     if units is None:
         return ""
     entry = "channel" if len(shape) == 3 else "column"
-    logs = "log(1 + x) of counts and " if any(units.counts) and not all(units.counts) else ""
-    values = "log(1 + x)" if all(units.counts) else f"{logs}values"
+    masks = {"log(1 + x)": (units.counts, "counts"), "log x": (units.positive, "positive numbers")}
+    whole = [text for text, (mask, _) in masks.items() if mask and all(mask)]
+    parts = [f"{text} of {noun}" for text, (mask, noun) in masks.items() if any(mask)]
+    values = (
+        whole[0] if whole else " and ".join([", ".join(parts), "values"] if parts else ["values"])
+    )
     codes = ", categories one-hot" if units.categories else ""
     return (
         f"networks see {values} standardized by mean and standard deviation of each {entry} of "

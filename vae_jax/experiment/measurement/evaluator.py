@@ -10,10 +10,9 @@ import jax
 from vae_jax import parallel
 from vae_jax.data.splits import SPLITS
 from vae_jax.evaluation import BaselineScores, Terms, make_evaluator, summarize
-from vae_jax.evaluation.baseline import HISTOGRAM, dimension_kinds
 from vae_jax.evaluation.common import mean_estimate
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
-from vae_jax.evaluation.terms import MAX_COLUMNS, column_errors, has_diverged
+from vae_jax.evaluation.terms import has_diverged
 from vae_jax.experiment import builders, metrics
 from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes
 from vae_jax.experiment.measurement.baselines import score_baseline
@@ -103,13 +102,13 @@ def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
 
 
 def summarize_splits(run: Run, terms: Mapping[str, Terms]) -> dict[str, Any]:
-    """Summarize each split with its baseline, and the columns of a table on the test set."""
+    """Summarize each split with its baseline."""
     numbers: dict[str, Any] = {
         split: summarize_split(run, values) | summarize_baseline(run, values, split)
         for split, values in terms.items()
     }
     numbers["baseline"] = baseline_of(run, "test").name
-    return numbers | summarize_columns(run, terms["test"])
+    return numbers
 
 
 def baseline_of(run: Run, split: str) -> BaselineScores:
@@ -125,36 +124,6 @@ def summarize_baseline(run: Run, terms: Terms, split: str) -> dict[str, float]:
         scores = scores.select(finite)
     estimate = mean_estimate(scores.log_px)
     return {"baseline": estimate.value, "baseline_stderr": estimate.stderr}
-
-
-def summarize_columns(run: Run, terms: Terms) -> dict[str, Any]:
-    """Errors of each column of a table under "columns"; empty for images."""
-    errors = column_errors(terms)
-    num_columns = run.dataset.num_dims
-    if len(run.dataset.shape) == 1 and num_columns > MAX_COLUMNS:
-        text = f"excluded: {num_columns} columns are more than {MAX_COLUMNS}"
-        return {"columns": {"estimator": text}}
-    if not errors:
-        return {}
-    deviation = baseline_of(run, "test").deviation
-    kinds = dimension_kinds(run.model.likelihood, run.dataset.num_dims)
-    branches: dict[str, dict[str, Any]] = {"numbers": {}, "categories": {}}
-    for column, (family, _, _) in enumerate(kinds):
-        if family == HISTOGRAM:
-            entry = {"wrong": float(errors["wrong"][column])}
-            branches["categories"][f"column {column}"] = entry
-            continue
-        entry = {name: float(errors[name][column]) for name in ("rmse", "mae")}
-        entry["train_std"] = float(deviation[column])
-        branches["numbers"][f"column {column}"] = entry
-    return {
-        "columns": {
-            "estimator": "test rows against the mean of p(x | z) at the center of q(z | x), in the "
-            "units of each column; train_std is the standard deviation of the column in training, "
-            "about the rmse without a model; of categories, the share that is wrong",
-            **{name: branch for name, branch in branches.items() if branch},
-        }
-    }
 
 
 def make_context(run: Run, params: Params, terms: Terms) -> metrics.Context:

@@ -9,6 +9,7 @@ from vae_jax.errors import RunDiverged
 from vae_jax.evaluation.scan import MATMUL_PRECISION
 from vae_jax.evaluation.terms import has_diverged
 from vae_jax.experiment import metrics
+from vae_jax.experiment.measurement.columns import summarize_columns
 from vae_jax.experiment.measurement.evaluator import (
     make_context,
     make_run_evaluator,
@@ -46,6 +47,7 @@ def evaluate_run(
     noun = "images" if len(run.dataset.shape) == 3 else "rows"
     logger.info("evaluating %s, on %d test %s", selection, run.dataset.test.num_examples, noun)
     terms = {split: evaluate(params, split) for split in ("valid", "test")}
+    context = make_context(run, params, terms["test"])
     results.put(
         {
             "name": run.config.name,
@@ -67,10 +69,10 @@ def evaluate_run(
             },
             **find_left_out(run.workdir, terms),
             **summarize_splits(run, terms),
+            **summarize_columns(run, context),
             **results.metrics_of(step),
         }
     )
-    context = make_context(run, params, terms["test"])
     diverged = has_diverged(terms["test"].is_finite)
     names = ("collapse",) if diverged else None  # its verdict: diverged
     for name, numbers, seconds in metrics.measure(context, names):

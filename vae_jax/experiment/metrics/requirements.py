@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from vae_jax.config import Config, value_of
+from vae_jax.config.model import COUNT_LIKELIHOODS
 from vae_jax.config.rules import METRICS as PATH
 from vae_jax.config.rules import Condition, Rule, all_but, metric, needs, objective, one_of
 from vae_jax.data import ArraySource, Dataset, Source
@@ -193,7 +194,7 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(
         metric("quality", "augmentation"),
-        _likelihood(*all_but(LIKELIHOODS, "mixed", "negative_binomial")),
+        _likelihood(*all_but(LIKELIHOODS, "mixed", *COUNT_LIKELIHOODS)),
         "its samples are no images",
     ),
     needs(

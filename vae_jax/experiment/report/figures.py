@@ -15,7 +15,8 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         {
             "reconstructions": "Test examples above their reconstructions: the mean of "
             "p(x | z), and a draw from it.",
-            "column_reconstructions": "Each column of the test data against its reconstruction.",
+            "column_reconstructions": "Each column of the test data against its reconstruction, "
+            "the mean or most likely category of p(x | z).",
         },
     ),
     "samples": (
@@ -23,8 +24,10 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         {
             "samples": "Samples of the model, above test images: draws of z from the prior, with "
             "the mean of p(x | z) and a draw from it.",
-            "columns": "The distribution of each column in the test data and in samples of the "
-            "model.",
+            "columns": "The distribution of each column in the test data, in samples of the model, "
+            "and in reconstructions, which are draws from p(x | z).",
+            "associations": "The association of each pair of columns in the test data and in "
+            "samples of the model, and the difference.",
             "samples_low_temperature": "Samples at a lower temperature: "
             "decoded draws from a narrower prior.",
         },
@@ -41,7 +44,10 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         {
             "traversals": "A row for each latent that changes something, ordered by its KL: the "
             "decoder's output as this latent alone moves. If the factors of the data are known, a "
-            "latent that clearly follows one is labeled with its name."
+            "latent that clearly follows one is labeled with its name.",
+            "latent_columns": "A row for each latent, with its KL: the change of the mean of each "
+            "column as this latent alone moves, in standard deviations of the column, or of "
+            "categories as the total variation of their probabilities.",
         },
     ),
     "latent-map": (
@@ -52,7 +58,12 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         },
     ),
 }
-COLUMNS = ("column_reconstructions", "columns")  # figures of a table, which has no grids of images
+COLUMNS = (  # figures of a table, which has no grids of images
+    "column_reconstructions",
+    "columns",
+    "associations",
+    "latent_columns",
+)
 OPTIONAL = (  # depend on the model or the data
     *COLUMNS,
     "samples",

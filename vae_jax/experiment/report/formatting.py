@@ -12,6 +12,7 @@ MINUS = "−"
 MISSING = "not finite"
 MAX_DIGITS = 8
 HUGE = 1e9  # numbers of more digits are written with an exponent
+TINY = 1e-3  # likewise numbers below, if their error has more digits than `MAX_DIGITS`
 MAX_ENTRIES = 16  # longer lists are omitted
 _NOT_IN_TABLES = (
     "failed",
@@ -42,9 +43,11 @@ def format_value(value: Any, stderr: Any = None) -> str:
     if not is_number(value):
         return str(value)
     if is_number(stderr) and stderr > 0:
-        if max(abs(value), stderr) >= HUGE:
+        digits = max(1 - math.floor(math.log10(stderr)), 0)
+        is_tiny = digits > MAX_DIGITS and abs(value) < TINY
+        if is_tiny or max(abs(value), stderr) >= HUGE:
             return f"{_round(value)} ± {_round(stderr)}".replace("-", MINUS, int(value < 0))
-        digits = min(max(1 - math.floor(math.log10(stderr)), 0), MAX_DIGITS)
+        digits = min(digits, MAX_DIGITS)
         text = f"{value:,.{digits}f} ± {stderr:.{digits}f}"
     else:
         text = f"{value:,}" if isinstance(value, int) else _round(value)

@@ -26,7 +26,6 @@ TITLES = {  # keys are metrics
     "gap": "Inference gap",
     "quality": "Sample quality",
     "anomaly": "Anomaly detection",
-    "columns": "Errors of the columns",
     "udr": "Unsupervised disentanglement ranking (UDR)",
 }
 

@@ -51,6 +51,7 @@ VERDICTS = {
 }
 VERDICT_METRICS = ("collapse", "codes")
 KNOWN_RESULTS = (
+    "columns",
     "data",
     "test",
     "valid",

@@ -2,7 +2,7 @@
 
 import functools
 
-from vae_jax.experiment.report import figures, provenance, sections
+from vae_jax.experiment.report import columns, figures, provenance, sections
 from vae_jax.experiment.report.page import Maker, render_page
 from vae_jax.experiment.report.workdir_files import Contents
 
@@ -12,6 +12,7 @@ def run_page(run: Contents) -> str:
     budget = figures.ImageBudget()
     makers: list[tuple[str, str, Maker]] = [
         ("numbers", "Final numbers", functools.partial(sections.final_numbers, run)),
+        ("columns", "Errors of the columns", functools.partial(columns.column_blocks, run)),
         ("learning", "Learning curves", functools.partial(sections.learning_curves, run)),
         *(
             (id, title, functools.partial(budget.section, run, id))

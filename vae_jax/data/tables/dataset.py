@@ -1,0 +1,147 @@
+"""A data set from a CSV or Parquet file."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vae_jax.data.prepare import from_arrays
+from vae_jax.data.sources import ArraySource, Dataset
+from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test, cut_validation
+from vae_jax.data.tables.cells import read_cells
+from vae_jax.data.tables.chunks import read_chunks
+from vae_jax.data.tables.encoding import encode_frame, encode_ids, encode_labels
+from vae_jax.data.tables.overrides import read_overrides
+from vae_jax.data.tables.reading import Table, read_table
+from vae_jax.data.tables.schema import TableSchema
+from vae_jax.data.tables.survey import split_rows, survey_frame
+from vae_jax.data.tables.warnings import warn_table
+from vae_jax.errors import InputError
+
+CHUNK_SIZE = 100_000  # rows read at once
+MIN_ROWS = 5  # rows of which a fifth can be cut
+
+
+def load_table(
+    path: str,
+    *,
+    name: str = "",
+    schema: str = "",
+    missing: bool = False,
+    valid_fraction: float = 0.1,
+) -> Dataset:
+    """Read a table into a data set for the likelihood `mixed`.
+
+    Args:
+      path: a CSV or Parquet file.
+      name: name of the data set; the name of the file if empty.
+      schema: a JSON file that overrides the kinds of columns, see `overrides`.
+      missing: True if values may be missing.
+      valid_fraction: fraction of train used for validation if no column names it.
+
+    Raises:
+      InputError: the file cannot be read, or an entry fits no kind, or not that of its override.
+    """
+    table = read_table(os.path.expanduser(path))
+    if len(table.frame) < MIN_ROWS:
+        raise InputError(
+            f"{table.place.name}: has {len(table.frame)} row{'s' * (len(table.frame) > 1)}; at "
+            f"least {MIN_ROWS} are needed for training, validation and testing"
+        )
+    overrides = read_overrides(os.path.expanduser(schema), map(str, table.frame.columns))
+    survey = survey_frame(table.frame, overrides, table.place)
+    x, observed, _ = encode_frame(survey.schema, table.frame, missing=missing, place=table.place)
+    y = encode_labels(survey.schema, table.frame, place=table.place)
+    rows, rules = _split(survey.schema, table, y, valid_fraction)
+    warn_table(survey.schema, x, observed, rows, table.place)
+    name = name or f"table {os.path.basename(path)}"
+    arrays = _arrays(x, observed, y, rows)
+    dataset = from_arrays(arrays, name=name, missing=missing, has_schema=True)
+    preparation = dataset.preparation | rules
+    schema_json = json.dumps(survey.schema.to_json(), sort_keys=True)
+    digest = f"{preparation['sha256']} {schema_json}"  # other texts of equal codes are other data
+    preparation["sha256"] = hashlib.sha256(digest.encode()).hexdigest()
+    preparation["table"] = survey.schema.to_json() | {"description": survey.rows}
+    if survey.schema.classes:
+        preparation["classes"] = list(survey.schema.classes)
+    return dataclasses.replace(
+        dataset,
+        preparation=preparation,
+        table=survey.schema,
+        row_ids=_row_ids(survey.schema, table.frame, rows),
+    )
+
+
+def load_rows(path: str, schema: TableSchema, *, missing: bool = False) -> ArraySource:
+    """Read the rows of a table with the columns of a schema; see `read_chunks`."""
+    chunks = list(read_chunks(os.path.expanduser(path), schema, CHUNK_SIZE, missing=missing))
+    x = np.concatenate([chunk.x for chunk in chunks])
+    y = _concatenate([chunk.y for chunk in chunks])
+    observed = _concatenate([chunk.observed for chunk in chunks])
+    return ArraySource(x, y, value_range=(float(x.min()), float(x.max())), observed=observed)
+
+
+def _concatenate(parts: list[np.ndarray | None]) -> np.ndarray | None:
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None
+
+
+def _split(
+    schema: TableSchema, table: Table, y: np.ndarray | None, valid_fraction: float
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The rows of each split, and the rules by which they were chosen."""
+    rows = {"train": np.arange(len(table.frame))}
+    if schema.split is not None:
+        cells = read_cells(table.frame[schema.split])
+        rows = split_rows(schema.split, cells, table.place)
+    by_column = f"column {schema.split!r}"
+    rules = {"test": by_column, "validation": by_column}
+    if "test" not in rows:
+        if len(rows["train"]) < MIN_ROWS:
+            raise InputError(
+                f"{table.place.name}: {len(rows['train'])} rows are of train and none of test; too "
+                "few to cut a fifth of them"
+            )
+        cut = cut_test(rows["train"], _take(y, rows["train"]))
+        rows |= {split: cut[f"{split}_images"] for split in ("train", "test")}
+        rules["test"] = CUT_TEST_RULE
+    if "valid" not in rows:
+        splits: dict[str, Any] = {"train": rows["train"]}
+        labels: dict[str, Any] = {"train": _take(y, rows["train"])}
+        rules["validation"] = cut_validation(splits, labels, valid_fraction)
+        rows |= splits
+    return {split: rows[split] for split in SPLITS}, rules
+
+
+def _take(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
+    return None if values is None else values[rows]
+
+
+def _arrays(
+    x: np.ndarray,
+    observed: np.ndarray | None,
+    y: np.ndarray | None,
+    rows: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """The arrays of each split, under the names that `from_arrays` knows."""
+    arrays = {"images": x, "observed": observed, "labels": y}
+    return {
+        f"{split}_{role}": values[index]
+        for split, index in rows.items()
+        for role, values in arrays.items()
+        if values is not None
+    }
+
+
+def _row_ids(
+    schema: TableSchema, frame: Any, rows: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The identifier of each row, by split; its number in the file if no column has one."""
+    ids = encode_ids(schema, frame)
+    if ids is None:
+        ids = np.arange(len(frame))
+    return {split: ids[index] for split, index in rows.items()}

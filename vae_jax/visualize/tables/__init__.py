@@ -1,0 +1,1 @@
+"""Figures of tables: their columns, associations of columns, and effects of latents on columns."""
