@@ -46,46 +46,76 @@ class Trivial(NamedTuple):
 
 
 def imputation(context: Context, key: Array) -> Numbers:
-    """Errors of imputed test entries, by kind of column, and of trivial imputations.
+    """Errors of imputed entries, by kind of column, and of trivial imputations.
 
-    Entries are hidden completely at random among the observed ones, never all of a row.
+    They are the entries that `data.hide` hid, of test and of training examples. Without them, some
+    of the observed entries of test examples are hidden now, completely at random and never all of
+    a row.
     """
     c = context.config.evaluation
-    source = subset(context.dataset.test, c.imputation_examples)
+    trivial = _train_statistics(context, key)
+    is_hidden = context.dataset.hidden is not None
+    share = context.config.data.hide if is_hidden else c.imputation_rate
+    when = "before training" if is_hidden else "after training"
+    numbers: Numbers = {
+        "estimator": f"{share:.0%} of the observed entries hidden at random {when}, and imputed "
+        f"given the remaining ones with {c.imputation_samples} importance samples: numbers by "
+        "their conditional mean, codes by the most likely one; of numbers the root of the mean "
+        "squared error, in standard deviations of training, of codes the share that is wrong; "
+        "mean_rmse and mode_wrong are those of the mean and the mode of each dimension in "
+        "training; standard errors over examples",
+        "num_samples": c.imputation_samples,
+    }
+    if not is_hidden:
+        return numbers | _measure(context, "test", trivial, key)
+    splits = ("test", "train")
+    return numbers | {split: _measure(context, split, trivial, key) for split in splits}
+
+
+def _measure(context: Context, split: str, trivial: Trivial, key: Array) -> Numbers:
+    """The errors of one split."""
+    c = context.config.evaluation
+    whole = getattr(context.dataset, split)
+    source = subset(whole, c.imputation_examples)
     size = min(c.batch_size, source.num_examples)
-    run = _imputer(context.model, c.imputation_rate, c.imputation_samples, size, context.mesh)
+    truth = None if context.dataset.hidden is None else context.dataset.hidden[split]
+    rate = c.imputation_rate if truth is None else 0.0
+    run = _imputer(context.model, rate, c.imputation_samples, size, context.mesh)
     result = context.run(run, source, key)
+    if truth is not None:
+        index = choose_examples(whole, c.imputation_examples)
+        result |= {"x": truth.x[index], "hidden": truth.mask[index]}
     entries = Imputed(*(_flatten(result[name]) for name in Imputed._fields))
     is_code = ~np.isnan(_flatten(result["probability"])).all(0)
-    trivial = _train_statistics(context, key)
     failed = entries.hidden & np.isnan(entries.values)
     entries = entries._replace(hidden=entries.hidden & ~failed)
     numbers: Numbers = {
-        "estimator": f"{c.imputation_rate:.0%} of the observed entries of test examples hidden at "
-        f"random and imputed given the remaining ones, with {c.imputation_samples} importance "
-        "samples: numbers by their conditional mean, codes by the most likely one; of numbers the "
-        "root of the mean squared error, in standard deviations of training, of codes the share "
-        "that is wrong; mean_rmse and mode_wrong are those of the mean and the mode of each "
-        "dimension in training; standard errors over examples",
         "num_examples": len(entries.x),
         "num_hidden": int(entries.hidden.sum()),
-        "num_samples": c.imputation_samples,
         "ess_median": float(np.median(result["ess"])),
         **_summarize(entries, trivial, is_code),
     }
     if len(context.dataset.shape) == 1 and entries.x.shape[1] <= MAX_COLUMNS:
         numbers["columns"] = {
-            f"column {column}": _column(_select(entries, column), trivial, column, code)
+            _name(context, column): _column(_select(entries, column), trivial, column, code)
             for column, code in enumerate(is_code.tolist())
         }
     return numbers | ({"imputed_not_finite": int(failed.sum())} if failed.any() else {})
+
+
+def _name(context: Context, column: int) -> str:
+    table = context.dataset.table
+    return f"column {column}" if table is None else table.names[column]
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
 def _imputer(
     model: Model, rate: float, num_samples: int, batch_size: int, mesh: Mesh | None
 ) -> Any:
-    """(params, source, key) -> the fields of `Imputed`, probability and ess of each example."""
+    """(params, source, key) -> the fields of `Imputed`, probability and ess of each example.
+
+    Entries are hidden with the probability `rate`, in addition to the missing ones.
+    """
     chunk = max(1, min(num_samples, ROWS // batch_size))
 
     def one_batch(params: Params, batch: Batch, key: Array) -> dict[str, Array]:
@@ -108,14 +138,10 @@ def _imputer(
 
 
 def choose_hidden(key: Array, observed: Array, rate: float) -> Array:
-    """Entries to hide, [B, *E]: each observed one with a probability, but never all of a row.
-
-    If all observed entries of a row were drawn, one at random stays.
-    """
+    """Entries to hide, [B, *E]: as `vae_jax.data.hidden.choose_hidden`, in compiled code."""
     u = jnp.where(observed, jax.random.uniform(key, observed.shape), -1.0)
-    axes = tuple(range(1, u.ndim))
-    # The largest u is above the rate unless all are drawn; then it is the one that stays.
-    return observed & (u < rate) & (u < u.max(axes, keepdims=True))
+    largest = u.max(tuple(range(1, u.ndim)), keepdims=True)
+    return observed & (u < rate) & (u < largest)
 
 
 def _flatten(values: np.ndarray) -> np.ndarray:
