@@ -76,11 +76,12 @@ def test_infinite_variances_without_weight_count_for_nothing():
 
 
 def test_columns_of_a_table_stay_in_place():
-    p = d.Mixed(
-        (d.Categorical(jnp.array([[[0.0, 3.0, 1.0]]])), d.DiagGaussian(jnp.array([[5.0, 6.0]]), jnp.zeros(2)),
-         d.Bernoulli(jnp.array([[-1.0]]))),
-        ((1,), (3, 0), (2,)),
-    )  # fmt: skip
+    parts = (
+        d.Categorical(jnp.array([[[0.0, 3.0, 1.0]]])),
+        d.DiagGaussian(jnp.array([[5.0, 6.0]]), jnp.zeros(2)),
+        d.Bernoulli(jnp.array([[-1.0]])),
+    )
+    p = d.Mixed(parts, ((1,), (3, 0), (2,)))
     found = d.marginals(d.Scaled(p, d.Affine((1.0, 0, 0, 2.0), (1.0, 1, 1, 2.0))), KEY)
     np.testing.assert_allclose(found.center, [[7.0, 1.0, 0.0, 12.0]])
     np.testing.assert_allclose(found.stddev, [[1.0, np.nan, np.nan, 2.0]])
