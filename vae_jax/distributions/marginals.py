@@ -285,9 +285,9 @@ def _(p: Poisson, _: Array) -> Marginals:
 @_marginals.register
 def _(p: ZeroInflatedNegativeBinomial, key: Array) -> Marginals:
     counts = _marginals(p.counts, key)
-    weights = jnp.stack(jnp.broadcast_arrays(jax.nn.sigmoid(p.gate), jax.nn.sigmoid(-p.gate)))
-    zeros = jax.tree.map(jnp.zeros_like, counts)
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), zeros, counts).mix(weights)
+    gate = jnp.broadcast_to(p.gate, p.log_mean.shape)
+    both = jax.tree.map(lambda leaf: jnp.stack([jnp.zeros_like(leaf), leaf]), counts)
+    return both.mix(jnp.stack([jax.nn.sigmoid(gate), jax.nn.sigmoid(-gate)]))
 
 
 def _moments(p: Distribution, variance: Scalar) -> Moments:
