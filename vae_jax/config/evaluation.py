@@ -10,6 +10,7 @@ _annealed = functools.partial(field, used_by=metric("annealed"))
 _gap = functools.partial(field, used_by=metric("gap"))
 _quality = functools.partial(field, used_by=metric("quality"))
 _anomaly = functools.partial(field, used_by=metric("anomaly"))
+_imputation = functools.partial(field, used_by=metric("imputation"))
 _augmentation = functools.partial(field, used_by=metric("augmentation"))
 
 
@@ -68,6 +69,11 @@ class Evaluation:
         1_000, "maximum number of labeled examples that a classifier is trained on", at_least=2
     )
     augmentation_updates: int = _augmentation(2_000, "training steps of the classifier", at_least=1)
+    imputation_rate: float = _imputation(
+        0.5, "probability that an observed test entry is hidden", above=0, at_most=0.95
+    )
+    imputation_samples: int = _imputation(1_000, "K of each imputation", at_least=1)
+    imputation_examples: int = _imputation(2_000, "maximum number of test examples", at_least=2)
     figures: str = field("png", "pdf or svg: figures in this format as well as PNG")
     projection: str = field("pca", "of the map of the codes; umap needs the package umap-learn")
     compression_examples: int = field(

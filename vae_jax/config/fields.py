@@ -11,7 +11,7 @@ from vae_jax.config.evaluation import Evaluation
 from vae_jax.config.metadata import AUTO, field, leaf_fields
 from vae_jax.config.model import Codes, Hierarchy, ModelConfig
 from vae_jax.config.objective import ObjectiveConfig
-from vae_jax.config.rules import objective, one_of
+from vae_jax.config.rules import none_of, objective, one_of
 
 TABLE_SETS = ("table", "penguins")  # data sets with a schema
 
@@ -21,7 +21,8 @@ class Data:
     """The data set and its preparation."""
 
     name: str = field(
-        "digits", "sprites, digits, penguins, npz, table, or a name of tensorflow-datasets"
+        "digits",
+        "sprites, digits, breast_cancer, penguins, npz, table, or a name of tensorflow-datasets",
     )
     dir: str = field("", "folder of tensorflow-datasets")
     path: str = field(
@@ -49,6 +50,17 @@ class Data:
         False,
         "NaN are missing values, and so is what is 0 in arrays train_observed, test_observed; the "
         "bound is of the observed values",
+    )
+    hide: float = field(
+        0.0,
+        "share of the observed values of all splits that is hidden on purpose, for the metric "
+        "imputation",
+        at_least=0,
+        at_most=0.95,
+        off=0,
+    )
+    hide_seed: int = field(
+        0, "seed of the hidden values", at_least=0, used_by=none_of("data.hide", 0)
     )
     binarization: str = field(
         AUTO,

@@ -18,7 +18,7 @@ from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.errors import InputError
 
-EMBEDDED = ("sprites", "digits", "penguins")
+EMBEDDED = ("sprites", "digits", "breast_cancer", "penguins")
 SPRITES_PREPARATION = {
     "values": "scaled",
     "scale": 1.0,
@@ -45,7 +45,8 @@ def load(
     """Load a data set by name.
 
     Args:
-      name: 'sprites', 'digits', 'penguins', 'npz', 'table', or a name of tensorflow-datasets.
+      name: 'sprites', 'digits', 'breast_cancer', 'penguins', 'npz', 'table', or a name of
+        tensorflow-datasets.
       dir: data directory of tensorflow-datasets.
       path: data of 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
         JPEG, WebP). Data of 'table': a CSV or Parquet file.
@@ -83,6 +84,8 @@ def load(
     factor_names: tuple[str, ...] = ()
     if name == "digits":
         arrays, test_rule = _digits(values), CUT_TEST_RULE
+    elif name == "breast_cancer":
+        arrays, test_rule = _breast_cancer(), CUT_TEST_RULE
     elif name == "npz":
         arrays = read_path(os.path.expanduser(path), streaming=streaming, image_size=image_size)
     else:
@@ -179,15 +182,34 @@ def _digits(values: str) -> Mapping[str, Any]:
 
 def _digits_table(package: str = "sklearn") -> np.ndarray:
     """Pixels and label of each digit, [N, 65], without the slow import of scikit-learn."""
-    spec = importlib.util.find_spec(package)
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = os.path.join(folder, "datasets", "data", "digits.csv.gz")
-        with contextlib.suppress(OSError, ValueError):
-            return np.loadtxt(path, delimiter=",")
+    table = _read_csv(package, "digits.csv.gz")
+    if table is not None:
+        return table
     from sklearn.datasets import load_digits  # the file has moved in this version
 
     bunch = load_digits()
     return np.column_stack([bunch.data, bunch.target])
+
+
+def _breast_cancer(package: str = "sklearn") -> Mapping[str, Any]:
+    """The 569 tumors of 30 measurements in scikit-learn (UCI); a fifth is the test set."""
+    table = _read_csv(package, "breast_cancer.csv", skiprows=1)
+    if table is None:
+        from sklearn.datasets import load_breast_cancer  # the file has moved in this version
+
+        bunch = load_breast_cancer()
+        table = np.column_stack([bunch.data, bunch.target])
+    return cut_test(table[:, :-1].astype(np.float32), table[:, -1].astype(np.int64))
+
+
+def _read_csv(package: str, file: str, skiprows: int = 0) -> np.ndarray | None:
+    """A table among the data of scikit-learn; None if the file is not there."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = os.path.join(folder, "datasets", "data", file)
+        with contextlib.suppress(OSError, ValueError):
+            return np.loadtxt(path, delimiter=",", skiprows=skiprows)
+    return None
 
 
 DESCRIPTIONS = {
@@ -196,6 +218,7 @@ DESCRIPTIONS = {
         for name, function in (
             ("sprites", _sprites),
             ("digits", _digits),
+            ("breast_cancer", _breast_cancer),
             ("penguins", _penguins),
             ("npz", read_path),
             ("table", _table),

@@ -202,6 +202,7 @@ class Dataset:
     factor_names: tuple[str, ...] = ()  # names of the columns of y, if they are generative factors
     table: TableSchema | None = None  # names and kinds of the columns of a table
     row_ids: Mapping[str, np.ndarray] | None = None  # identifiers [N] of the rows of each split
+    hidden: Mapping[str, Any] | None = None  # true values of each split, see `data.hidden`
 
     @property
     def shape(self) -> tuple[int, ...]:

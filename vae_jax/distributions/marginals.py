@@ -20,13 +20,21 @@ import jax.numpy as jnp
 from vae_jax.distributions.base import Distribution, allow_broadcasting
 from vae_jax.distributions.batch import BatchShaped
 from vae_jax.distributions.continuous_bernoulli import ContinuousBernoulli
-from vae_jax.distributions.counts import BetaBinomial, NegativeBinomial
+from vae_jax.distributions.counts import (
+    BetaBinomial,
+    NegativeBinomial,
+    Poisson,
+    ZeroInflatedNegativeBinomial,
+)
 from vae_jax.distributions.deterministic import Deterministic
 from vae_jax.distributions.discrete import Bernoulli, Categorical, GridCategorical
 from vae_jax.distributions.gaussian import DiagGaussian
 from vae_jax.distributions.laplace import Laplace
+from vae_jax.distributions.log_normal import LogNormal
 from vae_jax.distributions.mixed import Mixed
+from vae_jax.distributions.ordinal import Ordinal
 from vae_jax.distributions.scaled import Scaled
+from vae_jax.distributions.student_t import StudentT
 from vae_jax.errors import UnsupportedError
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
@@ -205,6 +213,11 @@ def _(p: Categorical, _: Array) -> Marginals:
 
 
 @_marginals.register
+def _(p: Ordinal, _: Array) -> Marginals:
+    return Masses(jnp.exp(p.log_masses))
+
+
+@_marginals.register
 def _(p: GridCategorical, _: Array) -> Marginals:
     grid = jnp.linspace(0, 1, p.levels, dtype=p.logits.dtype)
     squares = jnp.square(grid - p.mean[..., None])
@@ -219,6 +232,18 @@ def _(p: DiagGaussian, _: Array) -> Marginals:
 @_marginals.register
 def _(p: Laplace, _: Array) -> Marginals:
     return _moments(p, 2 * jnp.exp(2 * p.log_scale))
+
+
+@_marginals.register
+def _(p: StudentT, _: Array) -> Marginals:
+    df = jnp.asarray(p.df, jnp.float32)
+    spread = jnp.where(df > 2, df / jnp.where(df > 2, df - 2, 1), jnp.inf)
+    return _moments(p, jnp.exp(2 * p.log_scale) * spread)
+
+
+@_marginals.register
+def _(p: LogNormal, _: Array) -> Marginals:
+    return _moments(p, jnp.square(p.mean) * jnp.expm1(jnp.exp(2 * p.log_scale)))
 
 
 @_marginals.register
@@ -250,6 +275,19 @@ def _(p: BetaBinomial, _: Array) -> Marginals:
 @_marginals.register
 def _(p: NegativeBinomial, _: Array) -> Marginals:
     return _moments(p, p.mean + jnp.exp(2 * p.log_mean - p.log_inverse_dispersion))
+
+
+@_marginals.register
+def _(p: Poisson, _: Array) -> Marginals:
+    return _moments(p, p.mean)
+
+
+@_marginals.register
+def _(p: ZeroInflatedNegativeBinomial, key: Array) -> Marginals:
+    counts = _marginals(p.counts, key)
+    gate = jnp.broadcast_to(p.gate, p.log_mean.shape)
+    both = jax.tree.map(lambda leaf: jnp.stack([jnp.zeros_like(leaf), leaf]), counts)
+    return both.mix(jnp.stack([jax.nn.sigmoid(gate), jax.nn.sigmoid(-gate)]))
 
 
 def _moments(p: Distribution, variance: Scalar) -> Moments:

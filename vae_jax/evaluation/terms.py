@@ -199,8 +199,8 @@ def summarize(
     density it depends on their scale and may be negative. Images have a PSNR in dB, whose peak is
     the range of the data, unless that is a single value.
 
-    With missing values, all are of the observed values: `num_observed` is their mean number, which
-    divides bits/dim, and errors are means over the examples that have any.
+    With missing values, all are of the observed values: `observed_values` is their mean number,
+    which divides bits/dim, and errors are means over the examples that have any.
 
     If some examples have no finite bound, the means exclude them, and `num_not_finite`
     counts them; if there are too many, see `has_diverged`, over all.
@@ -220,7 +220,7 @@ def summarize(
         "active_units": _active_units(terms.code),
     }
     if observed is not None:
-        numbers["num_observed"] = num_dims
+        numbers["observed_values"] = num_dims
     if num_not_finite:
         numbers["num_not_finite"] = num_not_finite
     if terms.kl is not None and not np.isposinf(terms.rate).all():

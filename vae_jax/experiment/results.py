@@ -122,8 +122,8 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
     else:
         bound = f"test distortion {format_nats(test['distortion'])} nats"
         bound += " (no ELBO: a deterministic posterior has no rate)"
-    if "num_observed" in test:
-        parts += [f"of {test['num_observed']:.1f} observed values"]
+    if "observed_values" in test:
+        parts += [f"of {test['observed_values']:.1f} observed values"]
     if "columns" not in numbers and "mse" in test:
         parts += [f"MSE {test['mse']:.5f}"]
     if "psnr" in test:

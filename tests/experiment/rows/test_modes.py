@@ -163,7 +163,7 @@ def test_more_samples_begin_with_the_same(table, tmp_path):
     many = answer("sample", table, tmp_path / "b", num_samples=600, temperature=1.0)["x"]
     assert many.shape == (600, 3)
     np.testing.assert_allclose(many[:3], few, rtol=1e-5, atol=1e-6)
-    assert len(np.unique(many[:, 0])) == 600
+    assert len(np.unique(many[:, 0])) > 590
     assert abs(many[:, 2].mean() - 100) < 15
     assert many[:, 2].std() > 3  # draws of p(x | z), not means
 

@@ -44,6 +44,17 @@ def _prior_ignores_y(config: Config) -> str | None:
     )
 
 
+def _no_dependent_entries(config: Config) -> str | None:
+    """Hidden entries are integrated out."""
+    name = config.model.likelihood
+    if not config.data.hide or name not in likelihood_names(lambda p: bool(p.autoregressive)):
+        return None
+    return (
+        f"config.data.hide = {config.data.hide}: doesn't fit config.model.likelihood = {name!r}; "
+        "given z, its entries depend on each other, so that hidden ones can't be left out"
+    )
+
+
 def _other_rates(config: Config) -> str | None:
     """Only one option replaces the rate, and the KL of each latent is known."""
     c = config.model
@@ -113,6 +124,7 @@ RULES: tuple[Rule, ...] = (
         one_of("model.likelihood", *all_but(LIKELIHOODS, "optimal_gaussian")),
         "it weights samples or classes, and the optimal sigma weights all of them equally",
     ),
+    _no_dependent_entries,
     needs(
         one_of("data.missing", True),
         one_of("model.likelihood", *likelihood_names(lambda p: not p.autoregressive)),

@@ -8,6 +8,7 @@ from vae_jax import data as data_lib
 from vae_jax.config import Config
 from vae_jax.config.fields import TABLE_SETS
 from vae_jax.data import Dataset, Source
+from vae_jax.data.hidden import hide_entries
 from vae_jax.data.tables.dataset import load_rows
 from vae_jax.data.tables.description import describe_table
 from vae_jax.data.tables.reading import is_table
@@ -29,7 +30,7 @@ FIELDS = "config.data"  # arguments of `data.load`
 
 
 def build_data(config: Config) -> Dataset:
-    """Return the data set, with the class and the labels removed that the config removes."""
+    """Return the data set, without the class, the labels and the values that the config removes."""
     config = resolve_binarization(config)
     c = config.data
     with prefix_arguments(FIELDS):
@@ -46,6 +47,9 @@ def build_data(config: Config) -> Dataset:
         dataset = keep_labels(dataset, c.num_labels)
     if config.model.conditioning == "vector" and config.model.num_classes == 1:
         dataset = label_columns(dataset)
+    if c.hide:
+        with prefix_arguments(FIELDS):
+            dataset = hide_entries(dataset, c.hide, c.hide_seed)
     _warn_if_not_binary(resolve(config, dataset.shape, dataset.preparation), dataset)
     return dataset
 

@@ -21,6 +21,7 @@ HEADLINES = {  # metrics that are not listed show all their numbers
     "representation": ("linear_probe", "knn", "nmi"),
     "anomaly": ("auroc",),
     "compression": ("promised", "reached"),
+    "imputation": ("rmse_standardized", "wrong_codes"),
     "accuracy": ("accuracy",),
     "udr": ("mean",),
 }

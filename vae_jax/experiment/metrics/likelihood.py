@@ -67,7 +67,7 @@ def _bits_per_dim(context: Context, log_px: np.ndarray, numbers: Numbers) -> Num
     return {
         "bits_per_dim": value,
         "bits_per_dim_stderr": residual.stderr,
-        "num_observed": float(observed.mean()),
+        "observed_values": float(observed.mean()),
     }
 
 

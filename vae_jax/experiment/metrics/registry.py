@@ -13,6 +13,7 @@ from vae_jax.experiment.metrics.anomaly import anomaly
 from vae_jax.experiment.metrics.compression import compression
 from vae_jax.experiment.metrics.context import Context, Numbers
 from vae_jax.experiment.metrics.headlines import headline_entries
+from vae_jax.experiment.metrics.imputation import imputation
 from vae_jax.experiment.metrics.labels import accuracy, disentanglement, representation
 from vae_jax.experiment.metrics.latents import codes, collapse, decomposition
 from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
@@ -35,6 +36,7 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "anomaly": anomaly,
     "augmentation": augmentation,
     "compression": compression,
+    "imputation": imputation,
     "accuracy": accuracy,
 }
 

@@ -203,6 +203,11 @@ RULES: tuple[Rule, ...] = (
         "p(x | z) has no closed-form mean",
     ),
     needs(
+        metric("imputation"),
+        _likelihood(*likelihood_names(lambda p: not p.autoregressive)),
+        "given z, its entries depend on each other, so that hidden ones can't be left out",
+    ),
+    needs(
         metric("anomaly"), one_of("data.streaming", False), "it compares with examples in memory"
     ),
     needs(metric("accuracy"), objective("m2"), "there is no classifier"),
@@ -214,6 +219,14 @@ DATA_RULES: tuple[Rule, ...] = (
         "data.binarization",
         _has_symbols,
         "the likelihood has no mass on some of these values",
+    ),
+    _needs_data(
+        metric("imputation"),
+        "model.likelihood",
+        lambda config, dataset: (
+            config.model.likelihood != "logistic_mixture" or dataset.shape[-1] != 3
+        ),
+        "the channels of a pixel depend on each other given z; use 'discretized_logistic'",
     ),
     _needs_data(
         metric("disentanglement"),

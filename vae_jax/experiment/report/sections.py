@@ -27,7 +27,7 @@ NUMBERS = (
     "distortion",
     "rate",
     "bits_per_dim",
-    "num_observed",
+    "observed_values",
     "active_units",
     "used_units",
     "mse",

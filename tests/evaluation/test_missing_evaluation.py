@@ -76,13 +76,13 @@ def test_bits_per_dim_and_errors_are_of_the_observed_values():
     np.testing.assert_allclose(terms.mse, squares / np.maximum(OBSERVED.sum(1), 1), rtol=1e-3)
     assert terms.distortion[0] == 0
     numbers = summarize(terms, (linear.E,), (-9.0, 9.0))
-    assert numbers["num_observed"] == pytest.approx(OBSERVED.mean() * linear.E)
+    assert numbers["observed_values"] == pytest.approx(OBSERVED.mean() * linear.E)
     bits = -terms.elbo.sum(dtype=np.float64) / OBSERVED.sum() / np.log(2)
     assert numbers["bits_per_dim"] == pytest.approx(bits)
     assert numbers["mse"] == pytest.approx(terms.mse[1:].mean(), rel=1e-6)
     complete = evaluate(params, data.ArraySource(x, None), KEY)
     assert complete.num_observed is None
-    assert "num_observed" not in summarize(complete, (linear.E,), (-9.0, 9.0))
+    assert "observed_values" not in summarize(complete, (linear.E,), (-9.0, 9.0))
 
 
 def test_bits_per_observed_value_have_the_error_of_a_ratio():
@@ -91,7 +91,7 @@ def test_bits_per_observed_value_have_the_error_of_a_ratio():
     log_px[0] = np.nan
     context = types.SimpleNamespace(terms=types.SimpleNamespace(num_observed=observed))
     numbers = _bits_per_dim(context, log_px, {})
-    assert numbers["num_observed"] == pytest.approx(observed[1:].mean())
+    assert numbers["observed_values"] == pytest.approx(observed[1:].mean())
     means = [
         -log_px[index].sum() / observed[index].sum() / np.log(2)
         for index in RNG.integers(1, 4000, (300, 4000))

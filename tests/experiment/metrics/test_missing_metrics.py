@@ -42,9 +42,9 @@ def config_of(path, *asked):
 def test_bits_and_errors_are_of_observed_values(tmp_path):
     result = measure(config_of(write(tmp_path), "likelihood", "reconstruction"), tmp_path / "run")
     likelihood = result["likelihood"]
-    per_value = -likelihood["log_likelihood"] / likelihood["num_observed"] / np.log(2)
+    per_value = -likelihood["log_likelihood"] / likelihood["observed_values"] / np.log(2)
     assert likelihood["bits_per_dim"] == pytest.approx(per_value)
-    assert likelihood["num_observed"] == pytest.approx(OBSERVED[120:].mean() * 36)
+    assert likelihood["observed_values"] == pytest.approx(OBSERVED[120:].mean() * 36)
     assert "psnr" in result["reconstruction"]
     assert "ssim" not in result["reconstruction"]
     assert "of the observed values alone" in result["reconstruction"]["estimator"]
