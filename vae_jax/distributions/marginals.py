@@ -236,9 +236,7 @@ def _(p: Laplace, _: Array) -> Marginals:
 
 @_marginals.register
 def _(p: StudentT, _: Array) -> Marginals:
-    df = jnp.asarray(p.df, jnp.float32)
-    spread = jnp.where(df > 2, df / jnp.where(df > 2, df - 2, 1), jnp.inf)
-    return _moments(p, jnp.exp(2 * p.log_scale) * spread)
+    return _moments(p, jnp.square(p.stddev))
 
 
 @_marginals.register

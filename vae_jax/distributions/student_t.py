@@ -30,6 +30,13 @@ class StudentT(Distribution):
         """The location: the mean for df > 1, where it exists, and the median for any df."""
         return self.loc
 
+    @property
+    def stddev(self) -> Array:
+        """The standard deviation of each dimension; infinite for df <= 2."""
+        df = jnp.asarray(self.df, jnp.float32)
+        spread = jnp.where(df > 2, df / jnp.where(df > 2, df - 2, 1), jnp.inf)
+        return jnp.exp(self.log_scale) * jnp.sqrt(spread)
+
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
         """Differentiable in all parameters; in df by implicit reparameterization.
 

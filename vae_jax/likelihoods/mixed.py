@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from vae_jax import distributions
 from vae_jax.distributions import Distribution
+from vae_jax.distributions.mixed import select
 from vae_jax.errors import Argument, InputError, check_choice, format_value
 from vae_jax.likelihoods.base import Likelihood
 from vae_jax.likelihoods.event import EventLayer
@@ -163,7 +164,8 @@ class Mixed(Likelihood):
             # [*lead, columns of this kind, numbers of each]
             index = (ends[places, None] - column.num_params) + np.arange(column.num_params)
             make = KINDS[column.kind].make
-            parts.append(make(self, numbers[..., index], column.num_codes))
+            part = select(numbers, index.ravel()).reshape(*numbers.shape[:-1], *index.shape)
+            parts.append(make(self, part, column.num_codes))
         return distributions.Mixed(tuple(parts), tuple(map(tuple, groups.values())))
 
     @nn.nowrap

@@ -145,6 +145,7 @@ def test_images_of_a_conditional_model(images, tmp_path):
     assert set(np.unique(draws["x"])) <= {0, 1}
     means = answer("sample", images, tmp_path / "e", num_samples=300, label="1", means=True)
     assert 0 < means["x"].min() < means["x"].max() < 1
+    assert set(draws["y"]) == set(means["y"]) == {"b"}
     with pytest.raises(InputError, match="label: missing; the model is conditional"):
         answer("sample", images, tmp_path)
     with pytest.raises(InputError, match="y = 'e': no such class; allowed are a, b, c, d"):

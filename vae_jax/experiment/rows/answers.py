@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import Distribution, FullGaussian, StudentT
+from vae_jax.distributions import Distribution, FullGaussian
 from vae_jax.evaluation.common import choose_examples
 from vae_jax.experiment.rows.form import Form
 from vae_jax.experiment.rows.reading import Rows, SplitReader
@@ -93,10 +93,6 @@ def posterior_stddev(q: Distribution) -> Array | None:
     """The standard deviation of each entry of z, [B, D]; None if it has no closed form."""
     if isinstance(q, FullGaussian):
         return jnp.sqrt(jnp.square(q.scale_tril).sum(-1))
-    if isinstance(q, StudentT):
-        df = jnp.asarray(q.df)
-        factor = jnp.where(df > 2, df / jnp.where(df > 2, df - 2, 1), jnp.inf)
-        return jnp.broadcast_to(jnp.exp(q.log_scale) * jnp.sqrt(factor), q.center.shape)
     stddev = getattr(q, "stddev", None)
     return None if stddev is None else jnp.broadcast_to(stddev, q.center.shape)
 

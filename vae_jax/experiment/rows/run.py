@@ -264,4 +264,7 @@ def parse_label(label: str | None, model: TrainedModel) -> Any:
             return np.array([float(number) for number in label.split(",")], np.float32)
         except ValueError as error:
             raise InputError(f"label = {label!r}: must be numbers, separated by commas") from error
-    return np.array(int(label) if label.isdigit() and label not in classes else label)
+    if not label.isdigit() or label in classes:
+        return np.array(label)
+    number = int(label)
+    return np.array(classes[number] if number < len(classes) else number)
