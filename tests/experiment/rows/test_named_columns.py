@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 import vae_jax
+from vae_jax.data.inputs import Inputs
+from vae_jax.data.tables import TableColumn, TableSchema
 from vae_jax.errors import InputError
 from vae_jax.experiment.rows.options import RowOptions
 from vae_jax.experiment.rows.run import answer_rows
+from vae_jax.experiment.rows.table_reading import open_table
 
 pytest.importorskip("pandas")
 
@@ -157,3 +160,14 @@ def test_a_csv_file_for_a_run_without_names(runs, tmp_path):
     (tmp_path / "data.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="has 2 columns, a, b; the model was trained on rows of 3"):
         answer("encode", table, tmp_path, data=str(tmp_path / "data.csv"))
+
+
+def test_lines_of_spaces_do_not_shift_the_cells(tmp_path):
+    """The reader of numbers skips such a line in a table of one column, that of cells does not."""
+    (tmp_path / "data.csv").write_text("a\n1\n   \n3\n")
+    schema = TableSchema((TableColumn("a", "gaussian"),))
+    inputs = Inputs((1,), (0.0, 9.0), table=schema, missing=True)
+    path = str(tmp_path / "data.csv")
+    reader = open_table(path, inputs, is_conditional=False, keeps_cells=True)
+    with pytest.raises(InputError, match=r"data = .*has lines of spaces; remove them"):
+        list(reader.parts(8))

@@ -50,6 +50,8 @@ class TableReader:
         with prefix_arguments("config.data", path="data"):
             chunks = read_chunks(self.path, self.schema, size, missing=self.missing)
             for chunk, columns in zip(chunks, cells, strict=False):
+                if columns is not None and len(next(iter(columns.values()))) != len(chunk.x):
+                    raise InputError.of("path", self.path, "has lines of spaces; remove them")
                 y = chunk.y if self.has_labels else None
                 if y is not None and self.schema.classes and (y == UNKNOWN).any():
                     row = chunk.start + int((y == UNKNOWN).argmax())
