@@ -33,3 +33,12 @@ def test_a_column_without_a_value_in_validation():
     fields = score_fields(make_scores([[np.nan, 1.0], [0.0, 5.0]]), reference, ("a", "b"))
     assert fields[0].values.tolist() == [False, True]
     assert {field.name: field.values for field in fields}["top_column"].tolist() == ["b", "b"]
+
+
+def test_no_column_is_named_if_several_are_infinite():
+    valid = np.random.default_rng(0).normal(1, 0.1, (50, 2))
+    reference = measure_reference([make_scores(valid)], 0.9)
+    rows = [[np.inf, np.inf], [np.inf, 1.0], [1.0, 5.0], [np.nan, np.nan]]
+    fields = {field.name: field for field in score_fields(make_scores(rows), reference, "ab")}
+    assert fields["top_column"].values.tolist() == ["", "a", "b", ""]
+    assert fields["flag"].values.tolist() == [True, True, True, False]

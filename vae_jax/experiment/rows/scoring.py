@@ -92,5 +92,7 @@ def score_fields(scores: RowScores, reference: Reference, names: tuple[str, ...]
         return fields
     excess = scores.columns - reference.medians.astype(np.float32)
     top = np.where(np.isnan(excess), -np.inf, excess)
-    top_names = np.array((*names, ""))[np.where(np.isneginf(top).all(1), -1, top.argmax(1))]
+    # None stands out if all are missing, or if several are infinite.
+    is_unclear = np.isneginf(top).all(1) | (np.isposinf(top).sum(1) > 1)
+    top_names = np.array((*names, ""))[np.where(is_unclear, -1, top.argmax(1))]
     return [*fields, Field("top_column", top_names), Field("excess", excess, names)]
