@@ -26,6 +26,7 @@ def get_config(data: str = "breast_cancer") -> Config:
     config.objective.num_samples = 20
     config.train.num_steps = 2_500
     config.train.batch_size = 64
-    config.evaluation.metrics = ("imputation",)
+    config.evaluation.metrics = ("likelihood", "imputation")
+    config.evaluation.likelihood_samples = 500
     config.evaluation.imputation_samples = 10_000
     return config
