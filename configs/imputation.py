@@ -4,9 +4,12 @@ Mattei and Frellsen, 2019, arXiv:1812.02633. Half of the values of every row are
 training, completely at random.
 
 python -m vae_jax.main --config=configs/imputation.py
+    the breast-cancer data inside scikit-learn
 
---config.data.name=npz --config.data.path=PATH --config.data.missing=true is a table with missing
-values of its own; then --config.data.hide=0 hides none for training.
+python -m vae_jax.main --config=configs/imputation.py:npz --config.data.path=mine.npz
+    --config.data.missing=true --config.data.hide=0
+    your own table, whose missing values are NaN; none are hidden for training
+
 `python -m benchmarks.imputation` repeats the experiment of the authors over 20 masks.
 """
 
@@ -26,6 +29,7 @@ def get_config(data: str = "breast_cancer") -> Config:
     config.objective.num_samples = 20
     config.train.num_steps = 2_500
     config.train.batch_size = 64
-    config.evaluation.metrics = ("imputation",)
+    config.evaluation.metrics = ("likelihood", "imputation")
+    config.evaluation.likelihood_samples = 500
     config.evaluation.imputation_samples = 10_000
     return config

@@ -417,8 +417,8 @@ def test_bfloat16_keeps_distributions_in_float32():
     x = binary(MAPS)
     low, full = (compiled(m, num_samples=K)(params, x, jax.random.key(0)) for m in (model, MAPS))
     assert {leaf.dtype for leaf in jax.tree.leaves(low)} == {jnp.dtype("float32")}
-    features, _ = jax.eval_shape(functools.partial(model.apply, method="infer"), params, x)
-    assert {feature.dtype for feature in features} == {jnp.dtype("bfloat16")}
+    evidence = jax.eval_shape(functools.partial(model.apply, method="infer"), params, x)
+    assert {feature.dtype for feature in evidence.features} == {jnp.dtype("bfloat16")}
     np.testing.assert_allclose(low.kl, full.kl, rtol=0.05)
     np.testing.assert_allclose(low.log_px_z, full.log_px_z, rtol=0.05)
 

@@ -53,6 +53,7 @@ class Setting:
       beta: weight of the rate in the objective.
       weight_name: name of this weight.
       code_gain: nats that log p(x | z) falls by at the code of another example, if known.
+      importance_samples: K of the bound on log p(x) that was maximized; 1: the ELBO.
     """
 
     expressive_decoder: bool = False
@@ -62,6 +63,7 @@ class Setting:
     beta: float = 1.0
     weight_name: str = "beta"
     code_gain: float | None = None
+    importance_samples: int = 1
 
 
 def verdict(
@@ -221,6 +223,12 @@ def _judge_bound(
     rate = float(terms.rate.mean(dtype=np.float64))
     if log_px_z - rate > likelihood:
         return result
+    if setting.importance_samples > 1:
+        text = (
+            f"{result.text} Training maximized a bound of {setting.importance_samples} draws, which "
+            "can be far above the ELBO."
+        )
+        return Verdict("unknown", text, "Compare log p(x) with the baseline instead.")
     if not is_likelier and not is_closer:
         text = (
             f"{result.text} The rate of {format_nats(rate)} nats buys nothing: with it, "

@@ -25,6 +25,7 @@ from vae_jax.evaluation.collapse import (
 from vae_jax.evaluation.common import finite_estimate, standard_error
 from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms
+from vae_jax.experiment.builders.compatibility import WEIGHTED
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
 from vae_jax.models.base import CodeModel, HierarchicalModel, Model
 from vae_jax.objectives.loss import given
@@ -67,6 +68,7 @@ def _setting(config: Config, event: tuple[int, ...]) -> Setting:
         or bool(objective.free_bits or objective.layer_free_bits),
         beta=weight,
         weight_name=name,
+        importance_samples=objective.num_samples if objective.name in WEIGHTED else 1,
     )
 
 
