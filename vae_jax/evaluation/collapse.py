@@ -225,8 +225,8 @@ def _judge_bound(
         return result
     if setting.importance_samples > 1:
         text = (
-            f"{result.text} Training maximized a bound of {setting.importance_samples} draws, which "
-            "can be far above the ELBO."
+            f"{result.text} Training maximized a bound of {setting.importance_samples} draws, "
+            "which can be far above the ELBO."
         )
         return Verdict("unknown", text, "Compare log p(x) with the baseline instead.")
     if not is_likelier and not is_closer:
