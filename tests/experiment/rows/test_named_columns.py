@@ -4,10 +4,12 @@ import csv
 import itertools
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
 import vae_jax
+from vae_jax.data.tables import encode_frame
 from vae_jax.errors import InputError
 from vae_jax.experiment.rows.options import RowOptions
 from vae_jax.experiment.rows.run import answer_rows
@@ -157,3 +159,21 @@ def test_a_csv_file_for_a_run_without_names(runs, tmp_path):
     (tmp_path / "data.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="has 2 columns, a, b; the model was trained on rows of 3"):
         answer("encode", table, tmp_path, data=str(tmp_path / "data.csv"))
+
+
+def test_a_trained_model_takes_data_frames(mixed):
+    """Columns are found by name, and empty cells are missing."""
+    import pandas as pd
+
+    model, key = vae_jax.load(mixed), jax.random.key(0)
+    frame = pd.read_csv(mixed.parent / "mixed.csv")[:20]
+    x, observed, _ = encode_frame(model.inputs.table, frame, missing=True)
+    shuffled = frame[["smoker", "age", "color", "visits"]].assign(note="new")
+    center = model.encode(x, observed=observed).center
+    np.testing.assert_array_equal(model.encode(shuffled).center, center)
+    imputed = model.impute(key, shuffled, num_samples=5)
+    assert imputed.values.shape == (20, 4)
+    with pytest.raises(InputError, match="observed: omit it"):
+        model.encode(shuffled, observed=observed)
+    with pytest.raises(InputError, match="no column 'age'"):
+        model.encode(shuffled.drop(columns="age"))
