@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+import sys
 
 from setuptools import find_packages, setup
 
@@ -25,6 +26,14 @@ TEST = [
 ]
 # Pinned: linters and type checkers find other things in other versions.
 LINT = ["ruff==0.17.6", "mypy==2.4.1"]
+PACKAGES = find_packages(include=["vae_jax", "vae_jax.*"])
+FOLDERS = {"": "."}
+# configs/ is installed inside the package, where --config=NAME finds it. An editable install finds
+# it beside the package. Without a folder of another name it is a line of a .pth file; otherwise a
+# folder named vae_jax beside a script, such as the copy of the repository, would hide the package.
+if "editable_wheel" not in sys.argv:
+    PACKAGES.append("vae_jax.configs")
+    FOLDERS["vae_jax.configs"] = "configs"
 
 setup(
     name="vae_jax",
@@ -34,9 +43,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    # configs/ is installed inside the package, where --config=NAME finds it.
-    packages=[*find_packages(include=["vae_jax", "vae_jax.*"]), "vae_jax.configs"],
-    package_dir={"vae_jax.configs": "configs"},
+    packages=PACKAGES,
+    package_dir=FOLDERS,
     package_data={
         "vae_jax": ["py.typed"],
         "vae_jax.data.tables": ["*.csv"],

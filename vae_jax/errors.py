@@ -102,7 +102,9 @@ def format_value(value: object, max_length: int = 200) -> str:
 def truncate(text: str, max_length: int) -> str:
     """Return the text, without its middle if it has more than `max_length` characters."""
     half = max_length // 2
-    return text if len(text) <= max_length else f"{text[:half]} ... {text[-half:]}"
+    return (
+        text if len(text) <= max_length else f"{text[:half].rstrip()} ... {text[-half:].lstrip()}"
+    )
 
 
 def suggest(name: str, allowed: Iterable[str]) -> str:

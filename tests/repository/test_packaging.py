@@ -75,7 +75,15 @@ def test_types_are_shipped(setup_arguments):
 
 def test_configs_are_shipped(setup_arguments):
     assert "vae_jax.configs" in setup_arguments["packages"]
-    assert setup_arguments["package_dir"] == {"vae_jax.configs": "configs"}
+    assert setup_arguments["package_dir"] == {"": ".", "vae_jax.configs": "configs"}
+
+
+def test_an_editable_install_is_a_folder_on_the_path(setup_arguments, monkeypatch):
+    """Setuptools then writes a .pth file, and a folder vae_jax beside a script hides nothing."""
+    monkeypatch.setattr(sys, "argv", ["setup.py", "editable_wheel"])
+    runpy.run_path(str(ROOT / "setup.py"))
+    assert setup_arguments["package_dir"] == {"": "."}
+    assert "vae_jax.configs" not in setup_arguments["packages"]
 
 
 def test_extras_are_those_of_jax(setup_arguments):

@@ -37,7 +37,10 @@ def _is_used(path: str, defaults: tuple[Any, ...], used_by: Condition) -> Rule:
         value = as_tuple(value_of(config, path))
         if value in defaults or used_by.holds(config):
             return None
-        return f"config.{path} = {value!r}: does nothing without {used_by.text}; omit it"
+        return (
+            f"config.{path} = {value!r}: does nothing without {used_by.text}; omit it, or set the "
+            f"default, {defaults[0]!r}"
+        )
 
     return rule
 

@@ -13,6 +13,7 @@ import optax
 from vae_jax import memory, parallel
 from vae_jax.config import Config, differences, sweep, value_of
 from vae_jax.data import Dataset
+from vae_jax.data.tables.description import describe_table
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.storage.workdir import read_config, trial_workdir
@@ -100,11 +101,14 @@ def resolve_like(config: Config, run: Run) -> Config:
 def prepare_runs(config: Config, workdir: str | os.PathLike) -> tuple[list[Run], Config]:
     """Make the runs of a config, log what was chosen by the data, and return the config with it."""
     runs = make_runs(config, workdir)
+    dataset = runs[0].dataset
+    if dataset.table is not None:
+        logger.info("%s\nconfig.data.schema overrides the kinds", describe_table(dataset))
     choices = explain_choices(config, runs[0])
     if choices:
         logger.info("%s: %s", config.name, choices)
     resolved = resolve_like(config, runs[0])
-    _check_choices(config, resolved, runs[0].dataset.name, as_path(workdir))
+    _check_choices(config, resolved, dataset.name, as_path(workdir))
     return runs, resolved
 
 

@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from vae_jax.data.inputs import Inputs
 from vae_jax.data.missing import Names, separate
+from vae_jax.data.tables import encode_frame
 from vae_jax.errors import InputError, format_value, suggest
 from vae_jax.likelihoods import Mixed, check_support, check_table
 from vae_jax.nets import OneHot, SizeFactor, Vector
@@ -31,7 +32,8 @@ def convert_observed(
 
     Args:
       likelihood: whose support contains the values.
-      x: examples in the form of the training data, or as the model needs them.
+      x: examples in the form of the training data, or as the model needs them; for a model of a
+        table also a data frame with its columns.
       inputs: the form of the training data; if None, x has the event shape of the likelihood.
       observed: False at missing entries; NaN are missing if they were in the training data.
 
@@ -51,6 +53,8 @@ def convert_observed(
     event = read_attribute(likelihood, "event_shape")
     if inputs is None and event is not None:
         inputs = Inputs(tuple(event), (-math.inf, math.inf))
+    if hasattr(x, "columns") and inputs is not None and inputs.table is not None:
+        x, observed = _encode_frame(x, inputs, observed)
     x = np.asarray(x)
     observed = None if observed is None else np.asarray(observed)
     if inputs is not None:
@@ -61,6 +65,16 @@ def convert_observed(
         check_table(likelihood.columns, x, observed)
     check_support(likelihood, x, observed)
     return x, observed
+
+
+def _encode_frame(
+    frame: Any, inputs: Inputs, observed: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows [B, C] of a data frame, and their observed entries if values may be missing."""
+    if observed is not None:
+        raise InputError("observed: omit it with a data frame, whose empty cells are missing")
+    x, mask, _ = encode_frame(inputs.table, frame, missing=inputs.missing)
+    return x, mask
 
 
 def make_batch(x: Any, y: Any, observed: Any, *, is_conditional: bool) -> dict[str, Any]:

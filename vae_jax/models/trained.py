@@ -24,7 +24,8 @@ class TrainedModel(RowMethods):
     given as the training data were: images may lack their channel axis, and integers are scaled if
     the run scaled its integers. Values are checked once on the host, against the range of the
     training data and the support of the likelihood; messages name the allowed range. Inside
-    `jax.jit` nothing is checked.
+    `jax.jit` nothing is checked. A model of a table also takes data frames with its columns, in any
+    order; `vae_jax.data.tables.decode_rows(model.inputs.table, rows)` makes one of rows [B, C].
 
     Values of x are missing where `observed` [B, *E] is False and, if the training data had missing
     values, where x is NaN. The encoder sees zeros there, and bounds are of the observed values.

@@ -90,7 +90,11 @@ def test_texts_are_categories_only_if_each_is_repeated():
     [
         *((name, True) for name in ("id", "ID", "patient_id", "patientId", "Patient ID", "key")),
         *((name, True) for name in ("uuid", "index", "row", "row_nr", "name", "sample-id")),
-        *((name, False) for name in ("width", "paid", "grid", "humidity", "monkey", "rowing")),
+        *((name, True) for name in ("Patienten-Nr.", "Kunden-Nr", "Patient No.", "lfd. Nummer")),
+        *(
+            (name, False)
+            for name in ("width", "paid", "grid", "humidity", "monkey", "rowing", "casino")
+        ),
     ],
 )
 def test_names_of_identifiers(name, is_one):

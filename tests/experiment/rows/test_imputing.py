@@ -6,9 +6,13 @@ import pytest
 from test_named_columns import answer, read
 
 import vae_jax
-from vae_jax.data.tables import read_chunks
+from vae_jax.data.tables import TableColumn, TableSchema, read_chunks
+from vae_jax.experiment.rows.form import Form
+from vae_jax.experiment.rows.imputing import in_file_order
 from vae_jax.experiment.rows.options import RowOptions
+from vae_jax.experiment.rows.reading import Rows
 from vae_jax.experiment.rows.run import answer_rows
+from vae_jax.experiment.rows.writing import Field
 
 pytest.importorskip("pandas")
 
@@ -112,3 +116,16 @@ def test_arrays_keep_their_form(runs, tmp_path):
     with np.load(tmp_path / "many.npz") as file:
         assert file["x"].shape == (21, 4, 4, 4)
         np.testing.assert_array_equal(file["x"][:, 3][observed], x[observed])
+
+
+def test_columns_that_the_model_ignores_stay():
+    """A file comes back in its own order, without columns that the training data lacked."""
+    schema = TableSchema((TableColumn("a", "gaussian"),), "id", ignored=("day",), label="group")
+    names = ("group", "other", "a", "id", "day")
+    cells = {name: np.array([f"{name} {row}" for row in range(3)], object) for name in names}
+    rows = Rows(0, np.zeros((3, 1), np.float32), cells=cells)
+    filled = {"a": Field("a", np.ones(3))}
+    fields = in_file_order(filled, rows, Form((1,), ("a",), ("gaussian",), True, schema))
+    assert [field.name for field in fields] == ["group", "a", "day"]
+    assert fields[1] is filled["a"]
+    assert fields[2].values.tolist() == ["day 0", "day 1", "day 2"]

@@ -4,12 +4,13 @@ import csv
 import itertools
 import pathlib
 
+import jax
 import numpy as np
 import pytest
 
 import vae_jax
 from vae_jax.data.inputs import Inputs
-from vae_jax.data.tables import TableColumn, TableSchema
+from vae_jax.data.tables import TableColumn, TableSchema, encode_frame
 from vae_jax.errors import InputError
 from vae_jax.experiment.rows.options import RowOptions
 from vae_jax.experiment.rows.run import answer_rows
@@ -171,3 +172,21 @@ def test_lines_of_spaces_do_not_shift_the_cells(tmp_path):
     reader = open_table(path, inputs, is_conditional=False, keeps_cells=True)
     with pytest.raises(InputError, match=r"data = .*has lines of spaces; remove them"):
         list(reader.parts(8))
+
+
+def test_a_trained_model_takes_data_frames(mixed):
+    """Columns are found by name, and empty cells are missing."""
+    import pandas as pd
+
+    model, key = vae_jax.load(mixed), jax.random.key(0)
+    frame = pd.read_csv(mixed.parent / "mixed.csv")[:20]
+    x, observed, _ = encode_frame(model.inputs.table, frame, missing=True)
+    shuffled = frame[["smoker", "age", "color", "visits"]].assign(note="new")
+    center = model.encode(x, observed=observed).center
+    np.testing.assert_array_equal(model.encode(shuffled).center, center)
+    imputed = model.impute(key, shuffled, num_samples=5)
+    assert imputed.values.shape == (20, 4)
+    with pytest.raises(InputError, match="observed: omit it"):
+        model.encode(shuffled, observed=observed)
+    with pytest.raises(InputError, match="no column 'age'"):
+        model.encode(shuffled.drop(columns="age"))

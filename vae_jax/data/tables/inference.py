@@ -38,7 +38,7 @@ SKEWED = 2.0  # skewness
 SPLIT_NAMES = ("split", "fold", "set", "subset", "partition")
 SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 _IDENTIFIER = re.compile(
-    r"(.*[\W_])?(id|uuid|guid|key|index|identifier)|row([\W_]*(nr|no|number))?|nr|no|name", re.I
+    r"(.*[\W_])?(id|uuid|guid|key|index|identifier|nr|no|nummer)\.?|row([\W_]*number)?|name", re.I
 )
 
 

@@ -116,7 +116,7 @@ def _texts(name: str, columns: Mapping[str, TableColumn], schema: TableSchema) -
 def _describe_content(cells: Cells, texts: tuple[str, ...]) -> str:
     """The texts, the range of numbers, or the number of different texts."""
     if texts:
-        return truncate(", ".join(texts[:20]), MAX_SHOWN)
+        return truncate(", ".join(texts), MAX_SHOWN)
     if cells.codes is not None:
         return f"{len(cells.texts)} text{'s' * (len(cells.texts) != 1)}"
     if cells.type in ("number", "boolean") and len(cells.values):

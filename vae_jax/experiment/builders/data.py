@@ -10,7 +10,6 @@ from vae_jax.config.fields import TABLE_SETS
 from vae_jax.data import Dataset, Source
 from vae_jax.data.hidden import hide_entries
 from vae_jax.data.tables.dataset import load_rows
-from vae_jax.data.tables.description import describe_table
 from vae_jax.data.tables.reading import is_table
 from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders.auto import resolve, resolve_binarization
@@ -37,8 +36,6 @@ def build_data(config: Config) -> Dataset:
         dataset = data_lib.load(
             c.name, dir=c.dir, path=c.path, streaming=c.streaming, **_options(config)
         )
-    if dataset.table is not None:
-        logger.info("%s\nconfig.data.schema overrides the kinds", describe_table(dataset))
     if c.leave_out >= 0:
         dataset = remove_class(dataset, c.leave_out)
     if config.objective.name == "m2":

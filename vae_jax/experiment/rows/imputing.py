@@ -54,10 +54,25 @@ def _fill(
     """The rows with `values` [n, *E] in place of their missing entries."""
     if not form.is_flat:
         return [Field("x", _fill_array(values, rows, observed, inputs))]
-    fields = form.fields(values, whole=True)
+    filled = {
+        field.name: field._replace(values=_fill_column(field, rows, observed[:, number]))
+        for number, field in enumerate(form.fields(values, whole=True))
+    }
+    return in_file_order(filled, rows, form)
+
+
+def in_file_order(filled: dict[str, Field], rows: Rows, form: Form) -> list[Field]:
+    """The columns in the order of their file, with those that the model ignores as they were read.
+
+    Columns that the training data lacked are left out.
+    """
+    if rows.cells is None or form.schema is None:
+        return list(filled.values())
+    others = {*form.schema.ignored, form.schema.split, form.schema.label}
     return [
-        field._replace(values=_fill_column(field, rows, observed[:, number]))
-        for number, field in enumerate(fields)
+        filled[name] if name in filled else Field(name, cells)
+        for name, cells in rows.cells.items()
+        if name in filled or name in others
     ]
 
 

@@ -185,7 +185,6 @@ def _write_rows(
     form: Form,
     size: int,
 ) -> None:
-    name = reader.identifier or next(name for name in ROW_NAMES if name not in form.names)
     with (
         open_writer(output) as writer,
         Progress(reader.num_rows, f"--mode={mode}", "rows") as progress,
@@ -196,6 +195,8 @@ def _write_rows(
             fields = answer(padded)
             lines = len(fields[0].values) // len(padded)  # of each row
             fields = [field.take(count * lines) for field in fields]
+            taken = {*form.names, *(field.name for field in fields)}
+            name = reader.identifier or next(name for name in ROW_NAMES if name not in taken)
             writer.write([Field(name, np.repeat(rows.names(), lines)), *fields])
             progress.update(count)
 
