@@ -84,7 +84,9 @@ def test_all_observed_is_the_density_bitwise_and_missing_values_change_nothing(h
         batch = {"x": x} if observed is None else {"x": x, "observed": observed}
         return make_loss_fn(model, elbo)(params, batch, KEY, 0)[0]
 
-    assert loss(params, x, None) == loss(params, x, jnp.ones_like(x, bool))
+    plain, masked = loss(params, x, None), loss(params, x, jnp.ones_like(x, bool))
+    # The compiler fuses the parts of a table with its mask, and rounds elsewhere.
+    np.testing.assert_array_max_ulp(plain, masked, 1 if isinstance(head, likelihoods.Mixed) else 0)
     observed = draw_mask(x)
     gradient = jax.jit(jax.value_and_grad(loss))
     results = [

@@ -72,8 +72,6 @@ def runs(tmp_path_factory):
     'table' of numbers, 'images' with classes, or 'mixed' with names, kinds and missing values.
     """
     folder = tmp_path_factory.mktemp("rows")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(loop, "evaluate_runs", lambda *_, **__: {})
 
     @functools.cache
     def run(name: str) -> pathlib.Path:
@@ -86,8 +84,9 @@ def runs(tmp_path_factory):
             config = make_config(write_images(folder / "images.npz"))
             config.model.conditioning, config.model.num_classes = "label", 4
             config.data.binarization = "dynamic"
-        loop.train_and_evaluate(config, folder / name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "evaluate_runs", lambda *_, **__: {})
+            loop.train_and_evaluate(config, folder / name)
         return folder / name
 
-    yield run
-    patch.undo()
+    return run
