@@ -5,9 +5,9 @@ python -m benchmarks.imputation --masks=20
 The table inside scikit-learn, 569 x 30 and standardized, loses half of its values completely at
 random. The model sees what is observed, and imputes the rest of the same rows by their conditional
 mean, as in the notebook of Mattei and Frellsen, 2019 (arXiv:1812.02633), who report a mean squared
-error of 0.287. Here it is 0.284, the median of 20 masks, from 0.255 to 0.315 (on an H200). All
-masks are trained in one program. Beside it are the mean of each column and scikit-learn's
-IterativeImputer.
+error of 0.287. Here it is 0.285, the median of 20 masks, from 0.254 to 0.312, in 5 minutes on two
+cores (0.284 on an H200). Column means have 1.004, and scikit-learn's IterativeImputer 0.316. All
+masks are trained in one program.
 
 The criterion of the width and of the length of training is log p of observed values that are hidden
 from training in addition, `--held-out=0.1`: -0.230, -0.209 and -0.232 nats for each value after
