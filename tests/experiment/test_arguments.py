@@ -13,7 +13,7 @@ from vae_jax import main, visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import cli
-from vae_jax.experiment.launch import arguments
+from vae_jax.experiment.launch import arguments, row_flags
 from vae_jax.experiment.training import loop
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -73,6 +73,14 @@ def test_a_field_can_be_given_twice_in_a_process(monkeypatch, parse):
         flags.FLAGS.unparse_flags()
         cli.parse_flags(words)
         assert main._CONFIG.value.seed == seed
+
+
+def test_flags_of_rows_that_are_defined_again_are_reset():
+    values = flags.FlagValues()
+    for words, expected in ((["main.py", "--data=a.csv"], "a.csv"), (["main.py"], None)):
+        holders = row_flags.define(values)
+        values(words)
+        assert holders["data"].value == expected
 
 
 def test_lists_of_numbers_are_left_to_config_flags():

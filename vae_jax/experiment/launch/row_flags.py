@@ -1,6 +1,7 @@
 """Flags of the modes that answer for every row."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,18 @@ _DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEF
 
 
 def define(values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
-    """Define the flags; returns their holders by name."""
+    """Define the flags, or reset them if they are defined; returns their holders by name.
+
+    A notebook runs the command line several times in one process.
+    """
+    holders = _define_once(values)
+    for name in holders:
+        values[name].unparse()
+    return holders
+
+
+@functools.cache
+def _define_once(values: flags.FlagValues) -> dict[str, Any]:
     holders = {}
     for field in dataclasses.fields(RowOptions):
         kind = next((kind for kind in _DEFINE if kind in _types(field.type)), str)
