@@ -92,6 +92,19 @@ _MODE = flags.DEFINE_string(
     "row; sample: new rows or images.",
 )
 _ROWS = row_flags.define()
+_FLAGS = (
+    _CONFIG,
+    _WORKDIR,
+    _COORDINATOR,
+    _NUM_PROCESSES,
+    _PROCESS_INDEX,
+    _DISTRIBUTED,
+    _TRIALS,
+    _LIST,
+    _COMPILATION_CACHE,
+    _MODE,
+    *_ROWS.values(),
+)
 
 
 def _main(argv: Sequence[str]) -> None:
@@ -132,6 +145,8 @@ def _is_surely_first() -> bool:
 
 def main() -> None:
     """Run the command line."""
+    for flag in _FLAGS:  # a notebook runs it several times in one process
+        flags.FLAGS[flag.name].unparse()
     with exits.exit_with_message():
         app.run(_main, flags_parser=cli.parse_flags_or_exit)
 

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ from vae_jax import main, visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import cli
-from vae_jax.experiment.launch import arguments, row_flags
+from vae_jax.experiment.launch import arguments
 from vae_jax.experiment.training import loop
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -75,12 +76,25 @@ def test_a_field_can_be_given_twice_in_a_process(monkeypatch, parse):
         assert main._CONFIG.value.seed == seed
 
 
-def test_flags_of_rows_that_are_defined_again_are_reset():
-    values = flags.FlagValues()
-    for words, expected in ((["main.py", "--data=a.csv"], "a.csv"), (["main.py"], None)):
-        holders = row_flags.define(values)
-        values(words)
-        assert holders["data"].value == expected
+RUNS_IN_A_NOTEBOOK = """
+import runpy, sys
+for words in (["--mode=score", "--workdir=nowhere", "--data=a.csv"], ["--mode=report"]):
+    sys.argv = ["main.py", *words]
+    try:
+        runpy.run_module("vae_jax.main", run_name="__main__", alter_sys=True)
+    except SystemExit as stop:
+        print(stop.code)
+"""
+
+
+def test_a_second_run_in_a_process_has_no_flags_of_the_first():
+    command = [sys.executable, "-c", RUNS_IN_A_NOTEBOOK]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert ended.stdout.split() == ["2", "2"]
+    first, second = ended.stderr.strip().splitlines()
+    assert "nowhere" in first
+    assert "nowhere" not in second
+    assert "workdir" in second
 
 
 def test_lists_of_numbers_are_left_to_config_flags():

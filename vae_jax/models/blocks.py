@@ -1,4 +1,4 @@
-"""Functions of all rows given to a trained model, in constant memory beside the rows.
+"""Functions of all rows given to a trained model, in constant memory besides the rows.
 
 Rows are computed in blocks of a fixed size. The noise of a block depends on its number alone, so
 that the results for a file don't depend on the parts in which it is read.

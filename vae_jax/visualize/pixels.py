@@ -86,7 +86,7 @@ def _gray(plane: np.ndarray) -> np.ndarray:
 def reduce_size(images: np.ndarray) -> np.ndarray:
     """Average blocks of images [N, H, W, C] so that no side is longer than `MAX_TILE`.
 
-    Missing values, NaN, are left out of the averages.
+    The averages omit missing values, NaN.
     """
     factor = -(-max(images.shape[1:3]) // MAX_TILE)
     if factor == 1:

@@ -36,7 +36,7 @@ NUMERIC_SHARE = 0.5  # share of numbers above which the other texts are mistakes
 SAMPLE = 1_000  # texts by which a column of different texts is told from numbers with units
 SKEWED = 2.0  # skewness
 SPLIT_NAMES = ("split", "fold", "set", "subset", "partition")
-SPLIT_OF = {word: split for split, words in SPLIT_WORDS.items() for word in words}
+WORD_SPLITS = {word: split for split, words in SPLIT_WORDS.items() for word in words}
 _IDENTIFIER = re.compile(
     r"(.*[\W_])?(id|uuid|guid|key|index|identifier|nr|no|nummer)\.?|row([\W_]*number)?|name", re.I
 )
@@ -105,7 +105,7 @@ def infer_kind(name: str, cells: Cells, place: Place) -> Finding:
 def _is_split(name: str, cells: Cells) -> bool:
     if name.strip().lower() not in SPLIT_NAMES or cells.type != "text":
         return False
-    return all(text.lower() in SPLIT_OF for text in cells.texts)
+    return all(text.lower() in WORD_SPLITS for text in cells.texts)
 
 
 def _infer_text(name: str, cells: Cells, distinct: int, count: int, place: Place) -> Finding:

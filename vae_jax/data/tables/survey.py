@@ -9,7 +9,7 @@ from vae_jax.data.tables.cells import Cells, first_row, read_cells
 from vae_jax.data.tables.columns import make_column
 from vae_jax.data.tables.encoding import identifiers
 from vae_jax.data.tables.errors import Place
-from vae_jax.data.tables.inference import SPLIT_OF, Finding, infer_kinds
+from vae_jax.data.tables.inference import WORD_SPLITS, Finding, infer_kinds
 from vae_jax.data.tables.overrides import Override
 from vae_jax.data.tables.schema import KINDS, TableColumn, TableSchema
 from vae_jax.errors import InputError, truncate
@@ -88,7 +88,7 @@ def split_rows(name: str, cells: Cells, place: Place) -> dict[str, np.ndarray]:
     Raises:
       InputError: an entry that names none, or no row of train.
     """
-    splits = np.array([SPLIT_OF.get(text.lower(), "") for text in cells.categories] + [""])
+    splits = np.array([WORD_SPLITS.get(text.lower(), "") for text in cells.categories] + [""])
     codes = np.full(len(cells.missing), len(splits) - 1)
     places = {text: code for code, text in enumerate(cells.categories)}
     if cells.codes is not None:

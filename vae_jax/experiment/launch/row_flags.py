@@ -27,7 +27,7 @@ _HELP = {
     "impute. A score with 1 has no log p(x).",
     "flag_quantile": "Quantile of the scores of validation rows above which a row is flagged; "
     f"{FLAG_QUANTILE} by default.",
-    "imputations": "Fill in missing values so many times by draws, instead of once by means.",
+    "imputations": "Number of imputations of each row by draws; by default one, by means.",
     "num_samples": f"New rows or images; {NUM_SAMPLES} by default.",
     "means": "Write the means of p(x | z) instead of draws.",
     "temperature": "Below 1, narrow the prior.",
@@ -36,19 +36,9 @@ _HELP = {
 _DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_bool}
 
 
+@functools.cache  # a notebook runs the command line several times in one process
 def define(values: flags.FlagValues = flags.FLAGS) -> dict[str, Any]:
-    """Define the flags, or reset them if they are defined; returns their holders by name.
-
-    A notebook runs the command line several times in one process.
-    """
-    holders = _define_once(values)
-    for name in holders:
-        values[name].unparse()
-    return holders
-
-
-@functools.cache
-def _define_once(values: flags.FlagValues) -> dict[str, Any]:
+    """Define the flags; returns their holders by name."""
     holders = {}
     for field in dataclasses.fields(RowOptions):
         kind = next((kind for kind in _DEFINE if kind in _types(field.type)), str)

@@ -48,7 +48,7 @@ def _format(key: str, entry: Mapping[str, Any]) -> str:
 
 
 def _associations(numbers: Mapping[str, Any]) -> list[Block]:
-    """The mean difference of associations beside those of other data."""
+    """The mean difference of associations, and the same of other data."""
     if not is_number(numbers.get("difference")):
         return []
     keys = ("difference", "training_rows", "independent_columns")

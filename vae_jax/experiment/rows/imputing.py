@@ -64,7 +64,7 @@ def _fill(
 def in_file_order(filled: dict[str, Field], rows: Rows, form: Form) -> list[Field]:
     """The columns in the order of their file, with those that the model ignores as they were read.
 
-    Columns that the training data lacked are left out.
+    Columns that the training data lacked are omitted.
     """
     if rows.cells is None or form.schema is None:
         return list(filled.values())
