@@ -1,0 +1,1 @@
+"""Figures of molecules: structures drawn by RDKit, and curves of their properties."""
