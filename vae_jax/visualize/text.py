@@ -219,9 +219,7 @@ def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 def _explain_signs(texts: Sequence[str]) -> list[str]:
     """What the signs stand for that replace characters."""
-    explanations = [
-        f"{sign}: tab" for char, sign in VISIBLE.items() if any(char in t for t in texts)
-    ]
+    explanations = [f"{TAB}: tab"] if any("\t" in text for text in texts) else []
     if any(UNKNOWN in printable(text) for text in texts):
         explanations.append(f"{UNKNOWN}: a character that the font of this figure lacks")
     return explanations

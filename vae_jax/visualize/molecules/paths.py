@@ -74,7 +74,7 @@ def _neighbor_block(neighborhood: Neighborhood) -> Block:
         captions = (where, f"similarity {format_similarity(center, smiles)}")
         tiles.append(Tile(smiles, captions, "the same" * is_center, BLUE * is_center))
     num_valid = sum(map(len, distances.values()))
-    header = f"{count_nouns(len(order), 'code')} around it: {num_valid} of them a molecule when decoded, "
+    header = f"{count_nouns(len(order), 'code')} around it: {num_valid} decode to a molecule, "
     header += f"{len(distances)} different"
     if len(distances) > NUM_NEIGHBORS:
         header += f", the nearest {NUM_NEIGHBORS} shown"

@@ -41,7 +41,8 @@ def draw_structure(smiles: str, width: int, height: int) -> tuple[Stroke, ...] |
 
     Atoms come in the order of the canonical SMILES, so that equal molecules look the same.
     """
-    (molecule,) = parse(canonical([smiles]))
+    given, reordered = parse([smiles, *canonical([smiles])])
+    molecule = given if reordered is None else reordered
     if molecule is None:
         return None
     from rdkit.Chem.Draw import rdMolDraw2D
