@@ -239,8 +239,8 @@ def check_lengths(
     raise InputError(
         Argument("max_length"),
         f" = {length}: {describe(first)}, {format_value(lines[first], SHOWN)}, has "
-        f"{lengths[first]} tokens and needs {lengths[first] + 1}, with the end{_count(len(places))}; "
-        f"the longest needs {lengths.max() + 1}",
+        f"{lengths[first]} tokens and needs {lengths[first] + 1}, with the end"
+        f"{_count(len(places))}; the longest needs {lengths.max() + 1}",
     )
 
 
