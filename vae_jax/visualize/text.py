@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -28,6 +29,8 @@ LINE, HEADER, GAP = 17, 18, 8  # pixels of a line, of a header, and above a bloc
 MIN_CHARACTERS = 40  # of a line, however long its label and note
 MISSING, ADDED = "#cfe0f5", "#f9d0ca"  # behind characters that are missing below, or new there
 EMPTY = "(empty)"
+NONE: frozenset[int] = frozenset()
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Line:
     text: str
     label: str = ""
     note: str = ""
-    marked: frozenset[int] = frozenset()
+    marked: frozenset[int] = NONE
     color: str = ADDED
     is_soft: bool = False
 
@@ -109,10 +112,11 @@ def text_paths(
     """
     blocks = []
     for number, path in enumerate(paths):
-        lines, previous = [], None
+        lines: list[Line] = []
+        previous: str | None = None
         for text, first, last in merge_runs(path):
             label = labels[first] if first == last else f"{labels[first]} … {labels[last]}"
-            added = frozenset() if previous is None else differences(previous, text)[1]
+            added = NONE if previous is None else differences(previous, text)[1]
             lines.append(Line(text, label, "", added, MISSING))
             previous = text
         if ends:
@@ -138,13 +142,13 @@ def differences(first: str, second: str) -> tuple[frozenset[int], frozenset[int]
     return frozenset(missing), frozenset(added)
 
 
-def merge_runs(texts: Sequence[str | None]) -> list[tuple[str | None, int, int]]:
+def merge_runs(texts: Sequence[T]) -> list[tuple[T, int, int]]:
     """(text, first index, last index) of each run of equal texts.
 
     >>> merge_runs(["C", "C", "O", "C"])
     [('C', 0, 1), ('O', 2, 2), ('C', 3, 3)]
     """
-    runs: list[tuple[str | None, int, int]] = []
+    runs: list[tuple[T, int, int]] = []
     for index, text in enumerate(texts):
         if runs and runs[-1][0] == text:
             runs[-1] = (text, runs[-1][1], index)

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import re
 import xml.etree.ElementTree as ElementTree
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ def draw_structure(smiles: str, width: int, height: int) -> tuple[Stroke, ...] |
     from rdkit.Chem.Draw import rdMolDraw2D
 
     drawer = rdMolDraw2D.MolDraw2DSVG(width * SHARP, height * SHARP)
-    options = drawer.drawOptions()
+    options: Any = drawer.drawOptions()
     options.fixedBondLength = BOND * SHARP
     options.bondLineWidth = LINE * SHARP
     options.scaleBondWidth = False

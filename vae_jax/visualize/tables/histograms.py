@@ -31,6 +31,7 @@ def column_histograms(
     reconstructions: np.ndarray | None = None,
     columns: Sequence[NamedColumn] = (),
     split: str = "test",
+    noun: str = "Columns",
 ) -> Figure:
     """The distribution of each column in data [N, *E], samples [M, *E] and reconstructions [N, *E].
 
@@ -45,6 +46,7 @@ def column_histograms(
       reconstructions: draws of x; the values of missing data are left out.
       columns: names and forms; numbered columns of numbers by default.
       split: of the data, for the title.
+      noun: what the columns are, for the title.
     """
     arrays = {DATA: data, "samples": samples, "reconstructions": reconstructions}
     groups = {
@@ -59,7 +61,7 @@ def column_histograms(
         return _picture(groups, number, columns[number])
 
     names = [f"{split} data", *(TITLES[name] for name in groups if name in TITLES)]
-    title = "Columns of " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    title = f"{noun} of " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     reason = "that differ most from the data"
     shown, text = select_panels(len(columns), lambda number: picture(number).distance, reason)
     title += f"; {text}" if text else ""
