@@ -75,7 +75,7 @@ def add_cells(
     ]
     if glyphs:
         outlines = Path.make_compound_path(*glyphs)
-        axes.add_patch(PathPatch(outlines, facecolor=color, linewidth=0, snap=False))
+        axes.add_artist(PathPatch(outlines, facecolor=color, linewidth=0, snap=False))
 
 
 def add_box(
@@ -90,7 +90,7 @@ def add_box(
     line: float = 0.75,
 ) -> None:
     """A rectangle of pixels; `line` is the width of its edge in points."""
-    axes.add_patch(
+    axes.add_artist(
         Rectangle(
             (x, y),
             width,

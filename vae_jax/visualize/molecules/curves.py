@@ -25,8 +25,13 @@ def property_histograms(
         distance = wasserstein(of_data[name], of_samples[name])
         known = f" (distance {distance:.2g})" if np.isfinite(distance) else ""
         columns.append(NamedColumn(f"{label}{known}"))
+    samples_table = _valid(of_samples)
     return column_histograms(
-        _valid(of_data), _valid(of_samples), columns=columns, split=split, noun="Properties"
+        _valid(of_data),
+        samples_table if len(samples_table) else None,
+        columns=columns,
+        split=split,
+        noun="Properties",
     )
 
 

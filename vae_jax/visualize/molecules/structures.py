@@ -13,7 +13,8 @@ from matplotlib.path import Path
 
 from vae_jax.evaluation.molecules import canonical, parse
 
-BOND = 17.0  # pixels of a bond; less in a molecule that would not fit
+BOND = 25.0  # pixels of a bond; less in a molecule that would not fit
+BOND_UNITS = 1.5  # length of a bond in RDKit's coordinates
 LINE = 1.1  # pixels
 SMALLEST, LARGEST = 6, 11  # pixels of the font of atoms
 SHARP = 8  # RDKit rounds to 0.1 of its pixels, so it draws on a larger canvas
@@ -50,7 +51,7 @@ def draw_structure(smiles: str, width: int, height: int) -> tuple[Stroke, ...] |
 
     drawer = rdMolDraw2D.MolDraw2DSVG(width * SHARP, height * SHARP)
     options: Any = drawer.drawOptions()
-    options.fixedBondLength = BOND * SHARP
+    options.fixedBondLength = BOND * SHARP / BOND_UNITS
     options.bondLineWidth = LINE * SHARP
     options.scaleBondWidth = False
     options.clearBackground = False
@@ -65,15 +66,17 @@ def draw_structure(smiles: str, width: int, height: int) -> tuple[Stroke, ...] |
 
 def add_structure(axes: Axes, strokes: tuple[Stroke, ...], x: float, y: float) -> None:
     """Add a structure whose box has its top left corner at x, y of a canvas."""
+    groups: dict[tuple[str, float], list[Path]] = {}  # one artist for each is several times faster
     for stroke in strokes:
-        is_line = stroke.width > 0
-        path = Path(stroke.path.vertices + np.array([x, y]), stroke.path.codes)
-        axes.add_patch(
+        groups.setdefault((stroke.color, stroke.width), []).append(stroke.path)
+    for (color, width), paths in groups.items():
+        path = Path.make_compound_path(*paths)
+        axes.add_artist(
             PathPatch(
-                path,
-                facecolor="none" if is_line else stroke.color,
-                edgecolor=stroke.color if is_line else "none",
-                linewidth=stroke.width * POINTS,
+                Path(path.vertices + np.array([x, y]), path.codes),
+                facecolor="none" if width else color,
+                edgecolor=color if width else "none",
+                linewidth=width * POINTS,
                 capstyle="round",
                 joinstyle="round",
                 snap=False,  # would move small horizontal and vertical edges to whole pixels

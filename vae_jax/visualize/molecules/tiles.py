@@ -119,13 +119,17 @@ def _add_tile(axes: Axes, x: float, y: float, tile: Tile) -> None:
 
 
 def _add_raw_text(axes: Axes, x: float, y: float, height: float, text: str) -> None:
-    """Text in a box, broken into lines of equal length, with the number of characters left out."""
     per_line = int((WIDTH - 2 * PADDING) / cell_width(TEXT_SIZE))
-    num_lines = int((height - 2 * PADDING) / TEXT_LINE)
-    lines = [text[i : i + per_line] for i in range(0, len(text), per_line)]
-    if len(lines) > num_lines:
-        hidden = len(text) - per_line * (num_lines - 1)
-        lines = [*lines[: num_lines - 1], f"… {hidden:,} more characters"]
+    lines = break_text(text, per_line, int((height - 2 * PADDING) / TEXT_LINE))
     for number, line in enumerate(lines):
         baseline = y + PADDING + TEXT_LINE * number + 8
         add_cells(axes, x + PADDING, baseline, line, TEXT_SIZE, SOFT)
+
+
+def break_text(text: str, per_line: int, num_lines: int) -> list[str]:
+    """Lines of equal length, the last of which may say how many characters are left out."""
+    lines = [text[i : i + per_line] for i in range(0, len(text), per_line)]
+    if len(lines) <= num_lines:
+        return lines
+    hidden = len(text) - per_line * (num_lines - 1)
+    return [*lines[: num_lines - 1], f"… {hidden} more characters"]

@@ -1,6 +1,7 @@
 """The distribution of each column of a table in the data, in samples and in reconstructions."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -50,7 +51,7 @@ def column_histograms(
     """
     arrays = {DATA: data, "samples": samples, "reconstructions": reconstructions}
     groups = {
-        name: np.asarray(values, np.float64).reshape(len(values), -1)
+        name: np.asarray(values, np.float64).reshape(len(values), math.prod(values.shape[1:]))
         for name, values in arrays.items()
         if values is not None
     }
