@@ -9,7 +9,15 @@ import numpy as np
 from vae_jax.config import Config, value_of
 from vae_jax.config.model import COUNT_LIKELIHOODS
 from vae_jax.config.rules import METRICS as PATH
-from vae_jax.config.rules import Condition, Rule, all_but, metric, needs, objective, one_of
+from vae_jax.config.rules import (
+    Condition,
+    Rule,
+    all_but,
+    metric,
+    needs,
+    objective,
+    one_of,
+)
 from vae_jax.data import ArraySource, Dataset, Source
 from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.features import load_features
@@ -19,6 +27,7 @@ from vae_jax.experiment.builders.data_compatibility import has_missing
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS, likelihood_names
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
+from vae_jax.experiment.metrics.molecules import explain_molecules
 from vae_jax.experiment.metrics.registry import METRICS
 from vae_jax.experiment.metrics.udr import UDR
 
@@ -210,6 +219,11 @@ RULES: tuple[Rule, ...] = (
     needs(
         metric("anomaly"), one_of("data.streaming", False), "it compares with examples in memory"
     ),
+    needs(
+        metric("molecules"),
+        _posterior(*RANDOM),
+        "an autoencoder has nothing to sample from",
+    ),
     needs(metric("accuracy"), objective("m2"), "there is no classifier"),
     _no_anomalies,
 )
@@ -260,4 +274,5 @@ DATA_RULES: tuple[Rule, ...] = (
     ),
     _explain_anomalies,
     _explain_features,
+    explain_molecules,
 )
