@@ -21,6 +21,9 @@ pytest.importorskip("rdkit")
 MOLECULES = {
     "data__name": "molecules",
     "data__binarization": "none",
+    "model__network": "gru",
+    "model__encoder_width": 8,
+    "model__decoder_width": 8,
     "evaluation__molecule_samples": 30,
 }
 
@@ -101,6 +104,6 @@ def test_other_data_are_refused(tmp_path):
     config.evaluation.metrics = ("molecules",)
     with pytest.raises(InputError, match=r"'molecules': doesn't fit config.data.name = 'digits'"):
         make_run(config, tmp_path)
-    config.data.name, config.data.alphabet = "molecules", "characters"
+    config.data.name, config.data.alphabet, config.model.network = "molecules", "characters", "gru"
     with pytest.raises(InputError, match=r"config.data.alphabet = 'characters'; .* 'selfies'"):
         make_run(config, tmp_path)

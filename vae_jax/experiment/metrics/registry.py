@@ -32,13 +32,13 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "decomposition": decomposition,
     "disentanglement": disentanglement,
     "quality": quality,
+    "molecules": molecules,
     "reconstruction": reconstruction,
     "representation": representation,
     "anomaly": anomaly,
     "augmentation": augmentation,
     "compression": compression,
     "imputation": imputation,
-    "molecules": molecules,
     "accuracy": accuracy,
 }
 

@@ -197,7 +197,7 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(metric("augmentation"), _conditioning("label"), "it needs samples of a class"),
     needs(
-        metric("quality", "augmentation"),
+        metric("quality", "augmentation", "molecules"),
         _posterior(*RANDOM),
         "an autoencoder has nothing to sample from",
     ),
@@ -218,11 +218,6 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(
         metric("anomaly"), one_of("data.streaming", False), "it compares with examples in memory"
-    ),
-    needs(
-        metric("molecules"),
-        _posterior(*RANDOM),
-        "an autoencoder has nothing to sample from",
     ),
     needs(metric("accuracy"), objective("m2"), "there is no classifier"),
     _no_anomalies,
