@@ -1,17 +1,13 @@
 """The metric `molecules`: numbers by hand, its file, its place in reports, and what it refuses."""
 
-import dataclasses
-
 import jax
 import numpy as np
 import pytest
 from test_suite import make_context, small
 
 from vae_jax.config import Config
-from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.errors import InputError
 from vae_jax.experiment import metrics
-from vae_jax.experiment.builders import build_data
 from vae_jax.experiment.metrics import molecules, samples
 from vae_jax.experiment.report import formatting
 from vae_jax.experiment.run import make_run
