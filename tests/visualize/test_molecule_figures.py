@@ -202,19 +202,33 @@ def test_the_best_come_first_and_fooled_predictions_are_marked(goal, sign):
     assert found[:4] == [sign * value for value in (3.0, 2.0, 1.0, -5.0)]
     assert captions_of(figure, "predicted")[4:6] == [sign * 9, sign * 8]  # the best promises
     assert title(figure) == (
-        f"Search in latent space to {goal} logP: 5 candidates, 1 of them not a molecule, "
-        "1 predicted too good by more than 1 (red)"
+        f"Search in latent space to {goal} logP; the best of the training data has 2.5. "
+        "Red: predicted too good by more than 1"
+    )
+    assert texts(figure)[1] == (
+        "ascent: 5 candidates, 1 not a molecule, 1 predicted too good; the best by recomputed logP"
     )
     assert texts(figure).count("predicted too good") == 2  # once in each part
     colors = frames(figure)
     assert colors.count(RED) == 2
     assert colors[0] == BLUE  # in the training data
-    assert "the best of the training data has 2.5" in texts(figure)[1]
+
+
+def test_searches_stand_beside_each_other():
+    candidates = make_candidates(["C", "CC", "CCC"], [1.0, 2.0, 3.0], [1.0, 2.0, 3.0])
+    candidates.method[:] = ["prior", "ascent", "prior"]
+    figure = molecules.best_found(candidates, "logP", tolerance=1.0)
+    headers = [t for t in texts(figure) if "candidate" in t]
+    assert [header.split(",")[0] for header in headers] == [
+        "prior: 2 candidates",
+        "ascent: 1 candidate",
+    ]
+    assert captions_of(figure, "recomputed") == [3, 1, 2, 3, 2, 1]
 
 
 def test_a_search_without_a_result():
     none = make_candidates([], [], [])
-    assert "0 candidates" in title(molecules.best_found(none, "QED", tolerance=0.1))
+    assert len(texts(molecules.best_found(none, "QED", tolerance=0.1))) == 1  # the title
     invalid = make_candidates([None, "C1"], [np.nan] * 2, [1.0, 2.0], stddev=0.25)
     figure = molecules.best_found(invalid, "QED", tolerance=0.1)
     assert texts(figure).count("not a molecule") == 2

@@ -12,7 +12,8 @@ from vae_jax.visualize.grids import BLUE
 from vae_jax.visualize.molecules.compare import count_nouns
 from vae_jax.visualize.molecules.tiles import ACROSS, Block, Tile, tile_grid, wrap_tiles
 
-NUM_BEST, NUM_PROMISED = 2 * ACROSS, ACROSS
+NUM_BEST = {True: 2 * ACROSS, False: ACROSS}  # shown of a search, alone and among several
+NUM_PROMISED = ACROSS
 
 
 def best_found(
@@ -23,36 +24,44 @@ def best_found(
     goal: Goal = "maximize",
     best_training: float = math.nan,
 ) -> Figure:
-    """The best molecules of a search by their recomputed value, and by the predicted one below.
+    """The best molecules of each search by their recomputed value, and of all by the predicted one.
 
-    Each molecule is shown once, with both values, its distance to the nearest training code, and
-    its place if it is in the training data. It is marked as fooling the predictor if the prediction
-    is too good by more than `tolerance`.
+    Each molecule is shown once, with both values and the distance to the nearest training code. It
+    is marked if it is in the training data, or if it fools the predictor: the prediction is too
+    good by more than `tolerance`.
 
     Args:
-      candidates: of the search, decoded to SMILES.
+      candidates: of one or several searches, decoded to SMILES.
       name: of the property.
-      tolerance: error of a prediction that is not marked, in the unit of the property; such as the
-        standard deviation of the property over the training data.
+      tolerance: error of a prediction that is not marked, in the unit of the property; such as a
+        few times the mean error on held-out molecules.
       goal: maximize or minimize the property.
       best_training: best value in the training data, for the title.
     """
     sign = 1.0 if goal == "maximize" else -1.0
-    best = candidates.best(NUM_BEST, goal)
-    promised = _promised(candidates, sign)
-    is_fooled = _is_fooled(candidates, sign, tolerance)
-    num_invalid = int(np.sum(~candidates.is_valid))
-    title = f"Search in latent space to {goal} {name}: "
-    title += f"{count_nouns(len(candidates), 'candidate')}, {num_invalid:,} of them not a molecule"
-    title += f", {int(is_fooled.sum()):,} predicted too good by more than {tolerance:.2g} (red)"
-    header = f"The best by recomputed {name}"
+    methods = list(dict.fromkeys(candidates.method.tolist()))
+    blocks = []
+    for method in methods:
+        table = candidates.select(candidates.method == method)
+        best = table.best(NUM_BEST[len(methods) == 1], goal)
+        header = f"{method}: {_count(table, sign, tolerance)}; the best by recomputed {name}"
+        blocks.append(Block(_tiles(best, sign, tolerance), header))
+    if len(candidates):
+        tiles = _tiles(_promised(candidates, sign), sign, tolerance)
+        blocks.append(Block(tiles, f"The best of all by predicted {name}"))
+    title = f"Search in latent space to {goal} {name}"
     if math.isfinite(best_training):
-        header += f"; the best of the training data has {best_training:.3g}"
-    blocks = [
-        Block(_tiles(best, sign, tolerance), header),
-        Block(_tiles(promised, sign, tolerance), f"The best by predicted {name}"),
-    ]
-    return tile_grid([block for block in blocks if block.rows], title)
+        title += f"; the best of the training data has {best_training:.3g}"
+    title += f". Red: predicted too good by more than {tolerance:.2g}"
+    return tile_grid(blocks, title)
+
+
+def _count(candidates: Candidates, sign: float, tolerance: float) -> str:
+    """The numbers of candidates, of those that are no molecule, and of those that are marked."""
+    num_invalid = int(np.sum(~candidates.is_valid))
+    num_fooled = int(_is_fooled(candidates, sign, tolerance).sum())
+    text = count_nouns(len(candidates), "candidate")
+    return f"{text}, {num_invalid:,} not a molecule, {num_fooled:,} predicted too good"
 
 
 def _promised(candidates: Candidates, sign: float) -> Candidates:

@@ -35,7 +35,7 @@ class Tile:
     """A molecule to draw.
 
     Attributes:
-      smiles: drawn if valid; else shown as text in a gray box. None is empty text.
+      smiles: drawn if valid; else shown as text in a gray box, empty for None.
       captions: lines below.
       badge: short text at the top left.
       color: of the frame and the badge, if any.
@@ -109,7 +109,9 @@ def _add_tile(axes: Axes, x: float, y: float, tile: Tile) -> None:
     if strokes is not None:
         add_structure(axes, strokes, x, y + top)
     else:
-        _add_raw_text(axes, x, y + top, HEIGHT - top, tile.smiles or EMPTY)
+        _add_raw_text(
+            axes, x, y + top, HEIGHT - top, EMPTY if tile.smiles == "" else tile.smiles or ""
+        )
     if tile.badge:
         color = tile.color or SOFT
         add_text(axes, x + 5, y + 4, tile.badge, CAPTION_SIZE, va="top", color=color, weight="bold")
