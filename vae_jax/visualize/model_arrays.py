@@ -24,12 +24,12 @@ Arrays = dict[str, np.ndarray]
 
 def take_examples(source: Source, num: int) -> tuple[Batch, Array, Array]:
     """The first `num` examples, a key for corruption and a key for the prior."""
-    index = np.arange(min(num, source.num_examples), dtype=np.int32)
-    return _take(source, index, jax.random.key(0))
+    return take(source, np.arange(min(num, source.num_examples)), jax.random.key(0))
 
 
 @jax.jit  # op by op, the source would be compiled as dozens of programs
-def _take(source: Source, index: Array, key: Array) -> tuple[Batch, Array, Array]:
+def take(source: Source, index: Array | np.ndarray, key: Array) -> tuple[Batch, Array, Array]:
+    """The examples of an index [B], a key for corruption and a key for the prior."""
     key_data, key_corruption, key_prior = jax.random.split(key, 3)
     return source.take(index, key_data), key_corruption, key_prior
 

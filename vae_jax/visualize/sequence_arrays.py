@@ -1,6 +1,7 @@
 """What a model of lines of text decodes codes to: reconstructions, paths, neighbors and samples."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -104,7 +105,7 @@ def interpolation_codes(examples: Examples) -> Codes:
     """Codes [P, pairs, D] on the lines from the codes of the first examples to those of others."""
     num = min(NUM_PAIRS, len(examples.codes) // 2)
     start, end = examples.codes[:num], examples.codes[num : 2 * num]
-    z = interpolate(jnp.asarray(start), jnp.asarray(end), NUM_STEPS)
+    z = _interpolate(start, end)
     return Codes(np.asarray(z), None if examples.y is None else examples.y[:num])
 
 
@@ -146,5 +147,8 @@ def sample_lines(
 def read_lines(source: Source, alphabet: Alphabet, limit: int) -> list[str]:
     """At most `limit` lines of a source: a random choice that is always the same."""
     index = model_arrays.choose(source.num_examples, limit)
-    batch = source.take(jnp.asarray(index), jax.random.key(0))
+    batch, _, _ = model_arrays.take(source, index, jax.random.key(0))
     return alphabet.decode_rows(np.asarray(batch["x"]))
+
+
+_interpolate = jax.jit(functools.partial(interpolate, num_points=NUM_STEPS))
