@@ -9,6 +9,9 @@ import pytest
 
 from vae_jax.nets import CausalGRU
 
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 V, L, N, C = 6, 7, 3, 4
 NETWORKS = {
     "gru": CausalGRU(V, features=5, embedding=3),
@@ -27,12 +30,12 @@ def parameters(name):
     return jax.tree.map(lambda a: np.float32(0.6 * rng.normal(size=a.shape)), shapes)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jit, static_argnums=0)
 def parallel(network, params, tokens, context, mask=None):
     return network.apply({"params": params}, tokens, context, mask)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jit, static_argnums=0)
 def stepwise(network, params, tokens, context):
     """Logits [N, L, V] under a scan, as in sampling."""
     variables = {"params": params}
@@ -99,7 +102,7 @@ def test_padding_has_probability_zero_and_gradients_are_finite(name):
         log_p = jax.nn.log_softmax(network.apply({"params": params}, TOKENS, context))
         return -jnp.take_along_axis(log_p, jnp.maximum(TOKENS, 1)[..., None], -1).sum(), log_p
 
-    grads, log_p = jax.jit(jax.grad(loss, (0, 1), has_aux=True))(parameters(name), CONTEXT)
+    grads, log_p = jit(jax.grad(loss, (0, 1), has_aux=True))(parameters(name), CONTEXT)
     np.testing.assert_array_equal(np.exp(log_p[..., 0]), 0)
     assert np.isfinite(log_p).all()
     leaves = jax.tree.leaves(grads)
@@ -116,7 +119,7 @@ def test_needed_logits_do_not_depend_on_the_mask(name):
         logits = network.apply({"params": params}, TOKENS, context, given)
         return jnp.sum(jnp.where(mask[..., None], jnp.sin(logits), 0))
 
-    value = jax.jit(jax.value_and_grad(loss, (0, 1)))
+    value = jit(jax.value_and_grad(loss, (0, 1)))
     actual, expected = (value(parameters(name), CONTEXT, given) for given in (mask, None))
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), actual, expected

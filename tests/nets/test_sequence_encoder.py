@@ -9,6 +9,9 @@ import pytest
 
 from vae_jax.nets import SequenceEncoder
 
+jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 1}
+)  # a quarter of the time to compile
 V = 6
 ENCODERS = {
     "gru": SequenceEncoder(V, features=5, embedding=3),
@@ -29,7 +32,7 @@ def variables(name, conditional=False):
     return jax.tree.map(lambda a: np.float32(0.6 * rng.normal(size=a.shape)), shapes)
 
 
-apply = jax.jit(lambda encoder, v, x, *c: encoder.apply(v, x, *c), static_argnums=0)
+apply = jit(lambda encoder, v, x, *c: encoder.apply(v, x, *c), static_argnums=0)
 
 
 def encode(name, x, *c):
@@ -50,7 +53,7 @@ def test_features_do_not_depend_on_padding(name):
 def test_garbage_in_the_padding_never_enters(name):
     garbage = np.where(X == 0, np.float32([np.nan, -3, -np.inf, 0, -0.5, np.nan]), X)
     np.testing.assert_array_equal(encode(name, garbage), encode(name, X))
-    grads = jax.jit(jax.grad(lambda v: ENCODERS[name].apply(v, garbage).sum()))(variables(name))
+    grads = jit(jax.grad(lambda v: ENCODERS[name].apply(v, garbage).sum()))(variables(name))
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(grads))
 
 

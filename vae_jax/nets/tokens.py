@@ -1,8 +1,7 @@
-"""Tokens as arrays: ids, embeddings and logits.
+"""Tokens as arrays: ids and logits.
 
-Id 0 is padding, id 1 the end of a sequence, 2 .. V - 1 the tokens of an alphabet. V, the number of
-tokens, is also the start symbol where a network needs one. To a network that predicts the next
-token, id 0 among its inputs is a token that was dropped.
+Id 0 is padding, id 1 the end of a sequence, 2 .. V - 1 the tokens of an alphabet. A network that
+predicts the next token is given V as the start symbol, and 0 in place of a token that was dropped.
 """
 
 from typing import Any
@@ -24,29 +23,6 @@ def token_ids(x: Array) -> Array:
 def shift_right(tokens: Array, start: int) -> Array:
     """Tokens [N, L] with the start symbol before them and without the last."""
     return jnp.pad(tokens[:, :-1], ((0, 0), (1, 0)), constant_values=start)
-
-
-class Embedding(nn.Module):
-    """Vectors of tokens, as an affine map of a learned table.
-
-    With fewer rows in the table than tokens, the whole table is mapped and then looked up, which
-    costs less than to map the vector of each token. Tokens outside the table are NaN.
-    """
-
-    num_rows: int
-    embedding: int
-    features: int
-    dtype: Any = None
-
-    @nn.compact
-    def __call__(self, tokens: Array) -> Array:
-        """Tokens [...] int32 -> vectors [..., features]."""
-        shape = (self.num_rows, self.embedding)
-        table = self.param("table", nn.initializers.normal(1.0), shape)
-        affine = Dense(self.features, dtype=self.dtype, name="affine")
-        if tokens.size < self.num_rows:
-            return affine(jnp.take(table, tokens, axis=0))
-        return jnp.take(affine(table), tokens, axis=0)
 
 
 class TokenLogits(nn.Module):
