@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vae_jax.data.text import optional
-from vae_jax.data.text.alphabets import KINDS, Alphabet, tokenize
+from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.data.text.lines import read_lines
 from vae_jax.data.text.optional import import_rdkit, import_selfies
 from vae_jax.data.text.smiles import explain_malformed, split_smiles
+from vae_jax.data.text.tokens import KINDS, tokenize
 from vae_jax.errors import InputError
 
 EMBEDDED = pathlib.Path(optional.__file__).parent / "molecules.smi"
@@ -152,7 +153,7 @@ def test_a_line_that_is_too_long_is_named():
     with pytest.raises(InputError) as error:
         alphabet.encode_lines(["a", "aaa", "aa", "aaaa"], 3)
     message = str(error.value)
-    assert message.startswith("max_length = 3: text 1, 'aaa', has 3 tokens and needs 4")
+    assert message.startswith("max_length = 3: text 1 is 'aaa', of 3 tokens, and needs 4 with")
     assert "(2 such lines)" in message
     assert message.endswith("the longest needs 5")
 
@@ -184,7 +185,7 @@ def test_a_damaged_alphabet_is_an_error(values):
 def test_molecules_without_selfies_are_named():
     pytest.importorskip("selfies")
     with pytest.raises(InputError, match=r"text 1 is 'xCC': .*\(2 such lines\)"):
-        tokenize("selfies", ["C", "xCC", "CC", "C1CC"])
+        Alphabet.of_lines("selfies", ["C", "xCC", "CC", "C1CC"])
 
 
 @pytest.mark.parametrize("name", ["rdkit", "selfies"])

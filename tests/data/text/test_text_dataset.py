@@ -130,7 +130,7 @@ def test_lines_that_are_too_long_are_named(tmp_path):
     with pytest.raises(InputError) as error:
         load("text", path=path, max_length=6)
     message = str(error.value)
-    assert message.startswith("max_length = 6: mine.smi: line 2, 'c1ccccc1Br', has 9 tokens")
+    assert message.startswith("max_length = 6: mine.smi: line 2 is 'c1ccccc1Br', of 9")
     assert "(2 such lines); the longest needs 10" in message
 
 
