@@ -85,9 +85,10 @@ def load_text(
     _warn_new_tokens(own, splits, name)
     preparation = rules | _describe(own, splits, texts, length)
     preparation["repeated"] = _count_repeated(texts, name)
+    sources: dict[str, Any] = {split: make_source(array, own) for split, array in splits.items()}
     return Dataset(
         name=name,
-        **{split: make_source(array, own) for split, array in splits.items()},
+        **sources,
         preparation=preparation,
         text=own,
         row_ids={split: lines.numbers[index] for split, index in rows.items()},

@@ -32,8 +32,12 @@ class LineFaults:
         unknown = np.searchsorted(ends, np.flatnonzero(numbered.flat == 0), side="right")
         long = np.flatnonzero(numbered.lengths >= self._length)
         self._longest = max(self._longest, int(numbered.lengths.max(initial=0)))
-        faults = {"malformed": list(numbered.malformed), "unknown": np.unique(unknown)}
-        for sort, positions in (faults | {"long": long}).items():
+        faults: dict[str, Sequence[int] | np.ndarray] = {
+            "malformed": list(numbered.malformed),
+            "unknown": np.unique(unknown),
+            "long": long,
+        }
+        for sort, positions in faults.items():
             self._counts[sort] += len(positions)
             if len(positions) and sort not in self._first:
                 first = int(positions[0])
