@@ -16,6 +16,7 @@ from vae_jax.data.missing_splits import warn_complete
 from vae_jax.data.prepare import check_values, from_arrays
 from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
+from vae_jax.data.text.lines import SMI
 from vae_jax.errors import InputError
 
 EMBEDDED = ("sprites", "digits", "breast_cancer", "penguins", "molecules")
@@ -92,7 +93,7 @@ def load(
         load_lines = _text if name == "text" else _molecules
         return load_lines(
             path,
-            alphabet=alphabet,
+            alphabet=choose_alphabet(name, path, alphabet),
             max_length=max_length,
             split_path=split_path,
             valid_fraction=valid_fraction,
@@ -178,13 +179,18 @@ def _penguins() -> str:
     return os.path.join(os.path.dirname(__file__), "tables", "penguins.csv")
 
 
+def choose_alphabet(name: str, path: str, alphabet: str) -> str:
+    """The alphabet of a data set of lines, chosen by its name or file if it is 'auto'."""
+    if alphabet != AUTO:
+        return alphabet
+    is_smi = name == "molecules" or path.lower().endswith(SMI)
+    return "smiles" if is_smi else "characters"
+
+
 def _text(path: str, **options: Any) -> Dataset:
     """Lines of a .txt or .smi file, as sequences of characters or of the tokens of molecules."""
     from vae_jax.data.text.dataset import load_text
-    from vae_jax.data.text.lines import SMI
 
-    if options["alphabet"] == AUTO:
-        options["alphabet"] = "smiles" if path.lower().endswith(SMI) else "characters"
     return load_text(path, **options)
 
 
