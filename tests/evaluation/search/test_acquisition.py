@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from vae_jax.evaluation.search import gaussian_process as gp
 from vae_jax.evaluation.search.acquisition import (
     choose,
     expected_improvement,
     log_expected_improvement,
     propose,
 )
+from vae_jax.evaluation.search.covariance import Hyperparameters, double_precision
+from vae_jax.evaluation.search.gaussian_process import condition
 
 pytestmark = pytest.mark.filterwarnings("error:::vae_jax")
 
 
 @pytest.fixture(autouse=True)
 def in_64_bits():
-    with gp.double_precision():
+    with double_precision():
         yield
 
 
@@ -59,7 +60,7 @@ def test_its_logarithm_has_a_gradient_everywhere():
 
 
 def process_of(z, y):
-    return gp.condition(gp.Hyperparameters(np.zeros(2), 0.0, np.log(0.1)), z, y)
+    return condition(Hyperparameters(np.zeros(2), 0.0, np.log(0.1)), z, y)
 
 
 def test_a_batch_is_that_of_processes_given_their_own_means():

@@ -7,16 +7,17 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process import kernels as sk
 
 from vae_jax.errors import InputError
+from vae_jax.evaluation.search import covariance as cov
 from vae_jax.evaluation.search import gaussian_process as gp
 
 pytestmark = pytest.mark.filterwarnings("error:::vae_jax")
 SCALES, AMPLITUDE, NOISE = np.array([0.7, 2.0]), 1.3, 0.2
-PARAMETERS = gp.Hyperparameters(np.log(SCALES), np.log(AMPLITUDE), np.log(NOISE))
+PARAMETERS = cov.Hyperparameters(np.log(SCALES), np.log(AMPLITUDE), np.log(NOISE))
 
 
 @pytest.fixture(autouse=True)
 def in_64_bits():
-    with gp.double_precision():
+    with cov.double_precision():
         yield
 
 
@@ -26,7 +27,7 @@ def points(number=12, seed=0):
     return z, np.sin(2 * z[:, 0]) + 0.3 * z[:, 1] + 0.1 * rng.normal(size=number)
 
 
-def covariance(kernel, a, b):
+def matrix_of(kernel, a, b):
     r = np.sqrt(np.square((a[:, None] - b[None]) / SCALES).sum(-1))
     if kernel == "rbf":
         return AMPLITUDE**2 * np.exp(-(r**2) / 2)
@@ -38,15 +39,15 @@ def reference(kernel):
     return sk.ConstantKernel(AMPLITUDE**2) * base + sk.WhiteKernel(NOISE**2)
 
 
-@pytest.mark.parametrize("kernel", gp.KERNELS)
+@pytest.mark.parametrize("kernel", cov.KERNELS)
 def test_the_posterior_is_the_closed_form(kernel):
     (z, y), (test, _) = points(), points(5, seed=1)
     v = (y - y.mean()) / y.std()
     process = gp.condition(PARAMETERS, z, y, kernel=kernel)
-    inverse = np.linalg.inv(covariance(kernel, z, z) + NOISE**2 * np.eye(len(z)))
-    cross = covariance(kernel, test, z)
+    inverse = np.linalg.inv(matrix_of(kernel, z, z) + NOISE**2 * np.eye(len(z)))
+    cross = matrix_of(kernel, test, z)
     mean = y.mean() + y.std() * cross @ inverse @ v
-    full = y.var() * (covariance(kernel, test, test) - cross @ inverse @ cross.T)
+    full = y.var() * (matrix_of(kernel, test, test) - cross @ inverse @ cross.T)
     np.testing.assert_allclose(process.posterior(jnp.asarray(test))[0], mean, rtol=1e-9)
     np.testing.assert_allclose(process.predict(jnp.asarray(test)), mean, rtol=1e-9)
     np.testing.assert_allclose(
@@ -58,14 +59,14 @@ def test_the_posterior_is_the_closed_form(kernel):
     np.testing.assert_allclose(process.noise_variance, y.var() * NOISE**2)
 
 
-@pytest.mark.parametrize("kernel", gp.KERNELS)
+@pytest.mark.parametrize("kernel", cov.KERNELS)
 def test_the_likelihood_and_its_gradient_are_those_of_scipy_and_sklearn(kernel):
     z, y = points()
     v = (y - y.mean()) / y.std()
     value, slope = jax.value_and_grad(
-        lambda p: gp.log_marginal_likelihood(p, z, jnp.asarray(v), kernel=kernel)
+        lambda p: cov.log_marginal_likelihood(p, z, jnp.asarray(v), kernel=kernel)
     )(jax.tree.map(jnp.asarray, PARAMETERS))
-    matrix = covariance(kernel, z, z) + NOISE**2 * np.eye(len(z))
+    matrix = matrix_of(kernel, z, z) + NOISE**2 * np.eye(len(z))
     np.testing.assert_allclose(value, stats.multivariate_normal(cov=matrix).logpdf(v), rtol=1e-9)
     model = GaussianProcessRegressor(reference(kernel), alpha=0.0, optimizer=None).fit(z, v)
     theta = [2 * np.log(AMPLITUDE), *np.log(SCALES), 2 * np.log(NOISE)]
@@ -90,9 +91,9 @@ def test_a_fit_finds_the_dimension_that_matters():
     assert scales[1] < 2 < min(scales[0], scales[2])
     np.testing.assert_allclose(np.sqrt(process.noise_variance), 0.5, rtol=0.3)
     v = (y - y.mean()) / y.std()
-    assert gp.log_marginal_likelihood(
+    assert cov.log_marginal_likelihood(
         process.hyperparameters, jnp.asarray(z), jnp.asarray(v)
-    ) > gp.log_marginal_likelihood(gp.default_hyperparameters(z), jnp.asarray(z), jnp.asarray(v))
+    ) > cov.log_marginal_likelihood(gp.default_hyperparameters(z), jnp.asarray(z), jnp.asarray(v))
     test = rng.normal(size=(50, 3))
     error = np.asarray(process.predict(jnp.asarray(test))) - 40 - 5 * np.sin(2 * test[:, 1])
     assert np.sqrt(np.square(error).mean()) < 1.0  # the function has 3.5
@@ -102,7 +103,7 @@ def test_a_fit_beats_or_equals_that_of_sklearn():
     z, y = points(30)
     process = gp.fit_gaussian_process(z, y, kernel="rbf", num_steps=300)
     v = (y - y.mean()) / y.std()
-    ours = gp.log_marginal_likelihood(
+    ours = cov.log_marginal_likelihood(
         process.hyperparameters, jnp.asarray(z), jnp.asarray(v), kernel="rbf"
     )
     model = GaussianProcessRegressor(reference("rbf"), alpha=0.0, random_state=0).fit(z, v)
@@ -113,8 +114,8 @@ def test_a_fit_beats_or_equals_that_of_sklearn():
 def test_the_factor_of_equal_points_is_finite_and_close(dtype):
     z = jnp.zeros((50, 2), dtype).at[25:].set(1e-4)
     parameters = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), PARAMETERS)
-    matrix = gp.kernel_matrix("rbf", parameters, z, z)
-    factor = gp.stable_cholesky(matrix)
+    matrix = cov.kernel_matrix("rbf", parameters, z, z)
+    factor = cov.stable_cholesky(matrix)
     assert factor.dtype == dtype
     tolerance = 1e4 * jnp.finfo(dtype).eps
     np.testing.assert_allclose(factor @ factor.T, matrix, rtol=tolerance)
@@ -122,7 +123,7 @@ def test_the_factor_of_equal_points_is_finite_and_close(dtype):
 
 def test_a_matrix_that_needs_no_jitter_gets_none():
     matrix = jnp.array([[2.0, 0.5], [0.5, 1.0]])
-    np.testing.assert_array_equal(gp.stable_cholesky(matrix), jnp.linalg.cholesky(matrix))
+    np.testing.assert_array_equal(cov.stable_cholesky(matrix), jnp.linalg.cholesky(matrix))
 
 
 def test_the_gradient_is_finite_at_a_known_point():
@@ -132,10 +133,24 @@ def test_the_gradient_is_finite_at_a_known_point():
     assert np.isfinite(slope).all()
 
 
+def test_room_for_more_points_changes_nothing():
+    z, y = points(12)
+    exact = gp.fit_gaussian_process(z, y, num_steps=10)
+    padded = gp.fit_gaussian_process(z, y, num_steps=10, capacity=20)
+    assert padded.z.shape == (20, 2)
+    for first, second in zip(exact.hyperparameters, padded.hyperparameters, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-9)
+    test = jnp.asarray(points(5, seed=1)[0])
+    for first, second in zip(
+        exact.joint_posterior(test), padded.joint_posterior(test), strict=True
+    ):
+        np.testing.assert_allclose(first, second, rtol=1e-8, atol=1e-12)
+
+
 def test_without_the_context_it_is_32_bits_and_close():
     z, y = points()
     exact = gp.condition(PARAMETERS, z, y).predict(jnp.asarray(z))
-    with gp.double_precision(False):
+    with cov.double_precision(False):
         process = gp.fit_gaussian_process(z, y, num_steps=0, start=PARAMETERS)
         assert process.cholesky.dtype == jnp.float32
         np.testing.assert_allclose(process.predict(jnp.asarray(z)), exact, atol=1e-4)
@@ -145,7 +160,7 @@ def test_without_the_context_it_is_32_bits_and_close():
     ("number", "options", "message"),
     [
         (3, {"kernel": "matern"}, "kernel = 'matern': unknown; allowed are matern52, rbf"),
-        (2_001, {}, "z: has 2001 points; must be at most 2000"),
+        (2_001, {}, "z: 2001 points; must be at most 2000"),
     ],
 )
 def test_invalid_input_is_named(number, options, message):

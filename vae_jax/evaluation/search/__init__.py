@@ -22,13 +22,12 @@ from vae_jax.evaluation.search.candidates import (
     summarize,
     write_candidates,
 )
-from vae_jax.evaluation.search.gaussian_process import (
-    GaussianProcess,
+from vae_jax.evaluation.search.covariance import (
     Hyperparameters,
     double_precision,
-    fit_gaussian_process,
     log_marginal_likelihood,
 )
+from vae_jax.evaluation.search.gaussian_process import GaussianProcess, fit_gaussian_process
 from vae_jax.evaluation.search.methods import (
     best_rows,
     search_at_random,

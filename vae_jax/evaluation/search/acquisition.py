@@ -92,14 +92,20 @@ def _climb(
     num_steps: int,
 ) -> tuple[Array, Array, Array]:
     """The codes [S, D] that the starts reach, with their joint posterior."""
+
+    def log_improvement(z: Array) -> Array:
+        mean, stddev = process.posterior(z)
+        return log_expected_improvement(mean, stddev, best)
+
     z = ascend(
-        lambda z: log_expected_improvement(*process.posterior(z), best),
+        log_improvement,
         starts,
         num_steps=num_steps,
         step_size=step_size,
         max_distance=max_distance,
     ).z
-    return z, *process.joint_posterior(z)
+    mean, covariance = process.joint_posterior(z)
+    return z, mean, covariance
 
 
 def choose(

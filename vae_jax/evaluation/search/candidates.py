@@ -164,9 +164,12 @@ def write_candidates(path: Path, candidates: Candidates) -> None:
 def read_candidates(path: Path) -> Candidates:
     """Read a file of `write_candidates`; raises InputError for any other file."""
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        rows = list(reader)
+        if set(reader.fieldnames or ()) != set(COLUMNS):
+            raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
         columns = {name: _parse(name, [row[name] for row in rows]) for name in COLUMNS}
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError.of("path", str(path), f"holds no candidates ({error})") from error
     return Candidates(**columns)
 

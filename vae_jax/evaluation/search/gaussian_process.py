@@ -1,13 +1,12 @@
 """Exact Gaussian process regression with a kernel that has a length scale for each dimension.
 
 Rasmussen and Williams, 2006, chapters 2, 4 and 5. Its linear algebra needs 64 bits for data of low
-noise: `double_precision` is a context in which JAX has them.
+noise, as in the context `double_precision`.
 """
 
-import contextlib
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,31 +15,31 @@ import optax
 
 from vae_jax.errors import InputError, check_choice, check_range
 from vae_jax.evaluation.common import check_same, matrix, vector
+from vae_jax.evaluation.search.covariance import (
+    KERNELS,
+    Hyperparameters,
+    factorize,
+    kernel_matrix,
+    log_marginal_likelihood,
+)
 from vae_jax.types import Array, pytree_dataclass, static
 
-KERNELS = ("matern52", "rbf")
 MAX_POINTS = 2_000  # time grows with their cube, 2,000 take seconds for each step of a fit
 MIN_NOISE = 1e-6  # smallest variance of the noise, relative to that of the values
-
-
-class Hyperparameters(NamedTuple):
-    """Logarithms of the parameters of kernel and noise, for standardized values."""
-
-    log_scales: Any  # [D], length scales in the unit of z
-    log_amplitude: Any  # [], standard deviation of the function
-    log_noise: Any  # [], standard deviation of the noise
 
 
 @pytree_dataclass
 class GaussianProcess:
     """A Gaussian process given N points; a pytree.
 
-    Values are y = offset + spread (f(z) + noise), with f ~ GP(0, k).
+    Values are y = offset + spread (f(z) + noise), with f ~ GP(0, k). Points that are not `known`
+    fill up the arrays, and change nothing.
     """
 
     z: Array  # [N, D]
+    known: Array  # [N], 1 or 0
     hyperparameters: Hyperparameters
-    cholesky: Array  # L [N, N], L L^T = K + noise^2 I
+    cholesky: Array  # L [N, N], L L^T = K + noise^2 I; the identity at points not known
     weights: Array  # (K + noise^2 I)^-1 v, [N], of standardized values v
     offset: Array  # []
     spread: Array  # []
@@ -73,95 +72,54 @@ class GaussianProcess:
 
     def _given(self, z: Array) -> tuple[Array, Array]:
         """The mean [M], and L^-1 k(points, z), [N, M]."""
-        cross = kernel_matrix(self.kernel, self.hyperparameters, z, self.z)
+        cross = kernel_matrix(self.kernel, self.hyperparameters, z, self.z) * self.known
         half = jax.scipy.linalg.solve_triangular(self.cholesky, cross.T, lower=True)
         return self.offset + self.spread * (cross @ self.weights), half
 
 
-def double_precision(enabled: bool = True) -> contextlib.AbstractContextManager:
-    """A context in which new arrays of JAX have 64 bits."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(enabled)
-    from jax.experimental import enable_x64  # type: ignore[attr-defined]  # jax before 0.8
-
-    return enable_x64(enabled)
-
-
-def kernel_matrix(kernel: str, hyperparameters: Hyperparameters, a: Array, b: Array) -> Array:
-    """K [N, M] between a [N, D] and b [M, D], with r the distance of a / scales to b / scales.
-
-    rbf        amplitude^2 exp(-r^2 / 2)
-    matern52   amplitude^2 (1 + sqrt(5) r + 5 r^2 / 3) exp(-sqrt(5) r)
-    """
-    scales = jnp.exp(hyperparameters.log_scales)
-    a, b = a / scales, b / scales
-    squares = jnp.square(a).sum(-1)[:, None] + jnp.square(b).sum(-1) - 2 * a @ b.T
-    amplitude = jnp.exp(2 * hyperparameters.log_amplitude)
-    if kernel == "rbf":
-        return amplitude * jnp.exp(-jnp.maximum(squares, 0) / 2)
-    # The root has no gradient at 0, where that of the kernel is 0.
-    r = jnp.sqrt(5 * jnp.maximum(squares, 1e-20))
-    return amplitude * (1 + r + jnp.square(r) / 3) * jnp.exp(-r)
-
-
-def stable_cholesky(matrix: Array) -> Array:
-    """The lower factor of a matrix [N, N], with the least jitter on its diagonal that allows it.
-
-    The jitter is 0, else from 10 eps times the mean of the diagonal upwards, times 10 until the
-    factor is finite.
-    """
-    fixed = jax.lax.stop_gradient(matrix)
-    mean, eps = jnp.diagonal(fixed).mean(), jnp.finfo(matrix.dtype).eps
-    eye = jnp.eye(len(matrix), dtype=matrix.dtype)
-
-    def fails(jitter: Array) -> Array:
-        is_finite = jnp.isfinite(jnp.linalg.cholesky(fixed + jitter * eye)).all()
-        return ~is_finite & (jitter < 1e-2 * mean)
-
-    def grow(jitter: Array) -> Array:
-        return jnp.where(jitter > 0, 10 * jitter, 10 * eps * mean)
-
-    jitter = jax.lax.while_loop(fails, grow, jnp.zeros((), matrix.dtype))
-    return jnp.linalg.cholesky(matrix + jitter * eye)
-
-
-def log_marginal_likelihood(
-    hyperparameters: Hyperparameters, z: Array, v: Array, *, kernel: str = "matern52"
-) -> Array:
-    """Log p(v | z) = -v^T C^-1 v / 2 - log|C| / 2 - N log(2 pi) / 2, with C = K + noise^2 I."""
-    factor, weights = _factorize(hyperparameters, z, v, kernel)
-    log_det = 2 * jnp.log(jnp.diagonal(factor)).sum()
-    return -(v @ weights + log_det + len(v) * math.log(2 * math.pi)) / 2
-
-
-def _factorize(
-    hyperparameters: Hyperparameters, z: Array, v: Array, kernel: str
-) -> tuple[Array, Array]:
-    noise = jnp.exp(2 * hyperparameters.log_noise)
-    covariance = kernel_matrix(kernel, hyperparameters, z, z)
-    factor = stable_cholesky(covariance + noise * jnp.eye(len(z), dtype=covariance.dtype))
-    return factor, jax.scipy.linalg.cho_solve((factor, True), v)
-
-
 def condition(
-    hyperparameters: Hyperparameters, z: Any, values: Any, *, kernel: str = "matern52"
+    hyperparameters: Hyperparameters,
+    z: Any,
+    values: Any,
+    *,
+    kernel: str = "matern52",
+    capacity: int | None = None,
 ) -> GaussianProcess:
     """The Gaussian process given values [N] at z [N, D], under hyper-parameters as they are.
 
-    Values are standardized by their own mean and deviation.
+    Values are standardized by their own mean and deviation. With a `capacity` of at least N points,
+    one compiled program serves all N.
     """
-    arrays = jax.tree.map(jnp.asarray, (hyperparameters, z, values))
+    z, values, known = _fill(np.asarray(z), np.asarray(values), capacity)
+    arrays = jax.tree.map(jnp.asarray, (hyperparameters, z, values, known))
     return _condition(*arrays, kernel=kernel)
+
+
+def _fill(
+    z: np.ndarray, values: np.ndarray, capacity: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points, values and `known`, filled up to the capacity."""
+    more = max(0, (capacity or 0) - len(z))
+    known = np.append(np.ones(len(z)), np.zeros(more))
+    return np.pad(z, [(0, more), (0, 0)]), np.pad(values, (0, more)), known
+
+
+def _standardize(values: Array, known: Array) -> tuple[Array, Array, Array]:
+    """Standardized values, 0 if not known, with their mean and deviation."""
+    offset = (values * known).sum() / known.sum()
+    centered = (values - offset) * known
+    spread = jnp.sqrt(jnp.square(centered).sum() / known.sum())
+    spread = jnp.where(spread > 0, spread, 1.0)
+    return centered / spread, offset, spread
 
 
 @functools.partial(jax.jit, static_argnames="kernel")
 def _condition(
-    hyperparameters: Hyperparameters, z: Array, values: Array, *, kernel: str
+    hyperparameters: Hyperparameters, z: Array, values: Array, known: Array, *, kernel: str
 ) -> GaussianProcess:
-    offset, spread = values.mean(), values.std()
-    spread = jnp.where(spread > 0, spread, 1.0)
-    factor, weights = _factorize(hyperparameters, z, (values - offset) / spread, kernel)
-    return GaussianProcess(z, hyperparameters, factor, weights, offset, spread, kernel)
+    v, offset, spread = _standardize(values, known)
+    factor, weights = factorize(hyperparameters, z, v, known, kernel)
+    return GaussianProcess(z, known, hyperparameters, factor, weights, offset, spread, kernel)
 
 
 def fit_gaussian_process(
@@ -172,6 +130,7 @@ def fit_gaussian_process(
     num_steps: int = 100,
     learning_rate: float = 0.1,
     start: Hyperparameters | None = None,
+    capacity: int | None = None,
 ) -> GaussianProcess:
     """Fit a Gaussian process to values [N] at codes z [N, D], N at most 2,000.
 
@@ -186,6 +145,8 @@ def fit_gaussian_process(
       num_steps: of Adam; 0 keeps the start.
       learning_rate: of Adam.
       start: hyper-parameters to begin with, such as those of an earlier fit.
+      capacity: number of points that the arrays have room for, so that one compiled program serves
+        several fits.
 
     Raises:
       InputError: more than 2,000 points; codes or values that are not finite or not of one length;
@@ -197,14 +158,13 @@ def fit_gaussian_process(
     check_choice("kernel", kernel, KERNELS)
     check_range("num_steps", num_steps, 0)
     check_range("learning_rate", learning_rate, 0, open_low=True)
-    if len(z) > MAX_POINTS:
-        raise InputError(f"z: has {len(z)} points; must be at most {MAX_POINTS}, use a subset")
+    if max(len(z), capacity or 0) > MAX_POINTS:
+        number = max(len(z), capacity or 0)
+        raise InputError(f"z: {number} points; must be at most {MAX_POINTS}, use a subset")
     start = default_hyperparameters(z) if start is None else start
-    spread = values.std()
-    v = (values - values.mean()) / (spread if spread > 0 else 1.0)
-    arrays = jax.tree.map(jnp.asarray, (start, z, v))
+    arrays = jax.tree.map(jnp.asarray, (start, *_fill(z, values, capacity)))
     best = _maximize(*arrays, kernel=kernel, num_steps=num_steps, learning_rate=learning_rate)
-    return condition(best, z, values, kernel=kernel)
+    return condition(best, z, values, kernel=kernel, capacity=capacity)
 
 
 def default_hyperparameters(z: np.ndarray) -> Hyperparameters:
@@ -216,13 +176,22 @@ def default_hyperparameters(z: np.ndarray) -> Hyperparameters:
 
 @functools.partial(jax.jit, static_argnames=("kernel", "num_steps", "learning_rate"))
 def _maximize(
-    start: Hyperparameters, z: Array, v: Array, *, kernel: str, num_steps: int, learning_rate: float
+    start: Hyperparameters,
+    z: Array,
+    values: Array,
+    known: Array,
+    *,
+    kernel: str,
+    num_steps: int,
+    learning_rate: float,
 ) -> Hyperparameters:
     """The best hyper-parameters on the way of Adam."""
     tx = optax.adam(learning_rate)
+    v = _standardize(values, known)[0]
 
     def loss(parameters: Hyperparameters) -> Array:
-        return -log_marginal_likelihood(parameters, z, v, kernel=kernel) / len(v)
+        value = log_marginal_likelihood(parameters, z, v, kernel=kernel, known=known)
+        return -value / known.sum()
 
     def step(carry: Any, _: None) -> tuple[Any, None]:
         parameters, optimizer, best, best_loss = carry

@@ -82,8 +82,8 @@ def search_at_random(
     """
     start = np.asarray(reference.z[starts], np.float32)
     direction = np.asarray(jax.random.normal(key, start.shape, jnp.float32))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    z = start + np.asarray(distances, np.float32)[:, None] * direction
+    scale = np.asarray(distances) / np.linalg.norm(direction, axis=1)
+    z = start + scale.astype(np.float32)[:, None] * direction
     return reference.tabulate("neighbors", z, decode(z), predict(predictor, z), start=starts)
 
 

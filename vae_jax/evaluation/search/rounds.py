@@ -11,12 +11,8 @@ from vae_jax.errors import check_range
 from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.search.acquisition import propose
 from vae_jax.evaluation.search.candidates import Candidates, Goal
-from vae_jax.evaluation.search.gaussian_process import (
-    GaussianProcess,
-    Hyperparameters,
-    double_precision,
-    fit_gaussian_process,
-)
+from vae_jax.evaluation.search.covariance import Hyperparameters, double_precision
+from vae_jax.evaluation.search.gaussian_process import GaussianProcess, fit_gaussian_process
 from vae_jax.evaluation.search.methods import SamplePrior, best_rows, sign_of
 from vae_jax.evaluation.search.reference import Decode, Decoded, Reference
 from vae_jax.types import Array
@@ -78,7 +74,8 @@ def search_by_rounds(
     z = np.asarray(reference.z, np.float64)[rows]
     values = sign * np.asarray(reference.values, np.float64)[rows]
     climb = {"num_steps": num_steps, "step_size": step_size, "max_distance": max_distance}
-    process, batches = _fit(z, values, kernel), []
+    capacity = len(z) + (num_rounds - 1) * batch_size
+    process, batches = _fit(z, values, kernel, capacity), []
     for number in range(num_rounds):
         draws = sample_prior(jax.random.fold_in(key, number), (num_starts + 1) // 2)
         best = np.argsort(-values, kind="stable")[: num_starts - len(draws)]
@@ -93,7 +90,7 @@ def search_by_rounds(
         z = np.concatenate([z, proposed])
         values = np.concatenate([values, np.where(np.isfinite(new), new, values.min())])
         if number + 1 < num_rounds:
-            process = _fit(z, values, kernel, process.hyperparameters)
+            process = _fit(z, values, kernel, capacity, process.hyperparameters)
     return _tabulate(reference, batches)
 
 
@@ -120,11 +117,16 @@ class _Batch(NamedTuple):
 
 
 def _fit(
-    z: np.ndarray, values: np.ndarray, kernel: str, start: Hyperparameters | None = None
+    z: np.ndarray,
+    values: np.ndarray,
+    kernel: str,
+    capacity: int,
+    start: Hyperparameters | None = None,
 ) -> GaussianProcess:
     steps = FIT_STEPS if start is None else REFIT_STEPS
+    options: Any = {"kernel": kernel, "capacity": capacity, "num_steps": steps}
     with double_precision():
-        return fit_gaussian_process(z, values, kernel=kernel, num_steps=steps, start=start)
+        return fit_gaussian_process(z, values, start=start, **options)
 
 
 def _tabulate(reference: Reference, batches: Sequence[_Batch]) -> Candidates:
