@@ -12,6 +12,7 @@ VERSION = re.search(
 ).group(1)
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
 TABLES = ["pandas>=2.2.3", "pyarrow>=17"]  # Parquet files need pyarrow
+MOLECULES = ["rdkit>=2025.3.1", "selfies>=2.2"]
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -23,6 +24,7 @@ TEST = [
     "tensorboardX>=2.6.2",
     "h5py>=3.10",
     *TABLES,
+    *MOLECULES,
 ]
 # Pinned: linters and type checkers find other things in other versions.
 LINT = ["ruff==0.17.6", "mypy==2.4.1"]
@@ -48,6 +50,7 @@ setup(
     package_data={
         "vae_jax": ["py.typed"],
         "vae_jax.data.tables": ["*.csv"],
+        "vae_jax.data.text": ["*.smi", "*.md"],
         "vae_jax.experiment.report": ["*.csv", "templates/*"],
     },
     install_requires=REQUIREMENTS,
@@ -56,6 +59,7 @@ setup(
         "dev": [*TEST, *LINT, "build>=1.2", "pre-commit>=3.7"],
         "h5": ["h5py>=3.10"],
         "tables": TABLES,
+        "molecules": MOLECULES,
         "umap": ["umap-learn>=0.5.7"],
         "cuda": ["jax[cuda13]"],
         "cuda12": ["jax[cuda12]"],

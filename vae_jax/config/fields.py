@@ -14,6 +14,7 @@ from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import none_of, objective, one_of
 
 TABLE_SETS = ("table", "penguins")  # data sets with a schema
+TEXT_SETS = ("text", "molecules")  # data sets of lines
 
 
 @dataclasses.dataclass
@@ -22,19 +23,38 @@ class Data:
 
     name: str = field(
         "digits",
-        "sprites, digits, breast_cancer, penguins, npz, table, or a name of tensorflow-datasets",
+        "sprites, digits, breast_cancer, penguins, molecules, npz, table, text, or a name of "
+        "tensorflow-datasets",
     )
     dir: str = field("", "folder of tensorflow-datasets")
     path: str = field(
         "",
         "npz: an .npz, .npy or .h5 file, a folder of .npy files or of images (class by subfolder); "
-        "table: a CSV or Parquet file",
-        used_by=one_of("data.name", "npz", "table"),
+        "table: a CSV or Parquet file; text: a .txt or .smi file of lines",
+        used_by=one_of("data.name", "npz", "table", "text"),
     )
     schema: str = field(
         "",
         'JSON file that overrides the kinds of columns, {"columns": {"age": "student_t"}}',
         used_by=one_of("data.name", *TABLE_SETS),
+    )
+    alphabet: str = field(
+        AUTO,
+        "tokens of lines: characters, or those of molecules, smiles or selfies; auto: smiles for "
+        "molecules and .smi files, else characters",
+        used_by=one_of("data.name", *TEXT_SETS),
+    )
+    max_length: int = field(
+        0,
+        "tokens of the longest line that is allowed, with its end; 0: as the data need",
+        at_least=0,
+        used_by=one_of("data.name", *TEXT_SETS),
+    )
+    split_path: str = field(
+        "",
+        "an .npy or .npz file with the split of each line: 0 train, 1 valid, 2 test; '': cut by "
+        "rule",
+        used_by=one_of("data.name", *TEXT_SETS),
     )
     image_size: int = field(
         0,
@@ -50,6 +70,7 @@ class Data:
         False,
         "NaN are missing values, and so is what is 0 in arrays train_observed, test_observed; the "
         "bound is of the observed values",
+        used_by=none_of("data.name", *TEXT_SETS),
     )
     hide: float = field(
         0.0,
@@ -58,6 +79,7 @@ class Data:
         at_least=0,
         at_most=0.95,
         off=0,
+        used_by=none_of("data.name", *TEXT_SETS),
     )
     hide_seed: int = field(
         0, "seed of the hidden values", at_least=0, used_by=none_of("data.hide", 0)
@@ -83,7 +105,9 @@ class Data:
         used_by=objective("m2"),
     )
     streaming: bool = field(
-        False, "read training images from disk or host batch by batch; same numbers"
+        False,
+        "read training images from disk or host batch by batch; same numbers",
+        used_by=none_of("data.name", *TEXT_SETS),
     )
     workers: int = field(
         0,

@@ -12,6 +12,8 @@ from vae_jax.data.missing import Names, separate
 from vae_jax.data.sources import Dataset
 from vae_jax.data.splits import SPLITS
 from vae_jax.data.tables.schema import TableSchema
+from vae_jax.data.text.alphabets import Alphabet
+from vae_jax.data.text.inputs import convert_texts
 from vae_jax.errors import InputError
 
 TEST = SPLITS.index("test")
@@ -46,6 +48,7 @@ divide by 255, or pass integers, which are scaled
     classes: tuple[str, ...] = ()  # names of text labels, in the order of their numbers
     table: TableSchema | None = None  # names and kinds of the columns of a table
     missing: bool = False  # True if NaN are missing values
+    text: Alphabet | None = None  # the tokens of lines of text
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
@@ -62,6 +65,7 @@ divide by 255, or pass integers, which are scaled
             classes=tuple(preparation.get("classes", ())),
             table=dataset.table,
             missing="missing" in preparation,
+            text=dataset.text,
         )
 
     @classmethod
@@ -71,6 +75,8 @@ divide by 255, or pass integers, which are scaled
         entries = {**values, "value_range": (float(low), float(high))}
         if values.get("table") is not None:
             entries["table"] = TableSchema.from_json(values["table"])
+        if values.get("text") is not None:
+            entries["text"] = Alphabet.from_json(values["text"])
         return cls(**entries | {key: tuple(values[key]) for key in ("shape", "classes")})
 
     def with_channel(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -87,30 +93,35 @@ divide by 255, or pass integers, which are scaled
         hint = "; of one example pass x[None]" if shape in (self.shape, self.shape[:-1]) else ""
         raise InputError(f"x has shape {shape}: must be {allowed}{hint}")
 
-    def convert(self, x: np.ndarray) -> np.ndarray:
+    def convert(self, x: Any) -> np.ndarray:
         """X [B, *E] as float32 in the range of the model, by the rules of `from_arrays`.
 
         Images may lack their channel axis. Integers 0 to 255 are scaled as the integers of the
-        training data were; floats must already be in the range of the data.
+        training data were; floats must already be in the range of the data. Lines of text become
+        rows of token numbers.
 
         Raises:
           InputError: another shape, values that are not finite, or on another scale.
         """
+        if self.text is not None:
+            return convert_texts(self.text, x, self.shape[0])[0]
         return self._convert(x, None)
 
     def convert_observed(
-        self, x: np.ndarray, observed: np.ndarray | None = None
+        self, x: Any, observed: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """X as of `convert`, with zeros at missing entries, and the observed ones [B, *E], bool.
 
-        These are None if neither the training data nor x may have missing values.
+        These are None if neither the training data nor x may have missing values. Of lines of text
+        they are the entries up to the end of each line.
 
         >>> inputs = Inputs((2,), (-9.0, 9.0), missing=True)
         >>> inputs.convert_observed(np.array([[1.0, np.nan]]))
         (array([[1., 0.]], dtype=float32), array([[ True, False]]))
 
         Args:
-          x: with NaN at missing entries, if the training data had missing values.
+          x: with NaN at missing entries, if the training data had missing values. Lines of text,
+            or their rows of token numbers [B, L], if the training data were lines.
           observed: False, or 0, at missing entries, whatever their value is; of the shape of x, or
             [B, H, W] for all channels of images.
 
@@ -118,6 +129,8 @@ divide by 255, or pass integers, which are scaled
           InputError: as `convert`, for the observed entries; or a NaN that `observed` says is
             observed.
         """
+        if self.text is not None:
+            return convert_texts(self.text, x, self.shape[0], observed)
         if observed is None and not self.missing:
             return self.convert(x), None
         shape = self.with_channel(x.shape)

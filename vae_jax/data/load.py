@@ -18,7 +18,9 @@ from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.errors import InputError
 
-EMBEDDED = ("sprites", "digits", "breast_cancer", "penguins")
+EMBEDDED = ("sprites", "digits", "breast_cancer", "penguins", "molecules")
+TEXTS = ("text", "molecules")  # data sets of lines
+AUTO = "auto"
 SPRITES_PREPARATION = {
     "values": "scaled",
     "scale": 1.0,
@@ -41,19 +43,24 @@ def load(
     image_size: int = 0,
     schema: str = "",
     missing: bool = False,
+    alphabet: str = AUTO,
+    max_length: int = 0,
+    split_path: str = "",
 ) -> Dataset:
     """Load a data set by name.
 
     Args:
-      name: 'sprites', 'digits', 'breast_cancer', 'penguins', 'npz', 'table', or a name of
-        tensorflow-datasets.
+      name: 'sprites', 'digits', 'breast_cancer', 'penguins', 'molecules', 'npz', 'table', 'text',
+        or a name of tensorflow-datasets.
       dir: data directory of tensorflow-datasets.
       path: data of 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
-        JPEG, WebP). Data of 'table': a CSV or Parquet file.
+        JPEG, WebP). Data of 'table': a CSV or Parquet file. Data of 'text': a .txt or .smi file.
       values, binarization, valid_fraction, streaming, missing: as for `from_arrays`. As counts, the
         digits have values 0 to 16.
       image_size: side to which the images of a folder are resized and cropped; 0: as they are.
       schema: JSON file that overrides the kinds of the columns of a table.
+      alphabet, max_length, split_path: of lines, as for `text.dataset.load_text`; the alphabet
+        'auto' is 'smiles' for molecules and .smi files, else 'characters'.
 
     Raises:
       InputError: the data set is unavailable or does not support an option.
@@ -78,8 +85,18 @@ def load(
             warn_complete(name)
         return _sprites()
     if name in ("table", "penguins"):
-        _check_table_options(values, binarization, streaming)
+        _check_options(TABLE_OPTIONS, values, binarization, streaming, missing)
         return _table(name, path, schema, missing, valid_fraction)
+    if name in TEXTS:
+        _check_options(TEXT_OPTIONS, values, binarization, streaming, missing)
+        load_lines = _text if name == "text" else _molecules
+        return load_lines(
+            path,
+            alphabet=alphabet,
+            max_length=max_length,
+            split_path=split_path,
+            valid_fraction=valid_fraction,
+        )
     test_rule = "as in the source"
     factor_names: tuple[str, ...] = ()
     if name == "digits":
@@ -161,15 +178,53 @@ def _penguins() -> str:
     return os.path.join(os.path.dirname(__file__), "tables", "penguins.csv")
 
 
-def _check_table_options(values: str, binarization: str, streaming: bool) -> None:
-    """Raises InputError for options that tables do not have."""
-    for argument, value, allowed, reason in (
-        ("values", values, "scaled", "the kinds of the columns tell what is a count"),
-        ("binarization", binarization, "none", "the kinds of the columns tell what is binary"),
-        ("streaming", streaming, False, "a table is read into memory"),
-    ):
-        if value != allowed:
-            raise InputError.of(argument, value, f"{reason}; must be {allowed!r}")
+def _text(path: str, **options: Any) -> Dataset:
+    """Lines of a .txt or .smi file, as sequences of characters or of the tokens of molecules."""
+    from vae_jax.data.text.dataset import load_text
+    from vae_jax.data.text.lines import SMI
+
+    if options["alphabet"] == AUTO:
+        options["alphabet"] = "smiles" if path.lower().endswith(SMI) else "characters"
+    return load_text(path, **options)
+
+
+def _molecules(path: str, **options: Any) -> Dataset:
+    """500 drug-like molecules of the US National Cancer Institute and medicines, as SMILES."""
+    del path
+    file = os.path.join(os.path.dirname(__file__), "text", "molecules.smi")
+    return _text(file, name="molecules", **options)
+
+
+TABLE_OPTIONS = {  # the only value of each option that data sets do not have, and the reason
+    "values": ("scaled", "the kinds of the columns tell what is a count"),
+    "binarization": ("none", "the kinds of the columns tell what is binary"),
+    "streaming": (False, "a table is read into memory"),
+}
+TEXT_OPTIONS = {
+    "values": ("scaled", "lines are tokens of an alphabet"),
+    "binarization": ("none", "lines are tokens of an alphabet"),
+    "streaming": (False, "lines are read into memory"),
+    "missing": (False, "what follows the end of a line is known to be missing"),
+}
+
+
+def _check_options(
+    allowed: Mapping[str, tuple[object, str]],
+    values: str,
+    binarization: str,
+    streaming: bool,
+    missing: bool,
+) -> None:
+    """Raises InputError for an option with another value than the allowed one."""
+    given = {
+        "values": values,
+        "binarization": binarization,
+        "streaming": streaming,
+        "missing": missing,
+    }
+    for argument, (value, reason) in allowed.items():
+        if given[argument] != value:
+            raise InputError.of(argument, given[argument], f"{reason}; must be {value!r}")
 
 
 def _digits(values: str) -> Mapping[str, Any]:
@@ -220,8 +275,10 @@ DESCRIPTIONS = {
             ("digits", _digits),
             ("breast_cancer", _breast_cancer),
             ("penguins", _penguins),
+            ("molecules", _molecules),
             ("npz", read_path),
             ("table", _table),
+            ("text", _text),
         )
     },
     "any other": "An image data set of tensorflow-datasets, such as mnist or fashion_mnist.",

@@ -14,6 +14,7 @@ from vae_jax.data import order, sprites
 from vae_jax.data.moments import Moments, measure
 from vae_jax.data.rows import HostRows
 from vae_jax.data.tables.schema import TableSchema
+from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.types import Array, Batch, pytree_dataclass, static
 
 
@@ -202,6 +203,7 @@ class Dataset:
     factor_names: tuple[str, ...] = ()  # names of the columns of y, if they are generative factors
     table: TableSchema | None = None  # names and kinds of the columns of a table
     row_ids: Mapping[str, np.ndarray] | None = None  # identifiers [N] of the rows of each split
+    text: Alphabet | None = None  # the tokens of lines of text
     hidden: Mapping[str, Any] | None = None  # true values of each split, see `data.hidden`
 
     @property

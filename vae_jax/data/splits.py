@@ -14,6 +14,7 @@ from vae_jax.errors import Argument, InputError, check_range
 SPLITS = ("train", "valid", "test")
 SPLIT_SEED = 0
 MAX_VALID_FRACTION = 0.9
+MIN_ROWS = 5  # rows of which a fifth can be cut
 CUT_TEST_RULE = (
     f"a fifth of the examples, the first in the swap-or-not shuffle with seed {SPLIT_SEED}"
 )
@@ -75,6 +76,48 @@ def with_test(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
             f"[{len(images)}] or [{len(images)}, C]"
         )
     return {**arrays, **cut_test(images, labels, arrays.get("train_observed"))}
+
+
+def complete_splits(
+    rows: Mapping[str, np.ndarray],
+    labels: np.ndarray | None,
+    valid_fraction: float,
+    *,
+    given_rule: str,
+    name: str,
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The rows of each split, those that are missing cut from train, and the rules as texts.
+
+    Args:
+      rows: the rows of train and of the given splits.
+      labels: of all rows, for `cut_test`.
+      valid_fraction: see `cut_validation`.
+      given_rule: the rule by which the given splits were made.
+      name: name of the data set.
+
+    Raises:
+      InputError: train has too few rows.
+    """
+    rows = dict(rows)
+    rules = {"test": given_rule, "validation": given_rule}
+
+    def train_labels() -> np.ndarray | None:
+        return None if labels is None else labels[rows["train"]]
+
+    if "test" not in rows:
+        if len(rows["train"]) < MIN_ROWS:
+            raise InputError(
+                f"{name}: {len(rows['train'])} rows are of train and none of test; too few to cut "
+                "a fifth of them"
+            )
+        cut = cut_test(rows["train"], train_labels())
+        rows |= {split: cut[f"{split}_images"] for split in ("train", "test")}
+        rules["test"] = CUT_TEST_RULE
+    if "valid" not in rows:
+        splits: dict[str, Any] = {"train": rows["train"]}
+        rules["validation"] = cut_validation(splits, {"train": train_labels()}, valid_fraction)
+        rows |= splits
+    return {split: rows[split] for split in SPLITS}, rules
 
 
 def cut_validation(

@@ -13,6 +13,7 @@ OTHER_FIELDS = (
     "data.dir",
     "data.path",
     "data.schema",
+    "data.split_path",
     "data.streaming",
     "data.workers",
     "train.select",
@@ -54,7 +55,7 @@ def _evaluation_fields(saved: Config) -> list[str]:
 def _check_data_path(config: Config) -> None:
     """Raises InputError if the data file of a run has moved."""
     path = config.data.path
-    if config.data.name in ("npz", "table") and path and not as_path(path).exists():
+    if config.data.name in ("npz", "table", "text") and path and not as_path(path).exists():
         raise InputError(
             f"config.data.path = {path!r}: no such file or folder from here; if the data of the "
             "run have moved, give --config.data.path=PATH"

@@ -33,7 +33,7 @@ def convert_observed(
     Args:
       likelihood: whose support contains the values.
       x: examples in the form of the training data, or as the model needs them; for a model of a
-        table also a data frame with its columns.
+        table also a data frame with its columns, for a model of lines also a list of texts.
       inputs: the form of the training data; if None, x has the event shape of the likelihood.
       observed: False at missing entries; NaN are missing if they were in the training data.
 
@@ -45,6 +45,8 @@ def convert_observed(
             x = x.reshape(inputs.with_channel(x.shape))
             is_float = jnp.issubdtype(x.dtype, jnp.floating)
             x = x if is_float else x.astype(jnp.float32) * inputs.scale
+            if inputs.text is not None and observed is None:
+                observed = x > 0
         if observed is None:
             return x, None
         observed = jnp.asarray(observed, bool)
@@ -55,7 +57,8 @@ def convert_observed(
         inputs = Inputs(tuple(event), (-math.inf, math.inf))
     if hasattr(x, "columns") and inputs is not None and inputs.table is not None:
         x, observed = _encode_frame(x, inputs, observed)
-    x = np.asarray(x)
+    if inputs is None or inputs.text is None:
+        x = np.asarray(x)
     observed = None if observed is None else np.asarray(observed)
     if inputs is not None:
         x, observed = inputs.convert_observed(x, observed)

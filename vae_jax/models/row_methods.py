@@ -139,7 +139,14 @@ class RowMethods:
         `observed`. K = `num_samples` draws of z are weighted by importance. With
         `num_imputations` = M the result is draws given the observed entries, [B, M, *E].
         `first_row` as for `explain`. See `vae_jax.evaluation.imputation`.
+
+        Raises:
+          UnsupportedError: a model of lines of text.
         """
+        if self.inputs is not None and self.inputs.text is not None:
+            raise UnsupportedError(
+                "impute: lines of text have no missing values; the mask of a line is its length"
+            )
         batch = self._batch(x, y, observed, first_row)
         number = first_row // block_rows(batch["x"].shape[1:])
         options = {"num_samples": num_samples, "num_imputations": num_imputations}

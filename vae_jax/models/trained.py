@@ -5,10 +5,12 @@ import functools
 from typing import Any
 
 import jax
+import numpy as np
 
 from vae_jax.data.images import describe_shape
 from vae_jax.data.inputs import Inputs
 from vae_jax.distributions import Distribution
+from vae_jax.errors import UnsupportedError
 from vae_jax.interpolation import Kind, interpolate
 from vae_jax.models.base import Model
 from vae_jax.models.row_methods import RowMethods
@@ -25,7 +27,8 @@ class TrainedModel(RowMethods):
     the run scaled its integers. Values are checked once on the host, against the range of the
     training data and the support of the likelihood; messages name the allowed range. Inside
     `jax.jit` nothing is checked. A model of a table also takes data frames with its columns, in any
-    order; `vae_jax.data.tables.decode_rows(model.inputs.table, rows)` makes one of rows [B, C].
+    order; `vae_jax.data.tables.decode_rows(model.inputs.table, rows)` makes one of rows [B, C]. A
+    model of lines of text also takes a list of texts, and `text` gives the texts of rows [B, L].
 
     Values of x are missing where `observed` [B, *E] is False and, if the training data had missing
     values, where x is NaN. The encoder sees zeros there, and bounds are of the observed values.
@@ -95,6 +98,16 @@ class TrainedModel(RowMethods):
     def image(self, z: Array, *, y: Array | None = None) -> Array:
         """An image of p(x | z) for z [..., D]: its mean, [..., *E], or a draw if it has no mean."""
         return _image(self.decode(z, y=y))
+
+    def text(self, x: Array) -> list[str]:
+        """The texts of rows x [B, L] of token numbers, as those of `sample`; SMILES of molecules.
+
+        Raises:
+          UnsupportedError: the training data were not lines of text.
+        """
+        if self.inputs is None or self.inputs.text is None:
+            raise UnsupportedError("text: the model was not trained on lines of text")
+        return self.inputs.text.decode_rows(np.asarray(x))
 
     def sample(
         self,

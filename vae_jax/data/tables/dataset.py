@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_jax.data.prepare import from_arrays
 from vae_jax.data.sources import ArraySource, Dataset
-from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test, cut_validation
+from vae_jax.data.splits import MIN_ROWS, complete_splits
 from vae_jax.data.tables.cells import read_cells
 from vae_jax.data.tables.chunks import read_chunks
 from vae_jax.data.tables.encoding import encode_frame, encode_ids, encode_labels
@@ -27,7 +27,6 @@ from vae_jax.errors import InputError
 logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 100_000  # rows read at once
-MIN_ROWS = 5  # rows of which a fifth can be cut
 
 
 def load_table(
@@ -102,27 +101,13 @@ def _split(
     if schema.split is not None:
         cells = read_cells(table.frame[schema.split])
         rows = split_rows(schema.split, cells, table.place)
-    by_column = f"column {schema.split!r}"
-    rules = {"test": by_column, "validation": by_column}
-    if "test" not in rows:
-        if len(rows["train"]) < MIN_ROWS:
-            raise InputError(
-                f"{table.place.name}: {len(rows['train'])} rows are of train and none of test; too "
-                "few to cut a fifth of them"
-            )
-        cut = cut_test(rows["train"], _take(y, rows["train"]))
-        rows |= {split: cut[f"{split}_images"] for split in ("train", "test")}
-        rules["test"] = CUT_TEST_RULE
-    if "valid" not in rows:
-        splits: dict[str, Any] = {"train": rows["train"]}
-        labels: dict[str, Any] = {"train": _take(y, rows["train"])}
-        rules["validation"] = cut_validation(splits, labels, valid_fraction)
-        rows |= splits
-    return {split: rows[split] for split in SPLITS}, rules
-
-
-def _take(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:
-    return None if values is None else values[rows]
+    return complete_splits(
+        rows,
+        y,
+        valid_fraction,
+        given_rule=f"column {schema.split!r}",
+        name=table.place.name,
+    )
 
 
 def _arrays(

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from vae_jax import data, likelihoods
 from vae_jax.config import AUTO, Config, value_of
 from vae_jax.data.prepare import VALUES
+from vae_jax.data.text.alphabets import KINDS
 from vae_jax.errors import check_choice
 from vae_jax.experiment.builders import loss, model, optimizer, parts
 from vae_jax.models.ladder_path import MERGES
@@ -12,6 +13,7 @@ from vae_jax.visualize.projections import PROJECTIONS
 
 TABLES: dict[str, Iterable[str]] = {
     "data.binarization": (AUTO, *data.BINARIZATIONS),
+    "data.alphabet": (AUTO, *KINDS),
     "data.values": VALUES,
     "model.kind": model.KINDS,
     "model.network": (AUTO, *model.NETWORK_NAMES),

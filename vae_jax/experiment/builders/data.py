@@ -6,11 +6,13 @@ from typing import Any
 
 from vae_jax import data as data_lib
 from vae_jax.config import Config
-from vae_jax.config.fields import TABLE_SETS
+from vae_jax.config.fields import TABLE_SETS, TEXT_SETS
 from vae_jax.data import Dataset, Source
 from vae_jax.data.hidden import hide_entries
 from vae_jax.data.tables.dataset import load_rows
 from vae_jax.data.tables.reading import is_table
+from vae_jax.data.text.dataset import load_lines
+from vae_jax.data.text.lines import is_text
 from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders.auto import resolve, resolve_binarization
 from vae_jax.experiment.builders.label_subsets import (
@@ -68,6 +70,11 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
             schema = data_lib.load(c.name, path=c.path, **_options(config)).table
         with prefix_arguments(FIELDS, path="config.evaluation.anomaly"):
             return pathlib.Path(other).stem, load_rows(other, schema, missing=c.missing)
+    if c.name in TEXT_SETS and is_text(other):
+        with prefix_arguments(FIELDS):
+            own = data_lib.load(c.name, path=c.path, **_options(config))
+        with prefix_arguments(FIELDS, path="config.evaluation.anomaly"):
+            return pathlib.Path(other).stem, load_lines(other, own.text, own.shape[0])
     name = other
     source = {"name": other, "path": c.path}
     argument = "name"
@@ -88,6 +95,9 @@ def _options(config: Config) -> dict[str, Any]:
         "image_size": c.image_size,
         "schema": c.schema,
         "missing": c.missing,
+        "alphabet": c.alphabet,
+        "max_length": c.max_length,
+        "split_path": c.split_path,
     }
 
 

@@ -1,0 +1,1 @@
+"""Lines of text as sequences of tokens: alphabets, files, molecules."""

@@ -1,0 +1,135 @@
+"""Lines of .txt and .smi files, read one by one."""
+
+import gzip
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from vae_jax.data.text.alphabets import MOLECULES
+from vae_jax.data.text.smiles import HEADERS, explain_malformed
+from vae_jax.errors import InputError, format_value
+
+logger = logging.getLogger(__name__)
+
+SMI = (".smi", ".smi.gz")  # a name may follow the molecule
+SUFFIXES = (".txt", ".txt.gz", *SMI)
+BOM = b"\xef\xbb\xbf"
+SHOWN = 60  # characters of a line in a message
+
+
+class Line(NamedTuple):
+    """A line of a file that is not blank."""
+
+    number: int  # in the file, from 1
+    text: str
+
+
+class Lines(NamedTuple):
+    """The lines of a file."""
+
+    texts: list[str]
+    numbers: np.ndarray  # [N] in the file, from 1
+
+    def describe(self, name: str) -> Callable[[int], str]:
+        """The place of a line in messages, by its position."""
+        return lambda position: f"{name}: line {self.numbers[position]}"
+
+
+def is_text(path: str) -> bool:
+    """True for the name of a file of lines."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def check_path(path: str) -> None:
+    """Raises InputError unless there is a file whose name is that of lines of text."""
+    allowed = "a file of lines: .txt or .smi, also with .gz"
+    if not path:
+        raise InputError.of("path", path, f"must name {allowed}")
+    if not os.path.isfile(path):
+        problem = "not a regular file" if os.path.exists(path) else "no such file"
+        raise InputError.of("path", path, problem)
+    if not is_text(path):
+        hint = "; save the column of texts alone" if path.lower().endswith((".csv", ".tsv")) else ""
+        raise InputError.of("path", path, f"must be the name of {allowed}{hint}")
+
+
+def read_lines(path: str, kind: str) -> Lines:
+    """All lines of a file; see `iterate_lines`."""
+    lines = list(iterate_lines(path, kind))
+    if not lines:
+        raise InputError.of("path", path, "has no lines with text")
+    return Lines([line.text for line in lines], np.array([line.number for line in lines]))
+
+
+def iterate_lines(path: str, kind: str) -> Iterator[Line]:
+    """Yield the lines of a file that are not blank, without their ends.
+
+    Of a .smi file, and for an alphabet of molecules, it is the first field of each line, without
+    names and other fields; a first line that names this field, such as 'smiles', is omitted.
+
+    Args:
+      path: a .txt or .smi file, in UTF-8, also with .gz.
+      kind: of the alphabet; for molecules, lines that cannot be SMILES are an error.
+
+    Raises:
+      InputError: no such file; or lines that are not UTF-8 or malformed, with the number of the
+        first one and how many there are.
+    """
+    check_path(path)
+    has_fields = kind in MOLECULES or path.lower().endswith(SMI)
+    decode = _make_decoder(has_fields, kind)
+    is_first = True
+    try:
+        with gzip.open(path, "rb") if path.lower().endswith(".gz") else open(path, "rb") as file:
+            rows = enumerate(file, 1)
+            for number, row in rows:
+                row = row.removeprefix(BOM) if number == 1 else row
+                if not row.strip():
+                    continue
+                try:
+                    text = decode(row)
+                except ValueError as error:
+                    place = f"{os.path.basename(path)}: line {number}"
+                    raise InputError(f"{place} {error}{_count(decode, rows)}") from error
+                if is_first and has_fields and text.lower() in HEADERS:
+                    logger.info("%s: line %d is the header %r", path, number, text)
+                else:
+                    yield Line(number, text)
+                is_first = False
+    except (OSError, EOFError) as error:
+        raise InputError.of("path", path, f"not readable ({error})") from error
+
+
+def _make_decoder(has_fields: bool, kind: str) -> Callable[[bytes], str]:
+    """A function from a row of a file to its text, which raises ValueError with its fault."""
+
+    def decode(row: bytes) -> str:
+        try:
+            text = row.decode()
+        except UnicodeDecodeError as error:
+            reason = f"byte {row[error.start]:#04x} at {error.start}"
+            raise ValueError(f"is not UTF-8 ({reason}); save the file as UTF-8") from error
+        if not has_fields:
+            return text.rstrip("\r\n")
+        text = text.split(None, 1)[0]
+        fault = explain_malformed(text) if kind in MOLECULES else None
+        if fault is not None:
+            raise ValueError(f"is {format_value(text, SHOWN)}, no SMILES: {fault}")
+        return text
+
+    return decode
+
+
+def _count(decode: Callable[[bytes], str], rows: Iterable[tuple[int, bytes]]) -> str:
+    """The number of faulty lines, of which one is known and the others may be among `rows`."""
+    count = 1
+    for _, row in rows:
+        try:
+            if row.strip():
+                decode(row)
+        except ValueError:
+            count += 1
+    return f" ({count} such lines)" if count > 1 else ""
