@@ -55,24 +55,28 @@ def test_the_columns(table):
 def test_the_summary_by_hand(table):
     summary = summarize(table, 2.0)
     gaps = np.array([1.0, 0.5, 0.5, 2.0])
-    assert summary.pop("gap_stderr") == pytest.approx(gaps.std(ddof=1) / 2)
-    assert summary.pop("valid_stderr") == pytest.approx((0.8 * 0.2 / 5) ** 0.5)
+    assert summary.pop("prediction_gap_stderr") == pytest.approx(gaps.std(ddof=1) / 2)
+    assert summary.pop("validity_stderr") == pytest.approx((0.8 * 0.2 / 5) ** 0.5)
     assert summary == {
         "num_candidates": 5,
-        "best": 5.0,
+        "best_recomputed": 5.0,
         "best_new": 5.0,
         "best_training": 2.0,
         "best_predicted": 50.0,
-        "distance": 2.0,
-        "gap": 1.0,
-        "valid": 0.8,
+        "training_distance": 2.0,
+        "prediction_gap": 1.0,
+        "validity": 0.8,
         "duplicates": 0.25,
         "duplicates_stderr": pytest.approx((0.25 * 0.75 / 4) ** 0.5),
         "in_training": 0.25,
         "in_training_stderr": pytest.approx((0.25 * 0.75 / 4) ** 0.5),
     }
     lowest = summarize(table, 1.0, goal="minimize")
-    assert (lowest["best"], lowest["best_new"], lowest["best_predicted"]) == (3.0, 3.0, 3.5)
+    assert (lowest["best_recomputed"], lowest["best_new"], lowest["best_predicted"]) == (
+        3.0,
+        3.0,
+        3.5,
+    )
 
 
 def test_a_best_value_that_is_known_is_not_new(table):
@@ -82,8 +86,8 @@ def test_a_best_value_that_is_known_is_not_new(table):
 
 def test_a_search_without_a_valid_candidate(table):
     summary = summarize(table.select([2]), 2.0)
-    assert summary["valid"] == 0.0
-    for name in ("best", "best_new", "gap", "duplicates", "in_training"):
+    assert summary["validity"] == 0.0
+    for name in ("best_recomputed", "best_new", "prediction_gap", "duplicates", "in_training"):
         assert np.isnan(summary[name]), name
 
 

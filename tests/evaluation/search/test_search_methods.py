@@ -23,7 +23,7 @@ KEY = jax.random.key(0)
 TOP = np.array([1.5, -1.0])
 
 
-FEW = {"num_rounds": 3, "batch_size": 4, "num_starts": 8, "num_steps": 20, "step_size": 0.2}
+FEW = {"num_rounds": 3, "num_candidates": 12, "num_starts": 8, "num_steps": 20, "step_size": 0.2}
 
 
 def value(z):
@@ -80,7 +80,7 @@ def test_rounds_that_minimize_are_those_that_maximize_the_negative():
     def negative(z):
         return Decoded(name(z), -value(z))
 
-    few = FEW | {"num_rounds": 2}
+    few = FEW | {"num_rounds": 2, "num_candidates": 8}
     high = search_by_rounds(KEY, reference_of(honest, 10), honest, sample_prior, **few)
     low = search_by_rounds(
         KEY, reference_of(negative, 10), negative, sample_prior, goal="minimize", **few
@@ -96,15 +96,15 @@ def test_a_decoder_that_lies_shows_in_the_summary():
     table = search_by_ascent(reference, predictor, lying, starts, num_steps=40, step_size=0.3)
     fooled = summarize(table, reference.values.max())
     assert fooled["best_predicted"] > 4  # the line goes on beyond the data
-    assert fooled["valid"] == 0
+    assert fooled["validity"] == 0
     near = search_by_ascent(
         reference, predictor, lying, starts, num_steps=40, step_size=0.3, max_distance=1.2
     )
     summary = summarize(near, reference.values.max())
-    assert summary["valid"] > 0.9
-    assert summary["gap"] > 5
+    assert summary["validity"] > 0.9
+    assert summary["prediction_gap"] > 5
     assert summary["duplicates"] > 0.3  # all of them "poor"
-    assert summary["distance"] > 2
+    assert summary["training_distance"] > 2
     # A stay near the data costs predicted value and is honest.
     stay = search_by_ascent(
         reference,
@@ -117,7 +117,7 @@ def test_a_decoder_that_lies_shows_in_the_summary():
         weight=0.5,
     )
     summary = summarize(stay, reference.values.max())
-    assert abs(summary["gap"]) < 0.5
+    assert abs(summary["prediction_gap"]) < 0.5
     assert summary["best_predicted"] < fooled["best_predicted"]
 
 
@@ -125,7 +125,7 @@ def test_a_round_learns_that_invalid_codes_are_worthless():
     def broken(z):
         return Decoded([None] * len(z), np.full(len(z), np.nan))
 
-    few = FEW | {"num_rounds": 2}
+    few = FEW | {"num_rounds": 2, "num_candidates": 8}
     table = search_by_rounds(KEY, reference_of(honest, 10), broken, sample_prior, **few)
     assert np.isnan(table.recomputed).all()
     first, second = (table.select(table.round == number) for number in (0, 1))

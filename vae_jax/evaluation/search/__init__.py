@@ -15,8 +15,10 @@ from vae_jax.evaluation.search.acquisition import (
 )
 from vae_jax.evaluation.search.ascent import Ascent, ascend
 from vae_jax.evaluation.search.candidates import (
+    GOALS,
     Candidates,
     Goal,
+    best_value,
     concatenate,
     read_candidates,
     summarize,
@@ -30,6 +32,7 @@ from vae_jax.evaluation.search.covariance import (
 from vae_jax.evaluation.search.gaussian_process import GaussianProcess, fit_gaussian_process
 from vae_jax.evaluation.search.methods import (
     best_rows,
+    predict,
     search_at_random,
     search_by_ascent,
     search_prior,
@@ -44,6 +47,7 @@ from vae_jax.evaluation.search.reference import (
 from vae_jax.evaluation.search.rounds import search_by_rounds
 
 __all__ = [
+    "GOALS",
     "Ascent",
     "Candidates",
     "Decoded",
@@ -55,6 +59,7 @@ __all__ = [
     "Scores",
     "ascend",
     "best_rows",
+    "best_value",
     "choose",
     "concatenate",
     "double_precision",
@@ -64,6 +69,7 @@ __all__ = [
     "log_expected_improvement",
     "log_marginal_likelihood",
     "nearest_distances",
+    "predict",
     "propose",
     "read_candidates",
     "score",

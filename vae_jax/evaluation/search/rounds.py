@@ -28,8 +28,8 @@ def search_by_rounds(
     sample_prior: SamplePrior,
     *,
     goal: Goal = "maximize",
+    num_candidates: int = 100,
     num_rounds: int = 5,
-    batch_size: int = 20,
     num_points: int = 1_000,
     num_starts: int = 100,
     num_steps: int = 50,
@@ -52,35 +52,35 @@ def search_by_rounds(
       decode: z [M, D] -> what the codes decode to.
       sample_prior: (key, M) -> z [M, D].
       goal: "maximize" or "minimize" the value.
-      num_rounds: number of rounds.
-      batch_size: candidates of a round.
+      num_candidates: M, of all rounds.
+      num_rounds: number of rounds, of about as many candidates each, at most M.
       num_points: training codes that the process knows, at most 2,000 with all candidates.
-      num_starts: of the climbs of a round.
+      num_starts: of the climbs of a round, at least the number of its candidates.
       num_steps: of each climb.
       step_size: of a climb, see `ascend`.
       max_distance: of a climb from its start; None means no limit.
       kernel: "matern52" or "rbf".
 
     Returns:
-      num_rounds x batch_size candidates, whose `start` is the row of the training code if the climb
-      began at one.
+      M candidates, whose `start` is the row of the training code if the climb began at one.
     """
-    check_range("num_rounds", num_rounds, 1)
-    check_range("batch_size", batch_size, 1)
+    check_range("num_candidates", num_candidates, 1)
+    check_range("num_rounds", num_rounds, 1, num_candidates)
     check_range("num_points", num_points, 2)
-    check_range("num_starts", num_starts, 1)
+    sizes = [len(part) for part in np.array_split(np.arange(num_candidates), num_rounds)]
+    check_range("num_starts", num_starts, sizes[0])
     sign = sign_of(goal)
     rows = choose_points(reference.values, num_points, goal)
     z = np.asarray(reference.z, np.float64)[rows]
     values = sign * np.asarray(reference.values, np.float64)[rows]
     climb = {"num_steps": num_steps, "step_size": step_size, "max_distance": max_distance}
-    capacity = len(z) + (num_rounds - 1) * batch_size
+    capacity = len(z) + num_candidates
     process, batches = _fit(z, values, kernel, capacity), []
-    for number in range(num_rounds):
+    for number, size in enumerate(sizes):
         draws = sample_prior(jax.random.fold_in(key, number), (num_starts + 1) // 2)
         best = np.argsort(-values, kind="stable")[: num_starts - len(draws)]
         starts = np.concatenate([z[best], draws])
-        proposed, index, mean, stddev = _propose(process, starts, values.max(), batch_size, climb)
+        proposed, index, mean, stddev = _propose(process, starts, values.max(), size, climb)
         decoded = decode(proposed)
         # Only the first of the known codes are rows of the reference.
         place = np.concatenate([best, np.full(len(draws), len(rows))])[index]
