@@ -112,12 +112,12 @@ def summarize(
     """The summary of a search, the line that tells a gain from a fooled predictor.
 
     Returns:
-      `num_candidates`; `best`, the best recomputed value, and `best_new`, the best that is not in
-      the training data; `best_training` as given; `best_predicted`; `gap`, the mean of predicted
-      minus recomputed over valid candidates, positive if the predictor promises too much of a value
-      to maximize, with its standard error; the shares `valid`, `duplicates` (of the valid) and
-      `in_training` (of the valid), with binomial standard errors; `distance`, the median. A number
-      that no candidate has is NaN.
+      `num_candidates`; `best_recomputed`, the best recomputed value, and `best_new`, the best that
+      is not in the training data; `best_training` as given; `best_predicted`; `prediction_gap`, the
+      mean of predicted minus recomputed over valid candidates, positive if the predictor promises
+      too much of a value to maximize, with its standard error; the shares `validity`, `duplicates`
+      (of the valid) and `in_training` (of the valid), with binomial standard errors;
+      `training_distance`, the median. A number that no candidate has is NaN.
     """
     check_choice("goal", goal, GOALS)
     best = np.max if goal == "maximize" else np.min
@@ -125,19 +125,19 @@ def summarize(
     none = Estimate(math.nan, math.nan)
     has_any = len(valid) > 0
     estimates = {
-        "gap": mean_estimate(valid.predicted - valid.recomputed) if has_any else none,
-        "valid": share_estimate(candidates.is_valid) if len(candidates) else none,
+        "prediction_gap": mean_estimate(valid.predicted - valid.recomputed) if has_any else none,
+        "validity": share_estimate(candidates.is_valid) if len(candidates) else none,
         "duplicates": share_estimate(valid.is_duplicate) if has_any else none,
         "in_training": share_estimate(valid.in_training) if has_any else none,
     }
     new = valid.recomputed[~valid.in_training]
     numbers: dict[str, float] = {
         "num_candidates": len(candidates),
-        "best": _or_nan(best, valid.recomputed),
+        "best_recomputed": _or_nan(best, valid.recomputed),
         "best_new": _or_nan(best, new),
         "best_training": float(best_training),
         "best_predicted": _or_nan(best, candidates.predicted),
-        "distance": _or_nan(np.median, candidates.distance),
+        "training_distance": _or_nan(np.median, candidates.distance),
     }
     for name, estimate in estimates.items():
         numbers |= {name: estimate.value, f"{name}_stderr": estimate.stderr}
@@ -164,9 +164,12 @@ def write_candidates(path: Path, candidates: Candidates) -> None:
 def read_candidates(path: Path) -> Candidates:
     """Read a file of `write_candidates`; raises InputError for any other file."""
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        rows = list(reader)
+        if set(reader.fieldnames or ()) != set(COLUMNS):
+            raise ValueError(f"its columns are not {', '.join(COLUMNS)}")
         columns = {name: _parse(name, [row[name] for row in rows]) for name in COLUMNS}
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError.of("path", str(path), f"holds no candidates ({error})") from error
     return Candidates(**columns)
 
