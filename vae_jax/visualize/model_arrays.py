@@ -28,7 +28,7 @@ def take_examples(source: Source, num: int) -> tuple[Batch, Array, Array]:
 
 
 @jax.jit  # op by op, the source would be compiled as dozens of programs
-def take(source: Source, index: Array | np.ndarray, key: Array) -> tuple[Batch, Array, Array]:
+def take(source: Source, index: Any, key: Array) -> tuple[Batch, Array, Array]:
     """The examples of an index [B], a key for corruption and a key for the prior."""
     key_data, key_corruption, key_prior = jax.random.split(key, 3)
     return source.take(index, key_data), key_corruption, key_prior

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset
-from vae_jax.data.text.alphabets import MOLECULES
 from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.text.tokens import MOLECULES
 from vae_jax.errors import InputError
 from vae_jax.evaluation import Terms
 from vae_jax.evaluation.molecules import parse
