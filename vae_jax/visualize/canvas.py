@@ -20,6 +20,7 @@ FINE_DPI = 2 * CSS_DPI  # thin lines and small text need a PNG of two pixels eac
 MARGIN = 10  # pixels
 TITLE_SIZE = 10  # points
 TITLE_LINE = 18  # pixels
+HINTED = 0.95  # of the room is used, for characters are drawn wider than they are measured
 INK, SOFT = "#000000", "#666666"
 MONOSPACED = FontProperties(family="DejaVu Sans Mono")  # comes with matplotlib
 ADVANCE = 0.60205  # width of a cell, in font sizes
@@ -32,7 +33,7 @@ def make_canvas(width: float, height: float, title: str) -> tuple[Axes, float]:
 
     The title is wrapped. Returns the axes and the y of the first pixel below the title.
     """
-    lines = wrap(title, TITLE_SIZE, int((width - 2 * MARGIN) * DPI / CSS_DPI)).split("\n")
+    lines = wrap_pixels(title, TITLE_SIZE, width - 2 * MARGIN)
     top = MARGIN + TITLE_LINE * len(lines) + 4
     total = top + height + MARGIN
     figure = Figure(figsize=(width / CSS_DPI, total / CSS_DPI), dpi=FINE_DPI)
@@ -52,6 +53,11 @@ def add_text(axes: Axes, x: float, y: float, text: str, size: float, **options: 
 def text_pixels(text: str, size: float) -> float:
     """The width of the longest line of a text in pixels of a canvas."""
     return text_width(text, size) * CSS_DPI / DPI if text else 0.0
+
+
+def wrap_pixels(text: str, size: float, width: float) -> list[str]:
+    """The lines of a text, broken so that each fits into pixels of a canvas."""
+    return wrap(text, size, int(width * HINTED * DPI / CSS_DPI)).split("\n")
 
 
 def cell_width(size: float) -> float:

@@ -23,7 +23,7 @@ from vae_jax.visualize.canvas import (
     text_pixels,
 )
 
-WIDTH = 980  # pixels of a figure
+WIDTH, MIN_WIDTH = 980, 600  # pixels of a figure
 SIZE, LABEL_SIZE, HEADER_SIZE = 8, 8, 8.5  # points
 LINE, HEADER, GAP = 17, 18, 8  # pixels of a line, of a header, and above a block
 MIN_CHARACTERS = 40  # of a line, however long its label and note
@@ -166,8 +166,11 @@ def line_blocks(blocks: Sequence[Lines], title: str) -> Figure:
     left = MARGIN + (left + 10 if left else 0)
     right = max([text_pixels(line.note, LABEL_SIZE) + 12 for line in lines if line.note], default=0)
     num_cells = max(int((WIDTH - left - right - MARGIN) / cell_width(SIZE)), MIN_CHARACTERS)
+    longest = min(max([len(line.text) for line in lines], default=0), num_cells)
+    width = left + longest * cell_width(SIZE) + right + MARGIN
+    width = min(max(width, MIN_WIDTH), WIDTH)
     height = sum(len(block.lines) * LINE + HEADER * bool(block.header) for block in blocks)
-    axes, y = make_canvas(WIDTH, height + GAP * max(len(blocks) - 1, 0), title)
+    axes, y = make_canvas(width, height + GAP * max(len(blocks) - 1, 0), title)
     for block in blocks:
         if block.header:
             add_text(axes, MARGIN, y, block.header, HEADER_SIZE, va="top", color=SOFT)

@@ -66,7 +66,8 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         "Best found",
         {
             "molecule_search": "The best molecules of a search in latent space: the property "
-            "recomputed from the molecule beside the value that was predicted from its code."
+            "recomputed from the molecule beside the value predicted from its code. Red: the "
+            "prediction is too good by more than three times its mean error on test molecules."
         },
     ),
     "traversals": (

@@ -3,7 +3,7 @@
 Molecules are SMILES; text that is no molecule is shown as it is.
 """
 
-from vae_jax.visualize.molecules.curves import property_histograms
+from vae_jax.visualize.molecules.curves import PROPERTY_NAMES, property_histograms
 from vae_jax.visualize.molecules.examples import reconstructions, samples
 from vae_jax.visualize.molecules.paths import (
     Interpolation,
@@ -14,6 +14,7 @@ from vae_jax.visualize.molecules.paths import (
 from vae_jax.visualize.molecules.search import best_found
 
 __all__ = [
+    "PROPERTY_NAMES",
     "Interpolation",
     "Neighborhood",
     "best_found",

@@ -9,7 +9,12 @@ from vae_jax.evaluation.molecules import properties, wasserstein
 from vae_jax.evaluation.table_columns import NamedColumn
 from vae_jax.visualize.tables.histograms import column_histograms
 
-NAMES = {"logp": "logP", "qed": "QED", "sa": "synthetic accessibility", "weight": "weight (g/mol)"}
+PROPERTY_NAMES = {
+    "logp": "logP",
+    "qed": "QED",
+    "sa": "SA score",
+    "weight": "weight",
+}
 
 
 def property_histograms(
@@ -21,7 +26,7 @@ def property_histograms(
     """
     of_data, of_samples = properties(data), properties(samples)
     columns = []
-    for name, label in NAMES.items():
+    for name, label in PROPERTY_NAMES.items():
         distance = wasserstein(of_data[name], of_samples[name])
         known = f" (distance {distance:.2g})" if np.isfinite(distance) else ""
         columns.append(NamedColumn(f"{label}{known}"))
@@ -37,5 +42,5 @@ def property_histograms(
 
 def _valid(values: dict[str, np.ndarray]) -> np.ndarray:
     """Properties [N, 4] of the valid molecules."""
-    table = np.stack([values[name] for name in NAMES], axis=1)
+    table = np.stack([values[name] for name in PROPERTY_NAMES], axis=1)
     return table[~np.isnan(table).any(axis=1)]

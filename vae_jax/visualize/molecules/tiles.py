@@ -1,7 +1,6 @@
 """Grids of tiles with a structure each, or the text that is no molecule, and captions below."""
 
 import dataclasses
-import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -15,7 +14,7 @@ from vae_jax.visualize.canvas import (
     add_text,
     cell_width,
     make_canvas,
-    text_pixels,
+    wrap_pixels,
 )
 from vae_jax.visualize.molecules.structures import add_structure, draw_structure
 
@@ -87,10 +86,7 @@ def _row_height(row: Sequence[Tile]) -> int:
 
 
 def _wrap_header(text: str, width: int) -> list[str]:
-    if not text:
-        return []
-    per_line = int(len(text) * width / max(text_pixels(text, HEADER_SIZE), 1))
-    return textwrap.wrap(text, max(per_line, 20))
+    return wrap_pixels(text, HEADER_SIZE, width) if text else []
 
 
 def _add_tile(axes: Axes, x: float, y: float, tile: Tile) -> None:
