@@ -103,7 +103,6 @@ def test_equal_lines_in_a_row_are_shown_once():
 def test_a_png_has_two_pixels_for_one(tmp_path):
     figure = visualize.text_samples(["", LONG])
     image = imread(io.BytesIO(visualize.save(figure, tmp_path / "text.png").read_bytes()))
-    assert image.shape[1] == 2 * text.WIDTH
     low, high = figure.axes[0].get_xlim(), figure.axes[0].get_ylim()
     assert image.shape[:2] == pytest.approx((2 * high[0], 2 * low[1]), abs=1)
     svg = visualize.save(figure, tmp_path / "text.svg").read_text()
