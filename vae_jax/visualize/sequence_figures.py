@@ -126,7 +126,7 @@ def _plot_traversals(model: TrainedModel, paths: TraversalPaths, lines: np.ndarr
     num_still = sum(len(set(path)) == 1 for path in lines.tolist())
     title = f"Traversals from the first test line: latents over {paths.describe_range(model.model)}"
     title += f"\n{len(latents)} of {len(paths.order)} latents shown"
-    title += f"; {num_still} of them do not change the line" if num_still else ""
+    title += f"; along {num_still} of them nothing changes" if num_still else ""
     return text.text_paths(
         lines.tolist(),
         title,
