@@ -29,8 +29,8 @@ from vae_jax.types import Array, Params
 CANDIDATES = "search.csv"
 HIDDEN = {"ridge": (), "network": (256,)}  # regressions from codes, and their hidden layers
 HELD_OUT = 2_000  # maximum number of validation, and of test, molecules
-STEPS = 100  # of an ascent, together twice as long as the largest distance from its start
-NUM_STARTS = 100  # minimum number of the climbs of a round
+STEPS = 50  # of an ascent, together twice as long as the largest distance from its start
+CLIMBS = 100  # minimum number of a round
 DESCRIPTION = (
     "each candidate is decoded to the most likely molecule, whose {name} is recomputed; ascent: of "
     "the prediction of the {kind}, the regression that is better on validation, from the best of "
@@ -182,7 +182,7 @@ def _run(
             "num_candidates": c.search_budget,
             "num_rounds": c.search_rounds,
             "num_points": c.search_points,
-            "num_starts": max(NUM_STARTS, c.search_budget),
+            "num_starts": max(CLIMBS, -(-c.search_budget // c.search_rounds)),
         }
         add(measures.search_by_rounds(keys[1], reference, decode, sample_prior, **rounds, **climb))
         add(measures.search_prior(keys[2], *data, sample_prior, c.search_budget))
