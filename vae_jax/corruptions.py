@@ -40,3 +40,11 @@ def salt_and_pepper(rate: float) -> Corruption:
         return jnp.where(u < rate / 2, 0.0, jnp.where(u < rate, 1.0, x))
 
     return corrupt
+
+
+def token_dropout(rate: float) -> Corruption:
+    """Replace each token of a sequence with probability `rate` by padding, the id of no token.
+
+    As the history of a decoder: the word dropout of Bowman et al., 2016, arXiv:1511.06349.
+    """
+    return masking(rate)

@@ -84,7 +84,7 @@ def test_a_field_is_used_by_the_parts_that_read_it(path, table) -> None:
 
 
 def test_likelihoods_have_their_properties() -> None:
-    assert likelihood_names(lambda p: p.autoregressive) == ("autoregressive",)
+    assert likelihood_names(lambda p: p.autoregressive) == ("autoregressive", "tokens")
     assert set(likelihood_names(lambda p: bool(p.levels))) == set(DISCRETE.values) - {"auto"}
 
 

@@ -724,4 +724,21 @@ TABLES = [
         "evaluation/test_baseline.py -k maximum_likelihood",
     ),
 ]
-MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES]
+
+TEXT = [
+    Mutation(
+        "the end of a line is not observed",
+        "data/text/dataset.py",
+        "observed=jnp.asarray(x > 0)",
+        "observed=jnp.asarray(x > 1)",
+        "data/text/test_text_dataset.py -k mask_of_the_length",
+    ),
+    Mutation(
+        "chlorine is carbon and a letter",
+        "data/text/smiles.py",
+        "|Br|Cl|",
+        "|Br|",
+        "data/text/test_alphabets.py -k tokens_of_smiles",
+    ),
+]
+MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT]

@@ -16,14 +16,8 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 CONSTRAINTS = ROOT / "colab" / "constraints.txt"
 ACCELERATORS = ("cuda", "cuda12", "tpu", "k8s")
-OPTIONAL = {
-    "h5py",
-    "pandas",
-    "pyarrow",
-    "rdkit",
-    "selfies",
-    "umap",
-}  # extras; without one, a message names it
+# Extras; without one, a message names it.
+OPTIONAL = {"h5py", "pandas", "pyarrow", "rdkit", "selfies", "umap"}
 IMPORTED_BY_OTHERS = {"importlib-resources"}  # by tensorflow-datasets, which doesn't declare it
 
 

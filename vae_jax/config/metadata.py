@@ -8,7 +8,7 @@ from vae_jax.config.rules import Condition
 from vae_jax.errors import check_range
 
 AUTO = "auto"  # chosen from the data
-AUTO_NUMBERS = {"model.levels": 0}  # the same, for fields that are numbers
+AUTO_NUMBERS = {"model.levels": 0, "model.num_tokens": 0}  # the same, for fields that are numbers
 MAX_INT = 2**31 - 1  # steps, sizes and seeds are int32 on the device
 MAX_FLOAT = 1e30  # all other numbers are float32
 

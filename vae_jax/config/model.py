@@ -23,6 +23,10 @@ SIGMA = one_of("model.likelihood", *SIGMA_LIKELIHOODS, AUTO)
 DISCRETE = one_of("model.likelihood", *DISCRETE_LIKELIHOODS, AUTO)
 AUTOREGRESSIVE = one_of("model.likelihood", "autoregressive")
 STUDENT_T = one_of("model.likelihood", "student_t")
+TOKENS = one_of("model.likelihood", "tokens", AUTO)
+SEQUENCE_NETWORKS = ("gru", "transformer")
+SEQUENCE = one_of("model.network", *SEQUENCE_NETWORKS, AUTO)
+TRANSFORMER = one_of("model.network", "transformer")
 CONDITIONAL = none_of("model.conditioning", "none")
 VQ = one_of("model.kind", "vq")
 CODEBOOK = VQ & one_of("codes.quantizer", "vq")
@@ -31,6 +35,7 @@ HIERARCHICAL = one_of("model.kind", "hierarchical")
 
 _flows = functools.partial(field, at_least=1, used_by=FLOW_PRIOR)
 _masked = functools.partial(field, at_least=1, used_by=AUTOREGRESSIVE)
+_sequence = functools.partial(field, at_least=1, used_by=SEQUENCE)
 _pixelcnn = functools.partial(field, at_least=1, used_by=PIXELCNN)
 _codebook = functools.partial(field, used_by=CODEBOOK)
 _vq = functools.partial(field, used_by=VQ)
@@ -43,12 +48,13 @@ class ModelConfig:
 
     kind: str = field(
         "vae",
-        "kind of model; vq: codes from a codebook, see `Codes`; hierarchical: see `Hierarchy`",
+        "kind of model; vq: codes from a codebook, see `Codes`; hierarchical: see `Hierarchy`; "
+        "language_model: the decoder of tokens alone, without latents",
     )
     network: str = field(
         AUTO,
         "encoder and decoder; resnet: vq only; auto: conv or resnet for images, mlp for tables, "
-        "digits and MNIST",
+        "digits and MNIST, gru for text",
     )
     hidden: tuple[int, ...] = field(
         (400,), "dense widths in encoder order; the decoder reverses them", at_least=1
@@ -147,6 +153,17 @@ class ModelConfig:
     )
     masked_features: int = _masked(32, "features of the masked convolutions")
     masked_layers: int = _masked(4, "number of masked convolutions")
+    num_tokens: int = field(
+        0,
+        "ids of tokens, padding and end among them; 0: as in the data",
+        at_least=0,
+        used_by=TOKENS,
+    )
+    token_features: int = _sequence(64, "features of the embedding of a token")
+    encoder_width: int = _sequence(256, "gru, transformer: features of the encoder")
+    decoder_width: int = _sequence(512, "gru, transformer: features of the decoder")
+    sequence_layers: int = _sequence(1, "gru, transformer: layers of each")
+    heads: int = field(4, "heads of attention", at_least=1, used_by=TRANSFORMER)
 
 
 @dataclasses.dataclass

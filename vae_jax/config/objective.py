@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 
-from vae_jax.config.metadata import field
+from vae_jax.config.metadata import AUTO, field
 from vae_jax.config.rules import Condition, none_of, objective, one_of
 
 HIERARCHY = one_of("model.kind", "hierarchical") & objective("elbo")
@@ -60,6 +60,13 @@ class ObjectiveConfig:
     corruption: str = field("none", "noise on the encoder's input, in training")
     corruption_level: float = _scalar(
         0.0, "standard deviation or rate", used_by=none_of("objective.corruption", "none")
+    )
+    token_dropout: float = _scalar(
+        0.0,
+        "share of the earlier tokens that the decoder does not see, in training",
+        off=0,
+        at_most=1,
+        used_by=one_of("model.likelihood", "tokens", AUTO),
     )
     num_groups: int = field(
         1,

@@ -64,6 +64,7 @@ from vae_jax.distributions.scale import (
 )
 from vae_jax.distributions.scaled import Affine, Scaled
 from vae_jax.distributions.student_t import StudentT
+from vae_jax.distributions.tokens import TokenSequence
 
 __all__ = [
     "LOGVAR_RANGE",
@@ -98,6 +99,7 @@ __all__ = [
     "Quantized",
     "Scaled",
     "StudentT",
+    "TokenSequence",
     "UniformCodes",
     "ZeroInflatedNegativeBinomial",
     "bounded_df",

@@ -27,7 +27,8 @@ class Autoregressive(Distribution):
     `log_prob` takes one pass of the network. `sample` and `center` take H W C sequential passes
     over the whole image, so use them for small images. There is no closed-form mean. To `vmap` over
     the context alone, use the axes ``dataclasses.replace(p, context=0, params=None,
-    temperature=None)``.
+    temperature=None)``. With a `history` the network sees it as x_1 .. x_{i-1}, in place of the
+    value; then it is no density.
     """
 
     context: Array  # [*batch, H, W, F], or [*batch, 1, 1, F] if the same for all pixels
@@ -37,6 +38,7 @@ class Autoregressive(Distribution):
     levels: int = static(2)
     integers: bool = static(False)
     temperature: Scalar = 1.0  # one per factor
+    history: Array | None = None  # [..., *event], broadcasts against values
     has_mean: ClassVar[bool] = False
     factorized: ClassVar[bool] = False
 
@@ -76,10 +78,16 @@ class Autoregressive(Distribution):
         self._assert_event(value)
         lead = jnp.broadcast_shapes(value.shape[: value.ndim - self.event_ndims], self.batch_shape)
         index = self._index(jnp.broadcast_to(value, (*lead, *self.event)))
-        logits = self._logits(index.reshape(-1, *self.event), self._flat_context(lead))
+        past = index
+        if self.history is not None:
+            past = self._index(jnp.broadcast_to(self.history, index.shape))
+        logits = self._logits(past.reshape(-1, *self.event), self._flat_context(lead))
         terms = self._log_mass(logits, index.reshape(logits.shape[:2])).reshape(*lead, *self.event)
         inside = (index >= 0) & (index < self.levels)
         return jnp.where(inside, terms, -jnp.inf)
+
+    def given_history(self, history: Array) -> "Autoregressive":
+        return dataclasses.replace(self, history=history)
 
     def log_prob(self, value: Array) -> Array:
         return sum_event(self.log_prob_terms(value), self.event_ndims)

@@ -99,6 +99,20 @@ class Distribution:
         """Samples ``[*shape, *batch, *event]``, reparameterized if the family allows it."""
         raise TypeError(f"{type(self).__name__} cannot be sampled")
 
+    def typical(self, key: Array) -> Array:
+        """A value ``[*batch, *event]`` to show: the mean, or a draw if there is no mean."""
+        return self.mean if self.has_mean else self.sample(key)
+
+    def given_history(self, history: Array) -> "Distribution":
+        """The distribution whose network sees `history` [..., *event] as the past of each entry.
+
+        Raises:
+          UnsupportedError: the entries have no order.
+        """
+        raise UnsupportedError(
+            f"history: the entries of {type(self).__name__} have no order, and so no past"
+        )
+
     def log_prob_terms(self, value: Array) -> Array:
         """Per-dimension log p, ``[..., *event]``."""
         raise TypeError(f"{type(self).__name__} has no per-dimension density")

@@ -36,6 +36,12 @@ class BatchShaped(Wrapped):
         draws = self.base.sample(key, shape)
         return draws.reshape(*shape, *self.batch, *self.event_shape)
 
+    def typical(self, key: Array) -> Array:
+        return self.base.typical(key).reshape(*self.batch, *self.event_shape)
+
+    def given_history(self, history: Array) -> "BatchShaped":
+        return dataclasses.replace(self, base=self.base.given_history(self._in_rows(history)))
+
     def log_prob(self, value: Array) -> Array:
         return self._in_batch(self.base.log_prob(self._in_rows(value)), 0)
 

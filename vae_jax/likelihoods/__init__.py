@@ -35,6 +35,7 @@ from vae_jax.likelihoods.laplace import Laplace, LearnedLaplace, PredictedLaplac
 from vae_jax.likelihoods.log_normal import LogNormal
 from vae_jax.likelihoods.mixed import Column, Mixed, check_table, parse_columns
 from vae_jax.likelihoods.student_t import DF_SOURCES, StudentT
+from vae_jax.likelihoods.tokens import Tokens
 
 __all__ = [
     "DF_SOURCES",
@@ -62,6 +63,7 @@ __all__ = [
     "PredictedGaussian",
     "PredictedLaplace",
     "StudentT",
+    "Tokens",
     "ZeroInflatedNegativeBinomial",
     "check_support",
     "check_table",

@@ -58,17 +58,27 @@ class Model(Protocol):
         num_samples: int = 1,
         inputs: Array | None = None,
         observed: Array | None = None,
+        history: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
         `observed` [B, *E], here and below, is True at the values of x that are observed; the others
-        are integrated out, and change nothing. None means all.
+        are integrated out, and change nothing. None means all. `history` [B, *E] replaces x as the
+        past that an autoregressive p(x | z) sees.
         """
 
     def infer(self, x: Array, *, y: Array | None = None, observed: Array | None = None) -> Any:
         """One pass of the encoder for x [B, *E], the input of `outputs`."""
 
-    def outputs(self, inferred: Any, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
+    def outputs(
+        self,
+        inferred: Any,
+        x: Array,
+        key: Array,
+        *,
+        num_samples: int = 1,
+        history: Array | None = None,
+    ) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
 
     def encode(

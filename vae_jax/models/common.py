@@ -45,6 +45,16 @@ def in_units(model: nn.Module, p: Distribution, c: Array | None) -> Distribution
     return p if model.units is None else model.units.scale_density(p)
 
 
+def log_px_z(
+    p: Distribution, x: Array, observed: Array | None, history: Array | None = None
+) -> Array:
+    """The log-density of the observed values of x [B, *E] under p(x | z).
+
+    With a `history` [B, *E] an autoregressive p(x | z) sees it as the past, in place of x.
+    """
+    return (p if history is None else p.given_history(history)).observed_log_prob(x, observed)
+
+
 def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array | None:
     """The condition c [..., C] of y for a model with `conditioning`, None for one without.
 

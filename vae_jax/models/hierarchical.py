@@ -127,18 +127,20 @@ class Hierarchical(nn.Module):
         num_samples: int = 1,
         inputs: Array | None = None,
         observed: Array | None = None,
+        history: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
         `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
         With `observed` [B, *E] the bound is one of the observed values, log p(x_observed).
+        `history` [B, *E] replaces x as the past that an autoregressive p(x | z) sees.
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
         if self.is_initializing() and self.classifier is not None:
             self.classify(x)
         evidence = self.infer(x if inputs is None else inputs, y=y, observed=observed)
-        return self.outputs(evidence, x, key, num_samples=num_samples)
+        return self.outputs(evidence, x, key, num_samples=num_samples, history=history)
 
     def infer(self, x: Array, *, y: Array | None = None, observed: Array | None = None) -> Evidence:
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
@@ -148,7 +150,15 @@ class Hierarchical(nn.Module):
         features = self.bottom_up(inputs, common.network_condition(self, c))
         return Evidence(features, c, observed)
 
-    def outputs(self, inferred: Evidence, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
+    def outputs(
+        self,
+        inferred: Evidence,
+        x: Array,
+        key: Array,
+        *,
+        num_samples: int = 1,
+        history: Array | None = None,
+    ) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
         lead = (num_samples, x.shape[0])
         keys = jax.random.split(key, len(self.layers))
@@ -162,10 +172,9 @@ class Hierarchical(nn.Module):
         q = _side_by_side(path.posteriors, lead)
         p = _side_by_side(path.priors, lead)
         z = jnp.concatenate(path.z, axis=-1).reshape(*lead, -1)
+        p_x = self._observe(path.h, lead, inferred.c)
         return Outputs(
-            log_px_z=self._observe(path.h, lead, inferred.c).observed_log_prob(
-                x, inferred.observed
-            ),
+            log_px_z=common.log_px_z(p_x, x, inferred.observed, history),
             log_pz=p.log_prob(z),
             log_qz_x=q.log_prob(z),
             kl=kl_divergence(q, p).mean(0),

@@ -92,11 +92,14 @@ class TrainedModel(RowMethods):
     def reconstruct(
         self, x: Array, *, y: Array | None = None, observed: Array | None = None
     ) -> Array:
-        """The mean of p(x | z) at the posterior center, [B, *E]; a draw if it has no mean."""
+        """A typical x of p(x | z) at the posterior center, [B, *E], see `image`."""
         return self.image(self.encode(x, y=y, observed=observed).center, y=y)
 
     def image(self, z: Array, *, y: Array | None = None) -> Array:
-        """An image of p(x | z) for z [..., D]: its mean, [..., *E], or a draw if it has no mean."""
+        """A typical x of p(x | z) for z [..., D]: [..., *E].
+
+        The mean, the greedy sequence of tokens, or a draw if there is neither.
+        """
         return _image(self.decode(z, y=y))
 
     def text(self, x: Array) -> list[str]:
@@ -118,7 +121,7 @@ class TrainedModel(RowMethods):
         temperature: Scalar | None = None,
         draws: bool = False,
     ) -> Array:
-        """Means of p(x | z) at draws of z from the prior, [num_samples, *E]; draws if without mean.
+        """Typical x of p(x | z) at draws of z from the prior, [num_samples, *E]; see `image`.
 
         With `draws` they are draws of p(x | z) in any case. `y` [num_samples] or [num_samples, C]
         is for a conditional model. `temperature` below 1 narrows the prior; raises
@@ -160,11 +163,12 @@ class TrainedModel(RowMethods):
 
 
 def _image(p: Distribution, key: Array | None = None) -> Array:
-    return p.mean if p.has_mean else _draw(p, jax.random.key(0) if key is None else key)
+    return _typical(p, jax.random.key(0) if key is None else key)
 
 
 _interpolate = jax.jit(interpolate, static_argnames=("num_points", "kind"))
 _draw = jax.jit(lambda p, key: p.sample(key))
+_typical = jax.jit(lambda p, key: p.typical(key))
 
 
 @functools.lru_cache(maxsize=8)

@@ -117,16 +117,18 @@ class VAE(nn.Module):
         num_samples: int = 1,
         inputs: Array | None = None,
         observed: Array | None = None,
+        history: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E] with K = `num_samples` draws of z each.
 
         `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
         With `observed` [B, *E] the bound is one of the observed values, log p(x_observed).
+        `history` [B, *E] replaces x as the past that an autoregressive p(x | z) sees.
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
         inferred = self.infer(x if inputs is None else inputs, y=y, observed=observed)
-        outputs = self.outputs(inferred, x, key, num_samples=num_samples)
+        outputs = self.outputs(inferred, x, key, num_samples=num_samples, history=history)
         if self.is_initializing():
             self._touch_auxiliary(x, outputs.z[0])
         return outputs
@@ -138,12 +140,20 @@ class VAE(nn.Module):
         parts.check_latents(self, q, p)
         return Inferred(q, p, c, observed)
 
-    def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
+    def outputs(
+        self,
+        inferred: Inferred,
+        x: Array,
+        key: Array,
+        *,
+        num_samples: int = 1,
+        history: Array | None = None,
+    ) -> Outputs:
         """The terms of the bound at K = `num_samples` draws of z for each x [B, *E]."""
         q, p, c, observed = inferred
         z, log_qz_x = q.sample_and_log_prob(key, (num_samples,))
         return Outputs(
-            log_px_z=self._decode(z, c).observed_log_prob(x, observed),
+            log_px_z=common.log_px_z(self._decode(z, c), x, observed, history),
             log_pz=p.log_prob(z),
             log_qz_x=log_qz_x,
             kl=kl_divergence(q, p) if has_closed_form_kl(q, p) else None,

@@ -89,28 +89,38 @@ class VQVAE(nn.Module):
         num_samples: int = 1,
         inputs: Array | None = None,
         observed: Array | None = None,
+        history: Array | None = None,
     ) -> Outputs:
         """The terms of the bound for x [B, *E], equal for all K = `num_samples` draws.
 
         `inputs` [B, *E] replaces x as the input of the encoder: a corrupted copy, for denoising.
         With `observed` [B, *E] the bound is one of the observed values, log p(x_observed).
+        `history` [B, *E] replaces x as the past that an autoregressive p(x | z) sees.
         """
         if inputs is not None:
             chex.assert_equal_shape([x, inputs])
         inferred = self.infer(x if inputs is None else inputs, y=y, observed=observed)
-        return self.outputs(inferred, x, key, num_samples=num_samples)
+        return self.outputs(inferred, x, key, num_samples=num_samples, history=history)
 
     def infer(self, x: Array, *, y: Array | None = None, observed: Array | None = None) -> Inferred:
         """One pass of the encoder for x [B, *E], for any number of draws by `outputs`."""
         c = common.condition(self, y, x.shape[:1])
         return Inferred(self._posterior(x, c, observed), self._prior(c), c, observed)
 
-    def outputs(self, inferred: Inferred, x: Array, key: Array, *, num_samples: int = 1) -> Outputs:
+    def outputs(
+        self,
+        inferred: Inferred,
+        x: Array,
+        key: Array,
+        *,
+        num_samples: int = 1,
+        history: Array | None = None,
+    ) -> Outputs:
         """The terms of the bound for x [B, *E], equal for all K = `num_samples` draws."""
         del key
         q, p, c, observed = inferred
         kl = kl_divergence(q, p)
-        log_px_z = self._decode(q.z_q, c).observed_log_prob(x, observed)
+        log_px_z = common.log_px_z(self._decode(q.z_q, c), x, observed, history)
         terms = jnp.stack([log_px_z, -kl, jnp.zeros_like(kl)])
         log_px_z, log_pz, log_qz_x = jnp.broadcast_to(terms[:, None], (3, num_samples, *kl.shape))
         z = jnp.broadcast_to(q.z_q, (num_samples, *q.z_q.shape))

@@ -20,14 +20,18 @@ from vae_jax.nets.conv import ConvDecoder, ConvEncoder, burgess_decoder, burgess
 from vae_jax.nets.convolution import Conv, ConvTranspose
 from vae_jax.nets.dense import Dense
 from vae_jax.nets.heads import Classifier, Critic
-from vae_jax.nets.mlp import MLP
+from vae_jax.nets.mlp import MLP, Constant
 from vae_jax.nets.pixelcnn import PixelCNN
+from vae_jax.nets.recurrent import CausalGRU
 from vae_jax.nets.resnet import ResNetDecoder, ResNetEncoder
+from vae_jax.nets.sequence import SequenceEncoder
 from vae_jax.nets.units import Units
 
 __all__ = [
     "MLP",
+    "CausalGRU",
     "Classifier",
+    "Constant",
     "Conv",
     "ConvDecoder",
     "ConvEncoder",
@@ -38,6 +42,7 @@ __all__ = [
     "PixelCNN",
     "ResNetDecoder",
     "ResNetEncoder",
+    "SequenceEncoder",
     "SizeFactor",
     "Units",
     "Vector",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.nets.conditioning import concat_condition
@@ -28,3 +29,12 @@ class MLP(nn.Module):
         for size in self.features:
             h = self.activation(Dense(size, dtype=self.dtype)(h))
         return h
+
+
+class Constant(nn.Module):
+    """Features [N, 1] that don't depend on the input, but for the condition that follows them."""
+
+    @nn.compact
+    def __call__(self, x: Array, c: Array | None = None) -> Array:
+        """Inputs x [N, ...] and an optional condition c [N, C] -> [N, 1 + C]."""
+        return concat_condition(jnp.ones((x.shape[0], 1), jnp.float32), c)

@@ -39,6 +39,7 @@ def make_loss_fn(
     *,
     num_samples: int = 1,
     corruption: Corruption | None = None,
+    history_corruption: Corruption | None = None,
     forward: Forward = single_pass,
     needs_key: bool = False,
     **hyper_parameters: Scalar | Schedule,
@@ -61,6 +62,8 @@ def make_loss_fn(
       objective: `elbo` or another function of `Outputs`.
       num_samples: K, draws of z per example.
       corruption: corrupts the encoder's input in a denoising model.
+      history_corruption: corrupts the past that an autoregressive likelihood sees, as
+        `corruptions.token_dropout`.
       forward: the passes that the objective needs: `two_player_pass` for `dreg` and `piwae`,
         `critic_pass` for `factor`, `all_classes_pass` for `semi_supervised`, `prior_pass` for
         `fit_prior_loss`.
@@ -71,7 +74,13 @@ def make_loss_fn(
     Raises:
       ValueError: the model lacks a part that `forward` needs.
     """
-    run = functools.partial(one_pass, model, num_samples=num_samples, corruption=corruption)
+    run = functools.partial(
+        one_pass,
+        model,
+        num_samples=num_samples,
+        corruption=corruption,
+        history_corruption=history_corruption,
+    )
     arguments = forward(model, run)
 
     def loss_fn(params: Params, batch: Batch, key: Array, step: Array) -> tuple[Array, Metrics]:
@@ -102,18 +111,20 @@ def one_pass(
     *,
     num_samples: int = 1,
     corruption: Corruption | None = None,
+    history_corruption: Corruption | None = None,
 ) -> Outputs:
-    """The model's terms for a batch, with separate keys for z and for the corruption."""
+    """The model's terms for a batch, with separate keys for z and for the corruptions."""
     key_z, key_corruption = jax.random.split(key)
     x = batch["x"]
-    inputs = None if corruption is None else corruption(key_corruption, x)
-    return model.apply(
-        params, x, key_z, num_samples=num_samples, inputs=inputs, **given(model, batch)
-    )
+    options: dict[str, Any] = {"num_samples": num_samples, **given(model, batch)}
+    options["inputs"] = None if corruption is None else corruption(key_corruption, x)
+    if history_corruption is not None:
+        options["history"] = history_corruption(jax.random.split(key, 4)[3], x)
+    return model.apply(params, x, key_z, **options)
 
 
 def objective_key(key: Array) -> Array:
-    """A third key, for objectives that sample; `one_pass` uses the first two."""
+    """A third key, for objectives that sample; `one_pass` uses the first two, and a fourth."""
     return jax.random.split(key, 3)[2]
 
 

@@ -17,7 +17,12 @@ from vae_jax.distributions import bounded_logvar, softplus_logvar
 from vae_jax.posteriors.base import PosteriorHead, Quantizer
 from vae_jax.posteriors.categorical import GumbelSoftmaxHead
 from vae_jax.posteriors.flows import InverseAutoregressiveHead, PlanarHead, SylvesterHead
-from vae_jax.posteriors.gaussian import DeterministicHead, DiagGaussianHead, FullGaussianHead
+from vae_jax.posteriors.gaussian import (
+    DeterministicHead,
+    DiagGaussianHead,
+    FullGaussianHead,
+    StandardNormalHead,
+)
 from vae_jax.posteriors.student_t import StudentTHead
 
 __all__ = [
@@ -29,6 +34,7 @@ __all__ = [
     "PlanarHead",
     "PosteriorHead",
     "Quantizer",
+    "StandardNormalHead",
     "StudentTHead",
     "SylvesterHead",
     "bounded_logvar",

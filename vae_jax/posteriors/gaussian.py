@@ -68,3 +68,14 @@ class DeterministicHead(nn.Module):
     def __call__(self, h: Array) -> Distribution:
         h = h.reshape(h.shape[0], -1)
         return Deterministic(Dense(self.latent_dim, dtype=h.dtype, wide=True, name="mean")(h))
+
+
+class StandardNormalHead(nn.Module):
+    """q(z | x) = N(0, I) for any features, so that z tells nothing of x and the rate is zero."""
+
+    latent_dim: int
+
+    @nn.compact
+    def __call__(self, h: Array) -> Distribution:
+        zeros = jnp.zeros((h.shape[0], self.latent_dim), jnp.float32)
+        return DiagGaussian(zeros, zeros)

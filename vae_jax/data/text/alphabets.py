@@ -12,83 +12,25 @@ array([[4., 1., 0., 0.],
        [4., 3., 1., 0.]], dtype=float32)
 """
 
-import array
-import collections
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from vae_jax.data.text.selfies import join_selfies, split_selfies
-from vae_jax.data.text.smiles import split_smiles
-from vae_jax.errors import Argument, InputError, check_choice, format_value
+from vae_jax.data.text.faults import LineFaults, describe_tokens
+from vae_jax.data.text.selfies import join_selfies
+from vae_jax.data.text.tokens import KINDS, Tokens, tokenize
+from vae_jax.errors import InputError, format_value
 
 PADDING, END = 0, 1
 NUM_SPECIAL = 2  # padding and end
-SHOWN = 60  # characters of a line, and tokens of an alphabet, in a message
-
-SPLITTERS: Mapping[str, Callable[[str], list[str]]] = {
-    "characters": list,
-    "smiles": split_smiles,
-    "selfies": split_selfies,
-}
-KINDS = tuple(SPLITTERS)
-MOLECULES = ("smiles", "selfies")  # alphabets whose lines are molecules as SMILES
+MAX_LENGTH = 2**31  # more than any line has
 
 
-class Tokens(NamedTuple):
-    """Lines as numbers of their tokens, one line after the other."""
-
-    tokens: tuple[str, ...]  # distinct tokens in the order in which they occur
-    flat: np.ndarray  # [sum of lengths] index into `tokens`
-    lengths: np.ndarray  # [N] numbers of tokens, without the end
-
-
-def _number(position: int) -> str:
+def _describe(position: int) -> str:
     return f"text {position}"
-
-
-def tokenize(kind: str, lines: Sequence[str], describe: Callable[[int], str] = _number) -> Tokens:
-    """Split lines by the rule of an alphabet; `describe` is their place in messages.
-
-    Raises:
-      InputError: an unknown kind, selfies is not installed, or a molecule has no SELFIES.
-    """
-    split = SPLITTERS[check_choice(Argument("alphabet"), kind, KINDS)]
-    numbers: collections.defaultdict[str, int] = collections.defaultdict(itertools.count().__next__)
-    flat, lengths = array.array("I"), array.array("I")
-    malformed: dict[int, str] = {}
-    for position, line in enumerate(lines):
-        try:
-            tokens = split(line)
-        except InputError:
-            raise
-        except ValueError as error:
-            malformed[position] = str(error)
-            continue
-        lengths.append(len(tokens))
-        flat.extend(map(numbers.__getitem__, tokens))
-    raise_malformed(lines, malformed, describe)
-    return Tokens(tuple(numbers), _to_numpy(flat), _to_numpy(lengths).astype(np.int64))
-
-
-def raise_malformed(
-    lines: Sequence[str], malformed: Mapping[int, str], describe: Callable[[int], str]
-) -> None:
-    """Raises InputError with the first of the faults, by position, and their number."""
-    if malformed:
-        first, fault = next(iter(malformed.items()))
-        raise InputError(
-            f"{describe(first)} is {format_value(lines[first], SHOWN)}: {fault}"
-            f"{_count(len(malformed))}"
-        )
-
-
-def _to_numpy(numbers: "array.array[int]") -> np.ndarray:
-    return np.frombuffer(numbers, np.uint32) if numbers else np.zeros(0, np.uint32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +47,29 @@ class Alphabet:
     tokens: tuple[str, ...]
 
     @classmethod
-    def of_lines(cls, kind: str, lines: Sequence[str]) -> Self:
-        """The alphabet of some lines, in the order of code points."""
-        return cls(kind, tuple(sorted(tokenize(kind, lines).tokens)))
+    def of_lines(
+        cls, kind: str, lines: Sequence[str], describe: Callable[[int], str] = _describe
+    ) -> Self:
+        """The alphabet of some lines, in the order of code points.
+
+        Raises:
+          InputError: an unknown kind, selfies is not installed, or a molecule has no SELFIES.
+        """
+        return cls.of_tokens(kind, tokenize(kind, lines), lines, describe)
+
+    @classmethod
+    def of_tokens(
+        cls,
+        kind: str,
+        split: Tokens,
+        lines: Sequence[str],
+        describe: Callable[[int], str] = _describe,
+    ) -> Self:
+        """The same, from lines that are split."""
+        faults = LineFaults(kind, (), MAX_LENGTH)
+        faults.add(lines, split._replace(flat=split.flat + 1), describe)  # none is unknown
+        faults.raise_first()
+        return cls(kind, tuple(sorted(split.tokens)))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -135,12 +97,14 @@ class Alphabet:
         """The numbers of a line, with the end and without padding.
 
         Raises:
-          InputError: a token that the alphabet lacks.
+          InputError: a token that the alphabet lacks, or a molecule without SELFIES.
         """
-        return [*self.number([line]).flat.tolist(), END]
+        numbered = self.number(tokenize(self.kind, [line]))
+        self.check([line], numbered, MAX_LENGTH)
+        return [*numbered.flat.tolist(), END]
 
     def encode_lines(
-        self, lines: Sequence[str], length: int, describe: Callable[[int], str] = _number
+        self, lines: Sequence[str], length: int, describe: Callable[[int], str] = _describe
     ) -> np.ndarray:
         """Lines as rows [N, L] of numbers, float32, with L = `length`.
 
@@ -150,41 +114,31 @@ class Alphabet:
           describe: the place of a line in messages, by its position.
 
         Raises:
-          InputError: a token that the alphabet lacks, or a line of more than L - 1 tokens.
+          InputError: as of `encode`, or a line of more than L - 1 tokens.
         """
-        numbered = self.number(lines, describe)
-        check_lengths(lines, numbered.lengths, length, describe)
+        numbered = self.number(tokenize(self.kind, lines))
+        self.check(lines, numbered, length, describe)
         return fill_rows(numbered, length, np.dtype(np.float32))
 
-    def number(self, lines: Sequence[str], describe: Callable[[int], str] = _number) -> Tokens:
-        """The tokens of lines with their numbers in this alphabet; errors as of `encode_lines`."""
-        split = tokenize(self.kind, lines, describe)
-        table = np.array([self.numbers.get(token, PADDING) for token in split.tokens], np.uint32)
-        flat = table[split.flat] if len(table) else split.flat
-        if PADDING in table:
-            self._raise_unknown(lines, split, flat == PADDING, describe)
-        return Tokens(self.tokens, flat, split.lengths)
+    def number(self, split: Tokens) -> Tokens:
+        """Lines that are split with the numbers of this alphabet, 0 for tokens that it lacks."""
+        table = np.array([self.numbers.get(token, 0) for token in split.tokens], np.uint32)
+        return split._replace(tokens=self.tokens, flat=table[split.flat])
 
-    def _raise_unknown(
+    def check(
         self,
         lines: Sequence[str],
-        split: Tokens,
-        is_unknown: np.ndarray,
-        describe: Callable[[int], str],
+        numbered: Tokens,
+        length: int,
+        describe: Callable[[int], str] = _describe,
     ) -> None:
-        ends = np.cumsum(split.lengths)
-        places = np.unique(np.searchsorted(ends, np.flatnonzero(is_unknown), side="right"))
-        token = split.tokens[split.flat[is_unknown][0]]
-        raise InputError(
-            f"{describe(int(places[0]))} is {format_value(lines[places[0]], SHOWN)}: token "
-            f"{token!r} is not in the alphabet{_count(len(places))}; the alphabet ({self.kind}) is "
-            f"{self}"
-        )
+        """Raises InputError for a line that is malformed, unknown or too long."""
+        faults = LineFaults(self.kind, self.tokens, length)
+        faults.add(lines, numbered, describe)
+        faults.raise_first()
 
     def __str__(self) -> str:
-        shown = " ".join(self.tokens[:SHOWN])
-        more = len(self.tokens) - SHOWN
-        return f"{shown} and {more} more" if more > 0 else shown
+        return describe_tokens(self.tokens)
 
     def decode(self, ids: Iterable[float]) -> str:
         """The text of a row of numbers up to its end or padding; molecules as SMILES.
@@ -223,26 +177,3 @@ def fill_rows(numbered: Tokens, length: int, dtype: np.dtype) -> np.ndarray:
     rows[places < numbered.lengths[:, None]] = numbered.flat
     rows[places == numbered.lengths[:, None]] = END
     return rows
-
-
-def check_lengths(
-    lines: Sequence[str],
-    lengths: np.ndarray,
-    length: int,
-    describe: Callable[[int], str] = _number,
-) -> None:
-    """Raises InputError if a line has more than `length` - 1 of the numbers of tokens [N]."""
-    places = np.flatnonzero(lengths >= length)
-    if not len(places):
-        return
-    first = int(places[0])
-    raise InputError(
-        Argument("max_length"),
-        f" = {length}: {describe(first)}, {format_value(lines[first], SHOWN)}, has "
-        f"{lengths[first]} tokens and needs {lengths[first] + 1}, with the end"
-        f"{_count(len(places))}; the longest needs {lengths.max() + 1}",
-    )
-
-
-def _count(number: int) -> str:
-    return f" ({number} such lines)" if number > 1 else ""

@@ -17,13 +17,11 @@ from vae_jax.data.text.alphabets import (
     END,
     NUM_SPECIAL,
     Alphabet,
-    Tokens,
-    check_lengths,
     fill_rows,
-    tokenize,
 )
-from vae_jax.data.text.lines import Lines, read_lines
+from vae_jax.data.text.lines import read_lines
 from vae_jax.data.text.splits import read_split
+from vae_jax.data.text.tokens import tokenize
 from vae_jax.errors import Argument, InputError, check_range
 
 logger = logging.getLogger(__name__)
@@ -70,9 +68,12 @@ def load_text(
             f"{name}: has {len(lines.texts)} lines; at least {MIN_ROWS} are needed for training, "
             "validation and testing"
         )
-    own, numbered = _make_alphabet(alphabet, lines, file)
+    describe = lines.describe(file)
+    split = tokenize(alphabet, lines.texts)
+    own = Alphabet.of_tokens(alphabet, split, lines.texts, describe)
+    numbered = own.number(split)
     length = max_length or int(numbered.lengths.max()) + 1
-    check_lengths(lines.texts, numbered.lengths, length, lines.describe(file))
+    own.check(lines.texts, numbered, length, describe)
     given = {"train": np.arange(len(lines.texts))}
     if split_path:
         given = read_split(os.path.expanduser(split_path), lines)
@@ -84,9 +85,10 @@ def load_text(
     _warn_new_tokens(own, splits, name)
     preparation = rules | _describe(own, splits, texts, length)
     preparation["repeated"] = _count_repeated(texts, name)
+    sources: dict[str, Any] = {split: make_source(array, own) for split, array in splits.items()}
     return Dataset(
         name=name,
-        **{split: make_source(array, own) for split, array in splits.items()},
+        **sources,
         preparation=preparation,
         text=own,
         row_ids={split: lines.numbers[index] for split, index in rows.items()},
@@ -110,14 +112,6 @@ def make_source(x: np.ndarray, alphabet: Alphabet) -> ArraySource:
     """The source of rows x [N, L], observed up to the end."""
     value_range = (0.0, float(alphabet.size - 1))
     return ArraySource(jnp.asarray(x), value_range=value_range, observed=jnp.asarray(x > 0))
-
-
-def _make_alphabet(kind: str, lines: Lines, file: str) -> tuple[Alphabet, Tokens]:
-    """The alphabet of all lines, and the lines as numbers of its tokens."""
-    split = tokenize(kind, lines.texts, lines.describe(file))
-    own = Alphabet(kind, tuple(sorted(split.tokens)))
-    table = np.array([own.numbers[token] for token in split.tokens], np.uint32)
-    return own, Tokens(own.tokens, table[split.flat], split.lengths)
 
 
 def _describe(

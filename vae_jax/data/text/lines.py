@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax.data.text.alphabets import MOLECULES
 from vae_jax.data.text.smiles import HEADERS, explain_malformed
+from vae_jax.data.text.tokens import MOLECULES
 from vae_jax.errors import InputError, format_value
 
 logger = logging.getLogger(__name__)

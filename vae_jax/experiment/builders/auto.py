@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.config import AUTO, Codes, Config, is_auto, value_of
+from vae_jax.config.fields import TEXT_SETS
 from vae_jax.config.model import DISCRETE_LIKELIHOODS, SIGMA_LIKELIHOODS
 from vae_jax.data.images import describe_shape
 from vae_jax.data.kinds import Kind, kind_of
 from vae_jax.data.tables.schema import TableSchema
+from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.errors import InputError
 
 BINARIZED = (
@@ -21,6 +23,7 @@ BINARIZED = (
 )  # the literature binarizes them dynamically
 LIKELIHOODS: dict[Kind, tuple[str, str]] = {  # likelihoods, and the reason
     "counts": ("negative_binomial", "values are counts"),
+    "tokens": ("tokens", "text is a sequence of tokens"),
     "binary": ("bernoulli", "all values are 0 or 1"),
     "levels": ("discretized_logistic", "values have {levels} levels"),
     "real": ("gaussian", "values are real numbers"),
@@ -60,7 +63,14 @@ def resolve_by_name(config: Config, shape: tuple[int, ...]) -> Config:
     c = config.data
     preparation = {"values": c.values, "binary": c.name == "sprites", "levels": 0}
     config = resolve_binarization(config)
-    if config.data.binarization != "none" or c.name == "sprites":
+    if c.name in TEXT_SETS:
+        if is_auto("model.num_tokens", config.model.num_tokens):
+            raise InputError(
+                "config.model.num_tokens = 0: depends on the data; give the number of ids, or "
+                "build the model of a run"
+            )
+        preparation |= {"values": "tokens"}
+    elif config.data.binarization != "none" or c.name == "sprites":
         preparation |= {"binary": True, "levels": 2}
     elif config.model.likelihood == AUTO and not config.model.columns and c.values == "scaled":
         raise InputError(
@@ -129,12 +139,20 @@ def _choose_likelihood(
         name, reason = LIKELIHOODS[kind_of(shape, preparation)]
         choices.append(Choice("model.likelihood", name, reason.format(**preparation)))
         sigma = "channel"
+    if name == "tokens" and is_auto("model.num_tokens", c.num_tokens):
+        choices.append(Choice("model.num_tokens", _num_tokens(preparation)))
     if name in SIGMA_LIKELIHOODS and c.sigma == AUTO:
         learned = f"learned by {'channel' if len(shape) == 3 else 'column'}"
         choices.append(Choice("model.sigma", sigma, learned if sigma == "channel" else ""))
     if name in DISCRETE_LIKELIHOODS and is_auto("model.levels", c.levels):
         choices.append(Choice("model.levels", preparation["levels"] or 256))
     return choices
+
+
+def _num_tokens(preparation: Mapping[str, Any]) -> int:
+    """The number of ids of the alphabet of a text, 0 for other data, which are refused later."""
+    text = preparation.get("text")
+    return Alphabet.from_json(text).size if text else 0
 
 
 def _columns(size: int, bits: Sequence[int]) -> tuple[str, ...]:
@@ -153,7 +171,11 @@ def _choose_network(
 ) -> list[Choice]:
     """Network, and the grid of codes of a table."""
     c, codes = config.model, config.codes
-    if c.network != AUTO or c.kind not in NETWORKS:
+    if c.network != AUTO:
+        return []
+    if kind_of(shape, preparation) == "tokens":
+        return [Choice("model.network", "gru", "text")]
+    if c.kind not in NETWORKS:
         return []
     image, table = NETWORKS[c.kind]
     is_image = len(shape) == 3

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from vae_jax import data, likelihoods
 from vae_jax.config import AUTO, Config, value_of
 from vae_jax.data.prepare import VALUES
-from vae_jax.data.text.alphabets import KINDS
+from vae_jax.data.text.tokens import KINDS
 from vae_jax.errors import check_choice
 from vae_jax.evaluation.molecules import PROPERTIES
 from vae_jax.evaluation.search import GOALS

@@ -3,7 +3,7 @@
 import functools
 
 from vae_jax.config import Config
-from vae_jax.config.model import COUNT_LIKELIHOODS
+from vae_jax.config.model import COUNT_LIKELIHOODS, SEQUENCE_NETWORKS
 from vae_jax.config.rules import Rule, all_but, needs, objective, one_of
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import value_or_none
@@ -14,6 +14,7 @@ from vae_jax.objectives.elbo import OTHER_RATES
 SINGLE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
 WEIGHTED = ("iwae", "stl", "dreg", "miwae", "piwae", "ciwae", "renyi", "m2")
 BOUNDS = (*WEIGHTED, "elbo", "beta_tc", "factor", "dip", "info")
+OWN_LATENTS = ("vq", "hierarchical", "language_model")
 RANDOM = all_but(POSTERIORS, "deterministic")
 CONTINUOUS = all_but(RANDOM, "gumbel_softmax")
 CLOSED_FORM = (
@@ -34,6 +35,7 @@ def _prior_ignores_y(config: Config) -> str | None:
         "vq": ("codes", ("uniform",)),
         "vae": ("model", ("standard_normal", "vamp", "uniform")),
         "hierarchical": ("model", ()),
+        "language_model": ("model", ("standard_normal",)),
     }[c.kind]
     name = getattr(config, group).prior
     if not c.condition_prior or name not in priors:
@@ -151,10 +153,33 @@ RULES: tuple[Rule, ...] = (
         "the components of a VampPrior are Gaussian posteriors",
     ),
     needs(_kind("vq"), objective("vq"), "the encoder selects codes, it does not sample them"),
+    needs(_kind(*OWN_LATENTS), _posterior("diag_gaussian"), "the model has its own posterior"),
+    needs(_kind(*OWN_LATENTS), _prior("standard_normal"), "the model has its own prior"),
     needs(
-        _kind("vq", "hierarchical"), _posterior("diag_gaussian"), "the model has its own posterior"
+        one_of("model.likelihood", "tokens"),
+        _network(*SEQUENCE_NETWORKS),
+        "sequences of tokens need a network that knows their order",
     ),
-    needs(_kind("vq", "hierarchical"), _prior("standard_normal"), "the model has its own prior"),
+    needs(
+        _network(*SEQUENCE_NETWORKS),
+        one_of("model.likelihood", "tokens"),
+        "the network reads tokens",
+    ),
+    needs(
+        one_of("model.likelihood", "tokens"),
+        _kind("vae", "language_model"),
+        "the decoder of other kinds has no vector as its context",
+    ),
+    needs(
+        _kind("language_model"),
+        one_of("model.likelihood", "tokens"),
+        "it is the decoder of tokens alone",
+    ),
+    needs(
+        _kind("language_model"),
+        objective("elbo"),
+        "without latents, all bounds are log p(x)",
+    ),
     needs(
         _kind("hierarchical"),
         one_of("model.condition_prior", False),

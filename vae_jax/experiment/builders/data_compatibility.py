@@ -34,6 +34,18 @@ def _explain_shape(config: Config, dataset: Dataset) -> str | None:
     )
 
 
+def _explain_text(config: Config, dataset: Dataset) -> str | None:
+    """Text for a likelihood of numbers, or numbers for one of tokens."""
+    name, is_text = config.model.likelihood, dataset.text is not None
+    if is_text != (name == "tokens"):
+        kind = "text, whose likelihood is 'tokens'" if is_text else "no text, which 'tokens' needs"
+        return f"config.model.likelihood = {name!r}: {dataset.name} is {kind}"
+    size = config.model.num_tokens
+    if dataset.text is not None and dataset.text.size != size:
+        return f"config.model.num_tokens = {size}: {dataset.name} has {dataset.text.size}; omit it"
+    return None
+
+
 def _explain_values(config: Config, dataset: Dataset) -> str | None:
     """Values on which the likelihood has no mass, or no density."""
     name = config.model.likelihood

@@ -108,6 +108,7 @@ def build_loss(config: Config, model: Model, num_examples: int) -> LossFn:
         entry.objective,
         num_samples=c.num_samples,
         corruption=corruption,
+        history_corruption=build_history_corruption(config),
         forward=entry.forward,
         needs_key=entry.needs_key,
         **_hyper_parameters(entry, c, num_examples),
@@ -145,6 +146,12 @@ def build_corruption(config: Config, units: Units | None = None) -> Corruption |
     """The corruption of a denoising model's input, or None; of standardized x if it has units."""
     c = config.objective
     return make_corruption(c.corruption, c.corruption_level, units)
+
+
+def build_history_corruption(config: Config) -> Corruption | None:
+    """The corruption of the tokens that a decoder has seen, or None."""
+    rate = value_or_none(config.objective, "token_dropout")
+    return None if rate is None else corruptions.token_dropout(rate)
 
 
 def make_corruption(name: str, level: float, units: Units | None) -> Corruption | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from flax import linen as nn
 
-from vae_jax import nets, priors
+from vae_jax import nets, posteriors, priors
 from vae_jax.config import Config, ModelConfig
 from vae_jax.errors import prefix_arguments
 from vae_jax.experiment.builders import parts
@@ -44,6 +44,23 @@ def _vae(config: Config, event_shape: Shape, units: Units | None) -> VAE:
         classifier=_classifier(config, event_shape),
         units=units,
         mask_input=c.mask_input,
+    )
+
+
+def _language_model(config: Config, event_shape: Shape, units: Units | None) -> VAE:
+    """The decoder of a VAE without latents: its posterior is its prior, and its context constant.
+
+    The rate is zero, the ELBO log p(x), and all else the same.
+    """
+    c = config.model
+    return VAE(
+        encoder=nets.Constant(),
+        decoder=nets.Constant(),
+        posterior=posteriors.StandardNormalHead(1),
+        prior=priors.StandardNormal(1),
+        likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
+        conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
+        units=units,
     )
 
 
@@ -141,4 +158,9 @@ CODE_PRIORS = {
         grid, num, codes.prior_features, codes.prior_layers
     ),
 }
-KINDS = {"vae": _vae, "vq": _vqvae, "hierarchical": _hierarchical}
+KINDS = {
+    "vae": _vae,
+    "vq": _vqvae,
+    "hierarchical": _hierarchical,
+    "language_model": _language_model,
+}

@@ -8,6 +8,7 @@ from flax import linen as nn
 
 from vae_jax import likelihoods, nets, posteriors, priors
 from vae_jax.config import ModelConfig
+from vae_jax.config.model import SEQUENCE_NETWORKS
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import pick
 
@@ -95,6 +96,7 @@ LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] =
     "autoregressive": lambda c, e: likelihoods.Autoregressive(
         e, _levels(c), c.masked_features, c.masked_layers
     ),
+    "tokens": lambda c, e: likelihoods.Tokens(e, causal_network(c)),
 }
 NETWORKS: dict[str, Callable[[ModelConfig, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
     "mlp": lambda c, e, act, dtype: (
@@ -109,7 +111,30 @@ NETWORKS: dict[str, Callable[[ModelConfig, Shape, Callable, Any], tuple[nn.Modul
         nets.burgess_encoder(dtype=dtype),
         nets.burgess_decoder(e, dtype=dtype),
     ),
+    # The decoder of tokens is the network of their likelihood, whose context is z.
+    "gru": lambda c, e, act, dtype: (_sequence_encoder(c, dtype), nets.MLP(())),
+    "transformer": lambda c, e, act, dtype: (_sequence_encoder(c, dtype), nets.MLP(())),
 }
+
+
+def _sequence_encoder(c: ModelConfig, dtype: Any) -> nn.Module:
+    return nets.SequenceEncoder(
+        c.num_tokens,
+        c.encoder_width,
+        c.sequence_layers,
+        c.network,
+        embedding=c.token_features,
+        dtype=dtype,
+    )
+
+
+def causal_network(c: ModelConfig) -> nn.Module:
+    """The network of a likelihood of tokens; a GRU by default."""
+    dtype = pick(DTYPES, "model.dtype", c.dtype)
+    width, layers = c.decoder_width, c.sequence_layers
+    if c.network == "transformer":
+        return nets.CausalTransformer(c.num_tokens, width, layers, c.heads, dtype=dtype)
+    return nets.CausalGRU(c.num_tokens, width, layers, c.token_features, dtype)
 
 
 def likelihood_names(has: Callable[[likelihoods.Likelihood], bool]) -> tuple[str, ...]:
@@ -121,7 +146,7 @@ def likelihood_names(has: Callable[[likelihoods.Likelihood], bool]) -> tuple[str
 def networks(c: ModelConfig, event_shape: Shape) -> tuple[nn.Module, nn.Module]:
     """Return encoder and decoder for events of that shape."""
     network = pick(NETWORKS, "model.network", c.network)
-    if c.network != "mlp":
+    if c.network != "mlp" and c.network not in SEQUENCE_NETWORKS:
         check_images(c.network, event_shape)
     if c.network == "burgess" and event_shape[:2] != (64, 64):
         raise InputError(

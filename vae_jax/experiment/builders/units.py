@@ -13,6 +13,8 @@ from vae_jax.nets.units import Units
 def build_units(config: Config, dataset: Dataset) -> Units | None:
     """The units of counts, real tables, and images that leave [0, 1]; None for all other data."""
     kind = kind_of(dataset.shape, dataset.preparation)
+    if kind == "tokens":
+        return None
     low, high = dataset.train.value_range
     is_unit = len(dataset.shape) == 3 and low >= 0 and high <= 1
     name = config.model.likelihood

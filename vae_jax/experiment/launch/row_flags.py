@@ -19,9 +19,9 @@ from vae_jax.experiment.rows.options import (
 
 _HELP = {
     "data": "File with the rows, in the form of the training data: .npz, .npy, CSV or "
-    "Parquet. By default the test split of the run.",
-    "output": "File to write: .csv, .parquet or .npz; by default MODE.npz in the workdir, or "
-    "MODE.csv for tables.",
+    "Parquet; lines of text in .txt or .smi. By default the test split of the run.",
+    "output": "File to write: .csv, .parquet or .npz, or texts alone in .txt or .smi; by "
+    "default MODE.npz in the workdir, MODE.csv for tables and text, and sample.txt or sample.smi.",
     "overwrite": "Replace the output if it exists.",
     "draws": f"K, draws of z for each row; {DRAWS['score']} by default, {DRAWS['impute']} for "
     "impute. A score with 1 has no log p(x).",

@@ -14,6 +14,7 @@ from vae_jax.evaluation.common import choose_examples
 from vae_jax.experiment.rows.form import Form
 from vae_jax.experiment.rows.reading import Rows, SplitReader
 from vae_jax.experiment.rows.scoring import Reference, measure_reference, score_fields
+from vae_jax.experiment.rows.text_reading import TEXT
 from vae_jax.experiment.rows.writing import Field
 from vae_jax.models.rows import RowScores
 from vae_jax.models.trained import TrainedModel
@@ -61,6 +62,8 @@ def make_reference(
     if reference.medians is None and valid.observed is not None:
         logger.warning(
             "scores are sums over the observed values, so flags also depend on the number of these"
+            if model.inputs is None or model.inputs.text is None
+            else "scores are sums over the tokens of a line, so flags also depend on its length"
         )
     return reference
 
@@ -98,13 +101,31 @@ def posterior_stddev(q: Distribution) -> Array | None:
 
 
 def reconstruct(model: TrainedModel, form: Form) -> Answer:
-    """Rows to the mean of p(x | z) at the center of q(z | x), the mode for categories."""
+    """Rows to the mean of p(x | z) at the center of q(z | x), the mode for categories.
+
+    Lines of text become the texts of the most likely tokens, one after the other.
+    """
 
     def answer(rows: Rows) -> list[Field]:
         x = np.asarray(model.reconstruct(rows.x, **given(model, rows)))
+        if form.text is not None:
+            return form.text_fields(x, "reconstruction")
         return form.fields(x, whole=False)
 
     return answer
+
+
+def with_text(answer: Answer, form: Form) -> Answer:
+    """The answer with the lines themselves as its first field, as they were read if known."""
+
+    def answer_with_text(rows: Rows) -> list[Field]:
+        if rows.cells is None:
+            texts = np.array(form.text.decode_rows(rows.x), object)
+        else:
+            texts = rows.cells[TEXT]
+        return [Field(form.text_name, texts), *answer(rows)]
+
+    return answer_with_text
 
 
 def sample(

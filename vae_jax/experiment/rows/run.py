@@ -13,7 +13,7 @@ import numpy as np
 
 from vae_jax.config import Config
 from vae_jax.data.inputs import Inputs
-from vae_jax.data.tables.reading import PARQUET, is_table
+from vae_jax.data.tables.reading import is_table
 from vae_jax.errors import InputError, UnsupportedError
 from vae_jax.evaluation.progress import Progress
 from vae_jax.experiment.jax_settings import run_settings
@@ -22,17 +22,18 @@ from vae_jax.experiment.rows.form import Form
 from vae_jax.experiment.rows.imputing import impute
 from vae_jax.experiment.rows.model import FinishedRun, open_run
 from vae_jax.experiment.rows.options import DRAWS, FLAG_QUANTILE, NUM_SAMPLES, RowOptions
+from vae_jax.experiment.rows.output import choose_output, has_format
 from vae_jax.experiment.rows.reading import Reader, Rows, SplitReader, open_array_reader
 from vae_jax.experiment.rows.table_reading import cells_of_split, open_table
-from vae_jax.experiment.rows.writing import Field, check_output, open_writer
+from vae_jax.experiment.rows.text_reading import IDENTIFIER, open_text
+from vae_jax.experiment.rows.writing import Field, open_writer
 from vae_jax.experiment.storage.workdir import read_config
-from vae_jax.files import as_path, is_local, write_json
+from vae_jax.files import as_path, write_json
 from vae_jax.models.blocks import CALL_BLOCKS, block_rows
 from vae_jax.models.trained import TrainedModel
 from vae_jax.nets import Vector
 
 logger = logging.getLogger(__name__)
-TABLES = ("table", "penguins")  # data sets with columns of several kinds
 ROW_NAMES = ("row", "row_number", "number_of_row")  # the first that is no column of the data
 
 
@@ -53,10 +54,14 @@ def answer_rows(
     """
     options.check(mode)
     config = override or read_config(as_path(workdir))
-    output = _output(mode, workdir, options, config)
+    output = choose_output(mode, workdir, options, config)
     needs_data = mode == "score" or (options.data is None and mode != "sample")
     finished = open_run(workdir, override, with_data=needs_data)
     inputs, model = finished.model.inputs, finished.model
+    if mode == "impute" and inputs.text is not None:
+        raise UnsupportedError(
+            "--mode=impute: lines of text have no missing values; use reconstruct or sample"
+        )
     form = Form.of(inputs, model.model.likelihood, is_flat=writing.is_flat(output))
     if mode in ("impute", "reconstruct", "sample"):
         form.check_values(mode)
@@ -75,30 +80,10 @@ def answer_rows(
         if reader.is_prepared:
             model = dataclasses.replace(model, checks=False)
         answer = _make_answer(mode, finished, model, form, options, (key_answer, key_reference))
+        if form.text is not None:
+            answer = answers.with_text(answer, form)
         _write_rows(mode, output, reader, answer, form, size)
     return output
-
-
-def _output(
-    mode: str, workdir: str | os.PathLike, options: RowOptions, config: Config
-) -> pathlib.Path:
-    """The path of the output: of the format of the data, as far as it has it."""
-    path = options.output
-    if path is None:
-        folder = as_path(workdir)
-        if not is_local(folder):
-            raise InputError("output: missing; the workdir is in a bucket, so give a local path")
-        data = options.data or config.data.path
-        suffix = ".npz"
-        if is_table(data) or (not options.data and config.data.name in TABLES):
-            suffix = ".parquet" if data.lower().endswith(PARQUET) else ".csv"
-        path = os.fspath(folder / f"{mode}{suffix}")
-    output = pathlib.Path(os.path.expanduser(path))
-    if options.data and not os.path.exists(os.path.expanduser(options.data)):
-        raise InputError(f"data = {options.data!r}: no such file")
-    if options.data and output.exists() and output.samefile(os.path.expanduser(options.data)):
-        raise InputError(f"output = {path!r}: is the file of the data")
-    return check_output(path, overwrite=options.overwrite)
 
 
 @contextlib.contextmanager
@@ -112,25 +97,23 @@ def _open_reader(
         dataset = finished.run.dataset
         ids = None if dataset.row_ids is None else dataset.row_ids["test"]
         identifier = None if dataset.table is None else dataset.table.identifier
+        identifier = identifier if dataset.text is None else IDENTIFIER
         cells = None
         source = os.path.expanduser(finished.config.data.path)
-        if keeps_cells and dataset.table is not None and _has_format(source, output):
+        if keeps_cells and dataset.table is not None and has_format(source, output):
             cells = cells_of_split(source, dataset)
         yield SplitReader(dataset.test, key, ids, identifier, cells)
         return
     path = os.path.expanduser(data)
+    if model.inputs.text is not None:
+        yield open_text(path, model.inputs)
+        return
     if is_table(path):
-        options = {"keeps_cells": keeps_cells and _has_format(path, output)}
+        options = {"keeps_cells": keeps_cells and has_format(path, output)}
         yield open_table(path, model.inputs, is_conditional=model.is_conditional, **options)
         return
     with open_array_reader(path, model.inputs) as reader:
         yield reader
-
-
-def _has_format(path: str, output: pathlib.Path) -> bool:
-    """True if a table is Parquet as the output, or neither is."""
-    is_parquet = path.lower().endswith(PARQUET)
-    return is_table(path) and is_parquet == (output.suffix.lower() == ".parquet")
 
 
 def _check_labels(reader: Reader, model: TrainedModel, data: str | None) -> None:

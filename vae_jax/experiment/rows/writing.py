@@ -1,4 +1,6 @@
-"""Writers of one file of answers, part by part: CSV, Parquet or .npz, in constant memory.
+"""Writers of one file of answers, part by part: CSV, Parquet, .npz or lines of text.
+
+Memory is constant.
 
 The file appears under its name when it is complete; an interruption leaves nothing.
 """
@@ -19,7 +21,8 @@ from vae_jax.errors import InputError, suggest
 from vae_jax.files import as_path, is_local, replace_atomically
 
 FORMATS = {".csv": "CSV", ".parquet": "Parquet", ".npz": "NumPy"}
-FLAT = (".csv", ".parquet")  # one value for each row and column
+LINES = {".smi": "SMILES", ".txt": "text"}  # one line of text for each row
+FLAT = (".csv", ".parquet", *LINES)  # one value for each row and column
 GROUP_ROWS = 2**16  # rows of a row group of Parquet
 EXACT = 22  # powers of ten up to it are exact in float64
 
@@ -43,8 +46,8 @@ class Writer(Protocol):
         """Append rows."""
 
 
-def check_output(path: str | os.PathLike, *, overwrite: bool) -> pathlib.Path:
-    """Return the path of a file to write.
+def check_output(path: str | os.PathLike, *, overwrite: bool, lines: bool = False) -> pathlib.Path:
+    """Return the path of a file to write; with `lines` also one of lines of text.
 
     Raises:
       InputError: an unknown format, a path in a bucket or where nothing can be written, or a file
@@ -53,9 +56,10 @@ def check_output(path: str | os.PathLike, *, overwrite: bool) -> pathlib.Path:
     where = as_path(os.path.expanduser(path), "output")
     if not is_local(where):
         raise InputError(f"output = {os.fspath(path)!r}: must be a local path")
-    if where.suffix.lower() not in FORMATS:
-        allowed = ", ".join(f"{suffix} ({name})" for suffix, name in FORMATS.items())
-        hint = suggest(where.suffix.lower(), FORMATS)
+    formats = FORMATS | LINES if lines else FORMATS
+    if where.suffix.lower() not in formats:
+        allowed = ", ".join(f"{suffix} ({name})" for suffix, name in formats.items())
+        hint = suggest(where.suffix.lower(), formats)
         raise InputError(f"output = {os.fspath(path)!r}: must end with {allowed}{hint}")
     if where.is_dir():
         raise InputError(f"output = {os.fspath(path)!r}: is a folder; give the path of a file")
@@ -89,6 +93,9 @@ def open_writer(path: pathlib.Path) -> Iterator[Writer]:
         elif kind == ".csv":
             with open(temporary, "w", newline="", encoding="utf-8") as file:
                 yield _CsvWriter(file)
+        elif kind in LINES:
+            with open(temporary, "w", newline="", encoding="utf-8") as file:
+                yield _LineWriter(file)
         else:
             with _ParquetWriter(temporary) as parquet:
                 yield parquet
@@ -107,6 +114,16 @@ class _CsvWriter:
             self._writer.writerow(columns)
             self._has_header = True
         self._writer.writerows(zip(*map(_printable, columns.values()), strict=True))
+
+
+class _LineWriter:
+    """The texts of the last field, one in each line."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def write(self, fields: Sequence[Field]) -> None:
+        self._file.writelines(f"{text}\n" for text in fields[-1].values)
 
 
 class _ParquetWriter:
