@@ -52,14 +52,15 @@ def test_numbers_of_known_samples(numbers):
     assert draws["novelty"] == pytest.approx(1 / 2)
     assert np.isnan(draws["uniqueness_1000"])
     assert greedy["validity"] == 0
-    assert greedy["num_valid"] == 0
+    assert greedy["valid_molecules"] == 0
     assert np.isnan(greedy["nearest_similarity"])
     assert validation["validity"] == 1
-    assert validation["num_valid"] == 30
+    assert validation["valid_molecules"] == 30
     assert 0 < validation["nearest_similarity"] < 1
     assert result["rate_weight"] == 1
-    assert "greedy: uniqueness_1000 needs 1,000 samples, there are 5;" in result["unmeasured"]
-    assert "no molecule is valid" in result["unmeasured"]
+    few = "fewer than 1,000 samples; fewer than 10,000 samples"
+    assert f"greedy: {few}; no molecule is valid" in result["unmeasured"]
+    assert f"validation: {few}" in result["unmeasured"]
 
 
 def test_valid_draws_are_written_with_their_numbers(context, numbers):

@@ -68,7 +68,7 @@ def molecules(context: Context, key: Array) -> Numbers:
         "samples_file": SAMPLES,
         **_explain_missing(described, reference),
         "sets": {
-            name: {"num_valid": entry.num_valid}
+            name: {"valid_molecules": entry.num_valid}
             | _flatten(measures.compare(entry, reference, known))
             for name, entry in described.items()
         },
@@ -136,11 +136,11 @@ def _explain_missing(
     described: Mapping[str, measures.Description], reference: measures.Description
 ) -> dict[str, str]:
     """Why numbers are missing, under "unmeasured"; empty if none is."""
-    reasons = {
-        name: "; ".join(measures.explain_missing(entry, reference))
-        for name, entry in described.items()
-    }
-    text = ". ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
+    names: dict[str, list[str]] = {}
+    for name, entry in described.items():
+        reason = "; ".join(measures.explain_missing(entry, reference))
+        names.setdefault(reason, []).append(name)
+    text = ". ".join(f"{', '.join(names[reason])}: {reason}" for reason in names if reason)
     return {"unmeasured": text} if text else {}
 
 
