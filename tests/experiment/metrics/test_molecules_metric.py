@@ -58,6 +58,7 @@ def test_numbers_of_known_samples(numbers):
     assert validation["valid_molecules"] == 30
     assert 0 < validation["nearest_similarity"] < 1
     assert result["rate_weight"] == 1
+    assert result["estimator"].endswith("ChemNet distance; weight of the rate 1")
     few = "fewer than 1,000 samples; fewer than 10,000 samples"
     assert f"greedy: {few}; no molecule is valid" in result["unmeasured"]
     assert f"validation: {few}" in result["unmeasured"]
