@@ -92,7 +92,7 @@ class Evaluation:
         10_000, "maximum number of training molecules, for regressions and distances", at_least=20
     )
     search_points: int = _search(
-        500, "training codes that the Gaussian process begins with", at_least=2, at_most=1_000
+        400, "training codes that the Gaussian process begins with", at_least=2, at_most=1_000
     )
     search_distance: float = _search(
         1.0,

@@ -122,10 +122,14 @@ def test_another_file_is_refused(content, tmp_path):
         read_candidates(path)
 
 
-def test_distances_of_close_codes_keep_their_digits():
+def test_distances_are_the_smallest_and_keep_their_digits():
     codes = np.array([[1e4, 0.0], [0.0, 1e4]])
     z = codes + np.array([[1e-5, 0.0], [0.0, -2e-5]])
     np.testing.assert_allclose(nearest_distances(z, codes), [1e-5, 2e-5], rtol=1e-6)
+    rng = np.random.default_rng(0)
+    many, others = rng.normal(size=(300, 3)), rng.normal(5.0, 2.0, (70, 3))
+    expected = np.linalg.norm(many[:, None] - others, axis=-1).min(axis=1)
+    np.testing.assert_allclose(nearest_distances(many, others), expected, rtol=1e-12)
     assert typical_distance([[0.0, 1.0], [3.0, 4.5], [0.0, 0.1]], TRAIN) == 0.5
 
 

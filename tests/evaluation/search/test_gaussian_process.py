@@ -82,6 +82,13 @@ def test_the_likelihood_and_its_gradient_are_those_of_scipy_and_sklearn(kernel):
     np.testing.assert_allclose(process.posterior(z[:3] + 0.1)[1], y.std() * latent, rtol=1e-7)
 
 
+def test_the_gradient_of_a_density_by_its_value():
+    matrix = matrix_of("rbf", *[points()[0]] * 2) + NOISE**2 * np.eye(12)
+    v = points()[1]
+    slope = jax.grad(cov.log_normal, argnums=1)(jnp.asarray(matrix), jnp.asarray(v))
+    np.testing.assert_allclose(slope, -np.linalg.solve(matrix, v), rtol=1e-8)
+
+
 def test_a_fit_finds_the_dimension_that_matters():
     rng = np.random.default_rng(0)
     z = rng.normal(size=(60, 3))

@@ -1,11 +1,15 @@
 """The metric `molecules`: numbers by hand, its file, its place in reports, and what it refuses."""
 
+import dataclasses
+import types
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_suite import make_context, small
 
 from vae_jax.config import Config
+from vae_jax.distributions import DiagGaussian
 from vae_jax.errors import InputError
 from vae_jax.experiment import metrics
 from vae_jax.experiment.metrics import molecules, samples
@@ -14,20 +18,16 @@ from vae_jax.experiment.run import make_run
 
 pytest.importorskip("rdkit")
 
-MOLECULES = {
-    "data__name": "molecules",
-    "data__binarization": "none",
-    "model__network": "gru",
-    "model__encoder_width": 8,
-    "model__decoder_width": 8,
-    "evaluation__molecule_samples": 30,
-}
-
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory):
-    config = small("molecules", **MOLECULES)
-    return make_context(config, tmp_path_factory.mktemp("molecules"))
+    """The context of a model without parameters, whose samples are replaced."""
+    config = Config(name="molecules")
+    config.data.name = "molecules"
+    config.evaluation.metrics, config.evaluation.molecule_samples = ("molecules",), 30
+    run = make_run(config, tmp_path_factory.mktemp("molecules"))
+    terms = types.SimpleNamespace(mse=None)
+    return metrics.Context(run.config, run.workdir, run.dataset, run.model, None, terms)
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +52,16 @@ def test_numbers_of_known_samples(numbers):
     assert draws["novelty"] == pytest.approx(1 / 2)
     assert np.isnan(draws["uniqueness_1000"])
     assert greedy["validity"] == 0
-    assert greedy["num_valid"] == 0
+    assert greedy["valid_molecules"] == 0
     assert np.isnan(greedy["nearest_similarity"])
     assert validation["validity"] == 1
-    assert validation["num_valid"] == 30
+    assert validation["valid_molecules"] == 30
     assert 0 < validation["nearest_similarity"] < 1
     assert result["rate_weight"] == 1
-    assert "greedy: uniqueness_1000 needs 1,000 samples, there are 5;" in result["unmeasured"]
-    assert "no molecule is valid" in result["unmeasured"]
+    assert result["estimator"].endswith("ChemNet distance; weight of the rate 1")
+    few = "fewer than 1,000 samples; fewer than 10,000 samples"
+    assert f"greedy: {few}; no molecule is valid" in result["unmeasured"]
+    assert f"validation: {few}" in result["unmeasured"]
 
 
 def test_valid_draws_are_written_with_their_numbers(context, numbers):
@@ -86,13 +88,22 @@ def test_the_report_has_a_row_for_each_number(numbers):
     assert "greedy" not in line
 
 
-def test_samples_are_draws_and_greedy_sequences_of_the_prior(context):
-    rows = samples.generate_examples(context, 4, jax.random.key(1), None, greedy=True)
-    key = jax.random.fold_in(jax.random.key(1), 0)
-    key_z, key_x = jax.random.split(key)
-    p = context.model.apply(context.params, key_z, 4, method="generate")
-    np.testing.assert_array_equal(rows["draws"], p.sample(key_x))
-    np.testing.assert_array_equal(rows["greedy"], p.center)
+class Prior:
+    """A model whose p(x | z) has a deviation of one at the mean z."""
+
+    def apply(self, params, key, num, *, y, method):
+        assert method == "generate"
+        mean = params + jax.random.normal(key, (num, 3))
+        return DiagGaussian(mean, jnp.zeros_like(mean))
+
+
+def test_draws_and_centers_have_the_same_latents(context):
+    context = dataclasses.replace(context, model=Prior(), params=jnp.float32(5))
+    rows = samples.generate_examples(context, 4_000, jax.random.key(1), None, greedy=True)
+    residuals = rows["draws"] - rows["greedy"]
+    assert rows["greedy"].std() == pytest.approx(1, abs=0.05)
+    assert residuals.std() == pytest.approx(1, abs=0.05)
+    assert rows["greedy"].mean() == pytest.approx(5, abs=0.05)
 
 
 def test_other_data_are_refused(tmp_path):
@@ -100,6 +111,6 @@ def test_other_data_are_refused(tmp_path):
     config.evaluation.metrics = ("molecules",)
     with pytest.raises(InputError, match=r"'molecules': doesn't fit config.data.name = 'digits'"):
         make_run(config, tmp_path)
-    config.data.name, config.data.alphabet, config.model.network = "molecules", "characters", "gru"
+    config.data.name, config.data.alphabet = "molecules", "characters"
     with pytest.raises(InputError, match=r"config.data.alphabet = 'characters'; .* 'selfies'"):
         make_run(config, tmp_path)

@@ -87,7 +87,7 @@ def compare(
 def explain_missing(samples: Description, reference: Description) -> list[str]:
     """Why numbers of `compare` are NaN, one reason for each; empty if none is."""
     size, valid = len(samples.molecules), samples.num_valid
-    reasons = [f"uniqueness_{k} needs {k:,} samples, there are {size:,}" for k in SIZES if size < k]
+    reasons = [f"fewer than {k:,} samples" for k in SIZES if size < k]
     if not valid:
         return [*reasons, "no molecule is valid" if size else "there are no molecules"]
     if valid == 1:

@@ -50,21 +50,56 @@ def stable_cholesky(matrix: Array) -> Array:
     """The lower factor of a matrix [N, N], with the least jitter on its diagonal that allows it.
 
     The jitter is 0, else from 10 eps times the mean of the diagonal upwards, times 10 until the
-    factor is finite.
+    factor is finite. It has no gradient.
     """
-    fixed = jax.lax.stop_gradient(matrix)
-    mean, eps = jnp.diagonal(fixed).mean(), jnp.finfo(matrix.dtype).eps
+    mean, eps = jnp.diagonal(matrix).mean(), jnp.finfo(matrix.dtype).eps
     eye = jnp.eye(len(matrix), dtype=matrix.dtype)
 
-    def fails(jitter: Array) -> Array:
-        is_finite = jnp.isfinite(jnp.linalg.cholesky(fixed + jitter * eye)).all()
-        return ~is_finite & (jitter < 1e-2 * mean)
+    def fails(state: tuple[Array, Array]) -> Array:
+        jitter, factor = state
+        return ~jnp.isfinite(factor).all() & (jitter < 1e-2 * mean)
 
-    def grow(jitter: Array) -> Array:
-        return jnp.where(jitter > 0, 10 * jitter, 10 * eps * mean)
+    def grow(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        jitter = jnp.where(state[0] > 0, 10 * state[0], 10 * eps * mean)
+        return jitter, jnp.linalg.cholesky(matrix + jitter * eye)
 
-    jitter = jax.lax.while_loop(fails, grow, jnp.zeros((), matrix.dtype))
-    return jnp.linalg.cholesky(matrix + jitter * eye)
+    start = jnp.zeros((), matrix.dtype), jnp.linalg.cholesky(matrix)
+    return jax.lax.while_loop(fails, grow, start)[1]
+
+
+@jax.custom_vjp
+def log_normal(covariance: Array, v: Array) -> Array:
+    """The log density of N(0, C) at v [N]: -v^T C^-1 v / 2 - log|C| / 2 - N log(2 pi) / 2.
+
+    Its gradients are (w w^T - C^-1) / 2 by C, and -w by v, with w = C^-1 v.
+    """
+    return _log_normal_forward(covariance, v)[0]
+
+
+def _log_normal_forward(covariance: Array, v: Array) -> tuple[Array, tuple[Array, Array]]:
+    factor = stable_cholesky(covariance)
+    weights = jax.scipy.linalg.cho_solve((factor, True), v)
+    log_det = 2 * jnp.log(jnp.diagonal(factor)).sum()
+    value = -(v @ weights + log_det + len(v) * math.log(2 * math.pi)) / 2
+    return value, (factor, weights)
+
+
+def _log_normal_backward(residuals: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+    factor, weights = residuals
+    inverse = jax.scipy.linalg.cho_solve((factor, True), jnp.eye(len(factor), dtype=factor.dtype))
+    return g * (jnp.outer(weights, weights) - inverse) / 2, -g * weights
+
+
+log_normal.defvjp(_log_normal_forward, _log_normal_backward)
+
+
+def noisy_covariance(
+    hyperparameters: Hyperparameters, z: Array, known: Array, kernel: str
+) -> Array:
+    """C = K + noise^2 I, [N, N]; points with `known` 0 are independent, with variance 1."""
+    noise = jnp.exp(2 * hyperparameters.log_noise)
+    covariance = kernel_matrix(kernel, hyperparameters, z, z) * known * known[:, None]
+    return covariance + jnp.diag(jnp.where(known > 0, noise, 1.0))
 
 
 def log_marginal_likelihood(
@@ -75,21 +110,10 @@ def log_marginal_likelihood(
     kernel: str = "matern52",
     known: Array | None = None,
 ) -> Array:
-    """Log p(v | z) = -v^T C^-1 v / 2 - log|C| / 2 - N log(2 pi) / 2, with C = K + noise^2 I.
+    """Log p(v | z) = log N(v; 0, K + noise^2 I), [], for v [N] at z [N, D].
 
     `known` [N] is 1 or 0; only points with 1 count.
     """
     known = jnp.ones_like(v) if known is None else known
-    factor, weights = factorize(hyperparameters, z, v * known, known, kernel)
-    log_det = 2 * jnp.log(jnp.diagonal(factor)).sum()
-    return -(v * known @ weights + log_det + known.sum() * math.log(2 * math.pi)) / 2
-
-
-def factorize(
-    hyperparameters: Hyperparameters, z: Array, v: Array, known: Array, kernel: str
-) -> tuple[Array, Array]:
-    """The Cholesky factor of C [N, N], and C^-1 v, [N]; points with `known` 0 are independent."""
-    noise = jnp.exp(2 * hyperparameters.log_noise)
-    covariance = kernel_matrix(kernel, hyperparameters, z, z) * known * known[:, None]
-    factor = stable_cholesky(covariance + jnp.diag(jnp.where(known > 0, noise, 1.0)))
-    return factor, jax.scipy.linalg.cho_solve((factor, True), v)
+    value = log_normal(noisy_covariance(hyperparameters, z, known, kernel), v * known)
+    return value + (1 - known).sum() * math.log(2 * math.pi) / 2

@@ -18,9 +18,10 @@ from vae_jax.evaluation.common import check_same, matrix, vector
 from vae_jax.evaluation.search.covariance import (
     KERNELS,
     Hyperparameters,
-    factorize,
     kernel_matrix,
     log_marginal_likelihood,
+    noisy_covariance,
+    stable_cholesky,
 )
 from vae_jax.types import Array, pytree_dataclass, static
 
@@ -118,7 +119,8 @@ def _condition(
     hyperparameters: Hyperparameters, z: Array, values: Array, known: Array, *, kernel: str
 ) -> GaussianProcess:
     v, offset, spread = _standardize(values, known)
-    factor, weights = factorize(hyperparameters, z, v, known, kernel)
+    factor = stable_cholesky(noisy_covariance(hyperparameters, z, known, kernel))
+    weights = jax.scipy.linalg.cho_solve((factor, True), v)
     return GaussianProcess(z, known, hyperparameters, factor, weights, offset, spread, kernel)
 
 

@@ -10,6 +10,8 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.common import check_same, matrix, vector
 from vae_jax.evaluation.search.candidates import Candidates, as_texts, mark_duplicates
 
+ROWS = 256  # codes whose distances to all others are in memory at once
+
 
 class Decoded(NamedTuple):
     """The result of decoding M codes."""
@@ -78,13 +80,17 @@ class Reference:
 
 def nearest_distances(z: Any, codes: Any) -> np.ndarray:
     """The Euclidean distance of each of z [M, D] to the nearest of codes [N, D], [M]."""
-    from sklearn.metrics import pairwise_distances_argmin_min  # slow to import
-
     z, codes = matrix("z", z), matrix("codes", codes)
     check_same("z.shape[1]", z.shape[1], "codes", codes.shape[1])
-    nearest, _ = pairwise_distances_argmin_min(z, codes)
-    # From the difference: a difference of squares has lost the digits of a short distance.
-    return np.linalg.norm(z - codes[nearest], axis=1)
+    center = codes.mean(axis=0)
+    squares = np.square(codes - center).sum(axis=1) / 2
+    distances = []
+    for start in range(0, len(z), ROWS):
+        part = z[start : start + ROWS]
+        nearest = (squares - (part - center) @ (codes - center).T).argmin(axis=1)
+        # From the difference: a difference of squares has lost the digits of a short distance.
+        distances.append(np.linalg.norm(part - codes[nearest], axis=1))
+    return np.concatenate(distances)
 
 
 def typical_distance(held_out: Any, codes: Any) -> float:

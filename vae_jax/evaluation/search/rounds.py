@@ -17,8 +17,8 @@ from vae_jax.evaluation.search.methods import SamplePrior, best_rows, sign_of
 from vae_jax.evaluation.search.reference import Decode, Decoded, Reference
 from vae_jax.types import Array
 
-FIT_STEPS = 100  # of the hyper-parameters before the first round
-REFIT_STEPS = 20  # after each round
+FIT_STEPS = 60  # of the hyper-parameters before the first round
+REFIT_STEPS = 10  # after each round
 
 
 def search_by_rounds(
@@ -41,9 +41,9 @@ def search_by_rounds(
 
     The process knows `num_points` training codes: the better half of them the best of all, the
     others a random choice, always the same. Each round climbs log EI from `num_starts` codes, half
-    of them the best codes known, half draws of the prior, and takes a batch by `choose`. It decodes
-    the batch and adds the *recomputed* values to the process. What decodes to nothing valid is
-    added with the worst value known, so that the search stays away from it. Hyper-parameters are
+    of them the best training codes, half draws of the prior, and takes a batch by `choose`. It
+    decodes the batch and adds the *recomputed* values to the process. What decodes to nothing valid
+    is added with the worst value known, so that the search stays away from it. Hyper-parameters are
     fitted to the training codes, and again after each round. All of it is computed in 64 bits.
 
     Args:
@@ -76,15 +76,13 @@ def search_by_rounds(
     climb = {"num_steps": num_steps, "step_size": step_size, "max_distance": max_distance}
     capacity = len(z) + num_candidates
     process, batches = _fit(z, values, kernel, capacity), []
+    best = np.argsort(-values, kind="stable")[: num_starts // 2]
     for number, size in enumerate(sizes):
-        draws = sample_prior(jax.random.fold_in(key, number), (num_starts + 1) // 2)
-        best = np.argsort(-values, kind="stable")[: num_starts - len(draws)]
+        draws = sample_prior(jax.random.fold_in(key, number), num_starts - len(best))
         starts = np.concatenate([z[best], draws])
         proposed, index, mean, stddev = _propose(process, starts, values.max(), size, climb)
         decoded = decode(proposed)
-        # Only the first of the known codes are rows of the reference.
-        place = np.concatenate([best, np.full(len(draws), len(rows))])[index]
-        start = np.append(rows, -1)[np.minimum(place, len(rows))]
+        start = np.concatenate([rows[best], np.full(len(draws), -1)])[index]
         batches.append(_Batch(proposed, decoded, sign * mean, stddev, start))
         new = sign * np.asarray(decoded.values, np.float64)
         z = np.concatenate([z, proposed])

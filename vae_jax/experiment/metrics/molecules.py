@@ -52,7 +52,8 @@ def molecules(context: Context, key: Array) -> Numbers:
     }
     if processes.is_first():
         _write(context.workdir / SAMPLES, sets[DRAWS], described[DRAWS].molecules)
-    weight = setting_of(context.config, dataset.shape).beta
+    weight = _rate_weight(context)
+    trained = "a model without latents" if weight is None else f"weight of the rate {weight:g}"
     return {
         "estimator": f"{size} draws of z from the prior, decoded by sampling p(x | z) at "
         f"temperature 1 ({DRAWS}) and greedily ({GREEDY}), and {len(sets[VALIDATION])} validation "
@@ -61,18 +62,25 @@ def molecules(context: Context, key: Array) -> Numbers:
         "distinct canonical SMILES among the valid ones of the first 1,000, the first 10,000 and "
         f"all samples; novelty: of the distinct valid ones that are not among {len(known)} "
         "distinct training molecules, by canonical SMILES; definitions of MOSES, differences in "
-        "docs/molecules.md; standard errors over molecules; no Fréchet ChemNet distance; trained "
-        f"with a weight of the rate of {weight:g}",
+        "docs/molecules.md; standard errors over molecules; no Fréchet ChemNet distance; "
+        f"{trained}",
         "num_samples": size,
-        "rate_weight": float(weight),
+        **({} if weight is None else {"rate_weight": weight}),
         "samples_file": SAMPLES,
         **_explain_missing(described, reference),
         "sets": {
-            name: {"num_valid": entry.num_valid}
+            name: {"valid_molecules": entry.num_valid}
             | _flatten(measures.compare(entry, reference, known))
             for name, entry in described.items()
         },
     }
+
+
+def _rate_weight(context: Context) -> float | None:
+    """The final weight of the rate in the objective; None without latents."""
+    if context.config.model.kind == "language_model":
+        return None
+    return float(setting_of(context.config, context.dataset.shape).beta)
 
 
 def explain_molecules(config: Config, dataset: Dataset, *, name: str) -> str | None:
@@ -136,11 +144,11 @@ def _explain_missing(
     described: Mapping[str, measures.Description], reference: measures.Description
 ) -> dict[str, str]:
     """Why numbers are missing, under "unmeasured"; empty if none is."""
-    reasons = {
-        name: "; ".join(measures.explain_missing(entry, reference))
-        for name, entry in described.items()
-    }
-    text = ". ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
+    names: dict[str, list[str]] = {}
+    for name, entry in described.items():
+        reason = "; ".join(measures.explain_missing(entry, reference))
+        names.setdefault(reason, []).append(name)
+    text = ". ".join(f"{', '.join(names[reason])}: {reason}" for reason in names if reason)
     return {"unmeasured": text} if text else {}
 
 

@@ -29,8 +29,8 @@ from vae_jax.types import Array, Params
 CANDIDATES = "search.csv"
 HIDDEN = {"ridge": (), "network": (256,)}  # regressions from codes, and their hidden layers
 HELD_OUT = 2_000  # maximum number of validation, and of test, molecules
-STEPS = 100  # of an ascent, together twice as long as the largest distance from its start
-NUM_STARTS = 100  # minimum number of the climbs of a round
+STEPS = 50  # of an ascent, together twice as long as the largest distance from its start
+CLIMBS = 100  # minimum number of a round
 DESCRIPTION = (
     "each candidate is decoded to the most likely molecule, whose {name} is recomputed; ascent: of "
     "the prediction of the {kind}, the regression that is better on validation, from the best of "
@@ -68,9 +68,11 @@ def search(context: Context, key: Array) -> Numbers:
     errors = {kind: _score(p, valid, train).mae.value for kind, p in predictors.items()}
     kind = min(errors, key=errors.__getitem__)
     unit = measures.typical_distance(test.z, train.z)
-    log_prior = functools.partial(_log_prior, context)
-    reference = measures.Reference(*train, training_molecules(dataset), unit, log_prior)
-    tables = _run(context, reference, predictors[kind], key_search)
+    prior = _prior(context)
+    reference = measures.Reference(
+        *train, training_molecules(dataset), unit, lambda z: prior.log_prob(jnp.float32(z))
+    )
+    tables = _run(context, reference, predictors[kind], prior, key_search)
     if processes.is_first():
         table = measures.concatenate(list(tables.values()))
         measures.write_candidates(context.workdir / CANDIDATES, table)
@@ -149,7 +151,11 @@ def _describe_regressions(
 
 
 def _run(
-    context: Context, reference: measures.Reference, predictor: measures.Predictor, key: Array
+    context: Context,
+    reference: measures.Reference,
+    predictor: measures.Predictor,
+    prior: Distribution,
+    key: Array,
 ) -> dict[str, measures.Candidates]:
     """The candidates of each search, the same number of each."""
     c = context.config.evaluation
@@ -172,7 +178,7 @@ def _run(
 
         starts = measures.best_rows(reference.values, c.search_budget, c.search_goal)
         reward = {
-            "log_density": _prior(context).log_prob,
+            "log_density": prior.log_prob,
             "weight": c.search_prior_weight * float(np.std(reference.values)),
         }
         add(measures.search_by_ascent(*data, starts, **reward, **climb))
@@ -182,7 +188,7 @@ def _run(
             "num_candidates": c.search_budget,
             "num_rounds": c.search_rounds,
             "num_points": c.search_points,
-            "num_starts": max(NUM_STARTS, c.search_budget),
+            "num_starts": max(CLIMBS, -(-c.search_budget // c.search_rounds)),
         }
         add(measures.search_by_rounds(keys[1], reference, decode, sample_prior, **rounds, **climb))
         add(measures.search_prior(keys[2], *data, sample_prior, c.search_budget))
@@ -221,7 +227,3 @@ def _prior(context: Context) -> Distribution:
     """The prior p(z), over [D]."""
     x = jnp.zeros((1, *context.dataset.shape))
     return context.model.apply(context.params, x, method="infer").prior
-
-
-def _log_prior(context: Context, z: np.ndarray) -> np.ndarray:
-    return np.asarray(_prior(context).log_prob(jnp.asarray(z, jnp.float32)))
