@@ -53,6 +53,15 @@ def test_characters_without_a_glyph_or_a_width_are_replaced():
     assert title(text.text_samples(["c"])) == "Samples"
 
 
+@pytest.mark.parametrize(
+    ("line", "marks"),
+    [("", ""), ("a", " "), ("  a b ", "··   ·"), ("   ", "···"), ("a\t ", "  ·")],
+)
+def test_spaces_at_the_ends_of_a_line_are_visible(line, marks):
+    assert text.mark_outer_spaces(line) == marks
+    assert ("·: space at an end" in title(text.text_samples([line]))) == ("·" in marks)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_not_marked_is_the_same_in_both_lines(seed):
     rng = np.random.default_rng(seed)

@@ -27,6 +27,7 @@ WIDTH, MIN_WIDTH = 980, 600  # pixels of a figure
 SIZE, LABEL_SIZE, HEADER_SIZE = 8, 8, 8.5  # points
 LINE, HEADER, GAP = 17, 18, 8  # pixels of a line, of a header, and above a block
 MIN_CHARACTERS = 40  # of a line, however long its label and note
+DOT, PALE = "·", "#999999"  # in place of a space at an end
 MISSING, ADDED = "#cfe0f5", "#f9d0ca"  # behind characters that are missing below, or new there
 EMPTY = "(empty)"
 NONE: frozenset[int] = frozenset()
@@ -192,6 +193,7 @@ def _add_line(axes: Axes, x: float, y: float, line: Line, num_cells: int) -> Non
         add_box(axes, x + first * step, y + 1, (last - first + 1) * step, LINE - 2, face=line.color)
     color = SOFT if line.is_soft or not line.text else INK
     add_cells(axes, x, baseline, shown or EMPTY, SIZE, color)
+    add_cells(axes, x, baseline, mark_outer_spaces(shown), SIZE, PALE)
     x += (len(shown or EMPTY) + 1) * step
     if rest:
         add_cells(axes, x, baseline, rest, SIZE, SOFT)
@@ -213,6 +215,14 @@ def truncate(line: Line, num_cells: int) -> tuple[str, str]:
     return shown, rest + (f", {num_marked} marked" if num_marked else "")
 
 
+def mark_outer_spaces(text: str) -> str:
+    """A dot at each space before the first and after the last character, and spaces elsewhere."""
+    inner = text.strip(" ")
+    first = text.find(inner) if inner else len(text)
+    last = first + len(inner)
+    return DOT * first + " " * len(inner) + DOT * (len(text) - last)
+
+
 def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
     """Runs of consecutive numbers, (first, last)."""
     spans: list[tuple[int, int]] = []
@@ -227,6 +237,8 @@ def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
 def _explain_signs(texts: Sequence[str]) -> list[str]:
     """What the signs stand for that replace characters."""
     explanations = [f"{TAB}: tab"] if any("\t" in text for text in texts) else []
+    if any(text != text.strip(" ") for text in texts):
+        explanations.append(f"{DOT}: space at an end")
     if any(UNKNOWN in printable(text) for text in texts):
         explanations.append(f"{UNKNOWN}: a character that the font of this figure lacks")
     return explanations
