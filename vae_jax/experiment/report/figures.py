@@ -118,6 +118,7 @@ OPTIONAL = (  # depend on the model or the data
     "traversals",
     "latent_map",
 )
+SAMPLES = ("samples", "molecule_samples", "text_samples", "columns")  # one for each kind of data
 WIDE = ("reconstructions", "samples", "interpolations", "traversals", *COLUMNS, *SEQUENCES)
 
 
@@ -171,6 +172,11 @@ class ImageBudget:
             "width": _css_width(content),
             "style": "rows" if name in WIDE else "",
         }
+
+
+def samples_figure(run: Contents) -> str:
+    """The name of the figure of the samples of a run."""
+    return next(filter(run.has_figure, SAMPLES), SAMPLES[0])
 
 
 def _css_width(content: bytes) -> int:
