@@ -655,7 +655,7 @@ def test_figures_of_text_and_of_molecules(finished, tmp_path):
     assert {"samples", "neighbors", "best-found", "traversals"} <= set(page.ids)
     assert "missing or damaged" not in page.text  # grids of images are for images
     comparison = Page(report.write_comparison([workdir], tmp_path / "page.html").read_text())
-    assert [image["alt"] for image in comparison.images][-1] == "lines: samples from the prior"
+    assert [image["alt"] for image in comparison.images][-1] == "small: samples from the prior"
 
 
 @pytest.mark.parametrize("width", [1280, 500])
