@@ -175,6 +175,8 @@ def test_a_kind_that_does_not_exist_is_named():
         {"kind": "words", "tokens": []},
         {"kind": "smiles", "tokens": ["C", "C"]},
         {"kind": "smiles", "tokens": [""]},
+        {"kind": "smiles"},
+        {"tokens": ["C"]},
     ],
 )
 def test_a_damaged_alphabet_is_an_error(values):
