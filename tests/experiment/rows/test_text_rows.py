@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import logging
 
 import jax
@@ -11,6 +12,7 @@ import pytest
 import vae_jax
 from vae_jax import main  # noqa: F401  # defines the flags
 from vae_jax.errors import InputError, UnsupportedError
+from vae_jax.experiment.rows import answers
 from vae_jax.experiment.rows import run as rows_run
 from vae_jax.experiment.rows.options import RowOptions
 from vae_jax.experiment.rows.run import answer_rows
@@ -50,6 +52,15 @@ def test_scores_stand_beside_the_lines(text, data, tmp_path, caplog):
         values = np.float32([line[name] for line in lines])
         np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-5)
     assert "flags also depend on its length" in caplog.text
+
+
+def test_a_score_of_lines_has_fewer_draws_and_a_smaller_reference(
+    text, data, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(answers, "MAX_REFERENCE_LINES", 3)
+    answer("score", text, tmp_path, data=data)
+    stored = json.loads((text / "score.json").read_text())
+    assert (stored["draws"], stored["num_rows"]) == (10, 3)
 
 
 def test_codes_stand_beside_the_lines(text, data, tmp_path):
