@@ -50,7 +50,7 @@ setup(
     package_data={
         "vae_jax": ["py.typed"],
         "vae_jax.data.tables": ["*.csv"],
-        "vae_jax.data.text": ["*.smi", "*.md"],
+        "vae_jax.data.text": ["*.smi", "*.txt", "*.md"],
         "vae_jax.experiment.report": ["*.csv", "templates/*"],
     },
     install_requires=REQUIREMENTS,

@@ -14,7 +14,7 @@ from vae_jax.config.objective import ObjectiveConfig
 from vae_jax.config.rules import none_of, objective, one_of
 
 TABLE_SETS = ("table", "penguins")  # data sets with a schema
-TEXT_SETS = ("text", "molecules")  # data sets of lines
+TEXT_SETS = ("text", "molecules", "unicode_names")  # data sets of lines
 
 
 @dataclasses.dataclass
@@ -23,8 +23,8 @@ class Data:
 
     name: str = field(
         "digits",
-        "sprites, digits, breast_cancer, penguins, molecules, npz, table, text, or a name of "
-        "tensorflow-datasets",
+        "sprites, digits, breast_cancer, penguins, molecules, unicode_names, npz, table, text, or "
+        "a name of tensorflow-datasets",
     )
     dir: str = field("", "folder of tensorflow-datasets")
     path: str = field(

@@ -19,8 +19,8 @@ from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.data.text.lines import SMI
 from vae_jax.errors import InputError
 
-EMBEDDED = ("sprites", "digits", "breast_cancer", "penguins", "molecules")
-TEXTS = ("text", "molecules")  # data sets of lines
+EMBEDDED = ("sprites", "digits", "breast_cancer", "penguins", "molecules", "unicode_names")
+TEXTS = ("text", "molecules", "unicode_names")  # data sets of lines
 AUTO = "auto"
 SPRITES_PREPARATION = {
     "values": "scaled",
@@ -51,8 +51,8 @@ def load(
     """Load a data set by name.
 
     Args:
-      name: 'sprites', 'digits', 'breast_cancer', 'penguins', 'molecules', 'npz', 'table', 'text',
-        or a name of tensorflow-datasets.
+      name: 'sprites', 'digits', 'breast_cancer', 'penguins', 'molecules', 'unicode_names', 'npz',
+        'table', 'text', or a name of tensorflow-datasets.
       dir: data directory of tensorflow-datasets.
       path: data of 'npz': an .npz, .npy or .h5 file, a folder of .npy files, or one of images (PNG,
         JPEG, WebP). Data of 'table': a CSV or Parquet file. Data of 'text': a .txt or .smi file.
@@ -90,7 +90,7 @@ def load(
         return _table(name, path, schema, missing, valid_fraction)
     if name in TEXTS:
         _check_options(TEXT_OPTIONS, values, binarization, streaming, missing)
-        load_lines = _text if name == "text" else _molecules
+        load_lines = {"text": _text, "molecules": _molecules, "unicode_names": _unicode_names}[name]
         return load_lines(
             path,
             alphabet=choose_alphabet(name, path, alphabet),
@@ -197,8 +197,17 @@ def _text(path: str, **options: Any) -> Dataset:
 def _molecules(path: str, **options: Any) -> Dataset:
     """500 drug-like molecules of the US National Cancer Institute and medicines, as SMILES."""
     del path
-    file = os.path.join(os.path.dirname(__file__), "text", "molecules.smi")
-    return _text(file, name="molecules", **options)
+    return _text(_embedded_text("molecules.smi"), name="molecules", **options)
+
+
+def _unicode_names(path: str, **options: Any) -> Dataset:
+    """The names of 3,000 characters of Unicode, such as GREEK SMALL LETTER ALPHA."""
+    del path
+    return _text(_embedded_text("unicode_names.txt"), name="unicode_names", **options)
+
+
+def _embedded_text(file: str) -> str:
+    return os.path.join(os.path.dirname(__file__), "text", file)
 
 
 TABLE_OPTIONS = {  # the only value of each option that data sets do not have, and the reason
@@ -282,6 +291,7 @@ DESCRIPTIONS = {
             ("breast_cancer", _breast_cancer),
             ("penguins", _penguins),
             ("molecules", _molecules),
+            ("unicode_names", _unicode_names),
             ("npz", read_path),
             ("table", _table),
             ("text", _text),

@@ -1,0 +1,27 @@
+"""VAE of lines of text: names of Unicode characters, letter by letter.
+
+Bowman et al., 2016, arXiv:1511.06349: a recurrent decoder that sees only some of the earlier
+letters, so that it has to use z.
+
+python -m vae_jax.main --config=configs/text_vae.py
+
+python -m vae_jax.main --config=configs/text_vae.py:text --config.data.path=mine.txt
+    your own lines
+"""
+
+from vae_jax.config import Config
+
+
+def get_config(data: str = "unicode_names") -> Config:
+    """The config for a data set of lines."""
+    config = Config(name="text_vae" if data == "unicode_names" else f"text_vae_{data}")
+    config.data.name = data
+    config.model.latent_dim = 32
+    config.model.encoder_width = 128
+    config.model.decoder_width = 256
+    config.objective.token_dropout = 0.3
+    config.objective.beta_schedule = "linear"
+    config.objective.beta_steps = 1_000
+    config.optimizer.schedule = "cosine"
+    config.train.num_steps = 3_000
+    return config
