@@ -118,7 +118,7 @@ def _decode(row: bytes, kind: str, has_fields: bool) -> str:
         raise ValueError(f"is not UTF-8 ({reason}); save the file as UTF-8") from error
     if not has_fields:
         return text.rstrip("\r\n")
-    text = text.split(None, 1)[0]
+    text = row.split(None, 1)[0].decode()  # by ASCII alone, as blank lines are
     fault = explain_malformed(text) if kind in MOLECULES else None
     if fault is not None:
         raise ValueError(f"is {format_value(text, SHOWN)}, no SMILES: {fault}")
