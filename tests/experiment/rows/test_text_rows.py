@@ -75,6 +75,13 @@ def test_codes_stand_beside_the_lines(text, data, tmp_path):
         np.testing.assert_array_equal(file["z"], z)
 
 
+def test_codes_in_parquet(text, data, tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.read_parquet(answer("encode", text, tmp_path, "out.parquet", data=data))
+    assert frame["smiles"].tolist() == TEXTS
+    assert frame["line"].tolist() == [2, 4, 5, 6]
+
+
 def test_the_test_split_has_the_numbers_of_its_lines(text, tmp_path):
     lines = answer("encode", text, tmp_path)
     assert len(lines) == 12
