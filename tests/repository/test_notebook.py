@@ -192,7 +192,7 @@ def test_the_notebook_of_molecules_runs(kernel, tmp_path):
 
 def test_the_stored_notebook_is_fit_to_be_read(notebook, name):
     nbformat.validate(notebook)
-    assert path_of(name).stat().st_size < 700_000
+    assert path_of(name).stat().st_size < 800_000
     assert notebook.metadata.kernelspec.name == "python3"
     cells = code_cells(notebook)
     counts = [cell.execution_count for cell in cells.values()]
