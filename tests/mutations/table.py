@@ -582,6 +582,27 @@ EVALUATION = [
         "evaluation/test_quality.py -k neighbors",
     ),
     Mutation(
+        "repeated samples make a novelty larger",
+        "evaluation/molecules/shares.py",
+        "distinct = {text for text in canonical(molecules) if text is not None}",
+        "distinct = [text for text in canonical(molecules) if text is not None]",
+        "evaluation/test_molecules.py -k shares",
+    ),
+    Mutation(
+        "the second diversity has no root",
+        "evaluation/molecules/similarity.py",
+        "(total / size**2) ** (1 / p)",
+        "(total / size**2)",
+        "evaluation/test_molecules.py -k diversity",
+    ),
+    Mutation(
+        "tied values are ranked one too low",
+        "evaluation/molecules/properties.py",
+        'steps[:-1], side="right"',
+        'steps[:-1], side="left"',
+        "evaluation/test_molecules.py -k wasserstein",
+    ),
+    Mutation(
         "the PSNR is twice what it is",
         "evaluation/reconstruction.py",
         "return -10 * jnp.log10",

@@ -74,6 +74,13 @@ class Evaluation:
     )
     imputation_samples: int = _imputation(1_000, "K of each imputation", at_least=1)
     imputation_examples: int = _imputation(2_000, "maximum number of test examples", at_least=2)
+    molecule_samples: int = field(
+        10_000,
+        "molecules: maximum number of samples, of test molecules, and of validation molecules; the "
+        "number of training molecules, at least 1,000, if they are fewer",
+        at_least=2,
+        used_by=metric("molecules"),
+    )
     figures: str = field("png", "pdf or svg: figures in this format as well as PNG")
     projection: str = field("pca", "of the map of the codes; umap needs the package umap-learn")
     compression_examples: int = field(

@@ -44,11 +44,12 @@ def verdict_of(
 
     `event` is the shape of an example.
     """
-    setting = dataclasses.replace(_setting(config, event), code_gain=code_gain)
+    setting = dataclasses.replace(setting_of(config, event), code_gain=code_gain)
     return verdict(terms, baseline=baseline, setting=setting)
 
 
-def _setting(config: Config, event: tuple[int, ...]) -> Setting:
+def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
+    """The settings on which a verdict depends; `event` is the shape of an example."""
     model, objective = config.model, config.objective
     weights = {
         "elbo": ("config.objective.beta", 1.0 if objective.capacity else objective.beta),
@@ -77,7 +78,7 @@ def _code_gain(context: Context, key: Array) -> float | None:
     batch_size = min(context.config.evaluation.batch_size, len(context.terms.code))
     has_one_layer = context.config.model.kind == "vae"
     has_rate = bool(np.isfinite(context.terms.rate).any())
-    is_expressive = _setting(context.config, context.dataset.shape).expressive_decoder
+    is_expressive = setting_of(context.config, context.dataset.shape).expressive_decoder
     if not (is_expressive and has_one_layer and has_rate and batch_size > 1):
         return None
     gains = context.run(_gains(context.model, batch_size, context.mesh), context.dataset.test, key)
@@ -120,7 +121,7 @@ def codes(context: Context, key: Array) -> Numbers:
     result = judge(
         context.terms,
         lambda terms: usage,
-        _setting(context.config, context.dataset.shape),
+        setting_of(context.config, context.dataset.shape),
         context.baseline,
     )
     return {

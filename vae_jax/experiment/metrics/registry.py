@@ -17,6 +17,7 @@ from vae_jax.experiment.metrics.imputation import imputation
 from vae_jax.experiment.metrics.labels import accuracy, disentanglement, representation
 from vae_jax.experiment.metrics.latents import codes, collapse, decomposition
 from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
+from vae_jax.experiment.metrics.molecules import molecules
 from vae_jax.experiment.metrics.samples import augmentation, quality, reconstruction
 from vae_jax.types import Array
 
@@ -31,6 +32,7 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "decomposition": decomposition,
     "disentanglement": disentanglement,
     "quality": quality,
+    "molecules": molecules,
     "reconstruction": reconstruction,
     "representation": representation,
     "anomaly": anomaly,

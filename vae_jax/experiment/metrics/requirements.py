@@ -9,7 +9,15 @@ import numpy as np
 from vae_jax.config import Config, value_of
 from vae_jax.config.model import COUNT_LIKELIHOODS
 from vae_jax.config.rules import METRICS as PATH
-from vae_jax.config.rules import Condition, Rule, all_but, metric, needs, objective, one_of
+from vae_jax.config.rules import (
+    Condition,
+    Rule,
+    all_but,
+    metric,
+    needs,
+    objective,
+    one_of,
+)
 from vae_jax.data import ArraySource, Dataset, Source
 from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.features import load_features
@@ -19,6 +27,7 @@ from vae_jax.experiment.builders.data_compatibility import has_missing
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS, likelihood_names
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
+from vae_jax.experiment.metrics.molecules import explain_molecules
 from vae_jax.experiment.metrics.registry import METRICS
 from vae_jax.experiment.metrics.udr import UDR
 
@@ -188,7 +197,7 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(metric("augmentation"), _conditioning("label"), "it needs samples of a class"),
     needs(
-        metric("quality", "augmentation"),
+        metric("quality", "augmentation", "molecules"),
         _posterior(*RANDOM),
         "an autoencoder has nothing to sample from",
     ),
@@ -260,4 +269,5 @@ DATA_RULES: tuple[Rule, ...] = (
     ),
     _explain_anomalies,
     _explain_features,
+    explain_molecules,
 )
