@@ -17,6 +17,7 @@ TABLES: dict[str, Iterable[str]] = {
     "data.binarization": (AUTO, *data.BINARIZATIONS),
     "data.alphabet": (AUTO, *KINDS),
     "data.values": VALUES,
+    "data.property": ("", *PROPERTIES),
     "model.kind": model.KINDS,
     "model.network": (AUTO, *model.NETWORK_NAMES),
     "model.activation": parts.ACTIVATIONS,
