@@ -736,8 +736,8 @@ TEXT = [
     Mutation(
         "chlorine is carbon and a letter",
         "data/text/smiles.py",
-        "|Br|Cl|",
-        "|Br|",
+        """]*\\]|Br|Cl|""",
+        """]*\\]|Br|""",
         "data/text/test_alphabets.py -k tokens_of_smiles",
     ),
 ]
