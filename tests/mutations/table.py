@@ -741,4 +741,55 @@ TEXT = [
         "data/text/test_alphabets.py -k tokens_of_smiles",
     ),
 ]
-MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT]
+SEARCH = [
+    Mutation(
+        "expected improvement without its density term",
+        "evaluation/search/acquisition.py",
+        "jax.scipy.stats.norm.cdf(u) + jax.scipy.stats.norm.pdf(u))",
+        "jax.scipy.stats.norm.cdf(u))",
+        "evaluation/search/test_acquisition.py -k mean_over_draws",
+    ),
+    Mutation(
+        "a batch forgets what it has chosen",
+        "evaluation/search/acquisition.py",
+        "covariance -= np.outer",
+        "covariance -= 0 * np.outer",
+        "evaluation/search/test_acquisition.py -k batch",
+    ),
+    Mutation(
+        "the kernel has half of its last term",
+        "evaluation/search/covariance.py",
+        "1 + r + jnp.square(r) / 3",
+        "1 + r + jnp.square(r) / 6",
+        "evaluation/search/test_gaussian_process.py -k closed_form",
+    ),
+    Mutation(
+        "the gradient of the marginal likelihood lacks the determinant",
+        "evaluation/search/covariance.py",
+        "jnp.outer(weights, weights) - inverse",
+        "jnp.outer(weights, weights)",
+        "evaluation/search/test_gaussian_process.py -k scipy_and_sklearn",
+    ),
+    Mutation(
+        "an ascent may leave the ball around its start",
+        "evaluation/search/ascent.py",
+        "jnp.minimum(1.0, max_distance",
+        "jnp.maximum(1.0, max_distance",
+        "evaluation/search/test_latent_ascent.py -k distance",
+    ),
+    Mutation(
+        "invalid candidates are added with the best value",
+        "evaluation/search/rounds.py",
+        "new, values.min()",
+        "new, values.max()",
+        "evaluation/search/test_search_methods.py -k worthless",
+    ),
+    Mutation(
+        "the error of a property has twice its weight",
+        "objectives/property.py",
+        "property_weight * error / 2",
+        "property_weight * error",
+        "objectives/test_property_elbo.py -k by_hand",
+    ),
+]
+MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT, *SEARCH]

@@ -12,6 +12,7 @@ _quality = functools.partial(field, used_by=metric("quality"))
 _anomaly = functools.partial(field, used_by=metric("anomaly"))
 _imputation = functools.partial(field, used_by=metric("imputation"))
 _augmentation = functools.partial(field, used_by=metric("augmentation"))
+_search = functools.partial(field, used_by=metric("search"))
 
 
 @dataclasses.dataclass
@@ -80,6 +81,27 @@ class Evaluation:
         "number of training molecules, at least 1,000, if they are fewer",
         at_least=2,
         used_by=metric("molecules"),
+    )
+    search_property: str = _search("logp", "value of a molecule: logp, qed, sa or weight")
+    search_goal: str = _search("maximize", "maximize or minimize the property")
+    search_budget: int = _search(
+        200, "number of candidates of each search", at_least=2, at_most=1_000
+    )
+    search_rounds: int = _search(5, "rounds of the search with a Gaussian process", at_least=1)
+    search_examples: int = _search(
+        10_000, "maximum number of training molecules, for regressions and distances", at_least=20
+    )
+    search_points: int = _search(
+        400, "training codes that the Gaussian process begins with", at_least=2, at_most=1_000
+    )
+    search_distance: float = _search(
+        1.0,
+        "maximum distance from the start, where 1 is typical of a test code to the nearest "
+        "training code",
+        above=0,
+    )
+    search_prior_weight: float = _search(
+        0.01, "weight of log p(z) in an ascent, standard deviations per nat", at_least=0
     )
     figures: str = field("png", "pdf or svg: figures in this format as well as PNG")
     projection: str = field("pca", "of the map of the codes; umap needs the package umap-learn")

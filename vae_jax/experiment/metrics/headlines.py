@@ -23,6 +23,7 @@ HEADLINES = {  # ends of paths; metrics that are not listed show all their numbe
         "draws/novelty",
         "draws/nearest_similarity",
     ),
+    "search": ("best_training", "best_new", "prediction_gap"),
     "reconstruction": ("mse", "psnr", "ssim"),
     "representation": ("linear_probe", "knn", "nmi"),
     "anomaly": ("auroc",),

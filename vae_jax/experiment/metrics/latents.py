@@ -51,8 +51,10 @@ def verdict_of(
 def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
     """The settings on which a verdict depends; `event` is the shape of an example."""
     model, objective = config.model, config.objective
+    rate = "config.objective.beta", 1.0 if objective.capacity else objective.beta
     weights = {
-        "elbo": ("config.objective.beta", 1.0 if objective.capacity else objective.beta),
+        "elbo": rate,
+        "property": rate,
         "beta_tc": ("config.objective.tc_weight", objective.tc_weight),
         "factor": ("config.objective.tc_weight", 1 + objective.tc_weight),
     }

@@ -45,7 +45,7 @@ def molecules(context: Context, key: Array) -> Numbers:
     sets = _generate(context, size, key)
     sets[VALIDATION] = _read(dataset, dataset.valid, size)
     reference = measures.describe(_read(dataset, dataset.test, limit))
-    known = _training_molecules(dataset)
+    known = training_molecules(dataset)
     described = {
         name: measures.describe(smiles)
         for name, smiles in zip(sets, track(list(sets.values()), "molecules", "sets"), strict=True)
@@ -83,22 +83,22 @@ def _rate_weight(context: Context) -> float | None:
     return float(setting_of(context.config, context.dataset.shape).beta)
 
 
-def explain_molecules(config: Config, dataset: Dataset) -> str | None:
-    """A rule of the metric: the data are molecules, and RDKit is installed."""
-    if "molecules" not in config.evaluation.metric_names:
+def explain_molecules(config: Config, dataset: Dataset, *, name: str) -> str | None:
+    """A rule of a metric: the data are molecules, and RDKit is installed."""
+    if name not in config.evaluation.metric_names:
         return None
     text = dataset.text
     if text is None or text.kind not in MOLECULES:
         field = "data.name" if text is None else "data.alphabet"
         value = value_of(config, field) if text is None else text.kind
         return (
-            f"config.{METRICS} = 'molecules': doesn't fit config.{field} = {value!r}; it needs "
+            f"config.{METRICS} = {name!r}: doesn't fit config.{field} = {value!r}; it needs "
             f"lines of the alphabet {join_values(MOLECULES)}"
         )
     try:
         import_rdkit()
     except InputError as error:
-        return f"config.{METRICS} = 'molecules': {error}"
+        return f"config.{METRICS} = {name!r}: {error}"
     return None
 
 
@@ -121,7 +121,7 @@ def _iterate(dataset: Dataset, source: Source, index: np.ndarray) -> Iterator[li
 
 
 @functools.lru_cache(maxsize=1)  # shared by the trials of a sweep
-def _training_molecules(dataset: Dataset) -> frozenset[str]:
+def training_molecules(dataset: Dataset) -> frozenset[str]:
     """The canonical SMILES of all training molecules."""
     known: set[str] = set()
     index = np.arange(dataset.train.num_examples)

@@ -19,6 +19,7 @@ from vae_jax.experiment.metrics.latents import codes, collapse, decomposition
 from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
 from vae_jax.experiment.metrics.molecules import molecules
 from vae_jax.experiment.metrics.samples import augmentation, quality, reconstruction
+from vae_jax.experiment.metrics.search import search
 from vae_jax.types import Array
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "disentanglement": disentanglement,
     "quality": quality,
     "molecules": molecules,
+    "search": search,
     "reconstruction": reconstruction,
     "representation": representation,
     "anomaly": anomaly,

@@ -96,6 +96,16 @@ def _no_anomalies(config: Config) -> str | None:
     )
 
 
+def _few_candidates(config: Config) -> str | None:
+    c = config.evaluation
+    if "search" not in c.metric_names or c.search_rounds <= c.search_budget:
+        return None
+    return (
+        f"config.evaluation.search_rounds = {c.search_rounds}: must be at most "
+        f"config.evaluation.search_budget = {c.search_budget}, one candidate each"
+    )
+
+
 def _explain_anomalies(config: Config, dataset: Dataset) -> str | None:
     if "anomaly" not in config.evaluation.metric_names:
         return None
@@ -166,7 +176,10 @@ RULES: tuple[Rule, ...] = (
         "the encoder selects codes, it does not sample them from a density",
     ),
     needs(metric("annealed"), _posterior(*CONTINUOUS), "its moves need continuous latents"),
-    needs(metric("gap", "compression", UDR), _kind("vae"), "it needs one layer of latents"),
+    needs(
+        metric("gap", "compression", "search", UDR), _kind("vae"), "it needs one layer of latents"
+    ),
+    needs(metric("search"), _posterior(*CONTINUOUS), "it moves codes by gradients"),
     needs(
         metric("gap", "compression"),
         _posterior("diag_gaussian"),
@@ -184,7 +197,7 @@ RULES: tuple[Rule, ...] = (
         "latents are cut into bins of N(0, 1)",
     ),
     needs(
-        metric("compression", "representation", "disentanglement", "anomaly"),
+        metric("compression", "representation", "disentanglement", "anomaly", "search"),
         _conditioning("none"),
         "the model is given the label of every example",
     ),
@@ -221,6 +234,7 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(metric("accuracy"), objective("m2"), "there is no classifier"),
     _no_anomalies,
+    _few_candidates,
 )
 DATA_RULES: tuple[Rule, ...] = (
     _needs_data(
@@ -269,5 +283,6 @@ DATA_RULES: tuple[Rule, ...] = (
     ),
     _explain_anomalies,
     _explain_features,
-    explain_molecules,
+    functools.partial(explain_molecules, name="molecules"),
+    functools.partial(explain_molecules, name="search"),
 )
