@@ -61,7 +61,7 @@ def gru_sequence(
       source: [T, N, G], or indices [T, N] of rows of the matrix, in place of one-hot vectors. The
         steps are the first axis. An index of no row is NaN.
       h: [N, F].
-      mask: [T, N] bool; a step without it leaves the state as it is, whatever its source, which must be finite.
+      mask: [T, N] bool; a step without it leaves the state as it is, whatever its finite source.
       reverse: from the last step to the first.
 
     Returns:
@@ -168,7 +168,7 @@ def _run_chunk(
         return h, (h, gates)
 
     inputs = _project(params.matrix, source)
-    h, (states, gates) = jax.lax.scan(body, h, (inputs, mask), reverse=reverse)
+    h, (states, gates) = jax.lax.scan(body, h, (inputs, mask), reverse=reverse, unroll=True)
     return h, states, gates
 
 

@@ -103,8 +103,10 @@ class GRUEncoder(nn.Module):
             results = []
             for name in names:
                 gru = GRU(size, self.features, self.dtype, name=f"{name}_{layer}")
-                options = {"table": None if layer else table, "reverse": name == "backward"}
-                results.append(gru.sequence(source, zeros, gru.shift(c), mask, **options))
+                rows, reverse = None if layer else table, name == "backward"
+                results.append(
+                    gru.sequence(source, zeros, gru.shift(c), mask, table=rows, reverse=reverse)
+                )
             source = jnp.concatenate([states for _, states in results], axis=-1)
         h = jnp.concatenate([final for final, _ in results], axis=-1)
         return h if self.dtype is None else h.astype(self.dtype)
