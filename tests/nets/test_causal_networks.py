@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.nets import CausalGRU
+from vae_jax.nets import CausalGRU, CausalTransformer
 
 jit = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 1}
@@ -16,6 +16,7 @@ V, L, N, C = 6, 7, 3, 4
 NETWORKS = {
     "gru": CausalGRU(V, features=5, embedding=3),
     "gru of two layers": CausalGRU(V, features=5, layers=2, embedding=3),
+    "transformer": CausalTransformer(V, features=8, layers=2, heads=2),
 }
 
 TOKENS = np.random.default_rng(0).integers(0, V, (N, L)).astype(np.int32)  # 0: a dropped token

@@ -10,10 +10,8 @@ from vae_jax.errors import check_range
 from vae_jax.nets.conditioning import Shift
 from vae_jax.nets.dense import Dense
 from vae_jax.nets.gru import GRUParams, gru_sequence, gru_step, pad_steps
-from vae_jax.nets.tokens import TokenLogits, shift_right, token_ids
+from vae_jax.nets.tokens import EMBEDDING_INIT, TokenLogits, shift_right, token_ids
 from vae_jax.types import Array, Params
-
-EMBEDDING_INIT = nn.initializers.normal(1.0)
 
 
 def _orthogonal_gates(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
