@@ -71,7 +71,7 @@ def test_features_depend_on_each_token_and_on_their_order(name):
     assert np.array_equal(encode(name, swapped)[3], h[3])
 
 
-@each
+@pytest.mark.parametrize("name", ["gru of two layers", "transformer"])
 def test_the_condition_enters_its_own_row_only(name):
     h = encode(name, X, C)
     changed = encode(name, X, C + np.float32([[1], [0], [0], [0]]))
@@ -79,7 +79,7 @@ def test_the_condition_enters_its_own_row_only(name):
     np.testing.assert_array_equal(changed[1:], h[1:])
 
 
-@each
+@pytest.mark.parametrize("name", ["gru", "transformer"])
 def test_bfloat16_keeps_parameters_in_float32(name):
     encoder = ENCODERS[name].clone(dtype=jnp.bfloat16)
     params = jax.eval_shape(encoder.init, jax.random.key(0), X)
