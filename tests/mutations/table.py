@@ -793,3 +793,41 @@ SEARCH = [
     ),
 ]
 MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT, *SEARCH]
+SEQUENCES = [
+    Mutation(
+        "the candidate of a GRU without the bias of its product",
+        "nets/gru.py",
+        "g_c + params.bias[None]\n",
+        "g_c\n",
+        "nets/test_gru.py -k numpy",
+    ),
+    Mutation(
+        "the gradient of the reset gate without the slope of the sigmoid",
+        "nets/gru.py",
+        "d_c * g_c * r * (1 - r)",
+        "d_c * g_c",
+        "nets/test_gru.py -k plain_scan",
+    ),
+    Mutation(
+        "the gradient of a chunk that is skipped is lost",
+        "nets/gru.py",
+        "return d + d_states.sum(0), sums,",
+        "return d, sums,",
+        "nets/test_gru.py -k plain_scan",
+    ),
+    Mutation(
+        "a token is not attended to by itself",
+        "nets/attention.py",
+        "places <= position[:, None]",
+        "places < position[:, None]",
+        "nets/test_causal_networks.py -k parallel_pass",
+    ),
+    Mutation(
+        "a window across the end of an epoch is sorted as one",
+        "data/order.py",
+        "jnp.lexsort((lengths[index], epoch))",
+        "jnp.argsort(lengths[index])",
+        "data/test_order.py -k per_epoch_by_length",
+    ),
+]
+MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT, *SEQUENCES]

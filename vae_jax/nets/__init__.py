@@ -25,11 +25,13 @@ from vae_jax.nets.pixelcnn import PixelCNN
 from vae_jax.nets.recurrent import CausalGRU
 from vae_jax.nets.resnet import ResNetDecoder, ResNetEncoder
 from vae_jax.nets.sequence import SequenceEncoder
+from vae_jax.nets.transformer import CausalTransformer
 from vae_jax.nets.units import Units
 
 __all__ = [
     "MLP",
     "CausalGRU",
+    "CausalTransformer",
     "Classifier",
     "Constant",
     "Conv",

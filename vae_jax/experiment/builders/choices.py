@@ -38,6 +38,7 @@ TABLES: dict[str, Iterable[str]] = {
     "objective.corruption": loss.CORRUPTIONS,
     "optimizer.name": optimizer.OPTIMIZERS,
     "optimizer.schedule": optimizer.LEARNING_RATES,
+    "train.order": ("random", "by_length"),
     "train.select": ("best", "last"),
     "evaluation.figures": ("png", "pdf", "svg"),
     "evaluation.projection": PROJECTIONS,

@@ -128,6 +128,11 @@ RULES: tuple[Rule, ...] = (
     ),
     _no_dependent_entries,
     needs(
+        one_of("train.order", "by_length"),
+        one_of("data.streaming", False),
+        "lengths of streamed examples are unknown before they are read",
+    ),
+    needs(
         one_of("data.missing", True),
         one_of("model.likelihood", *likelihood_names(lambda p: not p.autoregressive)),
         "given z, its entries depend on each other, so that missing ones can't be left out",
