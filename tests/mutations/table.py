@@ -725,6 +725,30 @@ TABLES = [
     ),
 ]
 
+FIGURES = [
+    Mutation(
+        "a prediction that is too bad fools the predictor",
+        "visualize/molecules/search.py",
+        "excess = sign * (candidates.predicted - candidates.recomputed)",
+        "excess = abs(candidates.predicted - candidates.recomputed)",
+        "visualize/test_molecule_figures.py -k fooled",
+    ),
+    Mutation(
+        "the characters of one line are marked in the other",
+        "visualize/text.py",
+        "added |= set(range(other_start, other_stop))",
+        "added |= set(range(start, stop))",
+        "visualize/test_text_figures.py -k same_in_both",
+    ),
+    Mutation(
+        "neighbors are not as far as they say",
+        "visualize/sequence_arrays.py",
+        "offsets /= np.linalg.norm(offsets, axis=-1, keepdims=True)",
+        "offsets /= np.linalg.norm(offsets, axis=-1, keepdims=True) ** 2",
+        "visualize/test_sequence_figures.py -k distances",
+    ),
+]
+
 TEXT = [
     Mutation(
         "the end of a line is not observed",
@@ -792,7 +816,6 @@ SEARCH = [
         "objectives/test_property_elbo.py -k by_hand",
     ),
 ]
-MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT, *SEARCH]
 SEQUENCES = [
     Mutation(
         "the candidate of a GRU without the bias of its product",
@@ -830,4 +853,15 @@ SEQUENCES = [
         "data/test_order.py -k per_epoch_by_length",
     ),
 ]
-MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT, *SEQUENCES]
+MUTATIONS = [
+    *BUILDERS,
+    *OBJECTIVES,
+    *DISTRIBUTIONS,
+    *FLOW,
+    *EVALUATION,
+    *TABLES,
+    *FIGURES,
+    *TEXT,
+    *SEARCH,
+    *SEQUENCES,
+]

@@ -7,7 +7,7 @@ from typing import Any
 from vae_jax import config as config_lib
 from vae_jax import visualize
 from vae_jax.experiment.report import page
-from vae_jax.experiment.report.figures import ImageBudget, images
+from vae_jax.experiment.report.figures import ImageBudget, images, samples_figure
 from vae_jax.experiment.report.formatting import (
     format_entry,
     format_value,
@@ -245,7 +245,7 @@ def _swept_values(trial: Contents) -> dict[str, float]:
 
 def _samples(runs: Runs, budget: ImageBudget) -> list[Block]:
     alt = "samples from the prior"
-    return images([budget.embed(run, "samples", alt, name) for name, run in runs.items()])
+    return images([budget.embed(run, samples_figure(run), alt, name) for name, run in runs.items()])
 
 
 def _differences(runs: Runs) -> list[Block]:
