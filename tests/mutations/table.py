@@ -764,6 +764,48 @@ TEXT = [
         """]*\\]|Br|""",
         "data/text/test_alphabets.py -k tokens_of_smiles",
     ),
+    Mutation(
+        "the number of different successors of a context is one",
+        "evaluation/ngrams.py",
+        "(count + types * p)",
+        "(count + p)",
+        "evaluation/test_ngrams.py -k formula",
+    ),
+    Mutation(
+        "a finished beam goes on",
+        "distributions/beam_search.py",
+        "is_finished=is_finished | (token == END)",
+        "is_finished=is_finished",
+        "distributions/test_beam_search.py",
+    ),
+    Mutation(
+        "the network of a beam remembers another one",
+        "distributions/beam_search.py",
+        "leaf[rows] if leaf.ndim else leaf",
+        "leaf",
+        "distributions/test_beam_search.py",
+    ),
+    Mutation(
+        "bits per token in nats",
+        "evaluation/common.py",
+        "Estimate(ratio.value / math.log(2)",
+        "Estimate(ratio.value",
+        "evaluation/test_sequences.py -k totals",
+    ),
+    Mutation(
+        "the end is no token of the accuracy",
+        "evaluation/sequences.py",
+        "p, is_token = decode(q.center), x > 0",
+        "p, is_token = decode(q.center), x > 1",
+        "evaluation/test_sequences.py -k protocol",
+    ),
+    Mutation(
+        "flags of sequences go by their length",
+        "experiment/rows/scoring.py",
+        "values = values / np.maximum(scores.num_observed, 1)",
+        "values = values * 1",
+        "experiment/rows/test_scoring.py -k per_token",
+    ),
 ]
 SEARCH = [
     Mutation(
