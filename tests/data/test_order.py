@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vae_jax.data.order import ROUNDS, batch_index, padded_batches, permute
+from vae_jax.data.order import ROUNDS, batch_index, batch_index_by_length, padded_batches, permute
 
 jit = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 1}
@@ -140,6 +140,68 @@ def test_products_beyond_32_bits_are_exact(n, batch_size):
 def test_too_few_or_too_many_examples_are_refused(n):
     with pytest.raises(ValueError, match=f"num_examples = {n}: must be at least 1 and at most"):
         batch_index(jnp.array(0), num_examples=n, batch_size=4, seed=0)
+
+
+LENGTHS = np.random.default_rng(0).integers(1, 60, 1000)
+
+
+@functools.partial(jit, static_argnames=("num_steps", "batch_size", "window"))
+def by_length(start, lengths, seed=0, *, num_steps, batch_size, window):
+    steps = start + jnp.arange(num_steps)
+    options = {"lengths": lengths, "batch_size": batch_size, "seed": seed, "window": window}
+    return batch_index_by_length(steps, **options)
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "window"), [(1, 1, 4), (10, 4, 3), (5, 8, 4), (64, 16, 4), (100, 7, 5)]
+)
+def test_every_example_comes_once_per_epoch_by_length(n, batch_size, window):
+    """In windows of several epochs, and with batches and windows across the end of one."""
+    options = {"num_steps": 3 * n, "batch_size": batch_size, "window": window}
+    index = by_length(0, jnp.asarray(LENGTHS[:n]), **options)
+    flat = np.asarray(index).reshape(3 * batch_size, n)
+    np.testing.assert_array_equal(np.sort(flat, axis=1), np.broadcast_to(np.arange(n), flat.shape))
+
+
+def test_a_window_by_length_is_that_of_the_plain_order_sorted():
+    """A window within one epoch: the same examples, in batches that do not overlap in length."""
+    options = {"num_examples": 1000, "batch_size": 16}
+    plain = np.asarray(indices(jnp.arange(8, 16), 5, **options))
+    index = np.asarray(by_length(8, jnp.asarray(LENGTHS), 5, num_steps=8, batch_size=16, window=8))
+    np.testing.assert_array_equal(np.sort(index, axis=None), np.sort(plain, axis=None))
+    batches = sorted(map(sorted, LENGTHS[index]))
+    np.testing.assert_array_equal(np.concatenate(batches), np.sort(LENGTHS[plain], axis=None))
+
+
+@pytest.mark.parametrize("start", [0, 1, 7, 8, 61, 2**31 - 40])
+def test_steps_by_length_do_not_depend_on_those_before_them(start):
+    """As after a resumption at any step."""
+    options = {"batch_size": 16, "window": 8}
+    lengths = jnp.asarray(LENGTHS)
+    begin = max(start - 13, 0)
+    many = by_length(begin, lengths, 3, num_steps=40, **options)
+    few = by_length(start, lengths, 3, num_steps=9, **options)
+    np.testing.assert_array_equal(few, many[start - begin :][:9])
+
+
+def test_batches_by_length_come_in_random_order():
+    """All places of the batch of the shortest examples are equally likely: 4 windows of one epoch.
+
+    And seeds and windows have different orders.
+    """
+    lengths = jnp.arange(64)
+
+    @jit
+    def orders(seed):
+        index = batch_index_by_length(
+            jnp.arange(16), lengths=lengths, batch_size=4, seed=seed, window=4
+        )
+        return jnp.argmin(index.min(-1).reshape(4, 4), axis=1)
+
+    places = np.asarray(jax.vmap(orders)(jnp.arange(3_000)))
+    for window in range(4):
+        assert p_value(places[:, window], 4) > 1e-3
+        assert p_value(places[:, window] * 4 + places[:, (window + 1) % 4], 16) > 1e-3
 
 
 def agreement(a, b):

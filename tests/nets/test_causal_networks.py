@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.nets import CausalGRU
+from vae_jax.nets import CausalGRU, CausalTransformer
 
 jit = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 1}
@@ -16,6 +16,7 @@ V, L, N, C = 6, 7, 3, 4
 NETWORKS = {
     "gru": CausalGRU(V, features=5, embedding=3),
     "gru of two layers": CausalGRU(V, features=5, layers=2, embedding=3),
+    "transformer": CausalTransformer(V, features=8, layers=2, heads=2),
 }
 
 TOKENS = np.random.default_rng(0).integers(0, V, (N, L)).astype(np.int32)  # 0: a dropped token
@@ -79,18 +80,18 @@ def test_logits_at_each_step_depend_on_the_context_of_their_own_sequence(name):
     assert not same[1, :, 1:].all(axis=-1).any()
 
 
-@each
+@pytest.mark.parametrize("name", ["gru of two layers", "transformer"])
 def test_each_array_of_the_carry_has_the_batch_first(name):
     """So that beam search can reorder the sequences."""
     network = NETWORKS[name]
     variables = {"params": parameters(name)}
+    step = jit(functools.partial(network.apply, method="step"))
     carry = network.apply(variables, CONTEXT, L, method="start")
+    carry, _ = step(variables, carry, np.full(N, V))
     order = np.array([2, 0, 0])
-    token = np.full(N, V)
-    carry, _ = network.apply(variables, carry, token, method="step")
-    expected = network.apply(variables, carry, TOKENS[:, 0], method="step")[1][order]
+    expected = step(variables, carry, TOKENS[:, 0])[1][order]
     carry = jax.tree.map(lambda a: a[order], carry)
-    actual = network.apply(variables, carry, TOKENS[order, 0], method="step")[1]
+    actual = step(variables, carry, TOKENS[order, 0])[1]
     np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -109,7 +110,7 @@ def test_padding_has_probability_zero_and_gradients_are_finite(name):
     assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in leaves)
 
 
-@each
+@pytest.mark.parametrize("name", ["gru of two layers", "transformer"])
 def test_needed_logits_do_not_depend_on_the_mask(name):
     """Lengths 3, 7 and 0; the gradients of needed terms are the same, too."""
     network = NETWORKS[name]
@@ -126,7 +127,7 @@ def test_needed_logits_do_not_depend_on_the_mask(name):
     )
 
 
-@each
+@pytest.mark.parametrize("name", ["gru of two layers", "transformer"])
 def test_bfloat16_keeps_parameters_and_logits_in_float32(name):
     network = NETWORKS[name].clone(dtype=jnp.bfloat16)
     params = jax.eval_shape(lambda key: network.init_params(key, C), jax.random.key(0))

@@ -11,6 +11,7 @@ _gap = functools.partial(field, used_by=metric("gap"))
 _quality = functools.partial(field, used_by=metric("quality"))
 _anomaly = functools.partial(field, used_by=metric("anomaly"))
 _imputation = functools.partial(field, used_by=metric("imputation"))
+_sequences = functools.partial(field, used_by=metric("sequences"))
 _augmentation = functools.partial(field, used_by=metric("augmentation"))
 _search = functools.partial(field, used_by=metric("search"))
 
@@ -47,9 +48,17 @@ class Evaluation:
         at_least=2,
         used_by=metric("disentanglement", "representation"),
     )
-    num_generated: int = _quality(
-        5_000, "quality: maximum number of samples, and of test images to compare with", at_least=20
+    num_generated: int = field(
+        5_000,
+        "quality: maximum number of samples, and of test images to compare with; sequences: number "
+        "of samples",
+        at_least=20,
+        used_by=metric("quality", "sequences"),
     )
+    sequence_examples: int = _sequences(
+        1_000, "maximum number of test sequences to reconstruct", at_least=2
+    )
+    num_beams: int = _sequences(5, "beams of the search for the likeliest sequence", at_least=1)
     features: str = _quality(
         "", "quality: .npz of a feature network; empty: train one and save it in the workdir"
     )

@@ -104,6 +104,12 @@ class Data:
         at_least=0,
         used_by=objective("m2"),
     )
+    property: str = field(
+        "",
+        "value of molecules that is predicted from z: logp, qed, sa or weight; empty: the labels "
+        "of the data",
+        used_by=objective("property"),
+    )
     streaming: bool = field(
         False,
         "read training images from disk or host batch by batch; same numbers",
@@ -162,6 +168,12 @@ class Train:
 
     num_steps: int = field(2_000, "training steps", at_least=1)
     batch_size: int = field(128, "examples per step", at_least=1)
+    order: str = field(
+        "random",
+        "order of the training data; by_length: batches of sequences of similar length, which cost "
+        "less",
+        used_by=one_of("data.name", *TEXT_SETS),
+    )
     log_every: int = field(
         100, "steps between logs; also the number of steps in one compiled call", at_least=1
     )

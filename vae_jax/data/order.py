@@ -13,6 +13,7 @@ from vae_jax.distributions.base import allow_broadcasting
 from vae_jax.errors import check_range
 from vae_jax.types import Array
 
+WINDOW = 32  # batches whose examples are sorted by length
 ROUNDS = 64  # swap-or-not needs some multiple of log2(n); 64 serves n up to billions
 
 
@@ -77,6 +78,39 @@ def _divmod_product(step: Array, batch_size: int, num_examples: int) -> tuple[Ar
         return carry(quotient + bit * more_quotient, remainder + bit * more_remainder)
 
     return jax.lax.fori_loop(0, 32, next_bit, (jnp.zeros_like(step), jnp.zeros_like(step)))
+
+
+@allow_broadcasting
+def batch_index_by_length(
+    steps: Array, *, lengths: Array, batch_size: int, seed: int | Array, window: int = WINDOW
+) -> Array:
+    """Indices [S, B] of the examples of consecutive steps [S], of similar lengths in each batch.
+
+    The examples of `window` consecutive batches of `batch_index`, from a multiple of it on, are
+    sorted by their `lengths` [N] and cut into batches again, in random order. Where an epoch ends
+    in a window its two parts are sorted separately, so every example comes exactly once per epoch.
+    """
+    n = lengths.shape[0]
+    steps = steps.astype(jnp.uint32)
+    first = steps[0] // window
+    windows = first + jnp.arange(steps.shape[0] // window + 2, dtype=jnp.uint32)
+    inside = jnp.arange(window, dtype=jnp.uint32)
+    rows = windows[:, None] * window + inside
+    index = batch_index(rows, num_examples=n, batch_size=batch_size, seed=seed)
+    epoch, position = _divmod_product(rows, batch_size, n)
+    position = position[..., None] + jnp.arange(batch_size, dtype=jnp.uint32)
+    epoch = epoch[..., None] + position // jnp.uint32(n)
+
+    def sort_window(number: Array, index: Array, epoch: Array) -> Array:
+        index, epoch = index.reshape(-1), epoch.reshape(-1)
+        order = jnp.lexsort((lengths[index], epoch))
+        index, epoch = (x[order].reshape(window, batch_size) for x in (index, epoch))
+        shuffled = permute(inside, window, _hash(_hash(jnp.uint32(seed)) ^ ~number))
+        # Batches of one epoch change places, and a batch of two stays between them.
+        return index[jnp.lexsort((shuffled, epoch[:, -1], epoch[:, 0]))]
+
+    index = jax.vmap(sort_window)(windows, index, epoch).reshape(-1, batch_size)
+    return index[steps - first * window]
 
 
 def padded_batches(num_examples: int, batch_size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -26,9 +26,10 @@ class TokenSequence(Distribution):
     integrated out; it is NaN for any other mask.
 
     `network` has three methods, see `nets.CausalGRU`:
-    `apply({"params": params}, tokens [N, L], context [N, F])` -> logits [N, L, num_tokens], which
-    depend on earlier tokens only, in one pass for `log_prob`; and `start` and `step`, token by
-    token for `sample` and `center`. Logits of padding must be the smallest float.
+    `apply({"params": params}, tokens [N, L], context [N, F], mask [N, L])` -> logits [N, L,
+    num_tokens], which depend on earlier tokens only, in one pass for `log_prob`, and which are
+    needed at the mask only; and `start` and `step`, token by token for `sample` and `center`.
+    Logits of padding must be so small that its probability is zero.
 
     With a `history` [..., L] the network sees it as the past, in place of the value: a corrupted
     copy, for the word dropout of Bowman et al., 2016, arXiv:1511.06349. Then it is no density.
@@ -83,9 +84,9 @@ class TokenSequence(Distribution):
         lead = jnp.broadcast_shapes(value.shape[:-1], self.batch_shape)
         value = jnp.broadcast_to(value, (*lead, self.length))
         past = value if self.history is None else jnp.broadcast_to(self.history, value.shape)
-        terms = self._token_terms(_to_ids(value), _to_ids(past))
-        is_id = (value == jnp.round(value)) & (value >= 0) & (value < self.num_tokens)
         before_end = _before_end(value)
+        terms = self._token_terms(_to_ids(value), _to_ids(past), before_end)
+        is_id = (value == jnp.round(value)) & (value >= 0) & (value < self.num_tokens)
         possible = is_id & jnp.where(before_end, value != PADDING, value == PADDING)
         return jnp.where(possible, jnp.where(before_end, terms, 0), -jnp.inf)
 
@@ -104,16 +105,31 @@ class TokenSequence(Distribution):
         terms = self.log_prob_terms(jnp.where(observed, value, PADDING))
         return jnp.where(is_prefix, jnp.where(observed, terms, 0).sum(-1), jnp.nan)
 
+    def predict(self, value: Array) -> Array:
+        """The most likely token at each place given the tokens of a value before it, ``[..., L]``.
+
+        Its agreement with the value is the accuracy under teacher forcing.
+        """
+        self._assert_event(value)
+        lead = jnp.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        ids = _to_ids(jnp.broadcast_to(value, (*lead, self.length))).reshape(-1, self.length)
+        logits = self._apply(ids, self._flat_context(lead))
+        return jnp.argmax(logits, axis=-1).reshape(*lead, self.length).astype(jnp.float32)
+
     def _narrow(self, temperature: Scalar) -> "TokenSequence":
         """Each factor raised to the power 1 / temperature and normalized."""
         return dataclasses.replace(self, temperature=self.temperature * temperature)
 
-    def _token_terms(self, ids: Array, past: Array) -> Array:
-        """The log-probability of each of the ids [*lead, L] after the tokens before it."""
+    def _token_terms(self, ids: Array, past: Array, mask: Array) -> Array:
+        """The log-probability of each of the ids [*lead, L] after the tokens before it.
+
+        It is arbitrary without the mask, which lets a network omit steps.
+        """
         lead = ids.shape[:-1]
         ids = ids.reshape(-1, self.length)
         context = self._flat_context(lead)
-        logits = self._apply(past.reshape(ids.shape), context) / self.temperature
+        mask = mask.reshape(ids.shape)
+        logits = self._apply(past.reshape(ids.shape), context, mask) / self.temperature
         logit = jnp.take_along_axis(logits, ids[..., None], axis=-1)[..., 0]
         return (logit - jax.nn.logsumexp(logits, axis=-1)).reshape(*lead, self.length)
 

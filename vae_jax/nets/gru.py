@@ -61,7 +61,7 @@ def gru_sequence(
       source: [T, N, G], or indices [T, N] of rows of the matrix, in place of one-hot vectors. The
         steps are the first axis. An index of no row is NaN.
       h: [N, F].
-      mask: [T, N] bool; a step without it leaves the state as it is, whatever its source, which must be finite.
+      mask: [T, N] bool; a step without it leaves the state as it is, whatever its finite source.
       reverse: from the last step to the first.
 
     Returns:
@@ -125,7 +125,7 @@ def _project_backward(saved: tuple[Array, Array], d: Array) -> tuple[Array, Arra
     if matrix.shape[0] > MAX_ONE_HOT:
         d_matrix = jnp.zeros(matrix.shape, jnp.float32).at[source].add(d, mode="drop")
     else:
-        one_hot = source.reshape(-1) == jnp.arange(matrix.shape[0])[:, None]
+        one_hot = source.reshape(1, -1) == jnp.arange(matrix.shape[0])[:, None]
         d_matrix = _dot(one_hot, d.reshape(-1, size), matrix.dtype)
     return d_matrix.astype(matrix.dtype), None
 
@@ -136,7 +136,7 @@ _project.defvjp(_project_forward, _project_backward)
 def _gates(params: GRUParams, inputs: Array, h: Array) -> _Gates:
     i_r, i_u, i_c = jnp.split(inputs + params.shift, 3, axis=-1)
     g_r, g_u, g_c = jnp.split(_dot(h, params.kernel, params.kernel.dtype), 3, axis=-1)
-    r, u, g_c = _sigmoid(i_r + g_r), _sigmoid(i_u + g_u), g_c + params.bias
+    r, u, g_c = _sigmoid(i_r + g_r), _sigmoid(i_u + g_u), g_c + params.bias[None]
     return _Gates(r, u, jnp.tanh(i_c + r * g_c), g_c)
 
 
@@ -168,7 +168,7 @@ def _run_chunk(
         return h, (h, gates)
 
     inputs = _project(params.matrix, source)
-    h, (states, gates) = jax.lax.scan(body, h, (inputs, mask), reverse=reverse)
+    h, (states, gates) = jax.lax.scan(body, h, (inputs, mask), reverse=reverse, unroll=True)
     return h, states, gates
 
 

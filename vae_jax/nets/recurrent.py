@@ -10,10 +10,8 @@ from vae_jax.errors import check_range
 from vae_jax.nets.conditioning import Shift
 from vae_jax.nets.dense import Dense
 from vae_jax.nets.gru import GRUParams, gru_sequence, gru_step, pad_steps
-from vae_jax.nets.tokens import TokenLogits, shift_right, token_ids
+from vae_jax.nets.tokens import EMBEDDING_INIT, TokenLogits, shift_right, token_ids
 from vae_jax.types import Array, Params
-
-EMBEDDING_INIT = nn.initializers.normal(1.0)
 
 
 def _orthogonal_gates(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
@@ -103,8 +101,10 @@ class GRUEncoder(nn.Module):
             results = []
             for name in names:
                 gru = GRU(size, self.features, self.dtype, name=f"{name}_{layer}")
-                options = {"table": None if layer else table, "reverse": name == "backward"}
-                results.append(gru.sequence(source, zeros, gru.shift(c), mask, **options))
+                rows, reverse = None if layer else table, name == "backward"
+                results.append(
+                    gru.sequence(source, zeros, gru.shift(c), mask, table=rows, reverse=reverse)
+                )
             source = jnp.concatenate([states for _, states in results], axis=-1)
         h = jnp.concatenate([final for final, _ in results], axis=-1)
         return h if self.dtype is None else h.astype(self.dtype)

@@ -13,6 +13,7 @@ from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 EXCLUDED = -1e9  # the logit of padding: probability exactly 0, and finite gradients
+EMBEDDING_INIT = nn.initializers.normal(1.0)
 
 
 def token_ids(x: Array) -> Array:
@@ -34,4 +35,5 @@ class TokenLogits(nn.Module):
     @nn.compact
     def __call__(self, h: Array) -> Array:
         logits = Dense(self.num_tokens, dtype=self.dtype, wide=True, name="affine")(h)
-        return jnp.where(jnp.arange(self.num_tokens) == 0, EXCLUDED, logits)
+        padding = jnp.arange(self.num_tokens).reshape(*(1,) * (h.ndim - 1), -1) == 0
+        return jnp.where(padding, EXCLUDED, logits)

@@ -270,6 +270,7 @@ UNKNOWN = [
     ("data.binarization", "treshold", "threshold"),
     ("data.values", "count", "counts"),
     ("hierarchy.merge", "precison", "precision"),
+    ("train.order", "by_lenght", "by_length"),
     ("train.select", "bset", "best"),
 ]
 

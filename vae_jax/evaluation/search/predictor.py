@@ -9,27 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 
 from vae_jax.errors import check_range
 from vae_jax.evaluation.common import Estimate, check_same, matrix, mean_estimate, vector
-from vae_jax.nets import MLP, Dense
+from vae_jax.nets import Regressor
 from vae_jax.types import Array, Params, pytree_dataclass, static
 
 CHECK_EVERY = 50  # steps between two looks at the validation part
 PATIENCE = 10  # looks without an improvement, after which training ends
-
-
-class Regressor(nn.Module):
-    """Dense layers with ReLU, and one output, which is 0 before training."""
-
-    hidden: tuple[int, ...] = ()
-
-    @nn.compact
-    def __call__(self, z: Array) -> Array:
-        """Z [N, D] -> [N]."""
-        h = MLP(self.hidden, name="hidden")(z)
-        return Dense(1, kernel_init=nn.initializers.zeros_init(), name="out")(h)[:, 0]
 
 
 @pytree_dataclass

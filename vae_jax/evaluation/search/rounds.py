@@ -41,10 +41,11 @@ def search_by_rounds(
 
     The process knows `num_points` training codes: the better half of them the best of all, the
     others a random choice, always the same. Each round climbs log EI from `num_starts` codes, half
-    of them the best training codes, half draws of the prior, and takes a batch by `choose`. It
-    decodes the batch and adds the *recomputed* values to the process. What decodes to nothing valid
-    is added with the worst value known, so that the search stays away from it. Hyper-parameters are
-    fitted to the training codes, and again after each round. All of it is computed in 64 bits.
+    of them the best training codes that gave no candidate before, half draws of the prior, and
+    takes a batch by `choose`. It decodes the batch and adds the *recomputed* values to the process.
+    What decodes to nothing valid is added with the worst value known, so that the search stays away
+    from it. Hyper-parameters are fitted to the training codes, and again after each round. All of
+    it is computed in 64 bits.
 
     Args:
       key: PRNG key of the draws of the prior.
@@ -76,13 +77,15 @@ def search_by_rounds(
     climb = {"num_steps": num_steps, "step_size": step_size, "max_distance": max_distance}
     capacity = len(z) + num_candidates
     process, batches = _fit(z, values, kernel, capacity), []
-    best = np.argsort(-values, kind="stable")[: num_starts // 2]
+    order = np.argsort(-values, kind="stable")
     for number, size in enumerate(sizes):
+        best = order[: num_starts // 2]
         draws = sample_prior(jax.random.fold_in(key, number), num_starts - len(best))
         starts = np.concatenate([z[best], draws])
         proposed, index, mean, stddev = _propose(process, starts, values.max(), size, climb)
         decoded = decode(proposed)
         start = np.concatenate([rows[best], np.full(len(draws), -1)])[index]
+        order = order[~np.isin(rows[order], start)]
         batches.append(_Batch(proposed, decoded, sign * mean, stddev, start))
         new = sign * np.asarray(decoded.values, np.float64)
         z = np.concatenate([z, proposed])

@@ -29,6 +29,7 @@ HEADLINES = {  # ends of paths; metrics that are not listed show all their numbe
     "anomaly": ("auroc",),
     "compression": ("promised", "reached"),
     "imputation": ("rmse_standardized", "wrong_codes"),
+    "sequences": ("exact_greedy", "exact_sampled", "token_accuracy", "length_distance"),
     "accuracy": ("accuracy",),
     "udr": ("mean",),
 }

@@ -17,13 +17,13 @@ from vae_jax.evaluation.collapse import (
     COLLAPSED,
     NEGLIGIBLE,
     PARTLY,
-    Setting,
     Verdict,
     judge,
     verdict,
 )
 from vae_jax.evaluation.common import finite_estimate, standard_error
 from vae_jax.evaluation.decomposition import decompose
+from vae_jax.evaluation.remedies import Setting
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms
 from vae_jax.experiment.builders.compatibility import WEIGHTED
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
@@ -51,8 +51,10 @@ def verdict_of(
 def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
     """The settings on which a verdict depends; `event` is the shape of an example."""
     model, objective = config.model, config.objective
+    rate = "config.objective.beta", 1.0 if objective.capacity else objective.beta
     weights = {
-        "elbo": ("config.objective.beta", 1.0 if objective.capacity else objective.beta),
+        "elbo": rate,
+        "property": rate,
         "beta_tc": ("config.objective.tc_weight", objective.tc_weight),
         "factor": ("config.objective.tc_weight", 1 + objective.tc_weight),
     }
@@ -61,7 +63,9 @@ def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
     # A table has one entry for each channel, so a sigma by channel is one for each dimension.
     shared = ("fixed", "scalar", "channel") if len(event) == 3 else ("fixed", "scalar")
     return Setting(
-        expressive_decoder=model.likelihood == "autoregressive",
+        has_latents=model.kind != "language_model",
+        expressive_decoder=model.likelihood in ("autoregressive", "tokens"),
+        reads_tokens=model.likelihood == "tokens",
         fixed_sigma=has_sigma and model.sigma == "fixed",
         shared_sigma=model.likelihood == "optimal_gaussian"
         or (has_sigma and model.sigma in shared),

@@ -20,6 +20,7 @@ from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
 from vae_jax.experiment.metrics.molecules import molecules
 from vae_jax.experiment.metrics.samples import augmentation, quality, reconstruction
 from vae_jax.experiment.metrics.search import search
+from vae_jax.experiment.metrics.sequences import sequences
 from vae_jax.types import Array
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "augmentation": augmentation,
     "compression": compression,
     "imputation": imputation,
+    "sequences": sequences,
     "accuracy": accuracy,
 }
 

@@ -26,6 +26,7 @@ from vae_jax.experiment.builders.compatibility import CLOSED_FORM, CONTINUOUS, R
 from vae_jax.experiment.builders.data_compatibility import has_missing
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS, likelihood_names
+from vae_jax.experiment.builders.text_compatibility import TEXT
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
 from vae_jax.experiment.metrics.molecules import explain_molecules
 from vae_jax.experiment.metrics.registry import METRICS
@@ -171,8 +172,13 @@ RULES: tuple[Rule, ...] = (
         "likelihood",
     ),
     needs(
+        metric("annealed", "gap", "decomposition", "compression", UDR),
+        _kind("vae", "vq", "hierarchical"),
+        "it has no latents",
+    ),
+    needs(
         metric(*DENSITIES),
-        _kind("vae", "hierarchical"),
+        _kind("vae", "hierarchical", "language_model"),
         "the encoder selects codes, it does not sample them from a density",
     ),
     needs(metric("annealed"), _posterior(*CONTINUOUS), "its moves need continuous latents"),
@@ -232,6 +238,7 @@ RULES: tuple[Rule, ...] = (
     needs(
         metric("anomaly"), one_of("data.streaming", False), "it compares with examples in memory"
     ),
+    needs(metric("sequences"), TEXT, "its examples are no sequences of tokens"),
     needs(metric("accuracy"), objective("m2"), "there is no classifier"),
     _no_anomalies,
     _few_candidates,

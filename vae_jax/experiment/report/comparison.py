@@ -159,7 +159,7 @@ def _steps(run: Contents) -> str:
 
 
 def _column(key: str) -> str:
-    has_unit = unit(key) and key != "bits_per_dim"
+    has_unit = unit(key) and not key.startswith("bits_per")
     return f"{label(key)} ({unit(key)})" if has_unit else label(key)
 
 

@@ -61,12 +61,10 @@ def make_reference(
         _explain(prepared, key_scores, draws, rows)
         for rows in SplitReader(valid, key_data).parts(size)
     ]
-    reference = measure_reference(parts, quantile)
-    if reference.medians is None and valid.observed is not None:
+    reference = measure_reference(parts, quantile, per_token=is_text)
+    if reference.medians is None and valid.observed is not None and not is_text:
         logger.warning(
             "scores are sums over the observed values, so flags also depend on the number of these"
-            if not is_text
-            else "scores are sums over the tokens of a line, so flags also depend on its length"
         )
     return reference
 

@@ -266,12 +266,11 @@ def initial_state(
 
 def data_order(config: Config, source: Source) -> Callable[[Array], Array]:
     """Return the order in which a run reads its data: steps [S] -> indices [S, B]."""
-    return functools.partial(
-        order.batch_index,
-        num_examples=source.num_examples,
-        batch_size=config.train.batch_size,
-        seed=config.seed,
-    )
+    options = {"batch_size": config.train.batch_size, "seed": config.seed}
+    if config.train.order == "by_length":
+        lengths = source.observed.sum(-1)
+        return functools.partial(order.batch_index_by_length, lengths=lengths, **options)
+    return functools.partial(order.batch_index, num_examples=source.num_examples, **options)
 
 
 def _run_once() -> dict[str, int] | None:
