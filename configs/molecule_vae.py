@@ -6,35 +6,44 @@ VAE of MOSES (Polykovskiy et al., 2020, arXiv:1811.12823).
 python -m vae_jax.main --config=configs/molecule_vae.py
     500 embedded molecules, too few for valid samples
 
-python -m vae_jax.main --config=configs/molecule_vae.py:zinc --config.data.path=zinc.smi.gz
-    a large file of SMILES, such as ZINC 250k; config.data.split_path names a file with its split
+python -m vae_jax.main --config=configs/molecule_vae.py:text --config.data.path=mine.smi
+    your own file of SMILES, or ZINC 250k; config.data.split_path names a file with its split
 
-Either with `_control` after its name trains the same decoder without latents: a language model,
-beside whose numbers those of the VAE stand.
+python -m vae_jax.main --config=configs/molecule_vae.py:molecules_control
+    the same decoder without latents, a language model: the numbers of the VAE stand beside its
 
-The cure of collapse is a weight of the rate that grows from 0 to less than 1, as in MOSES; with
-`--config.objective.beta=1 --config.objective.beta_schedule=constant` the rate falls to zero.
+python -m vae_jax.main --config=configs/molecule_vae.py:molecules_collapsed
+    without the cure of collapse, which is a weight of the rate that grows from 0 to less than 1, as
+    in MOSES: the rate falls to zero
 """
 
 from vae_jax.config import Config
+from vae_jax.errors import check_choice
 
-CONTROL = "_control"
+BETAS = {"vae": (0.0, 0.05), "collapsed": (1.0, 1.0)}  # first and last weight of the rate
 
 
-def get_config(data: str = "molecules") -> Config:
-    """The config of a VAE of 'molecules' or 'zinc', or of its control, 'zinc_control'."""
-    name = data.removesuffix(CONTROL)
-    config = Config(name=f"molecule_{'language_model' if data != name else 'vae'}_{name}")
-    config.data.name = "text" if name == "zinc" else name
+def get_config(variant: str = "molecules") -> Config:
+    """The config for 'molecules' or 'text', alone or with '_control' or '_collapsed'."""
+    data, _, kind = variant.partition("_")
+    kind = check_choice("variant of the config", kind or "vae", (*BETAS, "control"))
+    config = Config(name=f"molecule_{kind}" + ("" if data == "molecules" else f"_{data}"))
+    config.data.name = data
     config.data.alphabet = "smiles"
     config.optimizer.schedule = "cosine"
     config.optimizer.clip_norm = 5.0
     config.optimizer.learning_rate = 2e-3
-    if data == name:
-        config.model.latent_dim = 64
-        config.objective.beta_schedule = "linear"
-        config.objective.beta = 0.05
-        config.objective.beta_steps = config.train.num_steps // 10
-    else:
+    config.train.order = "by_length"
+    if data == "molecules":
+        config.model.encoder_width, config.model.decoder_width = 64, 128
+    else:  # 13 epochs of ZINC 250k
+        config.train.num_steps, config.train.batch_size = 11_000, 256
+        config.train.log_every = 50
+    if kind == "control":
         config.model.kind = "language_model"
+        return config
+    config.model.latent_dim = 64
+    config.objective.beta_schedule = "linear"
+    config.objective.beta_start, config.objective.beta = BETAS[kind]
+    config.objective.beta_steps = config.train.num_steps // 10
     return config

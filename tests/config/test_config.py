@@ -336,7 +336,8 @@ def test_config_file(path) -> None:
     assert config.data.name in EMBEDDED  # a run with nothing but the repository
     dataset = builders.build_data(config)
     validate(config, dataset)
-    if dataset.table is not None:  # its columns are those of the model
+    other_data = "mnist" if dataset.text is None else "text"
+    if dataset.table is not None or dataset.text is not None:  # of which the model is made
         config = builders.resolve(config, dataset.shape, dataset.preparation)
     model = builders.build_model(config, dataset.shape)
     builders.build_loss(config, model, dataset.train.num_examples)
@@ -345,9 +346,9 @@ def test_config_file(path) -> None:
     assert f"python -m vae_jax.main --config=configs/{path.name}" in text
     assert "RESULT" not in text  # the number that it reached
     # Runs on two data sets have two names, and so two workdirs.
-    other = get_config(path, "mnist")
+    other = get_config(path, other_data)
     check(other)
-    assert other.data.name == "mnist"
+    assert other.data.name == other_data
     assert other.name != config.name
 
 

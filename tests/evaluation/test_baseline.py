@@ -10,7 +10,9 @@ import scipy.stats
 
 from vae_jax import data, likelihoods
 from vae_jax.evaluation import baseline as lib
-from vae_jax.evaluation.baseline import fit_baseline, read_rows
+from vae_jax.evaluation import baseline_scores
+from vae_jax.evaluation.baseline import fit_baseline
+from vae_jax.evaluation.baseline_scores import read_rows
 from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.frequencies import fit_counts
 
@@ -249,12 +251,12 @@ def test_chunks_streams_and_rendered_images_give_the_same(monkeypatch):
     dataset = splits(x, x[:9], binarization="dynamic")
     streamed = splits(x, x[:9], binarization="dynamic", streaming=True)
     expected = fit_baseline(likelihood, dataset.train).score(dataset.test).log_px
-    monkeypatch.setattr(lib, "CHUNK_VALUES", 16 * 7)
+    monkeypatch.setattr(baseline_scores, "CHUNK_VALUES", 16 * 7)
     for source in (dataset.train, streamed.train):
         found = fit_baseline(likelihood, source).score(dataset.test).log_px
         np.testing.assert_allclose(found, expected, rtol=1e-12)
     sprites = data.SpriteSource(3, 5)
-    monkeypatch.setattr(lib, "CHUNK_VALUES", 2 * 64 * 64)
+    monkeypatch.setattr(baseline_scores, "CHUNK_VALUES", 2 * 64 * 64)
     rows = np.concatenate(list(read_rows(sprites, np.arange(5))))
     whole = np.asarray(sprites.take(np.arange(5), None)["x"]).reshape(5, -1)
     np.testing.assert_array_equal(rows, whole)

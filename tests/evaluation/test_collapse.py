@@ -1,6 +1,7 @@
 """The verdict on models of known health."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 from vae_jax import VAE, likelihoods, posteriors, priors
 from vae_jax.data import ArraySource
 from vae_jax.evaluation import collapse
-from vae_jax.evaluation.baseline import BaselineScores
+from vae_jax.evaluation.baseline_scores import BaselineScores
 from vae_jax.evaluation.code_use import make_code_gain
 from vae_jax.evaluation.terms import (
     Terms,
@@ -82,10 +83,38 @@ def test_codes_that_vary_at_no_rate_are_collapsed_all_the_same():
         ({"warm_up": True}, "Lower beta"),
         ({"fixed_sigma": True}, "sigma"),
         ({"expressive_decoder": True, "fixed_sigma": True}, "receptive field"),
+        ({"expressive_decoder": True, "reads_tokens": True, "beta": 0.5}, "dropout.*below 0.5"),
     ],
 )
 def test_the_remedy_goes_by_what_the_model_is(options, words):
-    assert words in verdict(terms(0), **options).remedy
+    assert re.search(words, verdict(terms(0), **options).remedy)
+
+
+def test_the_weight_of_the_rate_stands_beside_it():
+    assert "at beta" not in verdict(terms(10)).text
+    found = verdict(terms(10), beta=0.05, weight_name="config.objective.beta")
+    assert "(1.500 a latent) at beta = 0.05." in found.text
+
+
+def test_codes_that_a_decoder_of_tokens_ignores_have_a_remedy():
+    found = verdict(terms(10), reads_tokens=True, beta=0.5, code_gain=0.1)
+    assert found.name == "unused rate"
+    assert "token dropout" in found.remedy
+    assert "below" not in found.remedy
+
+
+def test_a_control_without_latents_is_compared_with_the_baseline_alone():
+    control = dataclasses.replace(
+        terms(0, rate=0.0), code=np.zeros((N, 1)), kl=np.zeros((N, 1)), rate=np.zeros(N)
+    )
+    bound = float(control.elbo.mean())
+    found = verdict(control, has_latents=False, reads_tokens=True, baseline=baseline(bound - 1))
+    assert found.name == "no latents"
+    assert "by construction" in found.text
+    assert found.remedy == ""
+    found = verdict(control, has_latents=False, reads_tokens=True, baseline=baseline(bound))
+    assert found.name == "worse than the baseline"
+    assert found.remedy == "Train longer, or raise the learning rate."
 
 
 def test_points_and_divergence_have_verdicts_of_their_own():

@@ -89,7 +89,10 @@ def test_bits_per_observed_value_have_the_error_of_a_ratio():
     observed = RNG.integers(1, 9, 4000)
     log_px = -2.0 * observed + RNG.normal(0, 0.5, 4000)
     log_px[0] = np.nan
-    context = types.SimpleNamespace(terms=types.SimpleNamespace(num_observed=observed))
+    context = types.SimpleNamespace(
+        terms=types.SimpleNamespace(num_observed=observed),
+        dataset=types.SimpleNamespace(text=None),
+    )
     numbers = _bits_per_dim(context, log_px, {})
     assert numbers["observed_values"] == pytest.approx(observed[1:].mean())
     means = [

@@ -205,6 +205,8 @@ KINDS = {
 NAMES = {
     "data.name": [
         "digits",
+        "molecules",
+        "text",
         "npz",
         "mnist",
         "smallnorb/x",

@@ -582,6 +582,27 @@ EVALUATION = [
         "evaluation/test_quality.py -k neighbors",
     ),
     Mutation(
+        "repeated samples make a novelty larger",
+        "evaluation/molecules/shares.py",
+        "distinct = {text for text in canonical(molecules) if text is not None}",
+        "distinct = [text for text in canonical(molecules) if text is not None]",
+        "evaluation/test_molecules.py -k shares",
+    ),
+    Mutation(
+        "the second diversity has no root",
+        "evaluation/molecules/similarity.py",
+        "(total / size**2) ** (1 / p)",
+        "(total / size**2)",
+        "evaluation/test_molecules.py -k diversity",
+    ),
+    Mutation(
+        "tied values are ranked one too low",
+        "evaluation/molecules/properties.py",
+        'steps[:-1], side="right"',
+        'steps[:-1], side="left"',
+        "evaluation/test_molecules.py -k wasserstein",
+    ),
+    Mutation(
         "the PSNR is twice what it is",
         "evaluation/reconstruction.py",
         "return -10 * jnp.log10",
@@ -704,6 +725,30 @@ TABLES = [
     ),
 ]
 
+FIGURES = [
+    Mutation(
+        "a prediction that is too bad fools the predictor",
+        "visualize/molecules/search.py",
+        "excess = sign * (candidates.predicted - candidates.recomputed)",
+        "excess = abs(candidates.predicted - candidates.recomputed)",
+        "visualize/test_molecule_figures.py -k fooled",
+    ),
+    Mutation(
+        "the characters of one line are marked in the other",
+        "visualize/text.py",
+        "added |= set(range(other_start, other_stop))",
+        "added |= set(range(start, stop))",
+        "visualize/test_text_figures.py -k same_in_both",
+    ),
+    Mutation(
+        "neighbors are not as far as they say",
+        "visualize/sequence_arrays.py",
+        "offsets /= np.linalg.norm(offsets, axis=-1, keepdims=True)",
+        "offsets /= np.linalg.norm(offsets, axis=-1, keepdims=True) ** 2",
+        "visualize/test_sequence_figures.py -k distances",
+    ),
+]
+
 TEXT = [
     Mutation(
         "the end of a line is not observed",
@@ -715,9 +760,102 @@ TEXT = [
     Mutation(
         "chlorine is carbon and a letter",
         "data/text/smiles.py",
-        "|Br|Cl|",
-        "|Br|",
+        """]*\\]|Br|Cl|""",
+        """]*\\]|Br|""",
         "data/text/test_alphabets.py -k tokens_of_smiles",
+    ),
+    Mutation(
+        "the number of different successors of a context is one",
+        "evaluation/ngrams.py",
+        "(count + types * p)",
+        "(count + p)",
+        "evaluation/test_ngrams.py -k formula",
+    ),
+    Mutation(
+        "a finished beam goes on",
+        "distributions/beam_search.py",
+        "is_finished=is_finished | (token == END)",
+        "is_finished=is_finished",
+        "distributions/test_beam_search.py",
+    ),
+    Mutation(
+        "the network of a beam remembers another one",
+        "distributions/beam_search.py",
+        "leaf[rows] if leaf.ndim else leaf",
+        "leaf",
+        "distributions/test_beam_search.py",
+    ),
+    Mutation(
+        "bits per token in nats",
+        "evaluation/common.py",
+        "Estimate(ratio.value / math.log(2)",
+        "Estimate(ratio.value",
+        "evaluation/test_sequences.py -k totals",
+    ),
+    Mutation(
+        "the end is no token of the accuracy",
+        "evaluation/sequences.py",
+        "p, is_token = decode(q.center), x > 0",
+        "p, is_token = decode(q.center), x > 1",
+        "evaluation/test_sequences.py -k protocol",
+    ),
+    Mutation(
+        "flags of sequences go by their length",
+        "experiment/rows/scoring.py",
+        "values = values / np.maximum(scores.num_observed, 1)",
+        "values = values * 1",
+        "experiment/rows/test_scoring.py -k per_token",
+    ),
+]
+SEARCH = [
+    Mutation(
+        "expected improvement without its density term",
+        "evaluation/search/acquisition.py",
+        "jax.scipy.stats.norm.cdf(u) + jax.scipy.stats.norm.pdf(u))",
+        "jax.scipy.stats.norm.cdf(u))",
+        "evaluation/search/test_acquisition.py -k mean_over_draws",
+    ),
+    Mutation(
+        "a batch forgets what it has chosen",
+        "evaluation/search/acquisition.py",
+        "covariance -= np.outer",
+        "covariance -= 0 * np.outer",
+        "evaluation/search/test_acquisition.py -k batch",
+    ),
+    Mutation(
+        "the kernel has half of its last term",
+        "evaluation/search/covariance.py",
+        "1 + r + jnp.square(r) / 3",
+        "1 + r + jnp.square(r) / 6",
+        "evaluation/search/test_gaussian_process.py -k closed_form",
+    ),
+    Mutation(
+        "the gradient of the marginal likelihood lacks the determinant",
+        "evaluation/search/covariance.py",
+        "jnp.outer(weights, weights) - inverse",
+        "jnp.outer(weights, weights)",
+        "evaluation/search/test_gaussian_process.py -k scipy_and_sklearn",
+    ),
+    Mutation(
+        "an ascent may leave the ball around its start",
+        "evaluation/search/ascent.py",
+        "jnp.minimum(1.0, max_distance",
+        "jnp.maximum(1.0, max_distance",
+        "evaluation/search/test_latent_ascent.py -k distance",
+    ),
+    Mutation(
+        "invalid candidates are added with the best value",
+        "evaluation/search/rounds.py",
+        "new, values.min()",
+        "new, values.max()",
+        "evaluation/search/test_search_methods.py -k worthless",
+    ),
+    Mutation(
+        "the error of a property has twice its weight",
+        "objectives/property.py",
+        "property_weight * error / 2",
+        "property_weight * error",
+        "objectives/test_property_elbo.py -k by_hand",
     ),
 ]
 SEQUENCES = [
@@ -757,4 +895,15 @@ SEQUENCES = [
         "data/test_order.py -k per_epoch_by_length",
     ),
 ]
-MUTATIONS = [*BUILDERS, *OBJECTIVES, *DISTRIBUTIONS, *FLOW, *EVALUATION, *TABLES, *TEXT, *SEQUENCES]
+MUTATIONS = [
+    *BUILDERS,
+    *OBJECTIVES,
+    *DISTRIBUTIONS,
+    *FLOW,
+    *EVALUATION,
+    *TABLES,
+    *FIGURES,
+    *TEXT,
+    *SEARCH,
+    *SEQUENCES,
+]

@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = "python -m vae_jax.main "
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "vae_jax" / "main.py"]
 TABLE = ROOT / "vae_jax" / "data" / "tables" / "penguins.csv"
+LINES = ROOT / "vae_jax" / "data" / "text" / "molecules.smi"
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 
 
@@ -92,6 +93,8 @@ def make_runs(command, images, workdir, monkeypatch):
     config, _ = parse(command)
     if config.data.name == "table":
         config.data.path, config.data.schema = str(TABLE), ""
+    elif config.data.name == "text":
+        config.data.path, config.data.split_path = str(LINES), ""
     elif config.data.name not in EMBEDDED:
         config.data.name, config.data.path = "npz", str(images)
         config.data.dir = ""

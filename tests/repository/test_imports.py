@@ -10,7 +10,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 FRAMEWORKS = ("torch", "tensorflow")
 CACHE = "JAX_COMPILATION_CACHE_DIR"
-HEAVY = (*FRAMEWORKS, "tensorboardX", "sklearn", "matplotlib", "orbax")
+HEAVY = (*FRAMEWORKS, "tensorboardX", "sklearn", "matplotlib", "orbax", "rdkit", "selfies")
 LIBRARY = """
 import sys
 import vae_jax

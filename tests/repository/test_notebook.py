@@ -1,4 +1,4 @@
-"""The notebook runs, and what is stored of it is fit to be read."""
+"""The notebooks run, and what is stored of them is fit to be read."""
 
 import ast
 import base64
@@ -17,15 +17,26 @@ from ipykernel.kernelspec import write_kernel_spec
 from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = pathlib.Path(__file__).parents[2]
-NOTEBOOK = ROOT / "colab" / "vae_in_jax.ipynb"
+TOUR, MOLECULES = "vae_in_jax", "molecules"
 FIGURES = {  # cells with a figure
-    "data",
-    "curve",
-    "reconstruct",
-    "sample",
-    "interpolate",
-    "beta-plane",
-    "beta-samples",
+    TOUR: {
+        "data",
+        "curve",
+        "reconstruct",
+        "sample",
+        "interpolate",
+        "beta-plane",
+        "beta-samples",
+    },
+    MOLECULES: {
+        "data",
+        "reconstruct",
+        "sample",
+        "properties",
+        "neighbors",
+        "interpolate",
+        "search",
+    },
 }
 SMALL = {
     "num_steps": 60,
@@ -35,6 +46,19 @@ SMALL = {
     "latent_dim": 3,
     "hidden": (16,),
     "betas": (1.0, 4.0),
+    "seed": 1,
+}
+SMALL_MOLECULES = {
+    "alphabet": "selfies",
+    "num_steps": 20,
+    "batch_size": 16,
+    "learning_rate": 1e-2,
+    "latent_dim": 3,
+    "encoder_width": 8,
+    "decoder_width": 8,
+    "beta": 0.05,
+    "num_samples": 40,
+    "search_budget": 5,
     "seed": 1,
 }
 PROBE = """
@@ -50,11 +74,24 @@ print(json.dumps({
     "iwae": float(metrics["iwae"]),
 }))
 """
+MOLECULES_PROBE = """
+import json
+print(json.dumps({"vae": vae, "control": control, "samples": len(samples)}, default=float))
+"""
+
+
+def path_of(name):
+    return ROOT / "colab" / f"{name}.ipynb"
+
+
+@pytest.fixture(params=[TOUR, MOLECULES])
+def name(request):
+    return request.param
 
 
 @pytest.fixture
-def notebook():
-    return nbformat.read(NOTEBOOK, as_version=4)
+def notebook(name):
+    return nbformat.read(path_of(name), as_version=4)
 
 
 @pytest.fixture
@@ -89,30 +126,35 @@ def figures(cell):
     return [base64.b64decode(image) for image in images]
 
 
-def shrink(cells):
+def shrink(cells, small):
     (settings,) = (cell for cell in cells.values() if "parameters" in cell.metadata.get("tags", ()))
     names = [target.id for line in ast.parse(settings.source).body for target in line.targets]
-    assert names == list(SMALL)  # every setting there is replaced, and no other
-    settings.source = "\n".join(f"{name} = {value!r}" for name, value in SMALL.items())
+    assert names == list(small)  # every setting there is replaced, and no other
+    settings.source = "\n".join(f"{name} = {value!r}" for name, value in small.items())
 
 
-@pytest.mark.slow
-def test_the_notebook_runs(notebook, kernel, tmp_path):
+def execute(name, small, probe, kernel, directory):
+    """Run a notebook with small settings; its cells, and what the probe prints at its end."""
+    notebook = nbformat.read(path_of(name), as_version=4)
     cells = code_cells(notebook)
-    shrink(cells)
-    notebook.cells.append(nbformat.v4.new_code_cell(PROBE))
+    shrink(cells, small)
+    notebook.cells.append(nbformat.v4.new_code_cell(probe))
     nbclient.NotebookClient(
         notebook,
         kernel_name=kernel,
         timeout=300,
         coalesce_streams=True,
-        resources={"metadata": {"path": os.fspath(tmp_path)}},
+        resources={"metadata": {"path": os.fspath(directory)}},
     ).execute()  # CellExecutionError from any cell
+    assert {cell for cell, content in cells.items() if figures(content)} == FIGURES[name]
+    return cells, json.loads(text(notebook.cells[-1]))
 
-    got = json.loads(text(notebook.cells[-1]))
+
+@pytest.mark.slow
+def test_the_tour_runs(kernel, tmp_path):
+    cells, got = execute(TOUR, SMALL, PROBE, kernel, tmp_path)
     assert got["executable"] == sys.executable
     assert pathlib.Path(got["package"]).is_relative_to(ROOT)
-    assert {name for name, cell in cells.items() if figures(cell)} == FIGURES
 
     assert got["step"] == SMALL["num_steps"] == len(got["losses"])
     by_step = [float(loss) for loss in re.findall(r"loss (\S+)", text(cells["step"]))]
@@ -132,9 +174,25 @@ def test_the_notebook_runs(notebook, kernel, tmp_path):
     assert four["distortion"] > one["distortion"]
 
 
-def test_the_stored_notebook_is_fit_to_be_read(notebook):
+@pytest.mark.slow
+def test_the_notebook_of_molecules_runs(kernel, tmp_path):
+    pytest.importorskip("rdkit")
+    pytest.importorskip("selfies")
+    cells, got = execute(MOLECULES, SMALL_MOLECULES, MOLECULES_PROBE, kernel, tmp_path)
+    vae, control = got["vae"], got["control"]
+    assert got["samples"] == SMALL_MOLECULES["num_samples"]
+    assert vae["step"] == control["step"] == SMALL_MOLECULES["num_steps"]
+    assert vae["test"]["rate"] > 0
+    assert control["test"]["rate"] == 0
+    draws = vae["metrics"]["molecules"]["sets"]["draws"]
+    assert draws["validity"] > 0.9  # SELFIES
+    assert f"{draws['validity']:.3f}" in text(cells["numbers"])
+    assert set(vae["metrics"]["search"]["searches"]) >= {"ascent", "bayesian", "prior"}
+
+
+def test_the_stored_notebook_is_fit_to_be_read(notebook, name):
     nbformat.validate(notebook)
-    assert NOTEBOOK.stat().st_size < 700_000
+    assert path_of(name).stat().st_size < 800_000
     assert notebook.metadata.kernelspec.name == "python3"
     cells = code_cells(notebook)
     counts = [cell.execution_count for cell in cells.values()]
@@ -145,7 +203,7 @@ def test_the_stored_notebook_is_fit_to_be_read(notebook):
         for output in outputs
         if output.output_type == "error" or output.get("name") == "stderr"
     ]
-    assert {name for name, cell in cells.items() if figures(cell)} == FIGURES
+    assert {cell for cell, content in cells.items() if figures(content)} == FIGURES[name]
     words = "\n".join(
         json.dumps(output.get("data", {}).get("text/plain", output.get("text", "")))
         for output in outputs

@@ -74,6 +74,25 @@ def test_types_are_shipped(setup_arguments):
     assert (ROOT / "vae_jax" / "py.typed").is_file()
 
 
+def test_data_files_are_shipped(setup_arguments):
+    """In the wheel by setup.py, in the sdist by MANIFEST.in."""
+    manifest = (ROOT / "MANIFEST.in").read_text().splitlines()
+    patterns = setup_arguments["package_data"]
+    for path in (ROOT / "vae_jax").rglob("*.*"):
+        if path.suffix in (".py", ".pyc") or not path.is_file():
+            continue
+        package = next(parent for parent in path.parents if (parent / "__init__.py").is_file())
+        inside = path.relative_to(package)
+        name = ".".join(package.relative_to(ROOT).parts)
+        assert any(inside.match(pattern) for pattern in patterns.get(name, ())), path
+        folder = package.relative_to(ROOT).as_posix()
+        lines = [
+            line.split() for line in manifest if line.startswith(f"recursive-include {folder}")
+        ]
+        included = [pattern for _, _, *found in lines for pattern in found]
+        assert name == "vae_jax" or any(path.match(pattern) for pattern in included), path
+
+
 def test_configs_are_shipped(setup_arguments):
     assert "vae_jax.configs" in setup_arguments["packages"]
     assert setup_arguments["package_dir"] == {"": ".", "vae_jax.configs": "configs"}

@@ -122,7 +122,8 @@ class FakeModel:
 def test_figures_that_a_model_supports(tmp_path, supported, names):
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.random((4, 2, 2, 1)))
-    dataset = types.SimpleNamespace(factor_names=(), preparation={}, test=ArraySource(x))
+    source = ArraySource(x)
+    dataset = types.SimpleNamespace(factor_names=(), preparation={}, test=source, text=None)
     kl = rng.random((4, 4))
     terms = types.SimpleNamespace(code=rng.normal(size=(4, 4)), kl=kl, rate=kl.sum(1), y=None)
     model = FakeModel(supported)

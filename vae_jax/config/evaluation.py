@@ -11,7 +11,9 @@ _gap = functools.partial(field, used_by=metric("gap"))
 _quality = functools.partial(field, used_by=metric("quality"))
 _anomaly = functools.partial(field, used_by=metric("anomaly"))
 _imputation = functools.partial(field, used_by=metric("imputation"))
+_sequences = functools.partial(field, used_by=metric("sequences"))
 _augmentation = functools.partial(field, used_by=metric("augmentation"))
+_search = functools.partial(field, used_by=metric("search"))
 
 
 @dataclasses.dataclass
@@ -46,9 +48,17 @@ class Evaluation:
         at_least=2,
         used_by=metric("disentanglement", "representation"),
     )
-    num_generated: int = _quality(
-        5_000, "quality: maximum number of samples, and of test images to compare with", at_least=20
+    num_generated: int = field(
+        5_000,
+        "quality: maximum number of samples, and of test images to compare with; sequences: number "
+        "of samples",
+        at_least=20,
+        used_by=metric("quality", "sequences"),
     )
+    sequence_examples: int = _sequences(
+        1_000, "maximum number of test sequences to reconstruct", at_least=2
+    )
+    num_beams: int = _sequences(5, "beams of the search for the likeliest sequence", at_least=1)
     features: str = _quality(
         "", "quality: .npz of a feature network; empty: train one and save it in the workdir"
     )
@@ -74,6 +84,34 @@ class Evaluation:
     )
     imputation_samples: int = _imputation(1_000, "K of each imputation", at_least=1)
     imputation_examples: int = _imputation(2_000, "maximum number of test examples", at_least=2)
+    molecule_samples: int = field(
+        10_000,
+        "molecules: maximum number of samples, of test molecules, and of validation molecules; the "
+        "number of training molecules, at least 1,000, if they are fewer",
+        at_least=2,
+        used_by=metric("molecules"),
+    )
+    search_property: str = _search("logp", "value of a molecule: logp, qed, sa or weight")
+    search_goal: str = _search("maximize", "maximize or minimize the property")
+    search_budget: int = _search(
+        200, "number of candidates of each search", at_least=2, at_most=1_000
+    )
+    search_rounds: int = _search(5, "rounds of the search with a Gaussian process", at_least=1)
+    search_examples: int = _search(
+        10_000, "maximum number of training molecules, for regressions and distances", at_least=20
+    )
+    search_points: int = _search(
+        400, "training codes that the Gaussian process begins with", at_least=2, at_most=1_000
+    )
+    search_distance: float = _search(
+        1.0,
+        "maximum distance from the start, where 1 is typical of a test code to the nearest "
+        "training code",
+        above=0,
+    )
+    search_prior_weight: float = _search(
+        0.01, "weight of log p(z) in an ascent, standard deviations per nat", at_least=0
+    )
     figures: str = field("png", "pdf or svg: figures in this format as well as PNG")
     projection: str = field("pca", "of the map of the codes; umap needs the package umap-learn")
     compression_examples: int = field(

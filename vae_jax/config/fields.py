@@ -104,6 +104,12 @@ class Data:
         at_least=0,
         used_by=objective("m2"),
     )
+    property: str = field(
+        "",
+        "value of molecules that is predicted from z: logp, qed, sa or weight; empty: the labels "
+        "of the data",
+        used_by=objective("property"),
+    )
     streaming: bool = field(
         False,
         "read training images from disk or host batch by batch; same numbers",

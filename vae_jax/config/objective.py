@@ -11,7 +11,7 @@ SCHEDULE = none_of("objective.beta_schedule", "constant")
 CODEBOOK_LOSS = objective("vq") & one_of("codes.quantizer", "vq")
 CAPACITY = Condition("objective.capacity above 0", lambda config: config.objective.capacity > 0)
 
-_elbo = functools.partial(field, at_least=0, used_by=objective("elbo"), sweep=True)
+_elbo = functools.partial(field, at_least=0, used_by=objective("elbo", "property"), sweep=True)
 _tc = functools.partial(field, at_least=0, used_by=objective("beta_tc"), sweep=True)
 _dip = functools.partial(field, at_least=0, used_by=objective("dip"), sweep=True)
 _scalar = functools.partial(field, at_least=0, sweep=True)
@@ -29,7 +29,7 @@ class ObjectiveConfig:
     beta_schedule: str = field(
         "constant",
         "weight of the rate over time, from beta_start to beta",
-        used_by=objective("elbo"),
+        used_by=objective("elbo", "property"),
     )
     beta_start: float = _scalar(0.0, "weight of the rate at step 0", used_by=SCHEDULE)
     beta_steps: int = _scalar(
@@ -103,6 +103,12 @@ class ObjectiveConfig:
     )
     classifier_weight: float = _scalar(
         50.0, "weight of the cross-entropy of each labeled example", used_by=objective("m2")
+    )
+    property_weight: float = _scalar(
+        1.0, "weight of the squared error of the property", used_by=objective("property")
+    )
+    regressor_hidden: tuple[int, ...] = field(
+        (256,), "widths of the regression from z", at_least=1, used_by=objective("property")
     )
     codebook_weight: float = _scalar(
         1.0,

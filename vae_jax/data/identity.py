@@ -68,8 +68,11 @@ def _update(digest: Any, rows: np.ndarray | HostRows | None) -> None:
 
 
 def describe_data(preparation: Mapping[str, Any]) -> str:
-    """Shape and ranges in one phrase: 'images of 8x8 with 1 channel, train 0 to 1, test 0 to 1'."""
-    ranges = preparation.get("ranges", {})
+    """Shape and ranges in one phrase: 'images of 8x8 with 1 channel, train 0 to 1, test 0 to 1'.
+
+    The ranges of token numbers say nothing and are omitted.
+    """
+    ranges = {} if preparation.get("text") else preparation.get("ranges", {})
     parts = [f"{split} {low:.4g} to {high:.4g}" for split, (low, high) in ranges.items()]
     missing = preparation.get("missing", {})
     if any(missing.values()):

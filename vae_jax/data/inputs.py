@@ -41,7 +41,7 @@ divide by 255, or pass integers, which are scaled
 
     shape: tuple[int, ...]  # *E
     value_range: tuple[float, float] = (0.0, 1.0)  # range of the values that the model sees
-    values: str = "scaled"  # or "counts"
+    values: str = "scaled"  # or "counts" or "tokens"
     scale: float = 1.0  # factor from stored integers to values of the model
     bits: int = 0  # depth of 16-bit images, which sets their scale
     binarization: str = "none"

@@ -16,12 +16,10 @@ from vae_jax.data.missing_splits import warn_complete
 from vae_jax.data.prepare import check_values, from_arrays
 from vae_jax.data.sources import Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
-from vae_jax.data.text.lines import SMI
+from vae_jax.data.text.named import AUTO, TEXTS, choose_alphabet
 from vae_jax.errors import InputError
 
 EMBEDDED = ("sprites", "digits", "breast_cancer", "penguins", "molecules", "unicode_names")
-TEXTS = ("text", "molecules", "unicode_names")  # data sets of lines
-AUTO = "auto"
 SPRITES_PREPARATION = {
     "values": "scaled",
     "scale": 1.0,
@@ -90,8 +88,7 @@ def load(
         return _table(name, path, schema, missing, valid_fraction)
     if name in TEXTS:
         _check_options(TEXT_OPTIONS, values, binarization, streaming, missing)
-        load_lines = {"text": _text, "molecules": _molecules, "unicode_names": _unicode_names}[name]
-        return load_lines(
+        return TEXTS[name](
             path,
             alphabet=choose_alphabet(name, path, alphabet),
             max_length=max_length,
@@ -179,37 +176,6 @@ def _penguins() -> str:
     return os.path.join(os.path.dirname(__file__), "tables", "penguins.csv")
 
 
-def choose_alphabet(name: str, path: str, alphabet: str) -> str:
-    """The alphabet of a data set of lines, chosen by its name or file if it is 'auto'."""
-    if alphabet != AUTO:
-        return alphabet
-    is_smi = name == "molecules" or path.lower().endswith(SMI)
-    return "smiles" if is_smi else "characters"
-
-
-def _text(path: str, **options: Any) -> Dataset:
-    """Lines of a .txt or .smi file, as sequences of characters or of the tokens of molecules."""
-    from vae_jax.data.text.dataset import load_text
-
-    return load_text(path, **options)
-
-
-def _molecules(path: str, **options: Any) -> Dataset:
-    """500 drug-like molecules of the US National Cancer Institute and medicines, as SMILES."""
-    del path
-    return _text(_embedded_text("molecules.smi"), name="molecules", **options)
-
-
-def _unicode_names(path: str, **options: Any) -> Dataset:
-    """The names of 3,000 characters of Unicode, such as GREEK SMALL LETTER ALPHA."""
-    del path
-    return _text(_embedded_text("unicode_names.txt"), name="unicode_names", **options)
-
-
-def _embedded_text(file: str) -> str:
-    return os.path.join(os.path.dirname(__file__), "text", file)
-
-
 TABLE_OPTIONS = {  # the only value of each option that data sets do not have, and the reason
     "values": ("scaled", "the kinds of the columns tell what is a count"),
     "binarization": ("none", "the kinds of the columns tell what is binary"),
@@ -290,11 +256,9 @@ DESCRIPTIONS = {
             ("digits", _digits),
             ("breast_cancer", _breast_cancer),
             ("penguins", _penguins),
-            ("molecules", _molecules),
-            ("unicode_names", _unicode_names),
             ("npz", read_path),
             ("table", _table),
-            ("text", _text),
+            *TEXTS.items(),
         )
     },
     "any other": "An image data set of tensorflow-datasets, such as mnist or fashion_mnist.",

@@ -105,6 +105,17 @@ class TokenSequence(Distribution):
         terms = self.log_prob_terms(jnp.where(observed, value, PADDING))
         return jnp.where(is_prefix, jnp.where(observed, terms, 0).sum(-1), jnp.nan)
 
+    def predict(self, value: Array) -> Array:
+        """The most likely token at each place given the tokens of a value before it, ``[..., L]``.
+
+        Its agreement with the value is the accuracy under teacher forcing.
+        """
+        self._assert_event(value)
+        lead = jnp.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        ids = _to_ids(jnp.broadcast_to(value, (*lead, self.length))).reshape(-1, self.length)
+        logits = self._apply(ids, self._flat_context(lead))
+        return jnp.argmax(logits, axis=-1).reshape(*lead, self.length).astype(jnp.float32)
+
     def _narrow(self, temperature: Scalar) -> "TokenSequence":
         """Each factor raised to the power 1 / temperature and normalized."""
         return dataclasses.replace(self, temperature=self.temperature * temperature)

@@ -1,8 +1,8 @@
 """Evaluation: per-example terms over a whole split, and the metrics computed from them.
 
 All functions take a model and its parameters, or plain arrays. Import `evaluation.disentanglement`,
-`.quality`, `.features`, `.representation`, `.reconstruction`, `.anomaly`, `.augmentation` and
-`.coding` by name.
+`.quality`, `.sequences`, `.features`, `.representation`, `.reconstruction`, `.anomaly`,
+`.augmentation` and `.coding` by name.
 
 >>> import numpy as np
 >>> from vae_jax import evaluation
@@ -12,23 +12,28 @@ All functions take a model and its parameters, or plain arrays. Import `evaluati
 """
 
 from vae_jax.evaluation.ais import run_ais, simulate
-from vae_jax.evaluation.baseline import Baseline, BaselineScores, fit_baseline
+from vae_jax.evaluation.baseline import Baseline, fit_baseline
+from vae_jax.evaluation.baseline_scores import BaselineScores
 from vae_jax.evaluation.codes import code_usage
-from vae_jax.evaluation.collapse import Setting, verdict
+from vae_jax.evaluation.collapse import verdict
 from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.gap import inference_gap
 from vae_jax.evaluation.likelihood import Likelihoods, log_likelihood, make_likelihoods
+from vae_jax.evaluation.ngrams import NGrams, fit_ngrams
+from vae_jax.evaluation.remedies import Setting
 from vae_jax.evaluation.terms import Terms, make_evaluator, summarize
 
 __all__ = [
     "Baseline",
     "BaselineScores",
     "Likelihoods",
+    "NGrams",
     "Setting",
     "Terms",
     "code_usage",
     "decompose",
     "fit_baseline",
+    "fit_ngrams",
     "inference_gap",
     "log_likelihood",
     "make_evaluator",

@@ -134,6 +134,7 @@ def scores(
     value_range: tuple[float, float] = (0.0, 1.0),
     compressor: str = "png",
     num_observed: Any = None,
+    unit: str = "value",
 ) -> dict[str, np.ndarray]:
     """Anomaly scores by name, each [N] and higher for more anomalous examples.
 
@@ -157,6 +158,7 @@ def scores(
       x: [N, *E], with values in `value_range`; None leaves S out.
       compressor: see `input_complexity`.
       num_observed: [N] observed values of each example, if values are missing.
+      unit: name of a value; "token" for sequences, whose long ones have large sums.
     """
     elbo = vector("elbo", elbo, infinite=True)
     reconstruction = reconstruction_probability(log_px_z)
@@ -171,7 +173,7 @@ def scores(
         count = vector("num_observed", num_observed)
         check_same("the length of num_observed", len(count), "x", num_examples)
         each = {name: score / np.maximum(count, 1) for name, score in table.items()}
-        table |= {f"{name}_per_value": score for name, score in each.items()}
+        table |= {f"{name}_per_{unit}": score for name, score in each.items()}
     if x is None:
         return table
     complexity = input_complexity(x, value_range=value_range, compressor=compressor)

@@ -1,19 +1,20 @@
 """The trivial baseline: independent pixels or columns at their training frequencies.
 
+Of sequences it is a trigram model of tokens.
+
 A model whose bound is below the log-likelihood of this baseline knows less about the data than the
 frequencies of each dimension alone. Everything is in float64 on the host, some rows at a time.
 """
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.data import ArraySource, HostSource, Reader, Source
+from vae_jax.data import ArraySource, HostSource, Source
+from vae_jax.evaluation.baseline_scores import MAX_VALUES, BaselineScores, read_rows
 from vae_jax.evaluation.column_fits import (
     fit_log_normal,
     fit_poisson,
@@ -30,19 +31,19 @@ from vae_jax.evaluation.frequencies import (
     fit_levels,
     fit_normal,
 )
+from vae_jax.evaluation.ngrams import NGrams, fit_ngrams
 from vae_jax.likelihoods import (
     LogNormal,
     Mixed,
     Poisson,
     StudentT,
+    Tokens,
     ZeroInflatedNegativeBinomial,
     parse_columns,
 )
 from vae_jax.nets.attributes import read_attribute
 
-MAX_VALUES = 2**28  # training values read: of larger splits, random examples
 MAX_RENDERED_VALUES = 2**26  # the same for sources that compute their examples: 16,384 sprites
-CHUNK_VALUES = 2**20  # values in memory at once
 MAX_FITTED = 2**20  # values that families without simple sums are fitted to
 MAX_ENTRIES = 2**25  # limit for all histograms together; above it, all dimensions share one
 
@@ -82,7 +83,7 @@ class Baseline:
             total += terms.sum(axis=1)
         return total
 
-    def score(self, source: Source | HostSource) -> "BaselineScores":
+    def score(self, source: Source | HostSource) -> BaselineScores:
         """Score every example of a split."""
         log_px = []
         errors = []
@@ -103,22 +104,7 @@ class Baseline:
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class BaselineScores:
-    """The baseline on each example of a split."""
-
-    log_px: np.ndarray  # [N] nats, of the observed values
-    mse: np.ndarray  # [N] MSE of the training mean as the reconstruction, of the observed values
-    name: str
-    deviation: np.ndarray  # [D] standard deviation of the training examples
-    is_constant: bool  # the training examples are all the same
-
-    def select(self, rows: np.ndarray) -> "BaselineScores":
-        """The scores of some rows, by index or mask."""
-        return dataclasses.replace(self, log_px=self.log_px[rows], mse=self.mse[rows])
-
-
-def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
+def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline | NGrams:
     """Fit the baseline to a training split, in the family of a likelihood.
 
     So its log-likelihood and the bound of a model with this likelihood are comparable:
@@ -134,12 +120,15 @@ def fit_baseline(likelihood: Any, train: Source | HostSource) -> Baseline:
     - Anything else: a Gaussian for each dimension, in the units of the data. If a scale of the
       likelihood is shared by several entries of images, so is the variance.
     - Mixed tables: each column by its kind.
+    - Tokens: a trigram model, see `vae_jax.evaluation.ngrams`.
 
     Args:
       likelihood: the model's, see `vae_jax.likelihoods.Likelihood`.
       train: the training split; under dynamic binarization, its probabilities. Of very large
         splits, and of more than 16,384 sprites, random examples that are always the same.
     """
+    if isinstance(likelihood, Tokens):
+        return fit_ngrams(train, likelihood.num_tokens)
     num_dims = math.prod(train.shape)
     is_image = len(train.shape) == 3
     groups = _scale_groups(likelihood, train.shape) if is_image else None
@@ -261,33 +250,3 @@ def _choose_rows(train: Source | HostSource) -> np.ndarray:
     if missing is not None and missing.all(axis=0).any():
         rows[:, missing.all(axis=0)] = np.nanmean(rows)
     return rows
-
-
-def read_rows(source: Source | HostSource, index: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the examples at index [n] as float64 [m, D], a few at a time.
-
-    They have the values that the model sees; of images that are binarized anew at each reading,
-    the probabilities. Missing values are NaN.
-    """
-    size = max(1, CHUNK_VALUES // math.prod(source.shape))
-    for start in range(0, len(index), size):
-        rows = index[start : start + size]
-        if isinstance(source, HostSource):
-            part = source.select(rows)
-            x, observed = part.images * np.float32(part.scale), part.observed
-        elif isinstance(source, ArraySource):
-            x = np.asarray(source.images)[rows] * np.float32(source.scale)
-            observed = None if source.observed is None else np.asarray(source.observed)[rows]
-        else:
-            # Padded, so that one program serves all chunks.
-            padded = np.minimum(start + np.arange(min(size, len(index))), len(index) - 1)
-            x = np.asarray(_take(source.reader, jnp.asarray(index[padded], jnp.int32)))[: len(rows)]
-            observed = None  # sprites
-        wide = np.asarray(x, np.float64)
-        wide = wide if observed is None else np.where(observed, wide, np.nan)
-        yield wide.reshape(len(rows), -1)
-
-
-@jax.jit
-def _take(source: Reader, index: jax.Array) -> jax.Array:
-    return source.take(index, jax.random.key(0))["x"]

@@ -1,8 +1,6 @@
 """Diagnosis of the latents: a verdict, its evidence, and the remedy to try first.
 
-Lucas et al., 2019, arXiv:1911.02469 (the role of the decoder variance); Bowman et al., 2016,
-arXiv:1511.06349 (warm-up); Kingma et al., 2016, arXiv:1606.04934 (free bits); Chen et al., 2017,
-arXiv:1611.02731 (decoders that need no z).
+The papers are in `vae_jax.evaluation.remedies`.
 """
 
 import dataclasses
@@ -10,8 +8,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vae_jax.evaluation.baseline import BaselineScores
+from vae_jax.evaluation.baseline_scores import BaselineScores
 from vae_jax.evaluation.common import format_nats
+from vae_jax.evaluation.remedies import (
+    Setting,
+    describe_weight,
+    find_remedy,
+    remedy_of_bound,
+    remedy_of_silence,
+    train_longer,
+)
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms, describe_rows, find_extreme, has_diverged
 
 NEGLIGIBLE = 0.01  # nats: a latent with a smaller mean KL over the data is inactive
@@ -28,9 +34,9 @@ class Verdict:
     """A verdict on the latents.
 
     The names are healthy, partly collapsed, collapsed; worse than the baseline, unused rate (its
-    reconstructions are no better); no rate; and if the latents cannot be judged: unknown, constant
-    data, blind (the encoder does not see the data), not finite, extreme row (one example alone
-    decides the mean bound), diverged.
+    reconstructions are no better); no rate; no latents, of a model that has none; and if they
+    cannot be judged: unknown, constant data, blind (the encoder does not see the data), not finite,
+    extreme row (one example alone decides the mean bound), diverged.
     """
 
     name: str
@@ -39,31 +45,6 @@ class Verdict:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}" + (f" {self.remedy}" if self.remedy else "")
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """The settings on which the remedies depend.
-
-    Attributes:
-      expressive_decoder: the decoder can model x without z, e.g. it is autoregressive.
-      fixed_sigma: the likelihood has a scale that is not learned.
-      shared_sigma: one scale for all dimensions, learned or not.
-      warm_up: training already used a warm-up of beta, or free bits.
-      beta: weight of the rate in the objective.
-      weight_name: name of this weight.
-      code_gain: nats that log p(x | z) falls by at the code of another example, if known.
-      importance_samples: K of the bound on log p(x) that was maximized; 1: the ELBO.
-    """
-
-    expressive_decoder: bool = False
-    fixed_sigma: bool = False
-    shared_sigma: bool = False
-    warm_up: bool = False
-    beta: float = 1.0
-    weight_name: str = "beta"
-    code_gain: float | None = None
-    importance_samples: int = 1
 
 
 def verdict(
@@ -136,12 +117,14 @@ def _judge_all(
         text = f"{count} too few to judge the latents by, {MIN_EXAMPLES} are needed."
         return Verdict("unknown", " ".join([text, *_compare(terms, baseline)]))
     result = judge_latents(terms)
+    if not setting.has_latents:
+        return _judge_control(result, terms, setting, baseline)
     if baseline is None or result.name in ("blind", "unused rate"):
         return _with_comparison(result, terms, baseline)
     if result.name == "collapsed":
         if _is_untrained(terms, baseline):
             # A decoder without codes reaches the baseline once it is trained.
-            remedy = "Train longer, raise the learning rate, or check the scale of the data."
+            remedy = train_longer(setting)
             if setting.beta > 1:
                 remedy += f" Lower {setting.weight_name}, which is {setting.beta:g}."
             result = Verdict("worse than the baseline", result.text, remedy)
@@ -149,7 +132,19 @@ def _judge_all(
     return _with_comparison(_judge_bound(result, terms, setting, baseline), terms, baseline)
 
 
+def _judge_control(
+    result: Verdict, terms: Terms, setting: Setting, baseline: BaselineScores | None
+) -> Verdict:
+    """The verdict on a model without latents: log p(x) alone is compared with the baseline."""
+    if baseline is not None and terms.elbo.mean(dtype=np.float64) <= baseline.log_px.mean():
+        result = Verdict("worse than the baseline", result.text, train_longer(setting))
+    return _with_comparison(result, terms, baseline)
+
+
 def _judge_latents(terms: Terms, setting: Setting) -> Verdict:
+    if not setting.has_latents:
+        text = "The model has no latents by construction: its rate is 0, and its ELBO is log p(x)."
+        return Verdict("no latents", text)
     variances = np.var(terms.code, axis=0, dtype=np.float64)
     if variances.max() <= SAME and setting.beta <= 1:
         return Verdict(
@@ -167,7 +162,7 @@ def _judge_latents(terms: Terms, setting: Setting) -> Verdict:
     strong = "" if terms.kl is None else f", {used} of them with at least {USED:g} nats"
     evidence = (
         f"{active} of {num} latents are active{strong}, the rate is {format_nats(rate)} nats "
-        f"({rate / num:.3f} a latent)."
+        f"({rate / num:.3f} a latent){describe_weight(setting)}."
     )
     share = used / num
     if share >= COLLAPSED and setting.code_gain is not None and setting.code_gain < SILENT * rate:
@@ -175,14 +170,14 @@ def _judge_latents(terms: Terms, setting: Setting) -> Verdict:
             f"{evidence} It buys nothing: with the code of another example, log p(x | z) is lower "
             f"by {setting.code_gain:.2f} nats."
         )
-        return Verdict("unused rate", text, _remedy(setting))
+        return Verdict("unused rate", text, remedy_of_silence(setting))
     if share >= PARTLY:
         return Verdict("healthy", evidence)
     name = "collapsed" if share < COLLAPSED else "partly collapsed"
     if name == "partly collapsed" and not setting.expressive_decoder:
         remedy = "The data may need no more: compare the ELBO with fewer latents."
         return Verdict(name, evidence, remedy)
-    return Verdict(name, evidence, _remedy(setting))
+    return Verdict(name, evidence, find_remedy(setting))
 
 
 def _count(terms: Terms, variances: np.ndarray) -> tuple[int, int, int]:
@@ -195,18 +190,6 @@ def _count(terms: Terms, variances: np.ndarray) -> tuple[int, int, int]:
     return int(np.sum(is_active)), int(np.sum(is_active & (kl >= USED))), len(kl)
 
 
-def _remedy(setting: Setting) -> str:
-    if setting.beta > 1:
-        return f"Lower {setting.weight_name}, which is {setting.beta:g}."
-    if setting.expressive_decoder:
-        return "The decoder models x without z: use a smaller receptive field, or free bits."
-    if setting.fixed_sigma:
-        return "The fixed sigma of the likelihood may be too large: learn it."
-    if not setting.warm_up:
-        return "Warm up beta linearly from 0 over the first steps, or use free bits."
-    return "Lower beta, or use more free bits."
-
-
 def _judge_bound(
     result: Verdict, terms: Terms, setting: Setting, baseline: BaselineScores
 ) -> Verdict:
@@ -214,7 +197,8 @@ def _judge_bound(
     likelihood = float(baseline.log_px.mean())
     log_px_z = -float(terms.distortion.mean(dtype=np.float64))
     is_likelier = log_px_z > likelihood
-    is_closer = terms.mse is not None and terms.mse.mean(dtype=np.float64) < baseline.mse.mean()
+    error = _error_of_baseline(terms, baseline)
+    is_closer = error is not None and error[0] < error[1]
     if not np.isfinite(terms.rate).all():
         if is_likelier or is_closer:
             return result
@@ -234,11 +218,11 @@ def _judge_bound(
             f"{result.text} The rate of {format_nats(rate)} nats buys nothing: with it, "
             f"log p(x | z) is {format_nats(log_px_z)} nats."
         )
-        return Verdict("unused rate", text, _remedy_of_bound(setting))
+        return Verdict("unused rate", text, remedy_of_bound(setting))
     if is_likelier:
         text = f"{result.text} The rate costs more than it buys."
-        return Verdict("worse than the baseline", text, _remedy_of_bound(setting, is_costly=True))
-    remedy = _remedy_of_bound(setting)
+        return Verdict("worse than the baseline", text, remedy_of_bound(setting, is_costly=True))
+    remedy = remedy_of_bound(setting)
     if setting.fixed_sigma:
         remedy = "Reconstructions are better by MSE: learn the sigma of the likelihood."
     elif setting.shared_sigma:
@@ -248,18 +232,18 @@ def _judge_bound(
 
 def _is_untrained(terms: Terms, baseline: BaselineScores) -> bool:
     """True if reconstructions are clearly worse than reconstructions without a code."""
-    if terms.mse is not None:
-        return bool(terms.mse.mean(dtype=np.float64) > (1 + CLEARLY) * baseline.mse.mean())
+    error = _error_of_baseline(terms, baseline)
+    if error is not None:
+        return error[0] > (1 + CLEARLY) * error[1]
     likelihood = baseline.log_px.mean()
     return bool(-terms.distortion.mean() < likelihood - CLEARLY * abs(likelihood))
 
 
-def _remedy_of_bound(setting: Setting, *, is_costly: bool = False) -> str:
-    if setting.beta > 1:
-        return f"Lower {setting.weight_name}, which is {setting.beta:g}."
-    if setting.beta < 1 and is_costly:
-        return f"Raise {setting.weight_name}, which is {setting.beta:g}."
-    return "Train longer, raise the learning rate, or check the scale of the data."
+def _error_of_baseline(terms: Terms, baseline: BaselineScores) -> tuple[float, float] | None:
+    """The MSE of the model and of the baseline, if both have one."""
+    if terms.mse is None or baseline.mse is None:
+        return None
+    return float(terms.mse.mean(dtype=np.float64)), float(baseline.mse.mean())
 
 
 def _with_comparison(result: Verdict, terms: Terms, baseline: BaselineScores | None) -> Verdict:

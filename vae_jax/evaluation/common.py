@@ -51,6 +51,33 @@ def standard_error(values: np.ndarray) -> np.ndarray:
         return np.std(values, axis=0, dtype=np.float64, ddof=1) / math.sqrt(len(values))
 
 
+def ratio_estimate(sums: np.ndarray, counts: np.ndarray) -> Estimate:
+    """The ratio R = sum_i a_i / sum_i n_i of sums a [N] over n [N] entries each.
+
+    The standard error over the N rows is by the delta method:
+    sqrt(N / (N - 1) sum_i (a_i - R n_i)^2) / sum_i n_i. NaN for one row, or without any entry.
+    """
+    sums = np.asarray(sums, np.float64)
+    total, number = int(counts.sum()), len(counts)
+    if not total:
+        return Estimate(math.nan, math.nan)
+    ratio = float(sums.sum() / total)
+    if number < 2:
+        return Estimate(ratio, math.nan)
+    scatter = np.square(sums - ratio * counts).sum() * number / (number - 1)
+    return Estimate(ratio, math.sqrt(scatter) / total)
+
+
+def bits_per_token(log_px: np.ndarray, num_tokens: np.ndarray) -> Estimate:
+    """Bits per token of log-densities [N] in nats: -sum log p / (ln 2 * sum of tokens).
+
+    The standard error over examples is that of a ratio of sums; long sequences count more than
+    in a mean of ratios.
+    """
+    ratio = ratio_estimate(-np.asarray(log_px, np.float64), num_tokens)
+    return Estimate(ratio.value / math.log(2), ratio.stderr / math.log(2))
+
+
 def share_estimate(hits: np.ndarray) -> Estimate:
     """The share a of true values in hits [N], with its binomial error sqrt(a (1 - a) / N)."""
     share = float(np.mean(hits))

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Source
 from vae_jax.distributions import has_kl_terms
-from vae_jax.evaluation.common import mean_estimate
+from vae_jax.evaluation.common import bits_per_token, mean_estimate
 from vae_jax.evaluation.reconstruction import to_psnr
 from vae_jax.evaluation.scan import OverBatches, mean_over_draws, over_batches
 from vae_jax.models.base import Model
@@ -190,7 +190,11 @@ def make_evaluator(
 
 
 def summarize(
-    terms: Terms, event_shape: tuple[int, ...], value_range: tuple[float, float]
+    terms: Terms,
+    event_shape: tuple[int, ...],
+    value_range: tuple[float, float],
+    *,
+    is_text: bool = False,
 ) -> dict[str, float]:
     """Means over the split: ELBO, distortion, rate, KLs, active and used units, bits/dim, MSE.
 
@@ -201,6 +205,9 @@ def summarize(
 
     With missing values, all are of the observed values: `observed_values` is their mean number,
     which divides bits/dim, and errors are means over the examples that have any.
+
+    Of text (`is_text`) there are bits per token instead, with the standard error of a ratio of
+    sums, and `tokens`, their mean number; the end is a token.
 
     If some examples have no finite bound, the means exclude them, and `num_not_finite`
     counts them; if there are too many, see `has_diverged`, over all.
@@ -219,7 +226,12 @@ def summarize(
         "bits_per_dim": -elbo.value / (num_dims * math.log(2)),
         "active_units": _active_units(terms.code),
     }
-    if observed is not None:
+    if observed is not None and is_text:
+        bits = bits_per_token(terms.elbo, observed)
+        del numbers["bits_per_dim"]
+        numbers |= {"bits_per_token": bits.value, "bits_per_token_stderr": bits.stderr}
+        numbers["tokens"] = num_dims
+    elif observed is not None:
         numbers["observed_values"] = num_dims
     if num_not_finite:
         numbers["num_not_finite"] = num_not_finite

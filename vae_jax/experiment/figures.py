@@ -9,11 +9,16 @@ import numpy as np
 from vae_jax import visualize
 from vae_jax.config import Config, sweep
 from vae_jax.experiment import builders, metrics, processes
+from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.metric_writer import read_metrics
 from vae_jax.files import Path
 
 logger = logging.getLogger(__name__)
+
+FOOLED = (
+    3  # mean errors of the predictor on test molecules; one is too good by more if it is fooled
+)
 
 
 def plot_runs(contexts: Sequence[metrics.Context]) -> None:
@@ -32,6 +37,28 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
             file_format=context.config.evaluation.figures,
             projection=context.config.evaluation.projection,
         )
+        _plot_search(context)
+
+
+def _plot_search(context: metrics.Context) -> None:
+    """Plot the best molecules that the metric 'search' found, if it was measured."""
+    c = context.config.evaluation
+    numbers = Results(context.workdir).earlier.get("metrics", {}).get("search", {})
+    if "search" not in c.metric_names or "candidates_file" not in numbers:
+        return
+    from vae_jax.evaluation.search import read_candidates
+    from vae_jax.visualize import molecules
+
+    errors = [entry["mae"] for kind, entry in numbers["regressions"].items() if kind != "constant"]
+    figure = molecules.best_found(
+        read_candidates(context.workdir / numbers["candidates_file"]),
+        molecules.PROPERTY_NAMES[c.search_property],
+        tolerance=FOOLED * min(errors),
+        goal=c.search_goal,
+        best_training=numbers["best_training"],
+    )
+    for suffix in dict.fromkeys(("png", c.figures)):
+        visualize.save(figure, context.workdir / "figures" / f"molecule_search.{suffix}")
 
 
 def plot_front(

@@ -115,7 +115,9 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
         if "baseline" in test:
             bound += f", baseline {format_nats(test['baseline'])} nats of {numbers['baseline']}"
         parts += [f"{key} {format_nats(test[key])}" for key in ("distortion", "rate")]
-        if "columns" not in numbers:  # a table would mix units
+        if "bits_per_token" in test:
+            parts += [_describe_bits(test)]
+        elif "columns" not in numbers:  # a table would mix units
             is_mass = numbers["likelihood"] in ("bernoulli", *MASSES)
             kind = "" if is_mass else " (of a density, which depends on the scale of the data)"
             parts += [f"{test['bits_per_dim']:.4f} bits/dim{kind}"]
@@ -144,10 +146,21 @@ def _describe_test(numbers: Mapping[str, Any]) -> str:
     return "\n  ".join([*lines, *_describe_columns(numbers.get("columns", {})), *left_out])
 
 
+def _describe_bits(test: Mapping[str, Any]) -> str:
+    """Bits per token of the bound and, if known, of the baseline."""
+    bits = f"{test['bits_per_token']:.4f}"
+    if _is_finite(test.get("bits_per_token_stderr")):
+        bits += f" +- {test['bits_per_token_stderr']:.4f}"
+    text = f"{bits} bits/token of {test['tokens']:.1f} tokens"
+    if "baseline_bits_per_token" in test:
+        text += f" (baseline {test['baseline_bits_per_token']:.4f})"
+    return text
+
+
 def examples_noun(data: Mapping[str, Any]) -> str:
     """The word for the examples of a data set, from its entry in the results."""
-    shape = str(data.get("shape", ""))
-    return next((noun for noun in ("images", "rows") if shape.startswith(noun)), "examples")
+    shape, nouns = str(data.get("shape", "")), ("images", "rows", "lines")
+    return next((noun for noun in nouns if shape.startswith(noun)), "examples")
 
 
 def _describe_columns(numbers: Mapping[str, Any]) -> list[str]:

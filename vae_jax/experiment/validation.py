@@ -7,7 +7,7 @@ from vae_jax.config import validation as config_validation
 from vae_jax.config.rules import Rule, check_rules
 from vae_jax.config.sweep import sweep_lists
 from vae_jax.data import Dataset
-from vae_jax.experiment.builders import compatibility, data_compatibility
+from vae_jax.experiment.builders import compatibility, data_compatibility, text_compatibility
 from vae_jax.experiment.builders.auto import resolve
 from vae_jax.experiment.builders.choices import check_names
 from vae_jax.experiment.metrics import requirements
@@ -24,6 +24,7 @@ def _umap_is_installed(config: Config) -> str | None:
 RULES: tuple[Rule, ...] = (
     *config_validation.RULES,
     *compatibility.RULES,
+    *text_compatibility.RULES,
     *requirements.RULES,
     _umap_is_installed,
 )

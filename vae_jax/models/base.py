@@ -29,6 +29,7 @@ class Model(Protocol):
     conditioning: Any  # y [B] or [B, C] -> c [B, C]
     critic: Any  # z [N, D] -> logits [N, 2], of a `CriticModel`
     classifier: Any  # x [N, *E] -> logits, of a `ClassifierModel`
+    regressor: Any  # z [N, D] -> [N], of a `PropertyModel`
     units: Units | None  # the scale of x, see `vae_jax.nets.units`
     mask_input: bool  # True if networks see the mask of observed values too
 
@@ -163,3 +164,10 @@ class ClassifierModel(Model, Protocol):
 
     def classify(self, x: Array, *, observed: Array | None = None) -> Array:
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
+
+
+class PropertyModel(Model, Protocol):
+    """A model whose `regressor` is not None, for `property_elbo`."""
+
+    def predict_property(self, z: Array) -> Array:
+        """The property that the regressor predicts, [N], for z [N, D]."""

@@ -60,6 +60,7 @@ class Hierarchical(nn.Module):
     posterior: ClassVar[None] = None  # inference and prior share parameters
     prior: ClassVar[None] = None
     critic: ClassVar[None] = None
+    regressor: ClassVar[None] = None
     condition_prior: ClassVar[bool] = True
 
     @property

@@ -27,6 +27,7 @@ class RowScores(NamedTuple):
     ess: Array | None = None  # [B] effective sample size (sum w)^2 / sum w^2, from 1 to K
     # [B, C] -E_q[log p(x_c | z)] of each column c of a table, NaN if it is missing
     columns: Array | None = None
+    num_observed: Array | None = None  # [B] observed values, tokens of text; None if all are
 
     @property
     def elbo(self) -> Array:
@@ -140,6 +141,9 @@ def _score_block(
     (log_px, ess, _), means = running_means(
         draws, key, num_samples=num_samples, chunk=chunk, num_examples=len(x)
     )
+    observed = batch.get("observed")
+    if observed is not None:
+        means["num_observed"] = observed.sum(tuple(range(1, x.ndim)))
     return RowScores(**means, **({"log_px": log_px, "ess": ess} if weights else {}))
 
 

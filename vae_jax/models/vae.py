@@ -29,8 +29,8 @@ class VAE(nn.Module):
 
     Kingma and Welling, 2014, arXiv:1312.6114. With a deterministic posterior it is an autoencoder.
     With `conditioning` everything depends on y: p(x, z | y) and q(z | x, y) (Sohn et al., 2015,
-    NeurIPS). `critic` and `classifier` are networks that some objectives train along with the
-    model. With `units` networks see standardized x, and p(x | z) is in the units of x.
+    NeurIPS). `critic`, `classifier` and `regressor` are networks that some objectives train along
+    with the model. With `units` networks see standardized x, and p(x | z) is in the units of x.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors
@@ -55,6 +55,7 @@ class VAE(nn.Module):
     condition_prior: bool = False  # True if the prior depends on c too
     critic: nn.Module | None = None  # z [N, D] -> h, for FactorVAE
     classifier: nn.Module | None = None  # x [N, *E] -> h, for the semi-supervised M2
+    regressor: nn.Module | None = None  # z [N, D] -> [N], for a property of x
     units: Units | None = None  # scale of x; without units, networks see x unchanged
     mask_input: bool = False  # True if networks see the mask of observed values too
 
@@ -190,12 +191,18 @@ class VAE(nn.Module):
         """The logits of q(y | x), [N, num_classes], for x [N, *E]."""
         return self.classifier(common.network_input(self, x, observed))
 
+    def predict_property(self, z: Array) -> Array:
+        """The property that the regressor predicts, [N], for z [N, D]."""
+        return self.regressor(z)
+
     def _touch_auxiliary(self, x: Array, z: Array) -> None:
         """Create the parameters of the networks that no bound needs."""
         if self.critic is not None:
             self.criticize(z)
         if self.classifier is not None:
             self.classify(x)
+        if self.regressor is not None:
+            self.predict_property(z)
 
     @nn.nowrap
     def supports(self, capability: Capability) -> bool:

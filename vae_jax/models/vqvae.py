@@ -49,6 +49,7 @@ class VQVAE(nn.Module):
     mask_input: bool = False  # True if networks see the mask of observed values too
     posterior: ClassVar[None] = None
     critic: ClassVar[None] = None
+    regressor: ClassVar[None] = None
     classifier: ClassVar[None] = None
 
     def encode(

@@ -19,7 +19,7 @@ from vae_jax.nets.conditioning import OneHot, SizeFactor, Vector
 from vae_jax.nets.conv import ConvDecoder, ConvEncoder, burgess_decoder, burgess_encoder
 from vae_jax.nets.convolution import Conv, ConvTranspose
 from vae_jax.nets.dense import Dense
-from vae_jax.nets.heads import Classifier, Critic
+from vae_jax.nets.heads import Classifier, Critic, Regressor
 from vae_jax.nets.mlp import MLP, Constant
 from vae_jax.nets.pixelcnn import PixelCNN
 from vae_jax.nets.recurrent import CausalGRU
@@ -42,6 +42,7 @@ __all__ = [
     "Dense",
     "OneHot",
     "PixelCNN",
+    "Regressor",
     "ResNetDecoder",
     "ResNetEncoder",
     "SequenceEncoder",

@@ -27,6 +27,20 @@ class Critic(nn.Module):
         return Dense(2, dtype=h.dtype, wide=True, name="logits")(h)
 
 
+class Regressor(nn.Module):
+    """A number for each z [N, D]: dense layers with ReLU, and one output, 0 before training."""
+
+    widths: Sequence[int] = ()
+    dtype: Any = None  # dtype of compute, see `vae_jax.nets`; the output is float32
+
+    @nn.compact
+    def __call__(self, z: Array, c: Array | None = None) -> Array:
+        """Z [N, D] -> [N]."""
+        h = MLP(self.widths, dtype=self.dtype, name="hidden")(z, c)
+        zeros = nn.initializers.zeros_init()
+        return Dense(1, dtype=h.dtype, wide=True, kernel_init=zeros, name="out")(h)[:, 0]
+
+
 class Classifier(nn.Module):
     """Logits of q(y | x): network features of x [N, *E] and a dense layer to [N, num_classes]."""
 

@@ -18,6 +18,7 @@ from vae_jax.objectives.importance import ciwae, dreg, iwae, miwae, piwae, renyi
 from vae_jax.objectives.loss import make_loss_fn, single_pass, switch_losses
 from vae_jax.objectives.mmd import info, wae
 from vae_jax.objectives.players import two_player_pass
+from vae_jax.objectives.property import property_elbo, property_pass
 from vae_jax.objectives.reconstruction import reconstruction
 from vae_jax.objectives.semi_supervised import all_classes_pass, semi_supervised
 from vae_jax.objectives.tc import beta_tc
@@ -41,6 +42,8 @@ __all__ = [
     "paper_diagonal_weight",
     "piwae",
     "prior_pass",
+    "property_elbo",
+    "property_pass",
     "reconstruction",
     "renyi",
     "semi_supervised",

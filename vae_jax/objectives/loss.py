@@ -65,8 +65,8 @@ def make_loss_fn(
       history_corruption: corrupts the past that an autoregressive likelihood sees, as
         `corruptions.token_dropout`.
       forward: the passes that the objective needs: `two_player_pass` for `dreg` and `piwae`,
-        `critic_pass` for `factor`, `all_classes_pass` for `semi_supervised`, `prior_pass` for
-        `fit_prior_loss`.
+        `critic_pass` for `factor`, `all_classes_pass` for `semi_supervised`, `property_pass` for
+        `property_elbo`, `prior_pass` for `fit_prior_loss`.
       needs_key: True if the objective takes a `key`, as `factor`, `info`, `wae` and `vq` do.
       **hyper_parameters: of the objective; a number, a traced scalar, or a schedule called with
         the step.

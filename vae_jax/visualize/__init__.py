@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vae_jax.visualize.tables.histograms import column_histograms
     from vae_jax.visualize.tables.latents import latent_columns
     from vae_jax.visualize.tables.scatter import column_reconstructions
+    from vae_jax.visualize.text import text_paths, text_reconstructions, text_samples
 
 __all__ = [
     "CURVES",
@@ -52,6 +53,9 @@ __all__ = [
     "samples",
     "save",
     "svg",
+    "text_paths",
+    "text_reconstructions",
+    "text_samples",
     "traversals",
 ]
 
@@ -68,6 +72,7 @@ _MODULES = {  # imported on first use: they load matplotlib
     "tables.histograms": ("column_histograms",),
     "tables.latents": ("latent_columns",),
     "tables.scatter": ("column_reconstructions",),
+    "text": ("text_paths", "text_reconstructions", "text_samples"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

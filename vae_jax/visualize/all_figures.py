@@ -8,16 +8,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vae_jax.corruptions import Corruption
-from vae_jax.data import Dataset, Source
+from vae_jax.data import Dataset
 from vae_jax.evaluation import Terms
-from vae_jax.files import Path
+from vae_jax.files import Path, write_atomically
 from vae_jax.models.trained import TrainedModel
-from vae_jax.types import Array, Batch
+from vae_jax.types import Array
 from vae_jax.visualize import image_grids, model_arrays, pixels
 from vae_jax.visualize.charts import learning_curves
 from vae_jax.visualize.code_map import latent_map
 from vae_jax.visualize.files import save
+from vae_jax.visualize.sequence_figures import plot_sequences
 from vae_jax.visualize.tables.plot import plot_table
+from vae_jax.visualize.traversal_paths import has_traversals
 
 LOW_TEMPERATURE = 0.7
 NUM_EXAMPLES = 16
@@ -37,7 +39,8 @@ def plot_all(
     """Write every figure that the model and its data support; return the paths of the PNG files.
 
     Beside them, `reconstructions.npz` and `samples.npz` have the arrays that are shown, and
-    `latents.npz` codes and labels. Time and memory do not grow with the data set.
+    `latents.npz` codes and labels; `reconstructions.txt` and `samples.txt`, or `samples.smi` of
+    molecules, have lines of text. Time and memory do not grow with the data set.
 
     Args:
       model: the model to plot.
@@ -49,8 +52,7 @@ def plot_all(
       file_format: png; pdf or svg: these files too.
       projection: method of the map of the codes, see `project`.
     """
-    plot = _plot_images if pixels.is_image(dataset.test.shape) else plot_table
-    figures, arrays = plot(model, dataset, terms, corruption)
+    figures, arrays, lines = _plot_data(model, dataset, terms, corruption)
     if len(terms.code) > 1 and terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
         figures["latent_map"] = latent_map(
             terms,
@@ -64,10 +66,22 @@ def plot_all(
     directory.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
         model_arrays.save_arrays(values, directory / f"{name}.npz")
+    for name, texts in lines.items():
+        write_atomically(directory / name, "".join(f"{text}\n" for text in texts).encode())
     for name, figure in figures.items():
         if file_format != "png":
             save(figure, directory / f"{name}.{file_format}")
     return [save(figure, directory / f"{name}.png") for name, figure in figures.items()]
+
+
+def _plot_data(
+    model: TrainedModel, dataset: Dataset, terms: Terms, corruption: Corruption | None
+) -> tuple[dict[str, Figure], dict[str, Any], dict[str, list[str]]]:
+    """Figures of the form of the data by name, the arrays of some, and lines of text by file."""
+    if dataset.text is not None:
+        return plot_sequences(model, dataset, terms, corruption)
+    plot = _plot_images if pixels.is_image(dataset.test.shape) else plot_table
+    return *plot(model, dataset, terms, corruption), {}
 
 
 def _plot_images(
@@ -79,8 +93,7 @@ def _plot_images(
     scale = dataset.test.value_range
     figures = {"reconstructions": image_grids.reconstruction_rows(arrays, value_range=scale)}
     files = {"reconstructions": arrays}
-    is_per_latent = terms.kl is None or terms.kl.shape == terms.code.shape
-    if is_per_latent and model.supports("traversals"):
+    if has_traversals(terms) and model.supports("traversals"):
         figures["traversals"] = image_grids.traversals(
             model,
             terms,
@@ -112,17 +125,10 @@ def _reconstruct(
     model: TrainedModel, dataset: Dataset, corruption: Corruption | None
 ) -> tuple[model_arrays.Arrays, Array | None, Array]:
     """Reconstructions of the first test examples, their y, and a key for samples."""
-    index = np.arange(min(NUM_EXAMPLES, dataset.test.num_examples), dtype=np.int32)
-    batch, key_corruption, key_prior = _take(dataset.test, index, jax.random.key(0))
+    batch, key_corruption, key_prior = model_arrays.take_examples(dataset.test, NUM_EXAMPLES)
     x = batch["x"]
     y = batch["y"] if model.is_conditional else None
     corrupted = None if corruption is None else corruption(key_corruption, x)
     key_x, key_prior = jax.random.split(key_prior)
     options = {"corrupted": corrupted, "y": y, "observed": batch.get("observed")}
     return model_arrays.reconstruct(model, x, key_x, **options), y, key_prior
-
-
-@jax.jit  # op by op, the source would be compiled as dozens of programs
-def _take(source: Source, index: Array, key: Array) -> tuple[Batch, Array, Array]:
-    key_data, key_corruption, key_prior = jax.random.split(key, 3)
-    return source.take(index, key_data), key_corruption, key_prior

@@ -26,11 +26,12 @@ _DARK_COLORS = {  # color of a chart -> its color on a dark page
 def save(figure: Figure, path: Path) -> Path:
     """Write a PNG, PDF or SVG file, by the suffix of `path`, atomically; return the path.
 
-    The same figure gives the same bytes.
+    A PNG has `DPI` pixels per inch, or those of the figure if they are more. The same figure gives
+    the same bytes.
     """
     content = io.BytesIO()
     kind = path.suffix.removeprefix(".")
-    options: dict[str, Any] = {"format": kind, "dpi": DPI, "facecolor": "white"}
+    options: dict[str, Any] = {"format": kind, "dpi": max(DPI, figure.dpi), "facecolor": "white"}
     if kind == "png":
         options["pil_kwargs"] = {"compress_level": 2}  # faster
     else:

@@ -176,7 +176,11 @@ def wrap(text: str, size: float, width: int) -> str:
     lines = []
     for line in text.split("\n"):
         chars = max(20, int(len(line) * width / text_width(line, size))) if line else 20
-        lines += textwrap.wrap(line, chars) or [""]
+        parts = textwrap.wrap(line, chars)
+        while chars > 20 and any(text_width(part, size) > width for part in parts):
+            chars -= 1  # the characters of a part are wider than those of the line on average
+            parts = textwrap.wrap(line, chars)
+        lines += parts or [""]
     return "\n".join(lines)
 
 

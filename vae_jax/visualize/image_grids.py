@@ -12,18 +12,16 @@ from vae_jax.evaluation import Terms
 from vae_jax.interpolation import Kind
 from vae_jax.models.trained import TrainedModel
 from vae_jax.nets.attributes import read_attribute
-from vae_jax.priors import StandardNormal
 from vae_jax.types import Array
 from vae_jax.visualize import model_arrays, pixels
 from vae_jax.visualize.factors import match_factors
 from vae_jax.visualize.grids import Groups, image_rows
 from vae_jax.visualize.model_arrays import Arrays, choose
+from vae_jax.visualize.traversal_paths import MAX_CODES, TraversalPaths, format_offset
 
-TRAVERSAL_RANGE = 2.5  # distance to each side, in units of z or standard deviations of the codes
 MIN_CHANGE = 0.1  # share of the range of the data; a smaller change of a pixel is hardly visible
 MAX_ROWS = 16
 MAX_DECODED = 256  # latents whose effect is looked at
-MAX_MATCHED = 10_000  # examples for means over the data
 SIDE = 8  # samples in a row
 KINDS: tuple[Kind, ...] = ("linear", "spherical")
 
@@ -196,32 +194,21 @@ def traversals(
     from the spread of the codes. If the labels are factors, a latent that clearly follows one shows
     its name.
     """
-    index = choose(len(terms.code), MAX_MATCHED)
-    codes = terms.code[index]
-    kl = None if terms.kl is None else terms.kl[index]
-    has_kl = kl is not None and bool(np.isfinite(kl).all())
-    weight = codes.std(0) if kl is None or not has_kl else kl.mean(0)
-    scale = np.ones_like(weight) if has_kl else weight
-    center = np.zeros_like(weight) if has_kl else codes.mean(0)
-    offsets = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points, dtype=np.float32)
+    paths = TraversalPaths.of(terms, num_points)
 
     def decode(d: int) -> np.ndarray:
-        path = np.tile(terms.code[0], (num_points, 1))
-        path[:, d] = center[d] + offsets * scale[d]
-        return np.asarray(model.image(jnp.asarray(path), y=y))
+        return np.asarray(model.image(jnp.asarray(paths.path(d)), y=y))
 
-    order = np.argsort(-weight).tolist()
-    visible, count = select_visible(decode, order, value_range)
+    visible, count = select_visible(decode, paths.order, value_range)
+    index = choose(len(terms.code), MAX_CODES)
     y_of_codes = None if terms.y is None else np.asarray(terms.y)[index]
-    matches = match_factors(codes[:, list(visible)], y_of_codes, factor_names)
+    matches = match_factors(terms.code[index][:, list(visible)], y_of_codes, factor_names)
     rows = {}
     for (d, images), factor in zip(visible.items(), matches, strict=True):
-        label = f"z{d}  {'KL' if has_kl else 'sd'} {weight[d]:.2f}"
-        rows[label + (f"\nfollows {factor}" if factor else "")] = images
-    title = f"Traversals from the first test image: latents over {_describe(model, has_kl)}"
-    headers: dict[float, str] = {
-        j: f"{value:.3g}".replace("-", "−") for j, value in enumerate(offsets)
-    }
+        rows[paths.label(d) + (f"\nfollows {factor}" if factor else "")] = images
+    title = "Traversals from the first test image: latents over "
+    title += paths.describe_range(model.model)
+    headers: dict[float, str] = {j: format_offset(value) for j, value in enumerate(paths.offsets)}
     groups = Groups(headers=headers)
     return image_rows(rows, f"{title}\n{count}", value_range=value_range, groups=groups)
 
@@ -266,15 +253,3 @@ def select_visible(
     if num_decoded < len(order):
         parts.append(f"{len(order) - num_decoded} were not looked at")
     return visible, "; ".join(parts)
-
-
-def _describe(model: TrainedModel, has_kl: bool) -> str:
-    """Describe the range of the traversals."""
-    if not has_kl:
-        return f"±{TRAVERSAL_RANGE} standard deviations of the codes"
-    prior = model.model.prior
-    if isinstance(prior, StandardNormal):
-        return f"±{TRAVERSAL_RANGE} prior standard deviations, KL in nats"
-    name = "of a hierarchy, learned" if prior is None else type(prior).__name__
-    note = f"KL in nats; the prior ({name}) is not the standard normal"
-    return f"−{TRAVERSAL_RANGE} .. {TRAVERSAL_RANGE} in units of z,\n{note}"

@@ -8,17 +8,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vae_jax.data import Source
 from vae_jax.distributions import Distribution
 from vae_jax.evaluation import Terms
 from vae_jax.files import Path, write_atomically
 from vae_jax.models.trained import TrainedModel
-from vae_jax.types import Array
+from vae_jax.types import Array, Batch
 
 MAX_CODES = 10_000  # limit of latents.npz; larger test sets are subsampled
 
 KINDS = ("mean", "draw")  # kinds of images from p(x | z)
 
 Arrays = dict[str, np.ndarray]
+
+
+def take_examples(source: Source, num: int) -> tuple[Batch, Array, Array]:
+    """The first `num` examples, a key for corruption and a key for the prior."""
+    return take(source, np.arange(min(num, source.num_examples)), jax.random.key(0))
+
+
+@jax.jit  # op by op, the source would be compiled as dozens of programs
+def take(source: Source, index: Any, key: Array) -> tuple[Batch, Array, Array]:
+    """The examples of an index [B], a key for corruption and a key for the prior."""
+    key_data, key_corruption, key_prior = jax.random.split(key, 3)
+    return source.take(index, key_data), key_corruption, key_prior
 
 
 def reconstruct(

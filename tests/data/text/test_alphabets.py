@@ -50,11 +50,17 @@ def test_tokens_of_smiles(smiles, tokens):
     ("smiles", "fault"),
     [
         ("C[NH3+", "'[' without ']'"),
-        ("CNH3+]", "']' without '['"),
+        ("CN]", "']' without '['"),
         ("CC(C", "'(' without ')'"),
         ("CCC)", "')' without '('"),
         ("C%1C", "'%' without"),
+        ("C[]C", "brackets that are no atom"),
+        ("[C][=O]", "brackets that are no atom"),
+        ("C[Branch1]C", "brackets that are no atom"),
+        ("CCO,ethanol", "',' at 3 is no symbol"),
+        ("logP", "'l' at 0 is no symbol"),
         ("C%12C(=O)[nH]", None),
+        ("[13CH3][N+](C)(C)[C@@H]1[O-]>>[Cu++].[Fe+2]*[se][C@TH1H][*:1]$C", None),
     ],
 )
 def test_faults_of_smiles(smiles, fault):
@@ -175,6 +181,8 @@ def test_a_kind_that_does_not_exist_is_named():
         {"kind": "words", "tokens": []},
         {"kind": "smiles", "tokens": ["C", "C"]},
         {"kind": "smiles", "tokens": [""]},
+        {"kind": "smiles"},
+        {"tokens": ["C"]},
     ],
 )
 def test_a_damaged_alphabet_is_an_error(values):

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from vae_jax.data import load
 from vae_jax.data.identity import check_same_data, data_identity
@@ -17,6 +19,7 @@ from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.data.text.dataset import load_lines, load_text
 from vae_jax.data.text.lines import iterate_lines, read_lines
 from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.text.tokens import KINDS
 from vae_jax.errors import InputError
 
 LINES = ["CCO", "c1ccccc1Br", "C[NH3+]", "CC(=O)N", "ClC", "CCC", "CCCC", "N", "OO", "CN"]
@@ -122,6 +125,38 @@ def test_fields_are_of_the_alphabet_too(tmp_path):
 def test_malformed_lines_are_named(content, message, tmp_path):
     with pytest.raises(InputError, match=message):
         load("text", path=write(tmp_path, content))
+
+
+CONTENTS = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [b"C", b"CCl", b"c1ccccc1", b"[nH]", b"smiles", b"C\xff", b"", b" ", b"C(", b"%"]
+        ),
+        st.binary(max_size=6),
+    ),
+    min_size=4,
+    max_size=12,
+).map(b"\n".join)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(CONTENTS, st.sampled_from(["mine.smi", "mine.txt"]), st.sampled_from(KINDS[:2]))
+def test_any_file_is_read_or_its_fault_is_named(tmp_path, content, name, alphabet):
+    path = write(tmp_path, content, name)
+    try:
+        dataset = load_text(path, alphabet=alphabet, valid_fraction=0.4)
+    except InputError as error:
+        assert "mine" in str(error)  # noqa: PT017
+        return
+    rows = content.split(b"\n")
+    for split in SPLITS:
+        for text, number in zip(texts_of(dataset, split), dataset.row_ids[split], strict=True):
+            row = rows[number - 1].removeprefix(b"\xef\xbb\xbf" if number == 1 else b"")
+            has_fields = name.endswith(".smi") or alphabet == "smiles"
+            expected = row.split(None, 1)[0] if has_fields else row.rstrip(b"\r")
+            assert text.encode() == expected
 
 
 def test_lines_that_are_too_long_are_named(tmp_path):

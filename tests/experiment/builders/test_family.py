@@ -48,7 +48,12 @@ SMALL = {
         "prior_layers": 1,
     },
     "hierarchy": {"latents": (2, 3), "widths": (5, 6)},
-    "objective": {"num_samples": K, "num_groups": 2, "critic_hidden": (5,)},
+    "objective": {
+        "num_samples": K,
+        "num_groups": 2,
+        "critic_hidden": (5,),
+        "regressor_hidden": (5,),
+    },
 }
 NEEDS = {  # what a part or an objective can't do without
     "objective.name=reconstruction": {"model.posterior": "deterministic"},

@@ -120,6 +120,13 @@ def semi_supervised(model, params, batch, key, step):
     return objectives.semi_supervised(outputs, logits=logits, y=batch["y"], alpha=7.0)[0]
 
 
+def property_elbo(model, params, batch, key, step):
+    outputs = one_pass(model, params, batch, key)
+    predicted = model.apply(params, outputs.z.reshape(K * B, -1), method="predict_property")
+    options = {"property_weight": 7.0, "beta": 0.3, "y": batch["y"]}
+    return objectives.property_elbo(outputs, predicted=predicted.reshape(K, B), **options)[0]
+
+
 def ramp(start, end, num_steps):
     return lambda step: start + (end - start) * jnp.minimum(step / num_steps, 1)
 
@@ -228,6 +235,10 @@ CASES = {  # fields of the config, the loss by hand
         pure(objectives.wae, mmd_weight=20.0, kernel="imq", scales=SCALES, needs_key=True),
     ),
     "m2": (M2 | named("m2", classifier_weight=7.0), semi_supervised),
+    "property": (
+        named("property", property_weight=7.0, beta=0.3, regressor_hidden=(4,)),
+        property_elbo,
+    ),
     "vq": (VQ | named("vq", commitment=0.7), pure(objectives.vq, needs_key=True, commitment=0.7)),
     "vq by gradient": (
         VQ | {"codes.ema": False} | named("vq", commitment=0.7, codebook_weight=0.6),

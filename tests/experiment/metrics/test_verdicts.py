@@ -13,7 +13,7 @@ def setting(event=(8, 8, 1), **changes):
     for path, value in changes.items():
         group, name = path.split("__")
         setattr(getattr(config, group), name, value)
-    return latents._setting(config, event)
+    return latents.setting_of(config, event)
 
 
 def test_the_cause_of_a_collapse_is_a_weight_of_the_objective():

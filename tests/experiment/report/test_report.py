@@ -15,6 +15,7 @@ import jinja2
 import numpy as np
 import pytest
 
+from vae_jax import visualize
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import report
@@ -637,6 +638,26 @@ needs_browser = pytest.mark.skipif(
 
 
 @needs_browser
+def test_figures_of_text_and_of_molecules(finished, tmp_path):
+    workdir = pathlib.Path(shutil.copytree(finished, tmp_path / "lines"))
+    figures = workdir / "figures"
+    for path in figures.glob("*.png"):
+        path.unlink()
+    names = ("text_samples", "text_traversals", "molecule_neighbors", "molecule_search")
+    figure = visualize.text_samples(["CCO" * 100])
+    for name in names:
+        visualize.save(figure, figures / f"{name}.png")
+    page = Page(report.write_report(workdir).read_text())
+    pictures = [image for image in page.images if image["src"].startswith("data:image/png")]
+    assert len(pictures) == len(names)
+    for image in pictures:  # of two pixels for one
+        assert int(image["width"]) == pytest.approx(96 * figure.get_figwidth(), abs=1)
+    assert {"samples", "neighbors", "best-found", "traversals"} <= set(page.ids)
+    assert "missing or damaged" not in page.text  # grids of images are for images
+    comparison = Page(report.write_comparison([workdir], tmp_path / "page.html").read_text())
+    assert [image["alt"] for image in comparison.images][-1] == "small: samples from the prior"
+
+
 @pytest.mark.parametrize("width", [1280, 500])
 def test_it_opens_in_a_browser(finished, tmp_path, width):
     path = report.write_report(finished)

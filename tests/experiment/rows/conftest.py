@@ -56,6 +56,17 @@ def write_mixed(path: pathlib.Path, num: int = 150) -> pathlib.Path:
     return path
 
 
+def write_text(path: pathlib.Path, num: int = 60) -> pathlib.Path:
+    """Molecules of a few atoms with names, under a header."""
+    rng = np.random.default_rng(3)
+    lines = ["smiles name"]
+    for number in range(num):
+        atoms = rng.choice(["C", "N", "Cl", "[nH]"], rng.integers(2, 6))
+        lines.append(f"{''.join(atoms)} molecule {number}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 def make_config(path: pathlib.Path) -> Config:
     config = Config(data=Data(name="npz", path=str(path)))
     config.model.hidden, config.model.latent_dim = (16,), 2
@@ -69,7 +80,8 @@ def make_config(path: pathlib.Path) -> Config:
 def runs(tmp_path_factory):
     """A function from a name to the folder of a run, which is trained but not evaluated.
 
-    'table' of numbers, 'images' with classes, or 'mixed' with names, kinds and missing values.
+    'table' of numbers, 'images' with classes, 'mixed' with names, kinds and missing values, or
+    'text' of molecules.
     """
     folder = tmp_path_factory.mktemp("rows")
 
@@ -80,6 +92,11 @@ def runs(tmp_path_factory):
         elif name == "mixed":
             config = make_config(write_mixed(folder / "mixed.csv"))
             config.data.name, config.data.missing = "table", True
+        elif name == "text":
+            config = make_config(write_text(folder / "text.smi"))
+            config.data.name, config.train.batch_size = "text", 16
+            c = config.model
+            c.token_features, c.encoder_width, c.decoder_width = 4, 8, 8
         else:
             config = make_config(write_images(folder / "images.npz"))
             config.model.conditioning, config.model.num_classes = "label", 4

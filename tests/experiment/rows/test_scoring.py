@@ -42,3 +42,19 @@ def test_no_column_is_named_if_several_are_infinite():
     fields = {field.name: field for field in score_fields(make_scores(rows), reference, "ab")}
     assert fields["top_column"].values.tolist() == ["", "a", "b", ""]
     assert fields["flag"].values.tolist() == [True, True, True, False]
+
+
+def test_flags_of_sequences_go_by_the_score_per_token():
+    tokens = np.random.default_rng(0).integers(2, 60, 200)
+    distortion = np.float32(1.5 * tokens)
+    scores = RowScores(distortion, 0 * distortion, -distortion, num_observed=tokens)
+    reference = measure_reference([scores], 0.99, per_token=True)
+    assert reference.threshold == pytest.approx(1.5)
+    assert "-log p(x) per token is above 1.50 nats" in str(reference)
+    assert reference.to_json(())["per_token"] is True
+    # A line that is long, one of rare tokens, and one that is both.
+    rows = np.float32([150.0, 20.0, 300.0])
+    scores = RowScores(rows, 0 * rows, -rows, num_observed=np.array([100, 10, 100]))
+    fields = {field.name: field.values for field in score_fields(scores, reference, ())}
+    assert fields["flag"].tolist() == [False, True, True]
+    assert fields["tokens"].tolist() == [100, 10, 100]

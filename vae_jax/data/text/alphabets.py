@@ -74,10 +74,10 @@ class Alphabet:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild from `to_json`; raises ValueError or TypeError if damaged."""
-        tokens = tuple(map(str, values["tokens"]))
-        if values["kind"] not in KINDS or len(set(tokens)) < len(tokens) or "" in tokens:
+        kind, tokens = values.get("kind"), tuple(map(str, values.get("tokens", ("", ""))))
+        if kind not in KINDS or len(set(tokens)) < len(tokens) or "" in tokens:
             raise ValueError(f"damaged alphabet {format_value(values)}")
-        return cls(values["kind"], tokens)
+        return cls(kind, tokens)
 
     def to_json(self) -> dict[str, Any]:
         """Kind and tokens as JSON has them."""

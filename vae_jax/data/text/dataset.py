@@ -69,6 +69,8 @@ def load_text(
             "validation and testing"
         )
     describe = lines.describe(file)
+    if alphabet == "selfies":
+        logger.info("%s: converting %d molecules to SELFIES", name, len(lines.texts))
     split = tokenize(alphabet, lines.texts)
     own = Alphabet.of_tokens(alphabet, split, lines.texts, describe)
     numbered = own.number(split)

@@ -80,7 +80,6 @@ def iterate_lines(path: str, kind: str) -> Iterator[Line]:
     """
     check_path(path)
     has_fields = kind in MOLECULES or path.lower().endswith(SMI)
-    decode = _make_decoder(has_fields, kind)
     is_first = True
     try:
         with gzip.open(path, "rb") if path.lower().endswith(".gz") else open(path, "rb") as file:
@@ -89,47 +88,50 @@ def iterate_lines(path: str, kind: str) -> Iterator[Line]:
                 row = row.removeprefix(BOM) if number == 1 else row
                 if not row.strip():
                     continue
+                is_header = is_first and has_fields and _names_field(row)
+                is_first = False
+                if is_header:
+                    logger.info("%s: line %d is a header, %r", path, number, row)
+                    continue
                 try:
-                    text = decode(row)
+                    text = _decode(row, kind, has_fields)
                 except ValueError as error:
                     place = f"{os.path.basename(path)}: line {number}"
-                    raise InputError(f"{place} {error}{_count(decode, rows)}") from error
-                if is_first and has_fields and text.lower() in HEADERS:
-                    logger.info("%s: line %d is the header %r", path, number, text)
-                else:
-                    yield Line(number, text)
-                is_first = False
+                    count = _count(rows, kind, has_fields)
+                    raise InputError(f"{place} {error}{count}") from error
+                yield Line(number, text)
     except (OSError, EOFError) as error:
         raise InputError.of("path", path, f"not readable ({error})") from error
 
 
-def _make_decoder(has_fields: bool, kind: str) -> Callable[[bytes], str]:
-    """A function from a row of a file to its text, which raises ValueError with its fault."""
-
-    def decode(row: bytes) -> str:
-        try:
-            text = row.decode()
-        except UnicodeDecodeError as error:
-            reason = f"byte {row[error.start]:#04x} at {error.start}"
-            raise ValueError(f"is not UTF-8 ({reason}); save the file as UTF-8") from error
-        if not has_fields:
-            return text.rstrip("\r\n")
-        text = text.split(None, 1)[0]
-        fault = explain_malformed(text) if kind in MOLECULES else None
-        if fault is not None:
-            raise ValueError(f"is {format_value(text, SHOWN)}, no SMILES: {fault}")
-        return text
-
-    return decode
+def _names_field(row: bytes) -> bool:
+    """True if the first field of a row is the name of a column of molecules."""
+    return row.split(None, 1)[0].lower() in HEADERS
 
 
-def _count(decode: Callable[[bytes], str], rows: Iterable[tuple[int, bytes]]) -> str:
+def _decode(row: bytes, kind: str, has_fields: bool) -> str:
+    """The text of a row that is not blank; raises ValueError with its fault."""
+    try:
+        text = row.decode()
+    except UnicodeDecodeError as error:
+        reason = f"byte {row[error.start]:#04x} at {error.start}"
+        raise ValueError(f"is not UTF-8 ({reason}); save the file as UTF-8") from error
+    if not has_fields:
+        return text.rstrip("\r\n")
+    text = row.split(None, 1)[0].decode()  # by ASCII alone, as blank lines are
+    fault = explain_malformed(text) if kind in MOLECULES else None
+    if fault is not None:
+        raise ValueError(f"is {format_value(text, SHOWN)}, no SMILES: {fault}")
+    return text
+
+
+def _count(rows: Iterable[tuple[int, bytes]], kind: str, has_fields: bool) -> str:
     """The number of faulty lines, of which one is known and the others may be among `rows`."""
     count = 1
     for _, row in rows:
         try:
             if row.strip():
-                decode(row)
+                _decode(row, kind, has_fields)
         except ValueError:
             count += 1
     return f" ({count} such lines)" if count > 1 else ""

@@ -7,27 +7,32 @@
 import re
 
 TOKEN = re.compile(r"\[[^\[\]]*\]|Br|Cl|%\d\d|%\(\d+\)|.", re.DOTALL)
-SHOWN = 60  # characters of a line in a message
-HEADERS = {"smiles", "smi", "canonical_smiles", "isosmiles", "isomeric_smiles", "molecule"}
+# Isotope, element, chirality, hydrogens, charge, class.
+BRACKET = r"\[\d*(?:[A-Z][a-z]?|[a-z]{1,2}|\*)(?:@[@A-Z0-9]*)?(?:H\d*)?(?:[+-]+\d*)?(?::\d+)?\]"
+# Atoms, bonds, branches and rings; '.' and '>' separate molecules and the sides of reactions.
+VALID = re.compile(rf"(?:{BRACKET}|Br|Cl|%\d\d|%\(\d+\)|[BCNOPSFIbcnops*()\d=#$:/\\.~>-])*+")
+HEADERS = (b"smiles", b"smi", b"canonical_smiles", b"isosmiles", b"isomeric_smiles", b"molecule")
 
 split_smiles = TOKEN.findall
 
 
 def explain_malformed(smiles: str) -> str | None:
-    """The fault of a string that cannot be SMILES, whatever the atoms are; None if there is none.
+    """The fault of a string that cannot be SMILES by its symbols and brackets; None without one.
 
     >>> explain_malformed("C[NH3+")
     "'[' without ']'"
+    >>> explain_malformed("CCO,ethanol")
+    "',' at 3 is no symbol of SMILES"
     """
-    if smiles.count("[") != smiles.count("]"):
-        return _explain_pair(smiles, "[", "]")
-    if smiles.count("(") != smiles.count(")"):
-        return _explain_pair(smiles, "(", ")")
-    if "%" in smiles and "%" in split_smiles(smiles):
-        return "'%' without the two digits of a ring bond"
-    return None
-
-
-def _explain_pair(smiles: str, opening: str, closing: str) -> str:
-    is_open = smiles.count(opening) > smiles.count(closing)
-    return f"{opening!r} without {closing!r}" if is_open else f"{closing!r} without {opening!r}"
+    end = VALID.match(smiles).end()  # type: ignore[union-attr]  # it matches everything
+    if end == len(smiles):
+        missing = smiles.count("(") - smiles.count(")")
+        return ("'(' without ')'" if missing > 0 else "')' without '('") if missing else None
+    faults = {
+        "[": "'[' without ']'"
+        if "]" not in smiles[end:]
+        else "brackets that are no atom of SMILES",
+        "]": "']' without '['",
+        "%": "'%' without the two digits of a ring bond",
+    }
+    return faults.get(smiles[end], f"{smiles[end]!r} at {end} is no symbol of SMILES")

@@ -7,6 +7,8 @@ from vae_jax.config import AUTO, Config, value_of
 from vae_jax.data.prepare import VALUES
 from vae_jax.data.text.tokens import KINDS
 from vae_jax.errors import check_choice
+from vae_jax.evaluation.molecules import PROPERTIES
+from vae_jax.evaluation.search import GOALS
 from vae_jax.experiment.builders import loss, model, optimizer, parts
 from vae_jax.models.ladder_path import MERGES
 from vae_jax.visualize.projections import PROJECTIONS
@@ -15,6 +17,7 @@ TABLES: dict[str, Iterable[str]] = {
     "data.binarization": (AUTO, *data.BINARIZATIONS),
     "data.alphabet": (AUTO, *KINDS),
     "data.values": VALUES,
+    "data.property": ("", *PROPERTIES),
     "model.kind": model.KINDS,
     "model.network": (AUTO, *model.NETWORK_NAMES),
     "model.activation": parts.ACTIVATIONS,
@@ -39,6 +42,8 @@ TABLES: dict[str, Iterable[str]] = {
     "train.select": ("best", "last"),
     "evaluation.figures": ("png", "pdf", "svg"),
     "evaluation.projection": PROJECTIONS,
+    "evaluation.search_property": PROPERTIES,
+    "evaluation.search_goal": GOALS,
 }
 
 

@@ -13,7 +13,7 @@ from vae_jax.objectives.elbo import OTHER_RATES
 
 SINGLE_LAYER = ("stl", "dreg", "piwae", "beta_tc", "factor", "dip", "info", "wae")
 WEIGHTED = ("iwae", "stl", "dreg", "miwae", "piwae", "ciwae", "renyi", "m2")
-BOUNDS = (*WEIGHTED, "elbo", "beta_tc", "factor", "dip", "info")
+BOUNDS = (*WEIGHTED, "elbo", "property", "beta_tc", "factor", "dip", "info")
 OWN_LATENTS = ("vq", "hierarchical", "language_model")
 RANDOM = all_but(POSTERIORS, "deterministic")
 CONTINUOUS = all_but(RANDOM, "gumbel_softmax")
@@ -143,6 +143,12 @@ RULES: tuple[Rule, ...] = (
         "the encoder selects codes, it does not sample them",
     ),
     needs(objective("m2"), one_of("model.conditioning", "label"), "it sums over the classes of y"),
+    needs(objective("property"), _kind("vae"), "it predicts from one layer of latents"),
+    needs(
+        objective("property"),
+        one_of("model.conditioning", "none"),
+        "the labels are what it predicts",
+    ),
     needs(objective("vq"), _kind("vq"), "it is the loss of a codebook"),
     needs(
         _posterior("gumbel_softmax"), _prior("uniform"), "one-hot codes have a categorical prior"

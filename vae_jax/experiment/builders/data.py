@@ -24,6 +24,7 @@ from vae_jax.experiment.builders.label_subsets import (
 )
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
+from vae_jax.experiment.builders.property_labels import add_property, standardize_labels
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ def build_data(config: Config) -> Dataset:
         dataset = keep_labels(dataset, c.num_labels)
     if config.model.conditioning == "vector" and config.model.num_classes == 1:
         dataset = label_columns(dataset)
+    if config.objective.name == "property":
+        dataset = standardize_labels(add_property(dataset, c.property))
     if c.hide:
         with prefix_arguments(FIELDS):
             dataset = hide_entries(dataset, c.hide, c.hide_seed)

@@ -231,6 +231,7 @@ def _labels(source: Source | HostSource) -> np.ndarray | None:
 RULES: tuple[Rule, ...] = (
     _explain_batch_size,
     _explain_shape,
+    _explain_text,
     _explain_values,
     _explain_schema,
     _explain_table,

@@ -80,6 +80,7 @@ OBJECTIVES: dict[str, Entry] = {
         objectives.all_classes_pass,
         fields={"alpha": "classifier_weight"},
     ),
+    "property": Entry(objectives.property_elbo, objectives.property_pass),
 }
 
 

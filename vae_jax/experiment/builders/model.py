@@ -42,6 +42,7 @@ def _vae(config: Config, event_shape: Shape, units: Units | None) -> VAE:
         condition_prior=c.condition_prior,
         critic=_critic(config),
         classifier=_classifier(config, event_shape),
+        regressor=_regressor(config),
         units=units,
         mask_input=c.mask_input,
     )
@@ -123,6 +124,12 @@ def _critic(config: Config) -> nn.Module | None:
     if config.objective.name != "factor":
         return None
     return nets.Critic(tuple(config.objective.critic_hidden))
+
+
+def _regressor(config: Config) -> nn.Module | None:
+    if config.objective.name != "property":
+        return None
+    return nets.Regressor(tuple(config.objective.regressor_hidden))
 
 
 def _classifier(config: Config, event_shape: Shape) -> nn.Module | None:

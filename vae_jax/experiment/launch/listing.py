@@ -54,7 +54,7 @@ def _collect_parts() -> dict[str, dict[str, str]]:
         if name != "burgess"
     }
     objects: dict[str, dict[str, Any]] = {
-        "model.kind": {name: KINDS[name] for name in model.KINDS},
+        "model.kind": {name: KINDS.get(name, make) for name, make in model.KINDS.items()},
         "model.network": make_network | {"burgess": burgess_encoder, "resnet": ResNetEncoder},
         "model.posterior": {name: make(c) for name, make in parts.POSTERIORS.items()},
         "model.prior": {name: make(c, SHAPE) for name, make in parts.PRIORS.items()},

@@ -13,6 +13,7 @@ from vae_jax.experiment.rows.options import (
     FLAG_QUANTILE,
     MODES,
     NUM_SAMPLES,
+    TEXT_DRAWS,
     USED_BY,
     RowOptions,
 )
@@ -23,8 +24,8 @@ _HELP = {
     "output": "File to write: .csv, .parquet or .npz, or texts alone in .txt or .smi; by "
     "default MODE.npz in the workdir, MODE.csv for tables and text, and sample.txt or sample.smi.",
     "overwrite": "Replace the output if it exists.",
-    "draws": f"K, draws of z for each row; {DRAWS['score']} by default, {DRAWS['impute']} for "
-    "impute. A score with 1 has no log p(x).",
+    "draws": f"K, draws of z for each row; {DRAWS['score']} by default, {TEXT_DRAWS} for "
+    f"text, {DRAWS['impute']} for impute. A score with 1 has no log p(x).",
     "flag_quantile": "Quantile of the scores of validation rows above which a row is flagged; "
     f"{FLAG_QUANTILE} by default.",
     "imputations": "Number of imputations of each row by draws; by default one, by means.",

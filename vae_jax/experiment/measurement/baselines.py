@@ -4,10 +4,11 @@ import weakref
 from typing import Any
 
 from vae_jax.data import Dataset
-from vae_jax.evaluation import Baseline, BaselineScores, fit_baseline
+from vae_jax.evaluation import Baseline, BaselineScores, NGrams, fit_baseline
 
 # Shared by the trials of a sweep, for as long as the data are in memory.
-_baselines: weakref.WeakKeyDictionary[Dataset, dict[Any, Baseline]] = weakref.WeakKeyDictionary()
+_baselines: weakref.WeakKeyDictionary[Dataset, dict[Any, Baseline | NGrams]]
+_baselines = weakref.WeakKeyDictionary()
 _scores: weakref.WeakKeyDictionary[Dataset, dict[Any, BaselineScores]]
 _scores = weakref.WeakKeyDictionary()
 

@@ -41,8 +41,8 @@ ESTIMATOR = (
 
 
 def summarize_columns(run: Run, context: Context) -> dict[str, Any]:
-    """Errors and associations of the columns of a table under "columns"; empty for images."""
-    if len(run.dataset.shape) != 1:
+    """Errors and associations of the columns of a table under "columns"; empty for other data."""
+    if len(run.dataset.shape) != 1 or run.dataset.text is not None:
         return {}
     columns = table_columns(context.trained_model, run.dataset)
     numbers = _summarize_errors(run, context, columns)

@@ -10,12 +10,13 @@ import jax
 from vae_jax import parallel
 from vae_jax.data.splits import SPLITS
 from vae_jax.evaluation import BaselineScores, Terms, make_evaluator, summarize
-from vae_jax.evaluation.common import mean_estimate
+from vae_jax.evaluation.common import bits_per_token, mean_estimate
 from vae_jax.evaluation.sigma import fit_sigma, with_fixed_sigma
 from vae_jax.evaluation.terms import has_diverged
 from vae_jax.experiment import builders, metrics
 from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes
 from vae_jax.experiment.measurement.baselines import score_baseline
+from vae_jax.experiment.metrics.context import name_estimate
 from vae_jax.experiment.run import Run
 from vae_jax.models.base import Model
 from vae_jax.types import Array, Params
@@ -98,7 +99,8 @@ def _compiled(
 
 def summarize_split(run: Run, terms: Terms) -> dict[str, float]:
     """Summarize the terms of a split, in the units of the run's data."""
-    return summarize(terms, run.dataset.shape, run.dataset.test.value_range)
+    is_text = run.dataset.text is not None
+    return summarize(terms, run.dataset.shape, run.dataset.test.value_range, is_text=is_text)
 
 
 def summarize_splits(run: Run, terms: Mapping[str, Terms]) -> dict[str, Any]:
@@ -117,13 +119,24 @@ def baseline_of(run: Run, split: str) -> BaselineScores:
 
 
 def summarize_baseline(run: Run, terms: Terms, split: str) -> dict[str, float]:
-    """The mean log-likelihood of the baseline on the examples that have a bound, in nats."""
+    """The mean log-likelihood of the baseline on the examples that have a bound, in nats.
+
+    Of text also of the simpler baselines, and the bits per token of each.
+    """
     scores = baseline_of(run, split)
     finite = terms.is_finite
     if not has_diverged(finite):
         scores = scores.select(finite)
-    estimate = mean_estimate(scores.log_px)
-    return {"baseline": estimate.value, "baseline_stderr": estimate.stderr}
+        terms = terms.select(finite)
+    names = {"baseline": scores.log_px}
+    names |= {f"{name}_baseline": log_px for name, log_px in scores.simpler.items()}
+    numbers: dict[str, float] = {}
+    for name, log_px in names.items():
+        numbers |= name_estimate(name, mean_estimate(log_px))
+        if run.dataset.text is not None and terms.num_observed is not None:
+            bits = bits_per_token(log_px, terms.num_observed)
+            numbers |= name_estimate(f"{name}_bits_per_token", bits)
+    return numbers
 
 
 def make_context(run: Run, params: Params, terms: Terms) -> metrics.Context:

@@ -51,6 +51,7 @@ def evaluate_run(
     evaluate, results = make_run_evaluator(run, c.num_samples), Results(run.workdir)
     step = selection.step
     noun = "images" if len(run.dataset.shape) == 3 else "rows"
+    noun = noun if run.dataset.text is None else "lines"
     logger.info("evaluating %s, on %d test %s", selection, run.dataset.test.num_examples, noun)
     if validation is None or c.num_samples > 1:
         validation = evaluate(params, "valid")
@@ -101,7 +102,9 @@ def _estimator(run: Run) -> str:
         f"ELBO in nats per example, {draws} of z each in batches of {c.batch_size} with seed "
         f"{c.seed}, standard error over examples"
     )
-    if run.dataset.test.observed is not None:
+    if run.dataset.text is not None:
+        text += "; bits per token: -ELBO of all examples by all their tokens, ends included"
+    elif run.dataset.test.observed is not None:
         text += "; of the observed values alone, and so is the baseline"
     if read_attribute(run.model.likelihood, "batch_scale"):
         text += "; one sigma for all, fitted to the training set"

@@ -59,7 +59,9 @@ def anomaly(context: Context, key: Array) -> Numbers:
     if "likelihood" in scores["normal"]:
         samples += f", {c.likelihood_samples} importance samples for likelihood"
     complexity = "likelihood_less_[...] is corrected for the length of a compressed image"
-    if has_missing:
+    if dataset.text is not None:
+        complexity = "sums over tokens, and <score>_per_token divided by their number"
+    elif has_missing:
         complexity = (
             "sums over observed values, and <score>_per_value divided by their number; "
             "likelihood_less_[...] is omitted: it needs complete examples"
@@ -141,6 +143,7 @@ def _scores(
         value_range=context.dataset.test.value_range,
         compressor="png" if is_image else "zlib",
         num_observed=np.sum(observed, axis=axes) if per_value else None,
+        unit="value" if context.dataset.text is None else "token",
     )
     if is_deterministic:
         return {name: score for name, score in table.items() if name.startswith("reconstruction")}

@@ -64,7 +64,9 @@ class Context:
     @property
     def of_observed(self) -> str:
         """What an estimator says of missing values, if any."""
-        return "" if self.terms.num_observed is None else "; all of the observed values alone"
+        if self.terms.num_observed is None or self.dataset.text is not None:
+            return ""
+        return "; all of the observed values alone"
 
     def run(self, function: Any, source: Source, key: Array) -> Any:
         """Call (params, source, key) -> numbers of each example, on the devices of the run."""

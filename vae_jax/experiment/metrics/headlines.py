@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-HEADLINES = {  # metrics that are not listed show all their numbers
+HEADLINES = {  # ends of paths; metrics that are not listed show all their numbers
     "codes": ("perplexity",),
     "likelihood": ("log_likelihood",),
     "annealed": ("log_likelihood", "importance", "bidirectional_gap"),
@@ -17,11 +17,19 @@ HEADLINES = {  # metrics that are not listed show all their numbers
         "sap",
     ),
     "quality": ("frechet", "kernel"),
+    "molecules": (
+        "draws/validity",
+        "draws/uniqueness",
+        "draws/novelty",
+        "draws/nearest_similarity",
+    ),
+    "search": ("best_training", "best_new", "prediction_gap"),
     "reconstruction": ("mse", "psnr", "ssim"),
     "representation": ("linear_probe", "knn", "nmi"),
     "anomaly": ("auroc",),
     "compression": ("promised", "reached"),
     "imputation": ("rmse_standardized", "wrong_codes"),
+    "sequences": ("exact_greedy", "exact_sampled", "token_accuracy", "length_distance"),
     "accuracy": ("accuracy",),
     "udr": ("mean",),
 }
@@ -33,10 +41,14 @@ def headline_entries(metric: str, numbers: Mapping[str, Any]) -> list[Entry]:
     """The headline numbers of a metric: (path, value, standard error or None)."""
     names = HEADLINES.get(metric)
     return [
-        entry
-        for entry in _entries(numbers, ())
-        if names is None or entry[0][-1].partition("[")[0] in names
+        entry for entry in _entries(numbers, ()) if names is None or _ends_with(entry[0], names)
     ]
+
+
+def _ends_with(path: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    """True if the path, without the brackets of its key, ends with one of the names."""
+    text = "/".join(("", *path[:-1], path[-1].partition("[")[0]))
+    return any(text.endswith(f"/{name}") for name in names)
 
 
 def stderr_of(key: str, numbers: Mapping[str, Any]) -> Any:

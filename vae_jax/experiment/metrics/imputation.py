@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vae_jax.data.moments import sums_of
-from vae_jax.evaluation.common import Estimate
+from vae_jax.evaluation.common import Estimate, ratio_estimate
 from vae_jax.evaluation.imputation import impute
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.evaluation.terms import MAX_COLUMNS
@@ -208,28 +208,15 @@ def _select(entries: Imputed, columns: Any) -> Imputed:
 
 def _root_mean(name: str, residuals: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     """The root of the mean square of the masked entries, with its standard error over rows."""
-    mean, stderr = ratio_estimate(np.square(residuals), mask)
+    mean, stderr = _masked_mean(np.square(residuals), mask)
     root = math.sqrt(mean) if mean >= 0 else math.nan
     return name_estimate(name, Estimate(root, stderr / (2 * root) if root else stderr))
 
 
 def _share(name: str, wrong: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    return name_estimate(name, ratio_estimate(wrong, mask))
+    return name_estimate(name, _masked_mean(wrong, mask))
 
 
-def ratio_estimate(values: np.ndarray, mask: np.ndarray) -> Estimate:
-    """The mean R of the masked entries of values [N, D], with its standard error over rows.
-
-    With sums a_i over n_i entries of row i, R = sum a_i / sum n_i, and by the delta method the
-    standard error is sqrt(N / (N - 1) sum (a_i - R n_i)^2) / sum n_i.
-    """
-    sums = np.where(mask, values, 0).sum(1, dtype=np.float64)
-    counts = mask.sum(1)
-    total, number = int(counts.sum()), len(counts)
-    if not total:
-        return Estimate(math.nan, math.nan)
-    mean = float(sums.sum() / total)
-    if number < 2:
-        return Estimate(mean, math.nan)
-    scatter = np.square(sums - mean * counts).sum() * number / (number - 1)
-    return Estimate(mean, math.sqrt(scatter) / total)
+def _masked_mean(values: np.ndarray, mask: np.ndarray) -> Estimate:
+    """The mean of the masked entries of values [N, D], with its standard error over rows."""
+    return ratio_estimate(np.where(mask, values, 0).sum(1, dtype=np.float64), mask.sum(1))

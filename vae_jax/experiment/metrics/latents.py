@@ -17,13 +17,13 @@ from vae_jax.evaluation.collapse import (
     COLLAPSED,
     NEGLIGIBLE,
     PARTLY,
-    Setting,
     Verdict,
     judge,
     verdict,
 )
 from vae_jax.evaluation.common import finite_estimate, standard_error
 from vae_jax.evaluation.decomposition import decompose
+from vae_jax.evaluation.remedies import Setting
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms
 from vae_jax.experiment.builders.compatibility import WEIGHTED
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
@@ -44,14 +44,17 @@ def verdict_of(
 
     `event` is the shape of an example.
     """
-    setting = dataclasses.replace(_setting(config, event), code_gain=code_gain)
+    setting = dataclasses.replace(setting_of(config, event), code_gain=code_gain)
     return verdict(terms, baseline=baseline, setting=setting)
 
 
-def _setting(config: Config, event: tuple[int, ...]) -> Setting:
+def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
+    """The settings on which a verdict depends; `event` is the shape of an example."""
     model, objective = config.model, config.objective
+    rate = "config.objective.beta", 1.0 if objective.capacity else objective.beta
     weights = {
-        "elbo": ("config.objective.beta", 1.0 if objective.capacity else objective.beta),
+        "elbo": rate,
+        "property": rate,
         "beta_tc": ("config.objective.tc_weight", objective.tc_weight),
         "factor": ("config.objective.tc_weight", 1 + objective.tc_weight),
     }
@@ -60,7 +63,9 @@ def _setting(config: Config, event: tuple[int, ...]) -> Setting:
     # A table has one entry for each channel, so a sigma by channel is one for each dimension.
     shared = ("fixed", "scalar", "channel") if len(event) == 3 else ("fixed", "scalar")
     return Setting(
-        expressive_decoder=model.likelihood == "autoregressive",
+        has_latents=model.kind != "language_model",
+        expressive_decoder=model.likelihood in ("autoregressive", "tokens"),
+        reads_tokens=model.likelihood == "tokens",
         fixed_sigma=has_sigma and model.sigma == "fixed",
         shared_sigma=model.likelihood == "optimal_gaussian"
         or (has_sigma and model.sigma in shared),
@@ -77,7 +82,7 @@ def _code_gain(context: Context, key: Array) -> float | None:
     batch_size = min(context.config.evaluation.batch_size, len(context.terms.code))
     has_one_layer = context.config.model.kind == "vae"
     has_rate = bool(np.isfinite(context.terms.rate).any())
-    is_expressive = _setting(context.config, context.dataset.shape).expressive_decoder
+    is_expressive = setting_of(context.config, context.dataset.shape).expressive_decoder
     if not (is_expressive and has_one_layer and has_rate and batch_size > 1):
         return None
     gains = context.run(_gains(context.model, batch_size, context.mesh), context.dataset.test, key)
@@ -120,7 +125,7 @@ def codes(context: Context, key: Array) -> Numbers:
     result = judge(
         context.terms,
         lambda terms: usage,
-        _setting(context.config, context.dataset.shape),
+        setting_of(context.config, context.dataset.shape),
         context.baseline,
     )
     return {

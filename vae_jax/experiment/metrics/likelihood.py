@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from vae_jax.data import ArraySource, Source
 from vae_jax.evaluation.ais import Annealed, run_ais, simulate
-from vae_jax.evaluation.common import mean_estimate
+from vae_jax.evaluation.common import bits_per_token, mean_estimate
 from vae_jax.evaluation.gap import EXAMPLES, inference_gap
 from vae_jax.evaluation.likelihood import Likelihoods, make_likelihoods
 from vae_jax.experiment.metrics.context import (
@@ -18,6 +18,7 @@ from vae_jax.experiment.metrics.context import (
     Numbers,
     as_batch,
     condition,
+    name_estimate,
     subset,
     with_stderr,
 )
@@ -39,7 +40,7 @@ def _likelihoods(model: LatentModel, num_samples: int, batch_size: int, mesh: Me
 
 
 def likelihood(context: Context, key: Array) -> Numbers:
-    """Log p(x) of the test set, in nats and in bits per dimension."""
+    """Log p(x) of the test set, in nats and in bits per dimension, or per token of text."""
     likelihoods = importance(context, context.dataset.test, key)
     numbers = likelihoods.summary()
     numbers |= _bits_per_dim(context, likelihoods.log_px, numbers)
@@ -61,6 +62,9 @@ def _bits_per_dim(context: Context, log_px: np.ndarray, numbers: Numbers) -> Num
         return {"bits_per_dim": value, "bits_per_dim_stderr": stderr}
     finite = np.isfinite(log_px)
     log_px, observed = log_px[finite].astype(np.float64), observed[finite].astype(np.float64)
+    if context.dataset.text is not None:
+        estimate = bits_per_token(log_px, observed)
+        return name_estimate("bits_per_token", estimate) | {"tokens": float(observed.mean())}
     size = observed.mean() * math.log(2)
     value = -log_px.mean() / size
     residual = mean_estimate(log_px / size + value * observed / observed.mean())
@@ -79,6 +83,8 @@ def annealing(context: Context, key: Array) -> Numbers:
     y = condition(context.model, batch)
     x, z = simulate(context.model, context.params, keys[1], len(batch["x"]), y=y)
     simulated = batch | {"x": x}  # with the same missing values
+    if context.dataset.text is not None:
+        simulated |= {"observed": x > 0}  # each sequence with its length
     below = _anneal(context, simulated, keys[2])
     above = _anneal(context, simulated, keys[3], posterior_z=z)
     return {

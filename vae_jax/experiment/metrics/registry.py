@@ -17,7 +17,10 @@ from vae_jax.experiment.metrics.imputation import imputation
 from vae_jax.experiment.metrics.labels import accuracy, disentanglement, representation
 from vae_jax.experiment.metrics.latents import codes, collapse, decomposition
 from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
+from vae_jax.experiment.metrics.molecules import molecules
 from vae_jax.experiment.metrics.samples import augmentation, quality, reconstruction
+from vae_jax.experiment.metrics.search import search
+from vae_jax.experiment.metrics.sequences import sequences
 from vae_jax.types import Array
 
 logger = logging.getLogger(__name__)
@@ -31,12 +34,15 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "decomposition": decomposition,
     "disentanglement": disentanglement,
     "quality": quality,
+    "molecules": molecules,
+    "search": search,
     "reconstruction": reconstruction,
     "representation": representation,
     "anomaly": anomaly,
     "augmentation": augmentation,
     "compression": compression,
     "imputation": imputation,
+    "sequences": sequences,
     "accuracy": accuracy,
 }
 

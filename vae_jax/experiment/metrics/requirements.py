@@ -9,7 +9,15 @@ import numpy as np
 from vae_jax.config import Config, value_of
 from vae_jax.config.model import COUNT_LIKELIHOODS
 from vae_jax.config.rules import METRICS as PATH
-from vae_jax.config.rules import Condition, Rule, all_but, metric, needs, objective, one_of
+from vae_jax.config.rules import (
+    Condition,
+    Rule,
+    all_but,
+    metric,
+    needs,
+    objective,
+    one_of,
+)
 from vae_jax.data import ArraySource, Dataset, Source
 from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.features import load_features
@@ -18,7 +26,9 @@ from vae_jax.experiment.builders.compatibility import CLOSED_FORM, CONTINUOUS, R
 from vae_jax.experiment.builders.data_compatibility import has_missing
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS, likelihood_names
+from vae_jax.experiment.builders.text_compatibility import TEXT
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
+from vae_jax.experiment.metrics.molecules import explain_molecules
 from vae_jax.experiment.metrics.registry import METRICS
 from vae_jax.experiment.metrics.udr import UDR
 
@@ -87,6 +97,16 @@ def _no_anomalies(config: Config) -> str | None:
     )
 
 
+def _few_candidates(config: Config) -> str | None:
+    c = config.evaluation
+    if "search" not in c.metric_names or c.search_rounds <= c.search_budget:
+        return None
+    return (
+        f"config.evaluation.search_rounds = {c.search_rounds}: must be at most "
+        f"config.evaluation.search_budget = {c.search_budget}, one candidate each"
+    )
+
+
 def _explain_anomalies(config: Config, dataset: Dataset) -> str | None:
     if "anomaly" not in config.evaluation.metric_names:
         return None
@@ -152,12 +172,20 @@ RULES: tuple[Rule, ...] = (
         "likelihood",
     ),
     needs(
+        metric("annealed", "gap", "decomposition", "compression", UDR),
+        _kind("vae", "vq", "hierarchical"),
+        "it has no latents",
+    ),
+    needs(
         metric(*DENSITIES),
-        _kind("vae", "hierarchical"),
+        _kind("vae", "hierarchical", "language_model"),
         "the encoder selects codes, it does not sample them from a density",
     ),
     needs(metric("annealed"), _posterior(*CONTINUOUS), "its moves need continuous latents"),
-    needs(metric("gap", "compression", UDR), _kind("vae"), "it needs one layer of latents"),
+    needs(
+        metric("gap", "compression", "search", UDR), _kind("vae"), "it needs one layer of latents"
+    ),
+    needs(metric("search"), _posterior(*CONTINUOUS), "it moves codes by gradients"),
     needs(
         metric("gap", "compression"),
         _posterior("diag_gaussian"),
@@ -175,7 +203,7 @@ RULES: tuple[Rule, ...] = (
         "latents are cut into bins of N(0, 1)",
     ),
     needs(
-        metric("compression", "representation", "disentanglement", "anomaly"),
+        metric("compression", "representation", "disentanglement", "anomaly", "search"),
         _conditioning("none"),
         "the model is given the label of every example",
     ),
@@ -188,7 +216,7 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(metric("augmentation"), _conditioning("label"), "it needs samples of a class"),
     needs(
-        metric("quality", "augmentation"),
+        metric("quality", "augmentation", "molecules"),
         _posterior(*RANDOM),
         "an autoencoder has nothing to sample from",
     ),
@@ -210,8 +238,10 @@ RULES: tuple[Rule, ...] = (
     needs(
         metric("anomaly"), one_of("data.streaming", False), "it compares with examples in memory"
     ),
+    needs(metric("sequences"), TEXT, "its examples are no sequences of tokens"),
     needs(metric("accuracy"), objective("m2"), "there is no classifier"),
     _no_anomalies,
+    _few_candidates,
 )
 DATA_RULES: tuple[Rule, ...] = (
     _needs_data(
@@ -260,4 +290,6 @@ DATA_RULES: tuple[Rule, ...] = (
     ),
     _explain_anomalies,
     _explain_features,
+    functools.partial(explain_molecules, name="molecules"),
+    functools.partial(explain_molecules, name="search"),
 )

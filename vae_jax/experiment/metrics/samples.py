@@ -117,19 +117,22 @@ def quality(context: Context, key: Array) -> Numbers:
 
 
 def generate_examples(
-    context: Context, num: int, key: Array, y: Array | None
+    context: Context, num: int, key: Array, y: Array | None, *, greedy: bool = False
 ) -> dict[str, np.ndarray]:
-    """Generate `num` draws of x and, if any, the means of p(x | z) at the same z."""
-    batches = list(_generate(context, num, key, y))
+    """Generate `num` draws of x and, if any, the means of p(x | z) at the same z.
+
+    Likewise the centers of p(x | z), which are the greedy sequences of tokens, as "greedy".
+    """
+    batches = list(_generate(context, num, key, y, greedy=greedy))
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def _generate(
-    context: Context, num: int, key: Array, y: Array | None
+    context: Context, num: int, key: Array, y: Array | None, *, greedy: bool = False
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield what `generate_examples` returns in batches."""
     size = min(num, context.config.evaluation.batch_size)
-    one_batch = _generator(context.model, size, context.terms.mse is not None)
+    one_batch = _generator(context.model, size, context.terms.mse is not None, greedy)
     for number in track(range(-(-num // size)), "samples"):
         index = np.arange(number * size, (number + 1) * size) % num
         part = one_batch(
@@ -140,13 +143,18 @@ def _generate(
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
-def _generator(model: Model, size: int, has_mean: bool) -> Any:
+def _generator(model: Model, size: int, has_mean: bool, greedy: bool) -> Any:
     @jax.jit
     @full_float32
     def one_batch(params: Params, key: Array, y: Array | None) -> dict[str, Array]:
         key_z, key_x = jax.random.split(key)
         p = model.apply(params, key_z, size, y=y, method="generate")
-        return {"draws": p.sample(key_x)} | ({"means": p.mean} if has_mean else {})
+        images = {"draws": p.sample(key_x)}
+        if has_mean:
+            images["means"] = p.mean
+        if greedy:
+            images["greedy"] = p.center
+        return images
 
     return one_batch
 

@@ -7,7 +7,7 @@ from typing import Any
 from vae_jax import config as config_lib
 from vae_jax import visualize
 from vae_jax.experiment.report import page
-from vae_jax.experiment.report.figures import ImageBudget, images
+from vae_jax.experiment.report.figures import ImageBudget, images, samples_figure
 from vae_jax.experiment.report.formatting import (
     format_entry,
     format_value,
@@ -159,7 +159,7 @@ def _steps(run: Contents) -> str:
 
 
 def _column(key: str) -> str:
-    has_unit = unit(key) and key != "bits_per_dim"
+    has_unit = unit(key) and not key.startswith("bits_per")
     return f"{label(key)} ({unit(key)})" if has_unit else label(key)
 
 
@@ -245,7 +245,7 @@ def _swept_values(trial: Contents) -> dict[str, float]:
 
 def _samples(runs: Runs, budget: ImageBudget) -> list[Block]:
     alt = "samples from the prior"
-    return images([budget.embed(run, "samples", alt, name) for name, run in runs.items()])
+    return images([budget.embed(run, samples_figure(run), alt, name) for name, run in runs.items()])
 
 
 def _differences(runs: Runs) -> list[Block]:

@@ -8,6 +8,8 @@ from vae_jax.experiment.report.workdir_files import Contents
 
 MAX_BYTES = 4_800_000  # limit per page; images get what numbers and charts leave
 PAGE_DPI = 96
+METERS_PER_INCH = 0.0254
+HEADER = 256  # bytes of a PNG that have its size and resolution
 OVERHEAD = 1_000  # bytes of HTML around an image
 SECTIONS = {  # section -> its title, and its figures with their captions
     "reconstructions": (
@@ -17,6 +19,10 @@ SECTIONS = {  # section -> its title, and its figures with their captions
             "p(x | z), and a draw from it.",
             "column_reconstructions": "Each column of the test data against its reconstruction, "
             "the mean or most likely category of p(x | z).",
+            "text_reconstructions": "Test lines above what their codes decode to greedily, with "
+            "the characters that differ marked.",
+            "molecule_reconstructions": "Test molecules above what their codes decode to greedily; "
+            "equal molecules are marked, the others have their Tanimoto similarity.",
         },
     ),
     "samples": (
@@ -30,13 +36,38 @@ SECTIONS = {  # section -> its title, and its figures with their captions
             "samples of the model, and the difference.",
             "samples_low_temperature": "Samples at a lower temperature: "
             "decoded draws from a narrower prior.",
+            "text_samples": "Draws of lines from the model: z from the prior, x from p(x | z); "
+            "below, test lines.",
+            "molecule_samples": "Draws of molecules from the model: z from the prior, x from "
+            "p(x | z). What is no molecule is shown as text.",
+            "molecule_properties": "Properties of test molecules and of valid samples, with their "
+            "Wasserstein distances.",
         },
     ),
     "interpolations": (
         "Interpolations",
         {
             "interpolations": "Straight and spherical paths between the codes of test examples, "
-            "with the examples at both ends."
+            "with the examples at both ends.",
+            "text_interpolations": "Straight lines between the codes of test lines, decoded "
+            "greedily; equal lines in a row are shown once, and what is new in a line is marked.",
+            "molecule_interpolations": "Straight lines between the codes of test molecules, "
+            "decoded greedily; equal molecules in a row are shown once, with their number.",
+        },
+    ),
+    "neighbors": (
+        "Neighbors",
+        {
+            "molecule_neighbors": "Molecules that codes around that of a test molecule decode to, "
+            "the nearest first, with their distance and their Tanimoto similarity to it."
+        },
+    ),
+    "best-found": (
+        "Best found",
+        {
+            "molecule_search": "The best molecules of a search in latent space: the property "
+            "recomputed from the molecule beside the value predicted from its code. Red: the "
+            "prediction is too good by more than three times its mean error on test molecules."
         },
     ),
     "traversals": (
@@ -48,6 +79,8 @@ SECTIONS = {  # section -> its title, and its figures with their captions
             "latent_columns": "A row for each latent, with its KL: the change of the mean of each "
             "column as this latent alone moves, in standard deviations of the column, or of "
             "categories as the total variation of their probabilities.",
+            "text_traversals": "What the code of a test line decodes to as one latent alone moves, "
+            "for the latents with the largest KL; what is new in a line is marked.",
         },
     ),
     "latent-map": (
@@ -64,15 +97,29 @@ COLUMNS = (  # figures of a table, which has no grids of images
     "associations",
     "latent_columns",
 )
+SEQUENCES = (  # figures of lines of text and of molecules, likewise
+    "text_reconstructions",
+    "text_samples",
+    "text_interpolations",
+    "text_traversals",
+    "molecule_reconstructions",
+    "molecule_samples",
+    "molecule_properties",
+    "molecule_interpolations",
+    "molecule_neighbors",
+    "molecule_search",
+)
 OPTIONAL = (  # depend on the model or the data
     *COLUMNS,
+    *SEQUENCES,
     "samples",
     "samples_low_temperature",
     "interpolations",
     "traversals",
     "latent_map",
 )
-LABELED = ("reconstructions", "samples", "interpolations", "traversals", *COLUMNS)  # wide
+SAMPLES = ("samples", "molecule_samples", "text_samples", "columns")  # one for each kind of data
+WIDE = ("reconstructions", "samples", "interpolations", "traversals", *COLUMNS, *SEQUENCES)
 
 
 class ImageBudget:
@@ -94,9 +141,11 @@ class ImageBudget:
     def section(self, run: Contents, id: str) -> list[Block]:
         """The figures of a section, if the run has any."""
         captions = SECTIONS[id][1]
-        is_table = any(map(run.has_figure, COLUMNS))
+        has_grids = not any(map(run.has_figure, (*COLUMNS, *SEQUENCES)))
         names = [
-            name for name in captions if run.has_figure(name) or not (is_table or name in OPTIONAL)
+            name
+            for name in captions
+            if run.has_figure(name) or (has_grids and name not in OPTIONAL)
         ]
         return images([self.embed(run, name, captions[name]) for name in names])
 
@@ -120,9 +169,23 @@ class ImageBudget:
             "content": encode(content),
             "alt": f"{run.name}: {alt}",
             "caption": alt if caption is None else caption,
-            "width": int.from_bytes(content[16:20]) * PAGE_DPI // visualize.DPI,
-            "style": "rows" if name in LABELED else "",
+            "width": _css_width(content),
+            "style": "rows" if name in WIDE else "",
         }
+
+
+def samples_figure(run: Contents) -> str:
+    """The name of the figure of the samples of a run."""
+    return next(filter(run.has_figure, SAMPLES), SAMPLES[0])
+
+
+def _css_width(content: bytes) -> int:
+    """The width of a PNG on the page, by the resolution that it states."""
+    width = int.from_bytes(content[16:20])
+    place = content.find(b"pHYs", 0, HEADER)
+    per_meter = int.from_bytes(content[place + 4 : place + 8]) if place > 0 else 0
+    dpi = per_meter * METERS_PER_INCH if per_meter else visualize.DPI
+    return round(width * PAGE_DPI / dpi)
 
 
 def _missing(reason: str) -> Block:

@@ -13,6 +13,7 @@ MISSING = "not finite"
 MAX_DIGITS = 8
 HUGE = 1e9  # numbers of more digits are written with an exponent
 TINY = 1e-3  # likewise numbers below, if their error has more digits than `MAX_DIGITS`
+MAX_COLUMNS = 8  # of a table of branches; more numbers than that become its rows
 MAX_ENTRIES = 16  # longer lists are omitted
 _NOT_IN_TABLES = (
     "failed",
@@ -132,11 +133,26 @@ def _branch_blocks(branches: Mapping[str, Any], level: int) -> list[Block]:
     if not is_uniform or any(isinstance(v, Mapping) or _is_long(v) for v in first.values()):
         return number_blocks(branches, level=min(level + 1, 6))
     columns = [key for key in first if not _is_stderr(key, first)]
+    if len(columns) > max(MAX_COLUMNS, len(branches)):
+        return [_wide_table(columns, branches)]
     rows = [
         (label(name), *(format_entry(key, branch) for key in columns))
         for name, branch in branches.items()
     ]
     return [table(("", *map(label, columns)), rows)]
+
+
+def _wide_table(keys: list[str], branches: Mapping[str, Any]) -> Block:
+    """A row for each number, with its meaning, and a column for each branch."""
+    rows = [
+        (
+            label(key),
+            *(format_entry(key, branch, has_unit=True) for branch in branches.values()),
+            MEANINGS[key].text if key in MEANINGS else "",
+        )
+        for key in keys
+    ]
+    return table(("", *map(label, branches), "Meaning"), rows, "meanings")
 
 
 def _is_row(key: str, numbers: Mapping[str, Any]) -> bool:

@@ -26,6 +26,7 @@ TITLES = {  # keys are metrics
     "gap": "Inference gap",
     "quality": "Sample quality",
     "anomaly": "Anomaly detection",
+    "search": "Search in latent space",
     "udr": "Unsupervised disentanglement ranking (UDR)",
 }
 

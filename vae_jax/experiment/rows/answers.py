@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 Answer = Callable[[Rows], list[Field]]
 MAX_REFERENCE = 20_000  # validation rows that a score is compared with
+MAX_REFERENCE_LINES = 2_000  # the same for lines of text, which cost more
 
 
 def score(model: TrainedModel, key: Array, draws: int, reference: Reference, form: Form) -> Answer:
@@ -49,21 +50,21 @@ def given(model: TrainedModel, rows: Rows) -> dict[str, Any]:
 def make_reference(
     model: TrainedModel, valid: Any, key: Array, *, draws: int, quantile: float, size: int
 ) -> Reference:
-    """The scores of validation rows, at most `MAX_REFERENCE`, chosen at random."""
-    if valid.num_examples > MAX_REFERENCE:
-        valid = valid.select(choose_examples(valid.num_examples, MAX_REFERENCE))
+    """The scores of validation rows, of the most that are allowed, chosen at random."""
+    is_text = model.inputs is not None and model.inputs.text is not None
+    most = MAX_REFERENCE_LINES if is_text else MAX_REFERENCE
+    if valid.num_examples > most:
+        valid = valid.select(choose_examples(valid.num_examples, most))
     prepared = dataclasses.replace(model, checks=False)
     key_data, key_scores = jax.random.split(key)
     parts = [
         _explain(prepared, key_scores, draws, rows)
         for rows in SplitReader(valid, key_data).parts(size)
     ]
-    reference = measure_reference(parts, quantile)
-    if reference.medians is None and valid.observed is not None:
+    reference = measure_reference(parts, quantile, per_token=is_text)
+    if reference.medians is None and valid.observed is not None and not is_text:
         logger.warning(
             "scores are sums over the observed values, so flags also depend on the number of these"
-            if model.inputs is None or model.inputs.text is None
-            else "scores are sums over the tokens of a line, so flags also depend on its length"
         )
     return reference
 

@@ -18,6 +18,7 @@ USED_BY = {  # the modes of each option; the remaining options are for all
     "label": ("sample",),
 }
 DRAWS = {"score": 100, "impute": 1000}  # defaults
+TEXT_DRAWS = 10  # default for lines of text, whose decoder costs more
 FLAG_QUANTILE, NUM_SAMPLES = 0.99, 100
 
 

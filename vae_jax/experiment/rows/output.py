@@ -5,8 +5,8 @@ import pathlib
 
 from vae_jax.config import Config
 from vae_jax.config.fields import TABLE_SETS, TEXT_SETS
-from vae_jax.data.load import choose_alphabet
 from vae_jax.data.tables.reading import PARQUET, is_table
+from vae_jax.data.text.named import choose_alphabet
 from vae_jax.data.text.tokens import MOLECULES
 from vae_jax.errors import InputError
 from vae_jax.experiment.rows.options import RowOptions

@@ -21,7 +21,13 @@ from vae_jax.experiment.rows import answers, writing
 from vae_jax.experiment.rows.form import Form
 from vae_jax.experiment.rows.imputing import impute
 from vae_jax.experiment.rows.model import FinishedRun, open_run
-from vae_jax.experiment.rows.options import DRAWS, FLAG_QUANTILE, NUM_SAMPLES, RowOptions
+from vae_jax.experiment.rows.options import (
+    DRAWS,
+    FLAG_QUANTILE,
+    NUM_SAMPLES,
+    TEXT_DRAWS,
+    RowOptions,
+)
 from vae_jax.experiment.rows.output import choose_output, has_format
 from vae_jax.experiment.rows.reading import Reader, Rows, SplitReader, open_array_reader
 from vae_jax.experiment.rows.table_reading import cells_of_split, open_table
@@ -140,7 +146,7 @@ def _make_answer(
         return answers.encode(model)
     if mode == "reconstruct":
         return answers.reconstruct(model, form)
-    draws = options.draws or DRAWS[mode]
+    draws = options.draws or (DRAWS[mode] if form.text is None else TEXT_DRAWS)
     if mode == "impute":
         return impute(model, keys[0], form, draws=draws, num_imputations=options.imputations)
     quantile = FLAG_QUANTILE if options.flag_quantile is None else options.flag_quantile

@@ -25,10 +25,12 @@ class Reference(NamedTuple):
     num_rows: int  # validation rows
     medians: np.ndarray | None  # [C] median of -E_q[log p(x_c | z)]; None without columns
     missing: bool = False  # True if some values were missing
+    per_token: bool = False  # True if scores of sequences are divided by their numbers of tokens
 
     def __str__(self) -> str:
         name = {"log_px": "-log p(x)", "elbo": "-ELBO", "distortion": "the distortion"}[self.kind]
         name += ", with the median of validation for each missing value," if self.missing else ""
+        name += " per token" if self.per_token else ""
         return (
             f"rows are flagged if {name} is above {format_nats(self.threshold)} nats, the "
             f"{self.quantile:g} quantile of {self.num_rows} validation rows"
@@ -43,8 +45,10 @@ class Reference(NamedTuple):
         return entries | {"medians": medians}
 
 
-def measure_reference(parts: Iterable[RowScores], quantile: float) -> Reference:
-    """Summarize the scores of validation rows."""
+def measure_reference(
+    parts: Iterable[RowScores], quantile: float, *, per_token: bool = False
+) -> Reference:
+    """Summarize the scores of validation rows; `per_token` is for sequences of tokens."""
     scores: RowScores = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     kind = score_kind(scores)
     medians = None
@@ -52,10 +56,10 @@ def measure_reference(parts: Iterable[RowScores], quantile: float) -> Reference:
         with warnings.catch_warnings():  # NaN for a column without any value
             warnings.simplefilter("ignore", RuntimeWarning)
             medians = np.nanmedian(scores.columns, axis=0)
-    values = anomaly_score(scores, kind, medians)
+    values = anomaly_score(scores, kind, medians, per_token=per_token)
     limit = threshold(values, quantile=quantile)
     missing = scores.columns is not None and bool(np.isnan(scores.columns).any())
-    return Reference(kind, limit, quantile, len(values), medians, missing)
+    return Reference(kind, limit, quantile, len(values), medians, missing, per_token)
 
 
 def score_kind(scores: RowScores) -> str:
@@ -65,24 +69,32 @@ def score_kind(scores: RowScores) -> str:
     return "elbo" if scores.log_px is None else "log_px"
 
 
-def anomaly_score(scores: RowScores, kind: str, medians: np.ndarray | None) -> np.ndarray:
+def anomaly_score(
+    scores: RowScores, kind: str, medians: np.ndarray | None, *, per_token: bool = False
+) -> np.ndarray:
     """The score [n], higher for more anomalous rows; +inf if it is not a number.
 
     A missing value counts as the median [C] of its column on validation. So rows with different
-    columns observed have comparable scores, which do not depend on the units of the columns.
+    columns observed have comparable scores, which do not depend on the units of the columns. Scores
+    of sequences are compared per token, or the longest ones would be the most anomalous.
     """
     values = np.asarray(getattr(scores, kind))
     values = values if kind == "distortion" else -values
     if scores.columns is not None and medians is not None:
         usual = np.nan_to_num(medians)  # a column may have no value in validation
         values = values + np.where(np.isnan(scores.columns), usual, 0).sum(axis=1)
+    if per_token and scores.num_observed is not None:
+        values = values / np.maximum(scores.num_observed, 1)
     return np.where(np.isnan(values), np.inf, values)
 
 
 def score_fields(scores: RowScores, reference: Reference, names: tuple[str, ...]) -> list[Field]:
     """The columns of the output, with the names of the columns of the data."""
-    flag = anomaly_score(scores, reference.kind, reference.medians) > reference.threshold
-    fields = [Field("flag", flag)]
+    options = {"per_token": reference.per_token}
+    score = anomaly_score(scores, reference.kind, reference.medians, **options)
+    fields = [Field("flag", score > reference.threshold)]
+    if reference.per_token and scores.num_observed is not None:
+        fields.append(Field("tokens", np.asarray(scores.num_observed)))
     numbers = {name: getattr(scores, name) for name in ("elbo", "log_px", "ess")}
     numbers |= {"distortion": scores.distortion, "rate": scores.rate}
     if reference.kind == "distortion":  # there is no rate, and so no bound

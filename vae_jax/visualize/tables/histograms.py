@@ -1,6 +1,7 @@
 """The distribution of each column of a table in the data, in samples and in reconstructions."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -31,6 +32,7 @@ def column_histograms(
     reconstructions: np.ndarray | None = None,
     columns: Sequence[NamedColumn] = (),
     split: str = "test",
+    noun: str = "Columns",
 ) -> Figure:
     """The distribution of each column in data [N, *E], samples [M, *E] and reconstructions [N, *E].
 
@@ -45,10 +47,11 @@ def column_histograms(
       reconstructions: draws of x; the values of missing data are left out.
       columns: names and forms; numbered columns of numbers by default.
       split: of the data, for the title.
+      noun: what the columns are, for the title.
     """
     arrays = {DATA: data, "samples": samples, "reconstructions": reconstructions}
     groups = {
-        name: np.asarray(values, np.float64).reshape(len(values), -1)
+        name: np.asarray(values, np.float64).reshape(len(values), math.prod(values.shape[1:]))
         for name, values in arrays.items()
         if values is not None
     }
@@ -59,7 +62,7 @@ def column_histograms(
         return _picture(groups, number, columns[number])
 
     names = [f"{split} data", *(TITLES[name] for name in groups if name in TITLES)]
-    title = "Columns of " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    title = f"{noun} of " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     reason = "that differ most from the data"
     shown, text = select_panels(len(columns), lambda number: picture(number).distance, reason)
     title += f"; {text}" if text else ""

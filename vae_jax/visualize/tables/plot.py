@@ -25,6 +25,7 @@ from vae_jax.visualize.tables.comparison import (
 from vae_jax.visualize.tables.histograms import column_histograms
 from vae_jax.visualize.tables.latents import latent_columns
 from vae_jax.visualize.tables.scatter import column_reconstructions
+from vae_jax.visualize.traversal_paths import has_traversals
 
 NUM_CODES = 32  # rows over which the effect of a latent is averaged
 MAX_LATENTS = 24
@@ -90,8 +91,9 @@ def _plot_latents(
     files: Files,
 ) -> None:
     """Add the map of latents and columns, if single latents have a meaning and p(x | z) a mean."""
-    is_per_latent = terms.kl is None or terms.kl.shape == terms.code.shape
-    if not (is_per_latent and model.supports("traversals") and np.isfinite(terms.code).all()):
+    if not (
+        has_traversals(terms) and model.supports("traversals") and np.isfinite(terms.code).all()
+    ):
         return
     has_kl = terms.kl is not None and bool(np.isfinite(terms.kl).all())
     weight = terms.kl.mean(0) if terms.kl is not None and has_kl else terms.code.std(0)

@@ -1,0 +1,62 @@
+"""Compatibility of lines of text with the parts of a model that need numbers, images or labels."""
+
+import functools
+
+from vae_jax.config import Config
+from vae_jax.config.fields import TEXT_SETS
+from vae_jax.config.rules import METRICS, Rule, all_but, needs, one_of
+from vae_jax.experiment.builders.loss import CORRUPTIONS
+from vae_jax.experiment.builders.parts import PRIORS
+
+TEXT = one_of("data.name", *TEXT_SETS)
+TOKENS = one_of("model.likelihood", "tokens")
+NUMBERS_ONLY = ("gaussian", "salt_and_pepper")  # corruptions whose result is no sequence
+
+_text_needs = functools.partial(needs, TEXT)
+
+LABELED = "lines have no labels"
+METRICS_OF_OTHERS = {  # metrics that text does not have, and why
+    "quality": "its features are of images; use 'sequences', or 'molecules' for SMILES",
+    "reconstruction": "tokens are right or wrong, which 'sequences' counts",
+    "compression": "the tokens of a line depend on each other given z",
+    "imputation": "lines have no missing values",
+    "disentanglement": LABELED,
+    "representation": LABELED,
+    "augmentation": LABELED,
+    "accuracy": LABELED,
+}
+
+
+def _metrics_of_text(config: Config) -> str | None:
+    """Metrics of images, of numbers or of labels."""
+    if not TEXT.holds(config):
+        return None
+    for name in config.evaluation.metric_names:
+        if name in METRICS_OF_OTHERS:
+            return (
+                f"config.{METRICS} = {name!r}: doesn't fit config.data.name = "
+                f"{config.data.name!r}; {METRICS_OF_OTHERS[name]}"
+            )
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    _text_needs(TOKENS, "lines are sequences of tokens"),
+    needs(TOKENS, TEXT, "only lines of text are sequences of tokens"),
+    _text_needs(
+        one_of("model.kind", "vae", "language_model"),
+        "the decoder of tokens needs a vector as its context",
+    ),
+    _text_needs(one_of("model.columns", ()), "lines have no columns"),
+    _text_needs(one_of("model.conditioning", "none"), LABELED),
+    _text_needs(one_of("data.leave_out", -1), "lines have no classes"),
+    _text_needs(
+        one_of("model.prior", *all_but(PRIORS, "vamp")),
+        "its pseudo-inputs are learned by gradients, which tokens don't have",
+    ),
+    _text_needs(
+        one_of("objective.corruption", *all_but(CORRUPTIONS, *NUMBERS_ONLY)),
+        "it changes tokens into what is no token, or into ends; masking drops tokens",
+    ),
+    _metrics_of_text,
+)

@@ -1,0 +1,85 @@
+"""The paths of traversals: single latents that move through the range of their prior."""
+
+import dataclasses
+
+import numpy as np
+
+from vae_jax.evaluation import Terms
+from vae_jax.models.base import Model
+from vae_jax.priors import StandardNormal
+from vae_jax.visualize.model_arrays import choose
+
+TRAVERSAL_RANGE = 2.5  # distance to each side, in units of z or standard deviations of the codes
+MAX_CODES = 10_000  # examples for means over the data
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TraversalPaths:
+    """Paths from the code of the first example, along which one latent moves.
+
+    Without a finite KL (an autoencoder), order and range come from the spread of the codes.
+
+    Attributes:
+      code: code [D] of the first example.
+      weight: mean KL of each latent [D] in nats, or standard deviation of its codes.
+      has_kl: True if the weights are KL.
+      center: value [D] at the middle of each path.
+      scale: unit of the offsets [D].
+      offsets: places [P] on a path, around 0.
+    """
+
+    code: np.ndarray
+    weight: np.ndarray
+    has_kl: bool
+    center: np.ndarray
+    scale: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, terms: Terms, num_points: int) -> "TraversalPaths":
+        """The paths of a model by the terms of its test set."""
+        index = choose(len(terms.code), MAX_CODES)
+        codes = terms.code[index]
+        kl = None if terms.kl is None else terms.kl[index]
+        has_kl = kl is not None and bool(np.isfinite(kl).all())
+        weight = codes.std(0) if kl is None or not has_kl else kl.mean(0)
+        scale = np.ones_like(weight) if has_kl else weight
+        center = np.zeros_like(weight) if has_kl else codes.mean(0)
+        offsets = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points, dtype=np.float32)
+        return cls(terms.code[0], weight, has_kl, center, scale, offsets)
+
+    @property
+    def order(self) -> list[int]:
+        """The latents in decreasing order of their weight."""
+        return np.argsort(-self.weight).tolist()
+
+    def path(self, latent: int) -> np.ndarray:
+        """The codes [P, D] as this latent moves."""
+        codes = np.tile(self.code, (len(self.offsets), 1))
+        codes[:, latent] = self.center[latent] + self.offsets * self.scale[latent]
+        return codes
+
+    def label(self, latent: int) -> str:
+        """The name and the weight of a latent."""
+        return f"z{latent}  {'KL' if self.has_kl else 'sd'} {self.weight[latent]:.2f}"
+
+    def describe_range(self, model: Model) -> str:
+        """The range of the paths, with a note if the prior is not the standard normal."""
+        if not self.has_kl:
+            return f"±{TRAVERSAL_RANGE} standard deviations of the codes"
+        prior = model.prior
+        if isinstance(prior, StandardNormal):
+            return f"±{TRAVERSAL_RANGE} prior standard deviations, KL in nats"
+        name = "of a hierarchy, learned" if prior is None else type(prior).__name__
+        note = f"KL in nats; the prior ({name}) is not the standard normal"
+        return f"−{TRAVERSAL_RANGE} .. {TRAVERSAL_RANGE} in units of z,\n{note}"
+
+
+def has_traversals(terms: Terms) -> bool:
+    """True if the KL, if any, is one of single latents."""
+    return terms.kl is None or terms.kl.shape == terms.code.shape
+
+
+def format_offset(value: float) -> str:
+    """A place on a path, three digits."""
+    return f"{value:.3g}".replace("-", "−")
