@@ -80,9 +80,6 @@ def check(dataset, **changes):
         ({"model__sigma": "scalar"}, "model.sigma"),
         ({"model__init_sigma": 0.3}, "model.init_sigma"),
         ({"model__levels": 4}, "model.levels"),
-        ({"model__hidden": (3,)}, "model.hidden"),
-        ({"model__channels": (3,)}, "model.channels"),
-        ({"model__activation": "tanh"}, "model.activation"),
         ({"model__num_tokens": 7}, "model.num_tokens"),
     ],
 )
