@@ -105,7 +105,7 @@ def test_what_fits_text_passes(dataset, changes):
     check(dataset, **changes)
 
 
-@pytest.mark.parametrize("metric", ["annealed", "gap", "decomposition", "udr"])
+@pytest.mark.parametrize("metric", ["annealed", "gap", "decomposition", "search", "udr"])
 def test_metrics_of_latents_are_refused_for_the_control(metric):
     changes = {"model__kind": "language_model", "evaluation__metrics": (metric,)}
     with pytest.raises(InputError, match="it has no latents"):
