@@ -40,6 +40,10 @@ def config(**changes):
         ({"data__hide": 0.1}, "data.hide"),
         ({"data__streaming": True}, "data.streaming"),
         ({"model__mask_input": True}, "model.mask_input"),
+        (
+            {"model__network": "transformer", "model__heads": 3, "model__encoder_width": 36},
+            r"model.decoder_width = 512: must be a multiple of 2 \* config.model.heads, of 6",
+        ),
         ({"evaluation__metrics": ("codes",)}, "no codebook"),
         ({"evaluation__metrics": ("quality",)}, "features are of images"),
         ({"evaluation__metrics": ("reconstruction",)}, "right or wrong"),
