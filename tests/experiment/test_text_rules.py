@@ -119,6 +119,13 @@ def test_metrics_of_latents_are_refused_for_the_control(metric):
         validate(config(**changes))
 
 
+@pytest.mark.parametrize("field", ["beta", "free_bits", "capacity"])
+def test_weights_of_the_rate_are_refused_for_the_control(field):
+    changes = {"model__kind": "language_model", f"objective__{field}": 0.5}
+    with pytest.raises(InputError, match=f"objective.{field} = 0.5.*its rate is 0"):
+        validate(config(**changes))
+
+
 def test_images_have_no_control_and_text_has_no_values():
     original = config(data__name="digits", model__kind="language_model")
     values = {"values": "scaled", "binary": True, "levels": 2}
