@@ -40,6 +40,10 @@ def config(**changes):
         ({"data__hide": 0.1}, "data.hide"),
         ({"data__streaming": True}, "data.streaming"),
         ({"model__mask_input": True}, "model.mask_input"),
+        (
+            {"model__network": "transformer", "model__heads": 3, "model__encoder_width": 36},
+            r"model.decoder_width = 512: must be a multiple of 2 \* config.model.heads, of 6",
+        ),
         ({"evaluation__metrics": ("codes",)}, "no codebook"),
         ({"evaluation__metrics": ("quality",)}, "features are of images"),
         ({"evaluation__metrics": ("reconstruction",)}, "right or wrong"),
@@ -109,6 +113,13 @@ def test_what_fits_text_passes(dataset, changes):
 def test_metrics_of_latents_are_refused_for_the_control(metric):
     changes = {"model__kind": "language_model", "evaluation__metrics": (metric,)}
     with pytest.raises(InputError, match="it has no latents"):
+        validate(config(**changes))
+
+
+@pytest.mark.parametrize("field", ["beta", "free_bits", "capacity"])
+def test_weights_of_the_rate_are_refused_for_the_control(field):
+    changes = {"model__kind": "language_model", f"objective__{field}": 0.5}
+    with pytest.raises(InputError, match=f"objective.{field} = 0.5.*its rate is 0"):
         validate(config(**changes))
 
 

@@ -42,7 +42,7 @@ class GRU(nn.Module):
         self.context = Shift()
 
     def shift(self, context: Array | None = None) -> Array:
-        """What is added to the inputs of every step, [N or 1, 3 F]."""
+        """The addend of the inputs of every step, [N or 1, 3 F]."""
         return self.context(self.input_bias[None], context)
 
     def sequence(

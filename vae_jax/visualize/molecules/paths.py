@@ -32,7 +32,7 @@ class Neighborhood:
 
 @dataclasses.dataclass(frozen=True)
 class Interpolation:
-    """What codes on the way from one molecule to another decode to, in order.
+    """The molecules that codes on the way from one molecule to another decode to, in order.
 
     Attributes:
       start: SMILES of the first molecule.
