@@ -33,6 +33,12 @@ def get_config(variant: str = "molecules") -> Config:
     config.optimizer.schedule = "cosine"
     config.optimizer.clip_norm = 5.0
     config.optimizer.learning_rate = 2e-3
+    config.train.order = "by_length"
+    if data == "molecules":
+        config.model.encoder_width, config.model.decoder_width = 64, 128
+    else:  # 13 epochs of ZINC 250k
+        config.train.num_steps, config.train.batch_size = 11_000, 256
+        config.train.log_every = 50
     if kind == "control":
         config.model.kind = "language_model"
         return config

@@ -84,9 +84,6 @@ def check(dataset, **changes):
         ({"model__sigma": "scalar"}, "model.sigma"),
         ({"model__init_sigma": 0.3}, "model.init_sigma"),
         ({"model__levels": 4}, "model.levels"),
-        ({"model__hidden": (3,)}, "model.hidden"),
-        ({"model__channels": (3,)}, "model.channels"),
-        ({"model__activation": "tanh"}, "model.activation"),
         ({"model__num_tokens": 7}, "model.num_tokens"),
     ],
 )
@@ -112,7 +109,7 @@ def test_what_fits_text_passes(dataset, changes):
     check(dataset, **changes)
 
 
-@pytest.mark.parametrize("metric", ["annealed", "gap", "decomposition", "udr"])
+@pytest.mark.parametrize("metric", ["annealed", "gap", "decomposition", "search", "udr"])
 def test_metrics_of_latents_are_refused_for_the_control(metric):
     changes = {"model__kind": "language_model", "evaluation__metrics": (metric,)}
     with pytest.raises(InputError, match="it has no latents"):
