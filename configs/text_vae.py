@@ -17,11 +17,12 @@ def get_config(data: str = "unicode_names") -> Config:
     config = Config(name="text_vae" if data == "unicode_names" else f"text_vae_{data}")
     config.data.name = data
     config.model.latent_dim = 32
-    config.model.encoder_width = 128
-    config.model.decoder_width = 256
+    config.model.encoder_width = 64
+    config.model.decoder_width = 128
     config.objective.token_dropout = 0.3
     config.objective.beta_schedule = "linear"
-    config.objective.beta_steps = 1_000
+    config.objective.beta_steps = 500
+    config.optimizer.learning_rate = 2e-3
     config.optimizer.schedule = "cosine"
-    config.train.num_steps = 3_000
+    config.train.order = "by_length"
     return config

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tiny_tokens import Memory, all_sequences
 
+from vae_jax import nets
 from vae_jax.distributions import TokenSequence
 from vae_jax.distributions.beam_search import beam_search
 from vae_jax.errors import InputError
@@ -65,6 +66,27 @@ def test_a_finished_beam_is_kept_when_a_longer_one_is_likelier_at_first():
     np.testing.assert_array_equal(greedy.values[0], [2, 2])
     np.testing.assert_array_equal(best.values[0], [1, 0])
     np.testing.assert_allclose(np.exp(best.log_prob), [0.4, 0.2], rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "network", [nets.CausalGRU(V, 6, 2, 4), nets.CausalTransformer(V, 8, 2, 2)], ids=["gru", "tf"]
+)
+def test_beams_have_the_log_probability_of_one_parallel_pass(network):
+    """The states, or the caches, of all layers follow their beams."""
+    params = jax.jit(lambda key: network.init_params(key, F))(jax.random.key(1))
+    params = jax.tree.map(lambda leaf: 2 * leaf, params)
+    context = jnp.asarray(RNG.normal(size=(3, F)), jnp.float32)
+
+    @jax.jit
+    def search(params):
+        p = TokenSequence(context, params, network, 6, V)
+        beams = beam_search(p, 4)
+        return beams, jnp.moveaxis(p.log_prob(jnp.moveaxis(beams.values, 1, 0)), 0, 1)
+
+    beams, scores = search(params)
+    np.testing.assert_allclose(beams.log_prob, scores, rtol=1e-4, atol=1e-4)
+    assert len(np.unique(beams.values.reshape(12, -1), axis=0)) > 4
 
 
 def test_a_beam_is_needed():

@@ -47,7 +47,7 @@ def test_each_protocol_is_what_it_says(case):
     others = np.broadcast_to(x, (L, V - 1, N, L)).astype(int)
     for place in range(L):
         others[place, :, :, place] = np.arange(1, V)[:, None]
-    terms = np.asarray(jax.jit(lambda ids: p._token_terms(ids, ids))(others))
+    terms = np.asarray(jax.jit(lambda ids: p._token_terms(ids, ids, ids > 0))(others))
     best = 1 + np.stack([terms[place, ..., place].argmax(0) for place in range(L)], axis=1)
     hits = ((best == x) & (x > 0)).sum(1)
     np.testing.assert_array_equal(result.hits, hits)

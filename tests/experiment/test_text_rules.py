@@ -40,6 +40,10 @@ def config(**changes):
         ({"data__hide": 0.1}, "data.hide"),
         ({"data__streaming": True}, "data.streaming"),
         ({"model__mask_input": True}, "model.mask_input"),
+        (
+            {"model__network": "transformer", "model__heads": 3, "model__encoder_width": 36},
+            r"model.decoder_width = 512: must be a multiple of 2 \* config.model.heads, of 6",
+        ),
         ({"evaluation__metrics": ("codes",)}, "no codebook"),
         ({"evaluation__metrics": ("quality",)}, "features are of images"),
         ({"evaluation__metrics": ("reconstruction",)}, "right or wrong"),
@@ -80,9 +84,6 @@ def check(dataset, **changes):
         ({"model__sigma": "scalar"}, "model.sigma"),
         ({"model__init_sigma": 0.3}, "model.init_sigma"),
         ({"model__levels": 4}, "model.levels"),
-        ({"model__hidden": (3,)}, "model.hidden"),
-        ({"model__channels": (3,)}, "model.channels"),
-        ({"model__activation": "tanh"}, "model.activation"),
         ({"model__num_tokens": 7}, "model.num_tokens"),
     ],
 )
@@ -108,10 +109,17 @@ def test_what_fits_text_passes(dataset, changes):
     check(dataset, **changes)
 
 
-@pytest.mark.parametrize("metric", ["annealed", "gap", "decomposition", "udr"])
+@pytest.mark.parametrize("metric", ["annealed", "gap", "decomposition", "search", "udr"])
 def test_metrics_of_latents_are_refused_for_the_control(metric):
     changes = {"model__kind": "language_model", "evaluation__metrics": (metric,)}
     with pytest.raises(InputError, match="it has no latents"):
+        validate(config(**changes))
+
+
+@pytest.mark.parametrize("field", ["beta", "free_bits", "capacity"])
+def test_weights_of_the_rate_are_refused_for_the_control(field):
+    changes = {"model__kind": "language_model", f"objective__{field}": 0.5}
+    with pytest.raises(InputError, match=f"objective.{field} = 0.5.*its rate is 0"):
         validate(config(**changes))
 
 

@@ -848,7 +848,7 @@ SEARCH = [
         "evaluation/search/rounds.py",
         "new, values.min()",
         "new, values.max()",
-        "evaluation/search/test_search_methods.py -k worthless",
+        "evaluation/search/test_search_methods.py -k worst_value",
     ),
     Mutation(
         "the error of a property has twice its weight",

@@ -26,7 +26,8 @@ class Memory(nn.Module):
     def _params(self, name):
         return self.scope.get_variable("params", name)
 
-    def __call__(self, tokens, context):
+    def __call__(self, tokens, context, mask=None):
+        del mask
         carry = self.start(context, tokens.shape[1])
         rows = []
         for token in [jnp.full(len(tokens), self.num_tokens), *tokens.T[:-1]]:

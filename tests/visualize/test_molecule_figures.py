@@ -77,6 +77,23 @@ def test_equal_molecules_look_the_same():
             np.testing.assert_array_equal(one.path.vertices, other.path.vertices)
 
 
+def ring_bonds(smiles, like=None):
+    """Lines of bonds between carbons, by their directions."""
+    strokes = structures.draw_structure(smiles, 300, 300, like)
+    lines = [s.path.vertices for s in strokes if s.width and s.color == "#000000"]
+    return {tuple(np.round(np.diff(line, axis=0)[0], 0) + 0.0) for line in lines if len(line) == 2}
+
+
+def test_common_rings_are_placed_alike():
+    naproxen, other = "COc1ccc2cc(C(C)C(=O)O)ccc2c1", "Oc1ccc2cc(CCCCCC(F)(F)F)ccc2c1"
+    reference = ring_bonds(naproxen)
+    alike = ring_bonds(other, like=naproxen)
+    assert len(alike & reference) > len(ring_bonds(other) & reference)
+    for like in (None, "", "C1CC", "C", "c1ccncc1"):  # nothing in common
+        assert ring_bonds(other, like=like) == ring_bonds(other)
+    assert structures.draw_structure("C1", 300, 300, naproxen) is None
+
+
 def test_the_commands_of_a_path():
     path = structures._read_path("M 8,16 L 24.0 -8.0\nQ 8 8, 16 16 C 0,0 8,8 16,0 Z")
     np.testing.assert_allclose(

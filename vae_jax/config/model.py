@@ -26,7 +26,6 @@ STUDENT_T = one_of("model.likelihood", "student_t")
 TOKENS = one_of("model.likelihood", "tokens", AUTO)
 SEQUENCE_NETWORKS = ("gru", "transformer")
 SEQUENCE = one_of("model.network", *SEQUENCE_NETWORKS, AUTO)
-OTHER_NETWORK = none_of("model.network", *SEQUENCE_NETWORKS)
 TRANSFORMER = one_of("model.network", "transformer")
 CONDITIONAL = none_of("model.conditioning", "none")
 VQ = one_of("model.kind", "vq")
@@ -58,20 +57,15 @@ class ModelConfig:
         "digits and MNIST, gru for text",
     )
     hidden: tuple[int, ...] = field(
-        (400,),
-        "dense widths in encoder order; the decoder reverses them",
-        at_least=1,
-        used_by=OTHER_NETWORK,
+        (400,), "dense widths in encoder order; the decoder reverses them", at_least=1
     )
-    channels: tuple[int, ...] = field(
-        (32, 64), "conv, resnet: in encoder order", at_least=1, used_by=OTHER_NETWORK
-    )
+    channels: tuple[int, ...] = field((32, 64), "conv, resnet: in encoder order", at_least=1)
     mask_input: bool = field(
         False,
         "give the encoder the mask of the observed values too",
         used_by=one_of("data.missing", True),
     )
-    activation: str = field("relu", "activation of the networks", used_by=OTHER_NETWORK)
+    activation: str = field("relu", "activation of the networks")
     dtype: str = field("float32", "compute dtype of networks; parameters and densities are float32")
     latent_dim: int = field(
         10,

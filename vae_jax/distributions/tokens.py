@@ -108,12 +108,13 @@ class TokenSequence(Distribution):
     def predict(self, value: Array) -> Array:
         """The most likely token at each place given the tokens of a value before it, ``[..., L]``.
 
-        Its agreement with the value is the accuracy under teacher forcing.
+        Its agreement with the value is the accuracy under teacher forcing. After the end of the
+        value it is arbitrary.
         """
         self._assert_event(value)
         lead = jnp.broadcast_shapes(value.shape[:-1], self.batch_shape)
-        ids = _to_ids(jnp.broadcast_to(value, (*lead, self.length))).reshape(-1, self.length)
-        logits = self._apply(ids, self._flat_context(lead))
+        value = jnp.broadcast_to(value, (*lead, self.length)).reshape(-1, self.length)
+        logits = self._apply(_to_ids(value), self._flat_context(lead), _before_end(value))
         return jnp.argmax(logits, axis=-1).reshape(*lead, self.length).astype(jnp.float32)
 
     def _narrow(self, temperature: Scalar) -> "TokenSequence":

@@ -38,7 +38,7 @@ class Setting:
 
 
 def find_remedy(setting: Setting) -> str:
-    """What to try first if latents are not used."""
+    """The first remedy if latents are not used."""
     if setting.beta > 1:
         return f"Lower {setting.weight_name}, which is {setting.beta:g}."
     if setting.reads_tokens:
@@ -56,14 +56,14 @@ def find_remedy(setting: Setting) -> str:
 
 
 def remedy_of_silence(setting: Setting) -> str:
-    """What to try first if the decoder does not use the codes that the rate pays for."""
+    """The first remedy if the decoder does not use the codes that the rate pays for."""
     if setting.reads_tokens and setting.beta <= 1:
         return "The decoder does not listen to z: train longer, or use token dropout."
     return find_remedy(setting)
 
 
 def remedy_of_bound(setting: Setting, *, is_costly: bool = False) -> str:
-    """What to try first if the bound is below the baseline; `is_costly`: by its rate alone."""
+    """The first remedy if the bound is below the baseline; `is_costly`: by its rate alone."""
     if setting.beta > 1:
         return f"Lower {setting.weight_name}, which is {setting.beta:g}."
     if setting.beta < 1 and is_costly:

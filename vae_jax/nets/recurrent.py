@@ -10,11 +10,11 @@ from vae_jax.errors import check_range
 from vae_jax.nets.conditioning import Shift
 from vae_jax.nets.dense import Dense
 from vae_jax.nets.gru import GRUParams, gru_sequence, gru_step, pad_steps
-from vae_jax.nets.tokens import EMBEDDING_INIT, TokenLogits, shift_right, token_ids
+from vae_jax.nets.tokens import TokenLogits, embedding_table, shift_right, token_ids
 from vae_jax.types import Array, Params
 
 
-def _orthogonal_gates(key: Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> Array:
+def _orthogonal_gates(key: Array, shape: tuple[int, int], dtype: Any) -> Array:
     """A kernel [F, 3 F] of three orthogonal matrices."""
     init = nn.initializers.orthogonal()
     gates = [init(k, (shape[0], shape[0]), dtype) for k in jax.random.split(key, 3)]
@@ -33,14 +33,16 @@ class GRU(nn.Module):
 
     def setup(self) -> None:
         sizes = self.in_features, self.features, 3 * self.features
-        self.input_kernel = self.param("input_kernel", nn.initializers.lecun_normal(), sizes[::2])
-        self.input_bias = self.param("input_bias", nn.initializers.zeros_init(), sizes[2:])
-        self.kernel = self.param("kernel", _orthogonal_gates, sizes[1:])
-        self.bias = self.param("bias", nn.initializers.zeros_init(), sizes[1:2])
+        zeros, float32 = nn.initializers.zeros_init(), jnp.float32
+        inputs_init = nn.initializers.lecun_normal()
+        self.input_kernel = self.param("input_kernel", inputs_init, sizes[::2], float32)
+        self.input_bias = self.param("input_bias", zeros, sizes[2:], float32)
+        self.kernel = self.param("kernel", _orthogonal_gates, sizes[1:], float32)
+        self.bias = self.param("bias", zeros, sizes[1:2], float32)
         self.context = Shift()
 
     def shift(self, context: Array | None = None) -> Array:
-        """What is added to the inputs of every step, [N or 1, 3 F]."""
+        """The addend of the inputs of every step, [N or 1, 3 F]."""
         return self.context(self.input_bias[None], context)
 
     def sequence(
@@ -93,7 +95,7 @@ class GRUEncoder(nn.Module):
         check_range("layers", self.layers, 1)
         source = pad_steps(token_ids(x).T)
         mask = source > 0
-        table = self.param("embedding", EMBEDDING_INIT, (self.num_tokens, self.embedding))
+        table = embedding_table(self, self.num_tokens, self.embedding)
         zeros = jnp.zeros((x.shape[0], self.features), jnp.float32)
         names = ("forward", "backward") if self.bidirectional else ("forward",)
         for layer in range(self.layers):
@@ -133,7 +135,7 @@ class CausalGRU(nn.Module):
     def setup(self) -> None:
         check_range("layers", self.layers, 1)
         layers = range(self.layers)
-        self.table = self.param("embedding", EMBEDDING_INIT, (self.num_tokens + 1, self.embedding))
+        self.table = embedding_table(self, self.num_tokens + 1, self.embedding)
         self.recurrent = [
             GRU(self.features if layer else self.embedding, self.features, self.dtype)
             for layer in layers

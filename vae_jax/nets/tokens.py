@@ -13,7 +13,6 @@ from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
 EXCLUDED = -1e9  # the logit of padding: probability exactly 0, and finite gradients
-EMBEDDING_INIT = nn.initializers.normal(1.0)
 
 
 def token_ids(x: Array) -> Array:
@@ -24,6 +23,12 @@ def token_ids(x: Array) -> Array:
 def shift_right(tokens: Array, start: int) -> Array:
     """Tokens [N, L] with the start symbol before them and without the last."""
     return jnp.pad(tokens[:, :-1], ((0, 0), (1, 0)), constant_values=start)
+
+
+def embedding_table(module: nn.Module, num_rows: int, size: int) -> Array:
+    """The parameter "embedding" [num_rows, size] of a module, from N(0, 1)."""
+    init = nn.initializers.normal(1.0)
+    return module.param("embedding", init, (num_rows, size), jnp.float32)
 
 
 class TokenLogits(nn.Module):

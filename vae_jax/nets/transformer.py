@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.nets.attention import Block, check_sizes
-from vae_jax.nets.tokens import EMBEDDING_INIT, TokenLogits, shift_right, token_ids
+from vae_jax.nets.tokens import TokenLogits, embedding_table, shift_right, token_ids
 from vae_jax.types import Array, Params
 
 
@@ -32,7 +32,7 @@ class TransformerEncoder(nn.Module):
         """Ids x [N, L] and an optional condition c [N, C] -> h [N, F]."""
         check_sizes(self.features, self.layers, self.heads)
         tokens = token_ids(x)
-        table = self.param("embedding", EMBEDDING_INIT, (self.num_tokens, self.features))
+        table = embedding_table(self, self.num_tokens, self.features)
         mask = tokens > 0
         positions = jnp.cumsum(mask, axis=1) - 1
         h = jnp.take(table, tokens, axis=0)
@@ -60,7 +60,7 @@ class CausalTransformer(nn.Module):
 
     def setup(self) -> None:
         check_sizes(self.features, self.layers, self.heads)
-        self.table = self.param("embedding", EMBEDDING_INIT, (self.num_tokens + 1, self.features))
+        self.table = embedding_table(self, self.num_tokens + 1, self.features)
         self.blocks = [
             Block(self.features, self.heads, self.dtype, name=f"block_{layer}")
             for layer in range(self.layers)

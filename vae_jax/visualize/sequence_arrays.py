@@ -1,4 +1,4 @@
-"""What a model of lines of text decodes codes to: reconstructions, paths, neighbors and samples."""
+"""Lines of text that codes decode to: reconstructions, paths, neighbors and samples."""
 
 import dataclasses
 import functools

@@ -100,7 +100,7 @@ def text_paths(
     headers: Sequence[str] = (),
     ends: Sequence[tuple[str, str]] = (),
 ) -> Figure:
-    """What the codes of each path [P] decode to, in order; equal lines in a row are shown once.
+    """The lines that codes of each path [P] decode to; equal lines in a row are shown once.
 
     Characters that the line above, in the same path, does not have are marked.
 
@@ -235,7 +235,7 @@ def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _explain_signs(texts: Sequence[str]) -> list[str]:
-    """What the signs stand for that replace characters."""
+    """The meaning of the signs that replace characters."""
     explanations = [f"{TAB}: tab"] if any("\t" in text for text in texts) else []
     if any(text != text.strip(" ") for text in texts):
         explanations.append(f"{DOT}: space at an end")

@@ -16,7 +16,7 @@ from vae_jax.evaluation.search import (
     search_prior,
     summarize,
 )
-from vae_jax.evaluation.search.rounds import choose_points
+from vae_jax.evaluation.search.rounds import add_values, choose_points
 
 pytestmark = pytest.mark.filterwarnings("error:::vae_jax")
 KEY = jax.random.key(0)
@@ -122,6 +122,10 @@ def test_a_decoder_that_lies_shows_in_the_summary():
     summary = summarize(stay, reference.values.max())
     assert abs(summary["prediction_gap"]) < 0.5
     assert summary["best_predicted"] < fooled["best_predicted"]
+
+
+def test_invalid_candidates_have_the_worst_value():
+    assert add_values(np.array([3.0, 1.0]), np.array([np.nan, 4.0])).tolist() == [3, 1, 1, 4]
 
 
 def test_a_round_learns_that_invalid_codes_are_worthless():

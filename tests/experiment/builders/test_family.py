@@ -38,6 +38,10 @@ SMALL = {
         "num_classes": 4,
         "network": "mlp",
         "likelihood": "bernoulli",
+        "num_tokens": 5,
+        "token_features": 3,
+        "encoder_width": 4,
+        "decoder_width": 4,
     },
     "codes": {
         "num_codes": 5,
@@ -64,6 +68,7 @@ NEEDS = {  # what a part or an objective can't do without
     "model.posterior=gumbel_softmax": {"model.prior": "uniform"},
     "model.prior=uniform": {"model.posterior": "gumbel_softmax"},
     "model.likelihood=mixed": {"model.columns": ("gaussian", "bernoulli*14", "categorical:2")},
+    "model.likelihood=tokens": {"model.network": "gru"},
 }
 WHOLE = {  # models beside the flat one
     "codes": {"model.kind": "vq", "objective.name": "vq"},
@@ -132,13 +137,14 @@ def config_of(row: str) -> Config:
 
 
 def event_of(config: Config) -> tuple[int, ...]:
-    return (16,) if config.model.likelihood == "mixed" else EVENT
+    return (16,) if config.model.likelihood in ("mixed", "tokens") else EVENT
 
 
 def batch_of(config: Config) -> dict[str, jax.Array]:
     rng = np.random.default_rng(0)
     x = np.float32(rng.random((B, *event_of(config))) < 0.5)
     x = x + 0.5 if config.model.likelihood == "positive" else x
+    x = 2 + x + x[:, ::-1] if config.model.likelihood == "tokens" else x
     y = rng.normal(size=(B, 4)) if config.model.conditioning == "vector" else np.arange(B) % 4
     y = np.stack([1.0 + y, y], axis=1) if config.model.conditioning == "size" else y
     y = np.where(np.arange(B) < 3, y, -1) if config.objective.name == "m2" else y
@@ -268,6 +274,7 @@ KINDS = {
         "positive": likelihoods.LogNormal,
         "mixed": likelihoods.Mixed,
         "autoregressive": likelihoods.Autoregressive,
+        "tokens": likelihoods.Tokens,
     },
 }
 

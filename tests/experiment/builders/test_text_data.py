@@ -8,7 +8,7 @@ import pytest
 from vae_jax.config import Config, Data
 from vae_jax.config.validation import check
 from vae_jax.errors import InputError
-from vae_jax.experiment.builders import build_data
+from vae_jax.experiment.builders import build_data, build_model, resolve
 from vae_jax.experiment.builders.data import build_anomalies
 
 LINES = ["CCO", "CCN", "ClC", "OCC", "NCl", "CO", "CN", "C"]
@@ -79,3 +79,11 @@ def test_anomalies_are_lines_of_another_file(path, tmp_path):
     (tmp_path / "other.smi").write_text("ClCl other\nF\n")
     with pytest.raises(InputError, match=r"other.smi: line 2 is 'F': token 'F' is not in"):
         build_anomalies(config)
+
+
+def test_encoder_and_decoder_have_the_heads_of_the_config():
+    config = Config()
+    config.data.name, config.model.network, config.model.heads = "molecules", "transformer", 2
+    dataset = build_data(config)
+    model = build_model(resolve(config, dataset.shape, dataset.preparation), dataset.shape)
+    assert model.encoder.heads == model.likelihood.network.heads == 2

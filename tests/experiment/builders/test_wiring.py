@@ -25,6 +25,14 @@ KEY = jax.random.key(3)
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 HIERARCHY = {"model.kind": "hierarchical", "hierarchy.latents": (2, 3), "hierarchy.widths": (4, 5)}
 VQ = {"model.kind": "vq", "codes.num_codes": 5, "codes.code_dim": 3, "codes.grid": (2,)}
+TOKENS = {
+    "model.likelihood": "tokens",
+    "model.network": "gru",
+    "model.num_tokens": 6,
+    "model.token_features": 3,
+    "model.encoder_width": 4,
+    "model.decoder_width": 4,
+}
 M2 = {"model.conditioning": "label", "model.num_classes": 3}
 
 
@@ -41,8 +49,10 @@ def config_with(fields) -> Config:
 
 def batch_of(config) -> dict:
     rng = np.random.default_rng(0)
-    y = np.array([0, 2, -1, 1, -1, -1])
-    return {"x": jnp.float32(rng.random((B, *EVENT)) < 0.5), "y": jnp.asarray(y)}
+    y = jnp.asarray([0, 2, -1, 1, -1, -1])
+    if config.model.likelihood == "tokens":  # ids without an end, of any prefix
+        return {"x": jnp.float32(rng.integers(2, 6, (B, *EVENT))), "y": y}
+    return {"x": jnp.float32(rng.random((B, *EVENT)) < 0.5), "y": y}
 
 
 def parameters(model, batch):
@@ -59,18 +69,21 @@ def parameters(model, batch):
     return jax.tree_util.tree_map_with_path(draw, shapes)
 
 
-def one_pass(model, params, batch, key, corruption=None):
-    """The two keys of a pass, for z and the corruption, by hand."""
+def one_pass(model, params, batch, key, corruption=None, dropout=None):
+    """The keys of a pass, for z and the corruptions, by hand."""
     key_z, key_corruption = jax.random.split(key)
     inputs = None if corruption is None else corruption(key_corruption, batch["x"])
-    return model.apply(params, batch["x"], key_z, num_samples=K, inputs=inputs)
+    options = {"observed": batch["observed"]} if "observed" in batch else {}
+    if dropout is not None:
+        options["history"] = dropout(jax.random.split(key, 4)[3], batch["x"])
+    return model.apply(params, batch["x"], key_z, num_samples=K, inputs=inputs, **options)
 
 
-def pure(objective, needs_key=False, corruption=None, **hyper_parameters):
+def pure(objective, needs_key=False, corruption=None, dropout=None, **hyper_parameters):
     """The objective at the outputs of one pass; a hyper-parameter may be a function of the step."""
 
     def loss(model, params, batch, key, step):
-        outputs = one_pass(model, params, batch, key, corruption)
+        outputs = one_pass(model, params, batch, key, corruption, dropout)
         values = {name: v(step) if callable(v) else v for name, v in hyper_parameters.items()}
         if needs_key:
             values["key"] = jax.random.split(key, 3)[2]
@@ -206,6 +219,10 @@ CASES = {  # fields of the config, the loss by hand
         named("elbo", corruption="salt_and_pepper", corruption_level=0.3),
         pure(elbo, corruption=corruptions.salt_and_pepper(0.3)),
     ),
+    "elbo token dropout": (
+        TOKENS | named("elbo", token_dropout=0.6),
+        pure(elbo, dropout=corruptions.token_dropout(0.6)),
+    ),
     "reconstruction": (named("reconstruction"), pure(objectives.reconstruction)),
     "iwae": (named("iwae"), pure(objectives.iwae)),
     "stl": (named("stl"), pure(objectives.stl)),
@@ -307,6 +324,8 @@ def test_only_observed_values_count(case) -> None:
     params = parameters(model, batch)
     loss_fn = builders.build_loss(config, model, NUM_EXAMPLES)
     observed = np.random.default_rng(4).random((B, *EVENT)) < 0.6
+    if "tokens" in CASES[case][0].values():
+        observed = np.arange(5) < [[n] for n in (5, 1, 2, 3, 4, 3)]  # prefixes
 
     @jit
     def loss(params, batch):
@@ -428,6 +447,10 @@ SIZES = {
     "model.masked_features": 6,
     "model.masked_layers": 2,
     "model.columns": ("gaussian", "bernoulli*4"),
+    "model.num_tokens": 9,
+    "model.token_features": 7,
+    "model.decoder_width": 10,
+    "model.sequence_layers": 2,
 }
 IMAGE = (4, 4, 2)
 POSTERIORS = {
@@ -466,6 +489,9 @@ LIKELIHOODS = {
     "positive": likelihoods.LogNormal(IMAGE),
     "mixed": likelihoods.Mixed(IMAGE, ("gaussian", "bernoulli*4")),
     "autoregressive": likelihoods.Autoregressive(IMAGE, levels=11, features=6, layers=2),
+    "tokens": likelihoods.Tokens(
+        IMAGE, nets.CausalGRU(9, features=10, layers=2, embedding=7, dtype=jnp.float32)
+    ),
 }
 SIGMAS = {
     "fixed": ("Gaussian", {"sigma": 0.2}, "Laplace", {"scale": 0.2}),

@@ -8,7 +8,7 @@ from test_suite import make_context, numbers_in, small
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.evaluation.molecules import canonical, properties
-from vae_jax.evaluation.search import read_candidates
+from vae_jax.evaluation.search import Decoded, read_candidates
 from vae_jax.experiment import metrics
 from vae_jax.experiment.metrics import search
 from vae_jax.experiment.report import formatting
@@ -47,6 +47,14 @@ def numbers(context):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search, "_decoder", lambda model: decode)
         return metrics.METRICS["search"](context, jax.random.key(0)), lines[2]
+
+
+def test_a_split_without_valid_molecules_is_named(context):
+    invalid = Decoded([None] * 40, np.full(40, np.nan))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_measure", lambda *_: invalid)
+        with pytest.raises(InputError, match="0 of 40 molecules of train are valid; search needs"):
+            metrics.METRICS["search"](context, jax.random.key(0))
 
 
 def test_candidates_are_decoded_and_their_property_recomputed(context, numbers):

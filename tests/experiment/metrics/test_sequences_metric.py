@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_suite import make_context, small
 
+from vae_jax.config import Config
 from vae_jax.evaluation import fit_ngrams
 from vae_jax.evaluation.sequences import Reconstructions
 from vae_jax.evaluation.terms import summarize
@@ -15,6 +16,7 @@ from vae_jax.experiment import metrics
 from vae_jax.experiment.measurement.columns import summarize_columns
 from vae_jax.experiment.measurement.evaluator import summarize_baseline
 from vae_jax.experiment.metrics import sequences
+from vae_jax.experiment.metrics.latents import rate_weight
 from vae_jax.experiment.metrics.likelihood import _bits_per_dim
 from vae_jax.experiment.results import describe
 from vae_jax.experiment.run import make_run
@@ -123,3 +125,20 @@ def test_two_strings_of_one_molecule_match_as_molecules(context):
     assert shares["canonical_greedy"].value == 0.75
     assert result.estimates()["exact_greedy"].value == 0.5
     assert shares["canonical_beam"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "schedule", "steps", "expected"),
+    [
+        ("vae", "constant", 0, 0.5),
+        ("vae", "linear", 100, 0.5),
+        ("vae", "linear", 400, 0.125),  # training ends in the warm-up
+        ("language_model", "constant", 0, None),
+    ],
+)
+def test_the_weight_of_the_rate_is_that_of_the_end_of_training(kind, schedule, steps, expected):
+    config = Config()
+    config.model.kind, config.train.num_steps = kind, 100
+    objective = config.objective
+    objective.beta, objective.beta_schedule, objective.beta_steps = 0.5, schedule, steps
+    assert rate_weight(config, (8,)) == expected

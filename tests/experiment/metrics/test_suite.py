@@ -68,7 +68,7 @@ def make_context(config, tmp_path):
         if (
             used_by
             and not used_by.holds(config)
-            and (group == "evaluation" or name in ("latent_dim", "hidden"))
+            and (group == "evaluation" or name == "latent_dim")
         ):
             setattr(getattr(config, group), name, entry.default)
     run = make_run(config, tmp_path)

@@ -51,7 +51,14 @@ def test_scores_stand_beside_the_lines(text, data, tmp_path, caplog):
     for name in ("elbo", "log_px", "distortion", "rate"):
         values = np.float32([line[name] for line in lines])
         np.testing.assert_allclose(values, getattr(expected, name), rtol=1e-5)
-    assert "flags also depend on its length" in caplog.text
+    assert "flags also depend" not in caplog.text
+    tokens = [len(model.inputs.text.encode(line)) for line in TEXTS]
+    assert [line["tokens"] for line in lines] == [str(count) for count in tokens]
+    reference = json.loads((text / "score.json").read_text())
+    assert reference["per_token"]
+    limit = reference["threshold"]
+    flags = [str(bool(-x / n > limit)) for x, n in zip(expected.log_px, tokens, strict=True)]
+    assert [line["flag"] for line in lines] == flags
 
 
 def test_a_score_of_lines_has_fewer_draws_and_a_smaller_reference(

@@ -17,7 +17,7 @@ SIZES = (1_000, 10_000)  # numbers of samples that uniqueness is reported at
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Description:
-    """What molecules are compared by.
+    """The features by which molecules are compared.
 
     Attributes:
       molecules: [N] from RDKit, None for invalid ones.

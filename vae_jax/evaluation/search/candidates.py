@@ -185,7 +185,7 @@ def _parse(name: str, entries: Sequence[str]) -> np.ndarray:
 
 
 def as_texts(entries: Sequence[Any]) -> np.ndarray:
-    """An array [M] of objects, also if they have lengths of their own."""
+    """An array [M] of objects, also if their lengths differ."""
     column = np.empty(len(entries), object)
     column[:] = list(entries)
     return column

@@ -87,9 +87,8 @@ def search_by_rounds(
         start = np.concatenate([rows[best], np.full(len(draws), -1)])[index]
         order = order[~np.isin(rows[order], start)]
         batches.append(_Batch(proposed, decoded, sign * mean, stddev, start))
-        new = sign * np.asarray(decoded.values, np.float64)
         z = np.concatenate([z, proposed])
-        values = np.concatenate([values, np.where(np.isfinite(new), new, values.min())])
+        values = add_values(values, sign * np.asarray(decoded.values, np.float64))
         if number + 1 < num_rounds:
             process = _fit(z, values, kernel, capacity, process.hyperparameters)
     return _tabulate(reference, batches)
@@ -142,6 +141,15 @@ def _tabulate(reference: Reference, batches: Sequence[_Batch]) -> Candidates:
         start=np.concatenate([batch.start for batch in batches]),
         rounds=np.repeat(np.arange(len(batches)), sizes),
     )
+
+
+def add_values(values: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """Values to maximize, followed by new ones; NaN, of an invalid candidate, becomes the worst.
+
+    >>> add_values(np.array([3.0, 1.0]), np.array([2.0, np.nan])).tolist()
+    [3.0, 1.0, 2.0, 1.0]
+    """
+    return np.concatenate([values, np.where(np.isfinite(new), new, values.min())])
 
 
 def choose_points(values: np.ndarray, number: int, goal: Goal = "maximize") -> np.ndarray:

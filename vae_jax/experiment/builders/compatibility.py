@@ -191,6 +191,10 @@ RULES: tuple[Rule, ...] = (
         objective("elbo"),
         "without latents, all bounds are log p(x)",
     ),
+    *(
+        needs(_kind("language_model"), one_of(f"objective.{name}", neutral), "its rate is 0")
+        for name, neutral in (("beta", 1.0), ("free_bits", 0.0), ("capacity", 0.0))
+    ),
     needs(
         _kind("hierarchical"),
         one_of("model.condition_prior", False),

@@ -124,6 +124,7 @@ def _sequence_encoder(c: ModelConfig, dtype: Any) -> nn.Module:
         c.sequence_layers,
         c.network,
         embedding=c.token_features,
+        heads=c.heads,
         dtype=dtype,
     )
 

@@ -40,6 +40,22 @@ def _metrics_of_text(config: Config) -> str | None:
     return None
 
 
+def _width_of_heads(config: Config) -> str | None:
+    """A head of attention has an even number of features, for pairs that are rotated."""
+    c = config.model
+    if c.network != "transformer":
+        return None
+    names = ("decoder_width",) if c.kind == "language_model" else ("encoder_width", "decoder_width")
+    for name in names:
+        width = getattr(c, name)
+        if width % (2 * c.heads):
+            return (
+                f"config.model.{name} = {width}: must be a multiple of 2 * config.model.heads, of "
+                f"{2 * c.heads}"
+            )
+    return None
+
+
 RULES: tuple[Rule, ...] = (
     _text_needs(TOKENS, "lines are sequences of tokens"),
     needs(TOKENS, TEXT, "only lines of text are sequences of tokens"),
@@ -59,4 +75,5 @@ RULES: tuple[Rule, ...] = (
         "it changes tokens into what is no token, or into ends; masking drops tokens",
     ),
     _metrics_of_text,
+    _width_of_heads,
 )

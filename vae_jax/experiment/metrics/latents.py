@@ -26,6 +26,8 @@ from vae_jax.evaluation.decomposition import decompose
 from vae_jax.evaluation.remedies import Setting
 from vae_jax.evaluation.terms import ACTIVE, USED, Terms
 from vae_jax.experiment.builders.compatibility import WEIGHTED
+from vae_jax.experiment.builders.lookup import pick
+from vae_jax.experiment.builders.loss import BETAS
 from vae_jax.experiment.metrics.context import Context, Numbers, first_example, with_stderr
 from vae_jax.models.base import CodeModel, HierarchicalModel, Model
 from vae_jax.objectives.loss import given
@@ -75,6 +77,20 @@ def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
         weight_name=name,
         importance_samples=objective.num_samples if objective.name in WEIGHTED else 1,
     )
+
+
+def rate_weight(config: Config, event: tuple[int, ...]) -> float | None:
+    """The weight of the rate at the end of training; None for a model without latents.
+
+    It is less than `config.objective.beta` if training ends before the schedule of beta.
+    """
+    setting, c = setting_of(config, event), config.objective
+    if not setting.has_latents:
+        return None
+    if setting.weight_name != "config.objective.beta" or c.capacity:
+        return float(setting.beta)
+    schedule = pick(BETAS, "objective.beta_schedule", c.beta_schedule)
+    return float(schedule(c)(config.train.num_steps))
 
 
 def _code_gain(context: Context, key: Array) -> float | None:

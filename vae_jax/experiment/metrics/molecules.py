@@ -23,7 +23,7 @@ from vae_jax.experiment.metrics.context import (
     name_estimate,
     read_batches,
 )
-from vae_jax.experiment.metrics.latents import setting_of
+from vae_jax.experiment.metrics.latents import rate_weight
 from vae_jax.experiment.metrics.samples import generate_examples
 from vae_jax.files import Path, write_atomically
 from vae_jax.types import Array
@@ -52,8 +52,8 @@ def molecules(context: Context, key: Array) -> Numbers:
     }
     if processes.is_first():
         _write(context.workdir / SAMPLES, sets[DRAWS], described[DRAWS].molecules)
-    weight = _rate_weight(context)
-    trained = "a model without latents" if weight is None else f"weight of the rate {weight:g}"
+    weight = rate_weight(context.config, dataset.shape)
+    trained = "a model without latents" if weight is None else f"weight of the rate {weight:.4g}"
     return {
         "estimator": f"{size} draws of z from the prior, decoded by sampling p(x | z) at "
         f"temperature 1 ({DRAWS}) and greedily ({GREEDY}), and {len(sets[VALIDATION])} validation "
@@ -74,13 +74,6 @@ def molecules(context: Context, key: Array) -> Numbers:
             for name, entry in described.items()
         },
     }
-
-
-def _rate_weight(context: Context) -> float | None:
-    """The final weight of the rate in the objective; None without latents."""
-    if context.config.model.kind == "language_model":
-        return None
-    return float(setting_of(context.config, context.dataset.shape).beta)
 
 
 def explain_molecules(config: Config, dataset: Dataset, *, name: str) -> str | None:

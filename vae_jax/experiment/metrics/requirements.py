@@ -172,7 +172,7 @@ RULES: tuple[Rule, ...] = (
         "likelihood",
     ),
     needs(
-        metric("annealed", "gap", "decomposition", "compression", UDR),
+        metric("annealed", "gap", "decomposition", "compression", "search", UDR),
         _kind("vae", "vq", "hierarchical"),
         "it has no latents",
     ),

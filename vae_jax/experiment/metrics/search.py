@@ -10,6 +10,7 @@ import numpy as np
 
 from vae_jax.data import HostSource, Source
 from vae_jax.distributions import Distribution
+from vae_jax.errors import InputError
 from vae_jax.evaluation import search as measures
 from vae_jax.evaluation.molecules import canonical, parse, properties
 from vae_jax.evaluation.progress import Progress
@@ -30,6 +31,7 @@ CANDIDATES = "search.csv"
 HIDDEN = {"ridge": (), "network": (256,)}  # regressions from codes, and their hidden layers
 HELD_OUT = 2_000  # maximum number of validation, and of test, molecules
 STEPS = 50  # of an ascent, together twice as long as the largest distance from its start
+MIN_VALID = 2  # molecules of each split
 CLIMBS = 100  # minimum number of a round
 DESCRIPTION = (
     "each candidate is decoded to the most likely molecule, whose {name} is recomputed; ascent: of "
@@ -58,9 +60,9 @@ def search(context: Context, key: Array) -> Numbers:
     """
     c, dataset = context.config.evaluation, context.dataset
     key_codes, key_fit, key_search = jax.random.split(key, 3)
-    train = _read(context, dataset.train, c.search_examples, key_codes)
-    valid = _read(context, dataset.valid, HELD_OUT, key_codes)
-    test = _read(context, dataset.test, HELD_OUT, key_codes)
+    train = _read(context, "train", c.search_examples, key_codes)
+    valid = _read(context, "valid", HELD_OUT, key_codes)
+    test = _read(context, "test", HELD_OUT, key_codes)
     predictors = {
         kind: measures.fit_predictor(key_fit, train.z, train.values, hidden=hidden)
         for kind, hidden in HIDDEN.items()
@@ -112,12 +114,21 @@ def _describe_search(
     return {k: v for k, v in numbers.items() if k not in ("num_candidates", "best_training")}
 
 
-def _read(context: Context, source: Source | HostSource, limit: int, key: Array) -> Examples:
-    """At most `limit` molecules of a split, without invalid ones."""
-    source = subset(source, limit)
+def _read(context: Context, split: str, limit: int, key: Array) -> Examples:
+    """At most `limit` molecules of a split, without invalid ones.
+
+    Raises InputError if fewer than two are valid.
+    """
+    source: Source | HostSource = subset(getattr(context.dataset, split), limit)
     z = context.codes(source, key)["code"]
     x = np.asarray(as_batch(source, key)["x"])
-    return _select_valid(z, *_measure(context, x))
+    examples = _select_valid(z, *_measure(context, x))
+    if len(examples.z) < MIN_VALID:
+        raise InputError(
+            f"{len(examples.z)} of {len(x)} molecules of {split} are valid; search needs at least "
+            f"{MIN_VALID}"
+        )
+    return examples
 
 
 def _select_valid(z: np.ndarray, smiles: list[str | None], values: np.ndarray) -> Examples:

@@ -14,7 +14,7 @@ from vae_jax.evaluation import sequences as measures
 from vae_jax.evaluation.common import bits_per_token, mean_estimate, share_estimate
 from vae_jax.evaluation.molecules.parsing import canonical
 from vae_jax.experiment.metrics.context import Context, Numbers, name_estimate, subset
-from vae_jax.experiment.metrics.latents import setting_of
+from vae_jax.experiment.metrics.latents import rate_weight
 from vae_jax.experiment.metrics.samples import generate_examples
 from vae_jax.models.base import Model
 from vae_jax.types import Array
@@ -33,7 +33,10 @@ def sequences(context: Context, key: Array) -> Numbers:
     numbers: Numbers = {}
     for name, estimate in (result.estimates() | _canonical(context, result)).items():
         numbers |= name_estimate(name, estimate)
-    weight = setting_of(context.config, dataset.shape).beta
+    weight = rate_weight(context.config, dataset.shape)
+    trained = "a model without latents"
+    if weight is not None:
+        trained = f"trained with a weight of the rate of {weight:.4g}"
     return {
         "estimator": f"shares of {len(result.x)} test sequences reproduced to the last token: "
         "greedy decoding of the posterior mean (exact_greedy) and of a draw of z (exact_one_draw), "
@@ -41,12 +44,11 @@ def sequences(context: Context, key: Array) -> Numbers:
         f"(exact_sampled: the share of matches), beam search with {c.num_beams} beams at the mean "
         "(exact_beam); canonical_...: the same molecule; token_accuracy: the most likely token "
         "given the true ones before it, ends included; standard errors over sequences; "
-        f"bits_per_token: -ELBO of all test sequences by their tokens and ends; trained with a "
-        f"weight of the rate of {weight:g}; lengths count the end, length_distance is the "
-        f"Wasserstein distance to lengths of test sequences, of {c.num_generated} samples and of "
-        "training sequences",
+        "bits_per_token: -ELBO of all test sequences by their tokens and ends; "
+        f"{trained}; lengths count the end, length_distance is the Wasserstein distance to lengths "
+        f"of test sequences, of {c.num_generated} samples and of training sequences",
         "num_examples": len(result.x),
-        "rate_weight": float(weight),
+        **({} if weight is None else {"rate_weight": weight}),
         **numbers,
         **_bits(context),
         **_lengths(context, key_generate, key_labels),

@@ -37,10 +37,10 @@ def reconstructions(
 
 def _compare(original: str, text: str | None, exact: bool) -> Tile:
     if exact:
-        return Tile(text, ("the same",), color=BLUE)
+        return Tile(text, ("the same",), color=BLUE, like=original)
     if canonical(text) is None:
         return Tile(text, ("not a molecule",))
-    return Tile(text, (f"similarity {format_similarity(original, text)}",))
+    return Tile(text, (f"similarity {format_similarity(original, text)}",), like=original)
 
 
 def is_same(original: str, text: str | None) -> bool:

@@ -32,7 +32,7 @@ class Neighborhood:
 
 @dataclasses.dataclass(frozen=True)
 class Interpolation:
-    """What codes on the way from one molecule to another decode to, in order.
+    """The molecules that codes on the way from one molecule to another decode to, in order.
 
     Attributes:
       start: SMILES of the first molecule.
@@ -72,7 +72,7 @@ def _neighbor_block(neighborhood: Neighborhood) -> Block:
         where += f" ({len(group)} codes)" if len(group) > 1 else ""
         is_center = smiles == center
         captions = (where, f"similarity {format_similarity(center, smiles)}")
-        tiles.append(Tile(smiles, captions, "the same" * is_center, BLUE * is_center))
+        tiles.append(Tile(smiles, captions, "the same" * is_center, BLUE * is_center, center))
     num_valid = sum(map(len, distances.values()))
     header = f"{count_nouns(len(order), 'code')} around it: {num_valid} decode to a molecule, "
     header += f"{len(distances)} different"
@@ -105,7 +105,7 @@ def _interpolation_block(path: Interpolation) -> Block:
         else:
             similarity = f"similarity {format_similarity(start, text)}, "
             similarity += format_similarity(end, text)
-        tiles.append(Tile(text, (where, similarity), count))
+        tiles.append(Tile(text, (where, similarity), count, like=start))
     tiles.append(Tile(path.end, ("last, data",), "data", BLUE))
     is_valid = [canonical(text) is not None for text in path.decoded]
     different = {canonical(text) for text in path.decoded} - {None}

@@ -38,10 +38,13 @@ class Stroke:
 
 
 @functools.lru_cache(maxsize=1024)
-def draw_structure(smiles: str, width: int, height: int) -> tuple[Stroke, ...] | None:
+def draw_structure(
+    smiles: str, width: int, height: int, like: str | None = None
+) -> tuple[Stroke, ...] | None:
     """The structure in a box of pixels, None if the SMILES is not valid.
 
-    Atoms come in the order of the canonical SMILES, so that equal molecules look the same.
+    Atoms come in the order of the canonical SMILES, so that equal molecules look the same. If the
+    molecule has all rings of `like`, and what connects them, they are placed as in that molecule.
     """
     given, reordered = parse([smiles, *canonical([smiles])])
     molecule = given if reordered is None else reordered
@@ -49,6 +52,7 @@ def draw_structure(smiles: str, width: int, height: int) -> tuple[Stroke, ...] |
         return None
     from rdkit.Chem.Draw import rdMolDraw2D
 
+    _place_atoms(molecule, like)
     drawer = rdMolDraw2D.MolDraw2DSVG(width * SHARP, height * SHARP)
     options: Any = drawer.drawOptions()
     options.fixedBondLength = BOND * SHARP / BOND_UNITS
@@ -62,6 +66,24 @@ def draw_structure(smiles: str, width: int, height: int) -> tuple[Stroke, ...] |
     rdMolDraw2D.PrepareAndDrawMolecule(drawer, molecule)
     drawer.FinishDrawing()
     return _read_strokes(drawer.GetDrawingText())
+
+
+def _place_atoms(molecule: Any, like: str | None) -> None:
+    """Give a molecule coordinates in the plane, with the rings of another one as in that one."""
+    from rdkit.Chem import rdDepictor
+    from rdkit.Chem.Scaffolds.MurckoScaffold import GetScaffoldForMol
+
+    rdDepictor.Compute2DCoords(molecule, canonOrient=True)
+    (other,) = parse(canonical([like]))
+    if other is None:
+        return
+    rdDepictor.Compute2DCoords(other, canonOrient=True)
+    try:
+        rings = GetScaffoldForMol(other)
+        if rings.GetNumAtoms() and molecule.HasSubstructMatch(rings):
+            rdDepictor.GenerateDepictionMatching2DStructure(molecule, rings)
+    except ValueError:  # the rings alone are no molecule
+        rdDepictor.Compute2DCoords(molecule, canonOrient=True)
 
 
 def add_structure(axes: Axes, strokes: tuple[Stroke, ...], x: float, y: float) -> None:

@@ -38,12 +38,14 @@ class Tile:
       captions: lines below.
       badge: short text at the top left.
       color: of the frame and the badge, if any.
+      like: SMILES of a molecule to place common rings as in its drawing.
     """
 
     smiles: str | None
     captions: Sequence[str] = ()
     badge: str = ""
     color: str = ""
+    like: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _wrap_header(text: str, width: int) -> list[str]:
 
 def _add_tile(axes: Axes, x: float, y: float, tile: Tile) -> None:
     top = BADGE if tile.badge else 0
-    strokes = draw_structure(tile.smiles, WIDTH, HEIGHT - top) if tile.smiles else None
+    strokes = draw_structure(tile.smiles, WIDTH, HEIGHT - top, tile.like) if tile.smiles else None
     add_box(
         axes,
         x,
