@@ -7,7 +7,12 @@ python -m vae_jax.main --config=configs/molecule_vae.py
     500 embedded molecules, too few for valid samples
 
 python -m vae_jax.main --config=configs/molecule_vae.py:text --config.data.path=mine.smi
-    your own file of SMILES, or ZINC 250k; config.data.split_path names a file with its split
+    your own file of SMILES, or ZINC 250k, for whose size the settings are;
+    config.data.split_path names a file with its split
+
+python -m vae_jax.main --config=configs/molecule_vae.py:text --config.data.path=mine.smi
+    --config.train.batch_size=64 --config.train.num_steps=2000 --config.objective.beta_steps=200
+    a file of a few hundred lines; read its numbers with care
 
 python -m vae_jax.main --config=configs/molecule_vae.py:molecules_control
     the same decoder without latents, a language model: the numbers of the VAE stand beside its

@@ -1,6 +1,7 @@
 """Drawings of molecules: structures, what is merged and counted, and what a search found."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -258,6 +259,7 @@ def test_properties_have_their_distance():
     values = [properties(smiles)["logp"] for smiles in (data, samples)]
     names = [axes.get_title() for axes in figure.axes]
     assert names[0] == f"logP (distance {wasserstein(*values):.2g})"
+    assert re.fullmatch(r"weight \(distance \d{2,3}\)", names[3])  # not 1.1e+02
     assert figure.texts[0].get_text().startswith("Properties of test data and samples")
     molecules.property_histograms(data, ["C1"])
     molecules.property_histograms([None], [])

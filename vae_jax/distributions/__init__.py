@@ -20,6 +20,7 @@ shape)`` returns ``[*shape, *batch, *event]``.
 from vae_jax.distributions.autoregressive import Autoregressive
 from vae_jax.distributions.base import Distribution, sum_event
 from vae_jax.distributions.batch import BatchShaped
+from vae_jax.distributions.beam_search import Beams, beam_search
 from vae_jax.distributions.categorical import OneHotCategorical
 from vae_jax.distributions.codes import EmbeddedCodes, Quantized, UniformCodes
 from vae_jax.distributions.continuous_bernoulli import ContinuousBernoulli
@@ -72,6 +73,7 @@ __all__ = [
     "Affine",
     "Autoregressive",
     "BatchShaped",
+    "Beams",
     "Bernoulli",
     "BetaBinomial",
     "Categorical",
@@ -102,6 +104,7 @@ __all__ = [
     "TokenSequence",
     "UniformCodes",
     "ZeroInflatedNegativeBinomial",
+    "beam_search",
     "bounded_df",
     "bounded_logvar",
     "closed_form_kl",

@@ -1,5 +1,7 @@
 """Overrides of a run's config in an evaluation, and the command that evaluates the run."""
 
+import copy
+import dataclasses
 import os
 import shlex
 
@@ -24,14 +26,28 @@ OTHER_FIELDS += ("sweep.chunk",)
 def apply_override(override: Config | None, saved: Config, workdir: str | os.PathLike) -> Config:
     """Return the config of an evaluation: the override if any, else the saved one.
 
+    Saved fields of metrics that the override does not request have their defaults.
+
     Raises:
       InputError: the override changes more than an evaluation can, or the data are not there.
     """
     if override is not None:
         _check_evaluation_only(override, saved, workdir)
+        override = _reset_unused(override, saved)
     config = override or saved
     _check_data_path(config)
     return config
+
+
+def _reset_unused(override: Config, saved: Config) -> Config:
+    """Return the override with the defaults of what only other metrics of the run use."""
+    result = copy.deepcopy(override)
+    for field in dataclasses.fields(saved.evaluation):
+        used_by, value = field.metadata["used_by"], getattr(saved.evaluation, field.name)
+        is_inherited = getattr(override.evaluation, field.name) == value
+        if used_by and is_inherited and used_by.holds(saved) and not used_by.holds(override):
+            setattr(result.evaluation, field.name, field.default)
+    return result
 
 
 def _check_evaluation_only(override: Config, saved: Config, where: str | os.PathLike) -> None:

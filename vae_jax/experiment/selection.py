@@ -44,7 +44,8 @@ def select_checkpoint(
             f"step = {step}: no such checkpoint in {checkpoints.directory}; there are {steps}"
         )
     if step is None and last is None:
-        raise InputError(f"no readable checkpoint in {checkpoints.directory}; there are {steps}")
+        damaged = f"; there are {steps}" if steps else "; its training stopped before the first one"
+        raise InputError(f"no readable checkpoint in {checkpoints.directory}{damaged}")
     if step is not None:
         saved = checkpoints.describe(step)
         return _describe(saved, step, steps[-1] if last is None else last, "step", "on request")

@@ -112,6 +112,14 @@ def test_fields_are_of_the_alphabet_too(tmp_path):
     assert read_lines(path, "characters").texts == ["smiles", "C one", "CC"]
 
 
+def test_an_omitted_header_is_logged(tmp_path, caplog):
+    path = write(tmp_path, "SMILES\tname\nCCO\tethanol\n")
+    with caplog.at_level(logging.INFO):
+        assert read_lines(str(path), "smiles").texts == ["CCO"]
+    assert "mine.smi: line 1 is a header, omitted: 'SMILES\\tname'" in caplog.text
+    assert str(tmp_path) not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

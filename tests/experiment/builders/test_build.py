@@ -381,6 +381,7 @@ def test_batch_larger_than_the_data(tmp_path) -> None:
         "config.train.batch_size = 19",
         "larger than the data",
         "18 training",
+        "choose at most 18",
     )
 
 

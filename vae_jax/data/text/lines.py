@@ -91,7 +91,9 @@ def iterate_lines(path: str, kind: str) -> Iterator[Line]:
                 is_header = is_first and has_fields and _names_field(row)
                 is_first = False
                 if is_header:
-                    logger.info("%s: line %d is a header, %r", path, number, row)
+                    header = row.decode(errors="replace").strip()
+                    place = f"{os.path.basename(path)}: line {number}"
+                    logger.info("%s is a header, omitted: %r", place, header)
                     continue
                 try:
                     text = _decode(row, kind, has_fields)

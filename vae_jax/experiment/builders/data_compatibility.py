@@ -20,7 +20,7 @@ def _explain_batch_size(config: Config, dataset: Dataset) -> str | None:
         return None
     return (
         f"config.train.batch_size = {batch_size}: larger than the data, {num_examples} training "
-        "examples"
+        f"examples; choose at most {num_examples}"
     )
 
 

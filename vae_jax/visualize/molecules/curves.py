@@ -28,7 +28,7 @@ def property_histograms(
     columns = []
     for name, label in PROPERTY_NAMES.items():
         distance = wasserstein(of_data[name], of_samples[name])
-        known = f" (distance {distance:.2g})" if np.isfinite(distance) else ""
+        known = f" (distance {_format_distance(distance)})" if np.isfinite(distance) else ""
         columns.append(NamedColumn(f"{label}{known}"))
     samples_table = _valid(of_samples)
     return column_histograms(
@@ -38,6 +38,11 @@ def property_histograms(
         split=split,
         noun="Properties",
     )
+
+
+def _format_distance(distance: float) -> str:
+    """Two digits or all whole ones, without an exponent: weights differ by hundreds."""
+    return f"{distance:.0f}" if distance >= 10 else f"{distance:.2g}"
 
 
 def _valid(values: dict[str, np.ndarray]) -> np.ndarray:
