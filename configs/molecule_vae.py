@@ -1,10 +1,12 @@
 """VAE of molecules as SMILES: a latent space of drug-like compounds.
 
 Gomez-Bombarelli et al., 2018, doi:10.1021/acscentsci.7b00572, with the recurrent networks of the
-VAE of MOSES (Polykovskiy et al., 2020, arXiv:1811.12823).
+VAE of MOSES (Polykovskiy et al., 2020, arXiv:1811.12823). Its metrics need RDKit: pip install
+'vae_jax[molecules]'.
 
 python -m vae_jax.main --config=configs/molecule_vae.py
-    500 embedded molecules, too few for valid samples
+    500 embedded molecules, too few for valid samples: 35 % are valid, test ELBO -65.2 +- 2.4 nats,
+    rate 38.8 at beta = 0.05 (seed 0); 2 min on 2 CPU cores
 
 python -m vae_jax.main --config=configs/molecule_vae.py:text --config.data.path=mine.smi
     your own file of SMILES, or ZINC 250k, for whose size the settings are;
@@ -15,7 +17,8 @@ python -m vae_jax.main --config=configs/molecule_vae.py:text --config.data.path=
     a file of a few hundred lines; read its numbers with care
 
 python -m vae_jax.main --config=configs/molecule_vae.py:molecules_control
-    the same decoder without latents, a language model: the numbers of the VAE stand beside its
+    the same decoder without latents, a language model: the numbers of the VAE stand beside its; 82
+    % of samples are valid, of which 27 % are new, log p(x) -41.1 +- 2.2 nats; 80 s
 
 python -m vae_jax.main --config=configs/molecule_vae.py:molecules_collapsed
     without the cure of collapse, which is a weight of the rate that grows from 0 to less than 1, as
@@ -39,6 +42,7 @@ def get_config(variant: str = "molecules") -> Config:
     config.optimizer.clip_norm = 5.0
     config.optimizer.learning_rate = 2e-3
     config.train.order = "by_length"
+    config.evaluation.metrics = ("sequences", "molecules")
     if data == "molecules":
         config.model.encoder_width, config.model.decoder_width = 64, 128
     else:  # 13 epochs of ZINC 250k

@@ -4,6 +4,8 @@ Bowman et al., 2016, arXiv:1511.06349: a recurrent decoder that sees only some o
 letters, so that it has to use z.
 
 python -m vae_jax.main --config=configs/text_vae.py
+    unicode_names: test ELBO -29.13 +- 0.62 nats, 1.74 bits/token, trigrams 2.57 (seed 0); 90 s on
+    2 CPU cores
 
 python -m vae_jax.main --config=configs/text_vae.py:text --config.data.path=mine.txt
     your own lines

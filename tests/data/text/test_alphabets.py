@@ -68,6 +68,12 @@ def test_faults_of_smiles(smiles, fault):
     assert found is None if fault is None else found.startswith(fault)
 
 
+def test_a_row_without_an_end_is_incomplete():
+    alphabet = Alphabet("smiles", ("C", "O"))
+    rows = np.array([[2, 2, 1, 0], [2, 2, 2, 2], [1, 0, 0, 0]], np.float32)
+    assert alphabet.decode_complete(rows) == ["CC", None, ""]
+
+
 def test_a_row_is_its_tokens_the_end_and_padding():
     alphabet = Alphabet("smiles", ("C", "Cl", "[nH]"))
     assert alphabet.size == 5

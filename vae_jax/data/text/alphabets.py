@@ -169,6 +169,13 @@ class Alphabet:
         join = join_selfies if self.kind == "selfies" else "".join
         return [join(row[:n].tolist()) for row, n in zip(texts, lengths.tolist(), strict=True)]
 
+    def decode_complete(self, x: np.ndarray) -> list[str | None]:
+        """The texts of rows x [N, L], None for those that have no end."""
+        ends = (np.asarray(x) == END).any(1)
+        return [
+            text if ended else None for text, ended in zip(self.decode_rows(x), ends, strict=True)
+        ]
+
 
 def fill_rows(numbered: Tokens, length: int, dtype: np.dtype) -> np.ndarray:
     """Rows [N, L]: the numbers of each line, the end, and padding."""

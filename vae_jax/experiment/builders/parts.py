@@ -112,8 +112,8 @@ NETWORKS: dict[str, Callable[[ModelConfig, Shape, Callable, Any], tuple[nn.Modul
         nets.burgess_decoder(e, dtype=dtype),
     ),
     # The decoder of tokens is the network of their likelihood, whose context is z.
-    "gru": lambda c, e, act, dtype: (_sequence_encoder(c, dtype), nets.MLP(())),
-    "transformer": lambda c, e, act, dtype: (_sequence_encoder(c, dtype), nets.MLP(())),
+    "gru": lambda c, e, act, dtype: (_sequence_encoder(c, dtype), nets.MLP((), act, dtype)),
+    "transformer": lambda c, e, act, dtype: (_sequence_encoder(c, dtype), nets.MLP((), act, dtype)),
 }
 
 

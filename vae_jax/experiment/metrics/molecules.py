@@ -58,12 +58,12 @@ def molecules(context: Context, key: Array) -> Numbers:
         "estimator": f"{size} draws of z from the prior, decoded by sampling p(x | z) at "
         f"temperature 1 ({DRAWS}) and greedily ({GREEDY}), and {len(sets[VALIDATION])} validation "
         f"molecules ({VALIDATION}), which show the numbers of the data themselves, against "
-        f"{len(reference.molecules)} test molecules; validity: RDKit parses it; uniqueness: of "
-        "distinct canonical SMILES among the valid ones of the first 1,000, the first 10,000 and "
-        f"all samples; novelty: of the distinct valid ones that are not among {len(known)} "
-        "distinct training molecules, by canonical SMILES; definitions of MOSES, differences in "
-        "docs/molecules.md; standard errors over molecules; no Fréchet ChemNet distance; "
-        f"{trained}",
+        f"{len(reference.molecules)} test molecules; validity: it ends and RDKit parses it; "
+        "uniqueness: of distinct canonical SMILES among the valid ones of the first 1,000, of the "
+        "first 10,000 and of all samples; novelty: of the distinct valid ones that are not among "
+        f"{len(known)} distinct training molecules, by canonical SMILES; definitions of MOSES, "
+        "differences in docs/molecules.md; standard errors over molecules; no Fréchet ChemNet "
+        f"distance; {trained}",
         "num_samples": size,
         **({} if weight is None else {"rate_weight": weight}),
         "samples_file": SAMPLES,
@@ -95,10 +95,10 @@ def explain_molecules(config: Config, dataset: Dataset, *, name: str) -> str | N
     return None
 
 
-def _generate(context: Context, size: int, key: Array) -> dict[str, list[str]]:
-    """Samples as SMILES, drawn from p(x | z) and decoded greedily at the same z."""
+def _generate(context: Context, size: int, key: Array) -> dict[str, list[str | None]]:
+    """Samples as SMILES, drawn from p(x | z) and greedy at the same z; None if without end."""
     rows = generate_examples(context, size, key, None, greedy=True)
-    return {name: context.dataset.text.decode_rows(rows[name]) for name in (DRAWS, GREEDY)}
+    return {name: context.dataset.text.decode_complete(rows[name]) for name in (DRAWS, GREEDY)}
 
 
 def _read(dataset: Dataset, source: Source, limit: int) -> list[str]:

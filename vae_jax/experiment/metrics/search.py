@@ -137,8 +137,8 @@ def _select_valid(z: np.ndarray, smiles: list[str | None], values: np.ndarray) -
 
 
 def _measure(context: Context, x: np.ndarray) -> measures.Decoded:
-    """Canonical SMILES of rows x [N, L] and their property; None and NaN for invalid ones."""
-    molecules = parse(context.dataset.text.decode_rows(x))
+    """Canonical SMILES of rows x [N, L] and their property; None and NaN for others."""
+    molecules = parse(context.dataset.text.decode_complete(x))
     name = context.config.evaluation.search_property
     return measures.Decoded(canonical(molecules), properties(molecules, [name])[name])
 
