@@ -26,6 +26,13 @@ BUCKETS = {"gs": ("gcsfs", "tensorflow"), "s3": ("s3fs",)}  # any of these packa
 UPLOAD_EVERY = 30.0  # seconds between two uploads of a growing file
 
 
+def check_file(argument: str, path: str) -> None:
+    """Raises InputError of the argument unless there is a regular file of this name."""
+    if not os.path.isfile(path):
+        problem = "not a regular file" if os.path.exists(path) else "no such file"
+        raise InputError.of(argument, path, problem)
+
+
 def as_path(where: str | os.PathLike, field: str = "workdir") -> Path:
     """Return a local path, or the `etils.epath.Path` of a bucket, gs://NAME/... or s3://NAME/...
 

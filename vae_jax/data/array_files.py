@@ -12,6 +12,7 @@ from vae_jax.data.image_folder import image_files, read_folder
 from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import NpyRows, check_no_objects, open_npy, open_npz
 from vae_jax.errors import Argument, InputError
+from vae_jax.files import check_file
 from vae_jax.memory import in_gigabytes, machine_memory
 
 
@@ -50,9 +51,7 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
         _check_no_size(image_size)
         names = _assign(files, path)
         return {key: _npy(files[name], key in streamed) for key, name in names.items()}
-    if not os.path.isfile(path):
-        problem = "not a regular file" if os.path.exists(path) else "no such file"
-        raise InputError.of("path", path, problem)
+    check_file("path", path)
     _check_no_size(image_size)
     if path.lower().endswith((".h5", ".hdf5")):
         return _hdf5(path, streaming)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from vae_jax.distributions.base import Distribution
 from vae_jax.types import Array, Scalar, pytree_dataclass, static
 
-PADDING, END = 0, 1  # ids after the end of a sequence, and of its end
+PADDING, END = 0, 1  # id of what follows the end of a sequence, and of the end
 
 
 @pytree_dataclass

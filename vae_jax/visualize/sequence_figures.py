@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset
-from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.optional import import_rdkit
 from vae_jax.data.text.tokens import MOLECULES
 from vae_jax.errors import InputError
 from vae_jax.evaluation import Terms

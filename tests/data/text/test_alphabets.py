@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_jax.data.text import optional
+from vae_jax.data import optional
+from vae_jax.data.optional import import_rdkit, import_selfies
 from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.data.text.lines import read_lines
-from vae_jax.data.text.optional import import_rdkit, import_selfies
 from vae_jax.data.text.smiles import explain_malformed, split_smiles
 from vae_jax.data.text.tokens import KINDS, tokenize
 from vae_jax.errors import InputError
 
-EMBEDDED = pathlib.Path(optional.__file__).parent / "molecules.smi"
+EMBEDDED = pathlib.Path(optional.__file__).parent / "text" / "molecules.smi"
 ZINC = pathlib.Path(os.environ.get("VAE_JAX_DATA", "")) / "raw" / "zinc250k"
 
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from vae_jax.data import load
 from vae_jax.data.identity import check_same_data, data_identity
 from vae_jax.data.kinds import kind_of
+from vae_jax.data.optional import import_rdkit
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS
 from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.data.text.dataset import load_lines, load_text
 from vae_jax.data.text.lines import iterate_lines, read_lines
-from vae_jax.data.text.optional import import_rdkit
 from vae_jax.data.text.tokens import KINDS
 from vae_jax.errors import InputError
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from vae_jax.data.tables.backend import import_pandas
+from vae_jax.data.optional import import_pandas
 from vae_jax.data.tables.schema import BOOLEANS
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "NULL", "?")  # texts of missing values, in any case

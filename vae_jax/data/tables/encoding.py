@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data.labels import UNKNOWN
-from vae_jax.data.tables.backend import import_pandas
+from vae_jax.data.optional import import_pandas
 from vae_jax.data.tables.cells import Cells, first_row, read_cells, text_of
 from vae_jax.data.tables.columns import encode_codes, encode_column
 from vae_jax.data.tables.errors import Place

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vae_jax.data.tables.backend import import_pandas, import_parquet
+from vae_jax.data.optional import import_pandas, import_parquet
 from vae_jax.data.tables.cells import NA_VALUES
 from vae_jax.data.tables.dialect import ENCODING, Dialect, check_lines, line_of, read_dialect
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.inference import names_identifier
 from vae_jax.errors import InputError
+from vae_jax.files import check_file
 from vae_jax.memory import in_gigabytes, machine_memory
 
 CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
@@ -66,9 +67,7 @@ def check_path(path: str) -> None:
     suffixes = "CSV (.csv, .tsv, .txt, also with .gz) or Parquet (.parquet) file"
     if not path:
         raise InputError.of("path", path, f"must name a {suffixes}")
-    if not os.path.isfile(path):
-        problem = "not a regular file" if os.path.exists(path) else "no such file"
-        raise InputError.of("path", path, problem)
+    check_file("path", path)
     if not is_table(path):
         excel = "; in Excel, save it as CSV UTF-8" if re.search(r"\.xlsx?$", path, re.I) else ""
         raise InputError.of("path", path, f"must be the name of a {suffixes}{excel}")

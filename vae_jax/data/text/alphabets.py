@@ -22,9 +22,9 @@ import numpy as np
 from vae_jax.data.text.faults import LineFaults, describe_tokens
 from vae_jax.data.text.selfies import join_selfies
 from vae_jax.data.text.tokens import KINDS, Tokens, tokenize
+from vae_jax.distributions.tokens import END
 from vae_jax.errors import InputError, format_value
 
-PADDING, END = 0, 1
 NUM_SPECIAL = 2  # padding and end
 MAX_LENGTH = 2**31  # more than any line has
 

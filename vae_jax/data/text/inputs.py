@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.text.alphabets import END, PADDING, Alphabet
+from vae_jax.data.text.alphabets import Alphabet
+from vae_jax.distributions.tokens import END, PADDING
 from vae_jax.errors import InputError, format_value
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from vae_jax.data.text.smiles import HEADERS, explain_malformed
 from vae_jax.data.text.tokens import MOLECULES
 from vae_jax.errors import InputError, format_value
+from vae_jax.files import check_file
 
 logger = logging.getLogger(__name__)
 
@@ -48,9 +49,7 @@ def check_path(path: str) -> None:
     allowed = "a file of lines: .txt or .smi, also with .gz"
     if not path:
         raise InputError.of("path", path, f"must name {allowed}")
-    if not os.path.isfile(path):
-        problem = "not a regular file" if os.path.exists(path) else "no such file"
-        raise InputError.of("path", path, problem)
+    check_file("path", path)
     if not is_text(path):
         hint = "; save the column of texts alone" if path.lower().endswith((".csv", ".tsv")) else ""
         raise InputError.of("path", path, f"must be the name of {allowed}{hint}")

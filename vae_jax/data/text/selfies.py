@@ -1,6 +1,6 @@
 """SELFIES: molecules whose every sequence of tokens is valid (Krenn et al., 2020, 1905.13741)."""
 
-from vae_jax.data.text.optional import import_selfies
+from vae_jax.data.optional import import_selfies
 
 
 def split_selfies(smiles: str) -> list[str]:

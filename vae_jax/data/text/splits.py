@@ -1,6 +1,5 @@
 """The split of the lines of a file: given by an array, or cut by fixed rules."""
 
-import os
 import zipfile
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from vae_jax.data.splits import SPLITS
 from vae_jax.data.text.lines import Lines
 from vae_jax.errors import InputError
+from vae_jax.files import check_file
 
 ARGUMENT = "split_path"
 ARRAY = "split"  # name of the array in an .npz file of several
@@ -52,9 +52,7 @@ def read_split(path: str, lines: Lines) -> dict[str, np.ndarray]:
 
 
 def _load(path: str) -> np.ndarray:
-    if not os.path.isfile(path):
-        problem = "not a regular file" if os.path.exists(path) else "no such file"
-        raise InputError.of(ARGUMENT, path, problem)
+    check_file(ARGUMENT, path)
     try:
         if not zipfile.is_zipfile(path):
             return np.load(path, allow_pickle=False)

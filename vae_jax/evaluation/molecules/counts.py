@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.optional import import_rdkit
 from vae_jax.evaluation.molecules.parsing import Molecule, parse_valid
 
 MIN_RINGS = 2  # of a scaffold, as in MOSES' program

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.optional import import_rdkit
 from vae_jax.errors import InputError, check_choice
 from vae_jax.evaluation.molecules.parsing import Molecule, parse
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.optional import import_rdkit
 from vae_jax.errors import InputError, check_choice, check_range, format_value
 from vae_jax.evaluation.common import Estimate, share_estimate
 from vae_jax.evaluation.molecules.parsing import Molecule, canonical, parse, parse_valid

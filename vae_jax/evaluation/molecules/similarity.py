@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.optional import import_rdkit
 from vae_jax.errors import check_range
 from vae_jax.evaluation.common import Estimate, mean_estimate
 from vae_jax.evaluation.molecules.parsing import Molecule, parse, parse_valid

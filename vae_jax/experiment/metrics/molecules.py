@@ -9,7 +9,7 @@ import numpy as np
 from vae_jax.config import Config, value_of
 from vae_jax.config.rules import METRICS, join_values
 from vae_jax.data import Dataset, Source
-from vae_jax.data.text.optional import import_rdkit
+from vae_jax.data.optional import import_rdkit
 from vae_jax.data.text.tokens import MOLECULES
 from vae_jax.errors import InputError
 from vae_jax.evaluation import molecules as measures

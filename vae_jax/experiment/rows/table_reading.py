@@ -12,7 +12,7 @@ from vae_jax.data import Dataset
 from vae_jax.data.inputs import Inputs
 from vae_jax.data.labels import UNKNOWN
 from vae_jax.data.names import canonical_name
-from vae_jax.data.tables.backend import import_parquet
+from vae_jax.data.optional import import_parquet
 from vae_jax.data.tables.chunks import read_chunks
 from vae_jax.data.tables.dialect import open_bytes, read_dialect, records
 from vae_jax.data.tables.inference import names_identifier
