@@ -25,7 +25,7 @@ GOALS = ("maximize", "minimize")
 class Candidates:
     """A table of M candidates, one array [M] for each column.
 
-    A text is None, and a number NaN, where there is none: `decoded` and `recomputed` of a code that
+    A text is None, and a number NaN, if there is none: `decoded` and `recomputed` of a code that
     decodes to nothing valid, `start_decoded` and `start_value` of a search from a draw of the
     prior, `predicted_stddev` of a regression without one.
     """
