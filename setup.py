@@ -28,6 +28,7 @@ TEST = [
 ]
 # Pinned: linters and type checkers find other things in other versions.
 LINT = ["ruff==0.17.6", "mypy==2.4.1"]
+DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
 PACKAGES = find_packages(include=["vae_jax", "vae_jax.*"])
 FOLDERS = {"": "."}
 # configs/ is installed inside the package, where --config=NAME finds it. An editable install finds
@@ -57,6 +58,7 @@ setup(
     extras_require={
         "test": TEST,
         "dev": [*TEST, *LINT, "build>=1.2", "pre-commit>=3.7"],
+        "docs": [*DOCS, *TABLES],
         "h5": ["h5py>=3.10"],
         "tables": TABLES,
         "molecules": MOLECULES,
