@@ -28,7 +28,7 @@ TEST = [
 ]
 # Pinned: linters and type checkers find other things in other versions.
 LINT = ["ruff==0.17.6", "mypy==2.4.1"]
-DOCS = ["sphinx>=8.1", "myst-parser>=4", "furo>=2024.8.6"]
+DOCS = ["sphinx>=9", "myst-parser>=5.2", "furo>=2025.12.19"]
 PACKAGES = find_packages(include=["vae_jax", "vae_jax.*"])
 FOLDERS = {"": "."}
 # configs/ is installed inside the package, where --config=NAME finds it. An editable install finds

@@ -17,7 +17,7 @@ import vae_jax  # noqa: E402
 project = "vae_jax"
 author = "the vae_jax authors"
 release = version = vae_jax.__version__
-copyright = author  # noqa: A001
+copyright = author
 
 extensions = [
     "myst_parser",

@@ -1,4 +1,4 @@
-"""Every command in the configs, README, CONTRIBUTING and the command line is accepted and trains.
+"""Every command in the configs, README, docs and the command line is accepted and trains.
 
 The default suite parses each and makes its run: data, model, loss, optimizer. The slow test takes
 two steps of each.
@@ -23,7 +23,8 @@ from vae_jax.experiment.training import trainers
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = "python -m vae_jax.main "
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "vae_jax" / "main.py"]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *PAGES, ROOT / "vae_jax" / "main.py"]
 TABLE = ROOT / "vae_jax" / "data" / "tables" / "penguins.csv"
 LINES = ROOT / "vae_jax" / "data" / "text" / "molecules.smi"
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -31,7 +32,7 @@ CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 
 def commands_in(text):
     """The arguments of each command; lines of flags that are indented continue one."""
-    found = re.findall(rf"{re.escape(PROGRAM)}(.*(?:\n    --.*)*)", text)
+    found = re.findall(rf"{re.escape(PROGRAM)}([^`\n]*(?:\n    --.*)*)", text)
     return [shlex.split(command, comments=True) for command in found]
 
 
@@ -43,13 +44,17 @@ def flags_in_prose(path):
     return [[f"--config=configs/{path.name}", change] for change in changes]
 
 
-COMMANDS = {
-    f"{path.name}-{number}": command
-    for path in (*DOCUMENTS, *CONFIGS)
-    for number, command in enumerate(
-        commands_in(path.read_text()) + (flags_in_prose(path) if path in CONFIGS else [])
-    )
-}
+def collect():
+    """The commands by their place; one that stands in several places is in the first alone."""
+    places = {}
+    for path in (*CONFIGS, *DOCUMENTS):
+        commands = commands_in(path.read_text()) + (flags_in_prose(path) if path in CONFIGS else [])
+        for number, command in enumerate(commands):
+            places.setdefault(tuple(command), f"{path.name}-{number}")
+    return {name: list(command) for command, name in places.items()}
+
+
+COMMANDS = collect()
 COMPLETE = {
     name: command
     for name, command in COMMANDS.items()

@@ -25,12 +25,13 @@ def blocks(path, language="python"):
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", [ROOT / "README.md", DOCS / "python.md"], ids=lambda path: path.stem)
-def test_the_snippet_for_importers_runs(path):
+def test_the_snippet_for_importers_runs():
+    [source] = blocks(ROOT / "README.md")
+    assert blocks(DOCS / "python.md")[0] == source
     x = jax.random.bernoulli(jax.random.key(0), 0.2, (96, 28, 28, 1)).astype(jnp.float32)
     batches = [{"x": x[i : i + 32]} for i in range(0, 96, 32)] * 4
     names = {"x": x, "my_batches": batches, "my_penalty": lambda z: 0.1 * jnp.square(z).mean()}
-    exec(blocks(path)[0], names)
+    exec(source, names)
     assert int(names["state"].step) == 12
     assert np.isfinite(names["metrics"]["elbo"])
     assert names["metrics"]["elbo"] > -784 * np.log(2)  # better than a fair coin for each pixel
@@ -87,10 +88,11 @@ def test_every_field_it_names_is_there(path):
 
 
 def test_the_readme_is_short():
-    prose = re.sub(r"^```.*?^```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL | re.M)
-    assert len(prose.split()) <= 900
+    words = [word for word in (ROOT / "README.md").read_text().split() if re.search(r"\w", word)]
+    assert 600 <= len(words) <= 900
 
 
 def test_every_config_is_in_the_table_of_models():
     table = (DOCS / "reference" / "models.md").read_text()
-    assert not [path.name for path in (ROOT / "configs").glob("*.py") if f"`{path.name}" not in table]
+    names = [path.name for path in (ROOT / "configs").glob("*.py")]
+    assert not [name for name in names if f"`{name}" not in table]
