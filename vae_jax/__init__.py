@@ -62,6 +62,10 @@ def load(
 
     `trial` and `step` belong to a run, see `vae_jax.experiment.load.load`. `model` is
     the module of a folder that was saved without it, see `vae_jax.models.saving.load`.
+
+    Raises:
+      InputError: the folder has no run and no saved model, or an argument belongs to the
+        other kind.
     """
     from vae_jax.errors import InputError
     from vae_jax.models import saving

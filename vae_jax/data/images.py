@@ -87,6 +87,10 @@ def convert_images(
     With `bits`, uint16 images are float32 from 0 to 1, divided by 2^bits - 1. Counts are float32.
     `is_part` says that they are some of many rows, so that messages give no positions, and
     `nan_remedy` ends a message about NaN.
+
+    Raises:
+      InputError: objects, another number of axes, an empty array, or values that are not
+        allowed.
     """
     if images.dtype == object:
         raise InputError(

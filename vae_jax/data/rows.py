@@ -164,7 +164,11 @@ def open_npy(path: str) -> NpyRows:
 
 
 def open_npz(path: str, key: str) -> NpyRows:
-    """The rows of one array of an .npz file, as for `open_npy`; it must not be compressed."""
+    """The rows of one array of an .npz file, as for `open_npy`; it must not be compressed.
+
+    Raises:
+      InputError: no such file or array, or it is compressed or cut off.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             info = archive.getinfo(f"{key}.npy")

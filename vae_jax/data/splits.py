@@ -61,7 +61,11 @@ def cut_test(
 
 
 def with_test(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The arrays, in memory, with a test split cut from train by `CUT_TEST_RULE`."""
+    """The arrays, in memory, with a test split cut from train by `CUT_TEST_RULE`.
+
+    Raises:
+      InputError: labels without images, less than 5 examples, or another number of labels.
+    """
     if "test_labels" in arrays:
         raise InputError(f"{name}: test_labels without test_images; it has {sorted(arrays)}")
     images, labels = arrays["train_images"], arrays.get("train_labels")
@@ -129,6 +133,9 @@ def cut_validation(
     """Move a fraction of train to valid, by the fixed shuffle; return the rule as text.
 
     Examples without a label, y = -1, stay in train. Without missing values, `observed` is empty.
+
+    Raises:
+      InputError: the fraction is out of range, or leaves no examples to one of the splits.
     """
     check_range(Argument("valid_fraction"), fraction, 0.0, MAX_VALID_FRACTION, open_low=True)
     n = len(splits["train"])

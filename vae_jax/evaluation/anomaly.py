@@ -93,6 +93,9 @@ def input_complexity(
     or [N, H, W, C] with one or three channels. 'zlib' compresses the bytes of any event at its
     highest level. Headers count: about 0.6 bits per dimension for a PNG of 28x28, the same for all
     images of a size.
+
+    Raises:
+      InputError: an unknown compressor, no examples, or values outside `value_range`.
     """
     check_choice("compressor", compressor, COMPRESSORS)
     width = value_range[1] - value_range[0]
@@ -118,6 +121,9 @@ def reconstruction_probability(log_px_z: Any) -> np.ndarray:
     """E_q[log p(x | z)] [N], nats, from log_px_z [K, N] at K draws of q(z | x).
 
     It is low for anomalous examples (An and Cho, 2015).
+
+    Raises:
+      InputError: another shape than [K, N].
     """
     log_px_z = np.asarray(log_px_z, np.float64)
     if log_px_z.ndim != 2 or not log_px_z.size:

@@ -167,6 +167,9 @@ def cumulative(probabilities: np.ndarray, bits: int) -> np.ndarray:
     """Cumulative frequencies [n, L + 1] out of 2^bits, from 0, of probabilities [n, L] with sum 1.
 
     Each frequency is about p (2^bits - L) + 1, hence at least 1, so any symbol can be coded.
+
+    Raises:
+      InputError: too many symbols for the bits, or rows that are no probabilities.
     """
     probabilities = np.asarray(probabilities, np.float64)
     num_symbols = probabilities.shape[-1]

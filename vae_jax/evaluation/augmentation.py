@@ -40,6 +40,10 @@ def train_classifier(
 
     Returns an `MLPClassifier` with `predict` for rows [N, dims]. Each update is a step of Adam on
     `batch_size` examples, in reshuffled epochs.
+
+    Raises:
+      InputError: a single class, or a number of updates, batch size or rate that is out of
+        range.
     """
     from sklearn.neural_network import MLPClassifier
 
@@ -81,6 +85,9 @@ def augmentation_gain(
         arrays [(x, y)].
       seeds: one for each classifier.
       num_updates: steps of each training.
+
+    Raises:
+      InputError: no test examples, or examples of another shape.
     """
     check_range("len(seeds)", len(seeds), 1)
     x = {"real": flatten_examples("real_x", real_x)}

@@ -71,7 +71,7 @@ class ConvFeatures:
         return digest.hexdigest()[:12]
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write an .npz file, atomically."""
+        """Write an .npz file, atomically; raises InputError if it cannot be written."""
         fields = ("num_classes", "shape", "num_features")
         model = {field: getattr(self.model, field) for field in fields}
         about = json.dumps({"name": self.name, "scale": self.scale, "model": model})
@@ -153,6 +153,9 @@ def train_features_on(
     """As `train_features`, for a source of images [H, W, C] whose labels are below `num_classes`.
 
     Images are converted batch by batch.
+
+    Raises:
+      InputError: a setting is out of range, or `data` is no plain name.
     """
     check_range("num_steps", num_steps, 1)
     check_range("batch_size", batch_size, 1)

@@ -60,6 +60,9 @@ def ssim(x: Array, y: Array, *, value_range: tuple[float, float] = (0.0, 1.0)) -
     Values are first mapped from `value_range` to [0, 1], so that R = 1 and the range does not
     change the result. In images below 11 pixels the window has the largest odd size that fits; only
     compare such numbers for equal sizes.
+
+    Raises:
+      InputError: no images [N, H, W, C], or x and y differ in shape.
     """
     _check_pair(x, y)
     if x.ndim != 4 or not all(x.shape[1:]):

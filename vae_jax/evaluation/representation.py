@@ -31,6 +31,9 @@ def linear_probe(
     It minimizes sum_n -log p(y_n | z_n) + |W|^2 / (2 strength) over weights W [D, classes] and
     biases; for two classes, over one vector W [D] and the sigmoid of W z + b. The standard error is
     sqrt(a (1 - a) / N) for N test examples.
+
+    Raises:
+      InputError: a single class, or codes and labels that do not fit each other.
     """
     from sklearn.linear_model import LogisticRegression
 

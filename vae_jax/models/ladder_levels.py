@@ -31,6 +31,9 @@ def vector_levels(latents: Sequence[int], widths: Sequence[int]) -> tuple[Level,
     """Levels of vectors, one layer each, from sizes of z and widths of the state, top down.
 
     ``vector_levels((10, 20), (64, 128))`` has a z of 10 dimensions above one of 20.
+
+    Raises:
+      InputError: no levels, lists of different lengths, or a size below 1.
     """
     if not latents or len(latents) != len(widths):
         raise InputError(

@@ -70,6 +70,10 @@ def geometry_of(
 
     "SAME" maps n pixels to ceil(n / s), transposed to n s; "VALID" to (n - k) // s + 1, transposed
     to n s + max(k - s, 0).
+
+    Raises:
+      InputError: another rank than 4, an unknown padding, or an image smaller than the
+        kernel.
     """
     if x.ndim != 4 or kernel.ndim != 4:
         raise InputError(

@@ -52,7 +52,11 @@ def encode_frame(
 
 
 def as_frame(frame: Any) -> Any:
-    """The frame as one of pandas."""
+    """The frame as one of pandas.
+
+    Raises:
+      InputError: no data frame, two columns of one name, or pandas is not installed.
+    """
     pd = import_pandas()
     if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
         frame = frame.to_pandas()

@@ -47,7 +47,11 @@ def read_overrides(path: str, names: Iterable[str]) -> dict[str, Override]:
 def parse_overrides(
     content: Any, names: Iterable[str], path: str = "schema"
 ) -> dict[str, Override]:
-    """The overrides of the JSON of a file; see `read_overrides`."""
+    """The overrides of the JSON of a file; see `read_overrides`.
+
+    Raises:
+      InputError: another form, an unknown column or kind, or two columns with a role for one.
+    """
     if not isinstance(content, Mapping) or not isinstance(content.get("columns"), Mapping):
         raise InputError.of("schema", path, f"must be such as {SYNTAX}")
     if other := [key for key in content if key != "columns"]:

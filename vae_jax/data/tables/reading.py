@@ -102,7 +102,11 @@ def csv_options(dialect: Dialect, texts: Sequence[str]) -> Mapping[str, Any]:
 
 
 def read_csv(path: str, dialect: Dialect, *, texts: Sequence[str], **options: Any) -> Any:
-    """Read a file, or some of its rows, with some columns as texts."""
+    """Read a file, or some of its rows, with some columns as texts.
+
+    Raises:
+      InputError: the file is not UTF-8 or not a readable CSV file.
+    """
     pd = import_pandas()
     try:
         return pd.read_csv(path, **csv_options(dialect, texts), **options)

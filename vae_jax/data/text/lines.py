@@ -56,7 +56,11 @@ def check_path(path: str) -> None:
 
 
 def read_lines(path: str, kind: str) -> Lines:
-    """All lines of a file; see `iterate_lines`."""
+    """All lines of a file; see `iterate_lines`.
+
+    Raises:
+      InputError: the file cannot be read, or has no lines with text.
+    """
     lines = list(iterate_lines(path, kind))
     if not lines:
         raise InputError.of("path", path, "has no lines with text")
