@@ -22,18 +22,18 @@ Corruption = Callable[[Array, Array], Array]
 
 
 def gaussian_noise(stddev: float) -> Corruption:
-    """Add N(0, stddev^2) to every entry; the result may leave the range of the data."""
+    """Add N(0, stddev^2) to every entry of x [B, *E]; the result may leave the data range."""
     return lambda key, x: x + stddev * jax.random.normal(key, x.shape, x.dtype)
 
 
 def masking(rate: float) -> Corruption:
-    """Set each entry to zero with probability `rate`."""
+    """Set each entry of x [B, *E] to zero with probability `rate`."""
     p = jnp.float32(rate)
     return lambda key, x: jnp.where(jax.random.bernoulli(key, p, x.shape), 0.0, x)
 
 
 def salt_and_pepper(rate: float) -> Corruption:
-    """Set each entry with probability `rate` to zero or one, equally likely."""
+    """Set each entry of x [B, *E] with probability `rate` to zero or one, equally likely."""
 
     def corrupt(key: Array, x: Array) -> Array:
         u = jax.random.uniform(key, x.shape, x.dtype)

@@ -24,12 +24,12 @@ def _fraction(step: Array, num_steps: Scalar) -> Array:
 
 
 def linear(start: Scalar, end: Scalar, num_steps: Scalar) -> Schedule:
-    """Linear from `start` at step 0 to `end` at `num_steps`."""
+    """Step [] -> value []: linear from `start` at step 0 to `end` at `num_steps`, then `end`."""
     return lambda step: start + (end - start) * _fraction(step, num_steps)
 
 
 def cosine(start: Scalar, num_steps: Scalar) -> Schedule:
-    """Half a cosine from `start` at step 0 to 0 at `num_steps`.
+    """Step [] -> value []: half a cosine from `start` at step 0 to 0 at `num_steps`.
 
     Loshchilov and Hutter, 2017, arXiv:1608.03983.
     """
@@ -37,12 +37,12 @@ def cosine(start: Scalar, num_steps: Scalar) -> Schedule:
 
 
 def warmup(schedule: Schedule, peak: Scalar, num_steps: Scalar) -> Schedule:
-    """Linear from 0 to `peak` over `num_steps`, then `schedule` from its own step 0."""
+    """Step [] -> value []: linear from 0 to `peak` over `num_steps`, then `schedule` from 0."""
     return optax.join_schedules([linear(0.0, peak, num_steps), schedule], [num_steps])
 
 
 def sigmoid(start: Scalar, end: Scalar, num_steps: Scalar, *, steepness: float = 12.0) -> Schedule:
-    """An S-shaped ramp from `start` at step 0 to `end` at `num_steps`.
+    """Step [] -> value []: an S-shaped ramp from `start` at step 0 to `end` at `num_steps`.
 
     Bowman et al., 2016, arXiv:1511.06349. A logistic curve over `steepness` units, rescaled to meet
     both ends exactly.

@@ -54,7 +54,15 @@ class TrainState:
 def init_state(
     key: Array, model: Any, x: Array, tx: optax.GradientTransformation, *, ema: bool = False
 ) -> TrainState:
-    """The state at step 0 for inputs like x [B, *E]; calls ``model.init(key, x, key)``."""
+    """The state at step 0 for inputs like x [B, *E]; calls ``model.init(key, x, key)``.
+
+    Args:
+      key: split into those of the parameters, of the draws of z and of all later steps.
+      model: a Flax module that returns `Outputs`.
+      x: examples of which only shape and dtype matter.
+      tx: the optimizer.
+      ema: True to keep a moving average of the parameters, from their initial values.
+    """
     key_params, key_z, key_base = jax.random.split(key, 3)
     params = jax.jit(model.init)(key_params, x, key_z)
     return TrainState(
@@ -69,7 +77,7 @@ def init_state(
 
 
 def step_keys(state: TrainState) -> tuple[Array, Array]:
-    """The keys of this step: one for the data (binarization), one for the loss."""
+    """The keys of this step, each []: one for the data (binarization), one for the loss."""
     key_data, key_loss = jax.random.split(jax.random.fold_in(state.key, state.step))
     return key_data, key_loss
 

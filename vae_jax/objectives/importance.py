@@ -82,7 +82,10 @@ def dreg(inference: Outputs, generative: Outputs) -> tuple[Array, Metrics]:
 def miwae(outputs: Outputs, *, groups: int) -> tuple[Array, Metrics]:
     """The mean of M = `groups` importance-weighted bounds of K / M samples each.
 
-    M = 1 is IWAE, M = K the ELBO (Rainforth et al., 2018, arXiv:1802.04537).
+        loss = -mean_B (1/M) sum_m log (M/K) sum_{k in group m} w_k
+
+    M = 1 is IWAE, M = K the ELBO (Rainforth et al., 2018, arXiv:1802.04537). Returns the loss [],
+    in nats per example, and the metrics of `iwae`.
 
     Raises:
       ValueError: a deterministic posterior; K is not a multiple of `groups`.
@@ -113,7 +116,7 @@ def ciwae(outputs: Outputs, *, elbo_weight: Scalar) -> tuple[Array, Metrics]:
     """The combination b ELBO + (1 - b) IWAE (Rainforth et al., 2018, arXiv:1802.04537).
 
     b = `elbo_weight` is the beta of the paper. The ELBO is the mean of log w over the same K
-    samples. b = 0 is IWAE.
+    samples. b = 0 is IWAE. Returns the loss [], in nats per example, and the metrics of `iwae`.
 
     Raises:
       ValueError: a deterministic posterior.
@@ -129,7 +132,8 @@ def renyi(outputs: Outputs, *, alpha: Scalar) -> tuple[Array, Metrics]:
 
         loss = -mean_B log((1/K) sum_k w_k^(1 - alpha)) / (1 - alpha)
 
-    alpha -> 1 recovers the ELBO, alpha = 0 is IWAE, alpha < 0 may exceed log p(x).
+    alpha -> 1 recovers the ELBO, alpha = 0 is IWAE, alpha < 0 may exceed log p(x). Returns the loss
+    [], in nats per example, and the metrics of `iwae`.
 
     Raises:
       ValueError: a deterministic posterior.

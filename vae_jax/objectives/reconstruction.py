@@ -8,7 +8,7 @@ def reconstruction(outputs: Outputs) -> tuple[Array, Metrics]:
     """Loss = D = -E_q[log p(x | z)], nats per example: the negative log-likelihood given the codes.
 
     With a deterministic posterior this is the autoencoder, with an infinite rate and an ELBO of
-    minus infinity.
+    minus infinity. Returns the loss [] and the metrics `loss, elbo, distortion, rate`.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, likelihoods, nets, posteriors, priors, reconstruction
