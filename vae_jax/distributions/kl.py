@@ -47,7 +47,7 @@ def has_kl_terms(q: Distribution, p: Distribution) -> bool:
 
 
 def kl_terms(q: Distribution, p: Distribution) -> Array:
-    """KL(q || p) per dimension, nats, ``[*batch, *event]``; raises TypeError without a closed form."""
+    """KL(q || p) per dimension, nats, ``[*batch, *event]``; TypeError without a closed form."""
     if not has_kl_terms(q, p):
         raise _no_closed_form(q, p, _TERMS, "for each dimension of ")
     chex.assert_equal(q.event_shape, p.event_shape)
