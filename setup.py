@@ -13,6 +13,7 @@ VERSION = re.search(
 REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()
 TABLES = ["pandas>=2.2.3", "pyarrow>=17"]  # Parquet files need pyarrow
 MOLECULES = ["rdkit>=2025.3.1", "selfies>=2.2"]
+EXPORT = ["safetensors>=0.5", "flatbuffers>=24.3.25"]  # jax.export serializes with flatbuffers
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -25,6 +26,7 @@ TEST = [
     "h5py>=3.10",
     *TABLES,
     *MOLECULES,
+    *EXPORT,
 ]
 # Pinned: linters and type checkers find other things in other versions.
 LINT = ["ruff==0.17.6", "mypy==2.4.1"]
@@ -62,6 +64,7 @@ setup(
         "h5": ["h5py>=3.10"],
         "tables": TABLES,
         "molecules": MOLECULES,
+        "export": EXPORT,
         "umap": ["umap-learn>=0.5.7"],
         "cuda": ["jax[cuda13]"],
         "cuda12": ["jax[cuda12]"],

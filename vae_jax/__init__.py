@@ -6,6 +6,7 @@ so that `python -m vae_jax.main --help` does not wait for JAX.
 
 import importlib
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,6 +88,98 @@ def load(
     return load_run(workdir, trial=trial, step=step)
 
 
+def fit(
+    x: Any,
+    config: Any = "vae",
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    y: Any = None,
+    valid: Any = None,
+    seed: int | None = None,
+    workdir: str | os.PathLike | None = None,
+    verbose: bool = False,
+) -> "TrainedModel":
+    """Train a model on arrays, a data frame or texts, and return it as `vae_jax.load` does.
+
+    The training is that of the command line: the same config, data and seed give the same bits.
+    It is quiet, but warnings of the data and of the training are logged.
+
+    >>> import jax, numpy as np, vae_jax
+    >>> x = np.random.default_rng(0).normal(size=(64, 3))
+    >>> fields = {"train.num_steps": 20, "train.batch_size": 16, "model.hidden": (8,)}
+    >>> model = vae_jax.fit(x, "vae", fields, seed=1)
+    >>> model.sample(jax.random.key(0), 5).shape
+    (5, 3)
+
+    Args:
+      x: examples [N, *E]: images [N, H, W] or [N, H, W, C], uint8 or floats; rows [N, C]; a data
+        frame with columns of any kind; or a list of texts. All of it is for training and
+        validation: keep your own test set out of it.
+      config: the name or the path of a config as of `--config`; NAME is NAME:npz for an array,
+        NAME:table for a data frame, NAME:text for texts. Or a `vae_jax.config.Config`, of which
+        the source of the data and the metrics are ignored. Or a model composed by hand, such as
+        `VAE(...)`, whose result has no config.
+      overrides: fields of the config by name, as `--config.train.num_steps=500` on the command
+        line: ``{"train.num_steps": 500, "train.patience": 3}``. NaN are missing values with
+        ``{"data.missing": True}``. Early stopping is `train.patience`, in validations of
+        `train.eval_every` steps.
+      y: labels [N] or [N, C]; with a data frame the name of its column of labels.
+      valid: a share of x for validation, or examples in the form of x; with labels of an array, a
+        pair of examples and labels. None: the share `data.valid_fraction` of the config.
+      seed: of parameters, noise and order; None: `seed` of the config.
+      workdir: folder of the run, with its checkpoints and curves, from which the same call
+        resumes; None: a temporary folder, which is removed.
+      verbose: show the messages and the progress of the command line.
+
+    Raises:
+      InputError: invalid examples, config or overrides; nothing was trained.
+      RunDiverged: too many steps in a row, or the validation, are not finite.
+    """
+    from vae_jax.experiment import fit as module  # needs the config, Orbax and the builders
+
+    options = {"y": y, "valid": valid, "seed": seed, "workdir": workdir, "verbose": verbose}
+    return module.fit(x, config, overrides, **options)
+
+
+def export(
+    model: "TrainedModel | str | os.PathLike",
+    folder: str | os.PathLike,
+    *,
+    batch_size: int | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write parameters as safetensors, and encoder and decoder as programs of `jax.export`.
+
+    The programs run on CPU, CUDA and TPU without this package: see `docs/export.md`. The file
+    `manifest.json` names what they take and return. Each is ``program.call(params, inputs) ->
+    outputs`` with dictionaries of arrays:
+
+        encoder  x [n, *E], observed [n, *E], y  ->  z [n, D], the center of q(z | x); z_stddev
+        decoder  z [n, D], y                     ->  x [n, *E], the mean of p(x | z), or a mode if
+                 it has none, such as the greedy text; p.* are the parameters of p(x | z)
+
+    `observed` is for models of data with missing values, `y` for conditional models, and `z_stddev`
+    is of Gaussian posteriors. x is float32 in the range that the model sees; `inputs` of the
+    manifest has the scale of integers, and the columns or tokens.
+
+    Args:
+      model: a `TrainedModel`, or the workdir of a run.
+      folder: is created.
+      batch_size: n; None: any, or 32 for a program that needs a number, see the manifest.
+      overwrite: replace a model exported there.
+
+    Raises:
+      InputError: the folder holds something, or a package of the extra 'export' is missing.
+      UnsupportedError: the shape of x or y is unknown, as for parts of another library.
+    """
+    from vae_jax.models import exporting
+    from vae_jax.models.trained import TrainedModel
+
+    if not isinstance(model, TrainedModel):
+        model = load(model)
+    exporting.export(model, folder, batch_size=batch_size, overwrite=overwrite)
+
+
 __all__ = [
     "VAE",
     "Outputs",
@@ -95,6 +188,8 @@ __all__ = [
     "distributions",
     "elbo",
     "evaluation",
+    "export",
+    "fit",
     "interpolate",
     "likelihoods",
     "load",

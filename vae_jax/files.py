@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -167,9 +168,43 @@ def modification_time(path: Path) -> float:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write strict JSON, indented; non-finite numbers become null."""
+    """Write a file of `to_json`."""
+    write_atomically(path, to_json(values))
+
+
+def to_json(values: Mapping[str, Any]) -> bytes:
+    """Return strict JSON, indented; non-finite numbers become null."""
     text = json.dumps(finite_or_none(values), indent=2, allow_nan=False)
-    write_atomically(path, f"{text}\n".encode())
+    return f"{text}\n".encode()
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by name into a new folder, or in place of a folder that has the last of them.
+
+    A local folder appears when it is complete. In a bucket the last file is written last.
+    """
+    marker = list(files)[-1]
+    if not is_local(path):
+        for name, content in files.items():
+            write_atomically(path / name, content)
+        return
+    path = pathlib.Path(path).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        for name, content in files.items():
+            write_atomically(new / name, content)
+        new.chmod(0o755)  # mkdtemp makes it private
+        if (path / marker).exists():
+            old = new.with_name(f"{new.name}.old")
+            os.replace(path, old)
+            os.replace(new, path)
+            shutil.rmtree(old)
+        else:
+            os.replace(new, path)  # also onto an empty folder
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
 
 
 def finite_or_none(value: Any) -> Any:

@@ -30,6 +30,16 @@ def import_selfies() -> Any:
     return _import("selfies", "the alphabet 'selfies' needs it", "molecules")
 
 
+def import_safetensors() -> Any:
+    """The module safetensors.numpy; raises InputError with the command that installs it."""
+    return _import("safetensors.numpy", "an export needs it", "export")
+
+
+def import_flatbuffers() -> Any:
+    """The module flatbuffers; raises InputError with the command that installs it."""
+    return _import("flatbuffers", "JAX serializes programs with it", "export")
+
+
 def _import(name: str, reason: str, extra: str) -> Any:
     try:
         return importlib.import_module(name)

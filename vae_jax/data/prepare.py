@@ -19,7 +19,7 @@ from vae_jax.data.missing_splits import mark_missing, summarize
 from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import ArraySource, Dataset
-from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_validation, with_test
+from vae_jax.data.splits import COPY_RULE, CUT_TEST_RULE, SPLITS, cut_validation, with_test
 from vae_jax.data.streaming import HostSource
 from vae_jax.data.values import Values, survey
 from vae_jax.errors import Argument, InputError, check_choice
@@ -39,6 +39,7 @@ def from_arrays(
     streaming: bool = False,
     has_schema: bool = False,
     missing: bool = False,
+    needs_test: bool = True,
 ) -> Dataset:
     """Build a data set from arrays in memory, or from streamed training images.
 
@@ -62,6 +63,7 @@ def from_arrays(
         `valid_observed` and `test_observed`, each of the shape of the images of its split; for
         images [N, H, W, C] also [N, H, W], for all channels of a pixel. Whatever is known of the
         data, such as their range, is known of their observed values.
+      needs_test: False: without test images, none are cut, and test is a copy of validation.
 
     Raises:
       InputError: a missing key, an empty split, unequal shapes, or values that are not finite, out
@@ -76,7 +78,7 @@ def from_arrays(
     streamed = ("train_images",) if streaming else ()
     arrays = mark_missing(arrays, missing=missing, lazy=streamed, name=name)
     tables, table_masks = _by_split(arrays, "images"), _by_split(arrays, "observed")
-    if "test_images" not in arrays:
+    if "test_images" not in arrays and needs_test:
         if streaming:
             raise InputError(
                 f"{name}: no array 'test_images'; ",
@@ -97,6 +99,10 @@ def from_arrays(
     preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
         preparation["validation"] = cut_validation(splits, labels, valid_fraction, observed)
+    if "test" not in splits:
+        preparation["test"] = COPY_RULE
+        for copied in (splits, labels, observed):
+            copied |= {"test": copied["valid"]} if "valid" in copied else {}
     if classes:
         preparation["classes"] = classes
     if bits:

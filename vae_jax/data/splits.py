@@ -18,6 +18,7 @@ MIN_ROWS = 5  # rows of which a fifth can be cut
 CUT_TEST_RULE = (
     f"a fifth of the examples, the first in the swap-or-not shuffle with seed {SPLIT_SEED}"
 )
+COPY_RULE = "the validation examples, as there are no others"
 ONLY_LABELED = "; counting only examples with a label, y = -1 stays in train"
 
 
@@ -89,6 +90,7 @@ def complete_splits(
     *,
     given_rule: str,
     name: str,
+    needs_test: bool = True,
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The rows of each split, those that are missing cut from train, and the rules as texts.
 
@@ -98,6 +100,7 @@ def complete_splits(
       valid_fraction: see `cut_validation`.
       given_rule: the rule by which the given splits were made.
       name: name of the data set.
+      needs_test: False: without rows of test, those of validation are its copy.
 
     Raises:
       InputError: train has too few rows.
@@ -108,7 +111,7 @@ def complete_splits(
     def train_labels() -> np.ndarray | None:
         return None if labels is None else labels[rows["train"]]
 
-    if "test" not in rows:
+    if "test" not in rows and needs_test:
         if len(rows["train"]) < MIN_ROWS:
             raise InputError(
                 f"{name}: {len(rows['train'])} rows are of train and none of test; too few to cut "
@@ -121,6 +124,8 @@ def complete_splits(
         splits: dict[str, Any] = {"train": rows["train"]}
         rules["validation"] = cut_validation(splits, {"train": train_labels()}, valid_fraction)
         rows |= splits
+    if "test" not in rows:
+        rows["test"], rules["test"] = rows["valid"], COPY_RULE
     return {split: rows[split] for split in SPLITS}, rules
 
 

@@ -1,5 +1,7 @@
 """Progress of long computations: a bar in a terminal, lines in the log elsewhere."""
 
+import contextlib
+import contextvars
 import logging
 import shutil
 import sys
@@ -18,6 +20,18 @@ QUIET_SECONDS = 10.0  # nothing is shown before, and lines of the log are this f
 MAX_PARTS = 100  # calls into which a computation of many batches is split to show its progress
 
 T = TypeVar("T")
+
+_IS_HIDDEN = contextvars.ContextVar("is_hidden", default=False)
+
+
+@contextlib.contextmanager
+def hide_progress() -> Iterator[None]:
+    """Show no progress, neither bar nor lines, in this context."""
+    token = _IS_HIDDEN.set(True)
+    try:
+        yield
+    finally:
+        _IS_HIDDEN.reset(token)
 
 
 class Progress:
@@ -62,7 +76,7 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._start = self._clock()
-        if jax.process_index() == 0:
+        if jax.process_index() == 0 and not _IS_HIDDEN.get():
             if sys.stderr.isatty():
                 self._bar = tqdm.tqdm(
                     total=self._total,

@@ -12,7 +12,7 @@ from vae_jax import train
 from vae_jax.data.inputs import Inputs
 from vae_jax.experiment import builders
 from vae_jax.experiment.jax_settings import run_settings
-from vae_jax.experiment.selection import select_checkpoint
+from vae_jax.experiment.selection import Selection, select_checkpoint
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.workdir import run_workdir
@@ -41,11 +41,16 @@ def load(
         selection = select_checkpoint(checkpoints, step=step)
         saved = checkpoints.describe(selection.step)
         model = builders.build_model(saved.config, saved.event_shape, saved.units)
-        tx = builders.build_optimizer(saved.config)
-        params = restore_params(checkpoints, selection.step, model, tx)
+        return load_selected(checkpoints, selection, model)
+
+
+def load_selected(checkpoints: Checkpoints, selection: Selection, model: Model) -> TrainedModel:
+    """Load the selected checkpoint of a run, which has this model."""
+    saved = checkpoints.describe(selection.step)
+    tx = builders.build_optimizer(saved.config)
     return TrainedModel(
         model,
-        params,
+        restore_params(checkpoints, selection.step, model, tx),
         saved.config,
         selection.step,
         last_step=selection.last_step,

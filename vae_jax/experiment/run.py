@@ -37,6 +37,12 @@ class Run:
     tx: optax.GradientTransformation
     post_update: PostUpdate | None
     mesh: jax.sharding.Mesh | None
+    is_temporary: bool = False  # True if nobody reads the workdir after the training
+
+    @property
+    def label(self) -> str:
+        """The name of the run in messages: its workdir, unless that is temporary."""
+        return self.config.name if self.is_temporary else os.fspath(self.workdir)
 
 
 def make_run(
@@ -44,6 +50,7 @@ def make_run(
     workdir: str | os.PathLike,
     dataset: Dataset | None = None,
     *,
+    model: Model | None = None,
     check_data: bool = True,
 ) -> Run:
     """Validate the config, choose what is 'auto' in it by the data, and build every part of it.
@@ -52,6 +59,7 @@ def make_run(
       config: the config of one run; its sweep is ignored.
       workdir: the folder of the run.
       dataset: the data of the config, if built before.
+      model: a model that was composed by hand, in place of that of the config.
       check_data: False if an earlier trial of a sweep was validated with these data.
 
     Raises:
@@ -63,8 +71,9 @@ def make_run(
         dataset = builders.build_data(config)
     config = builders.resolve(config, dataset.shape, dataset.preparation)
     validate(config, dataset if check_data else None)
-    units = builders.build_units(config, dataset)
-    model = builders.build_model(config, dataset.shape, units)
+    if model is None:
+        units = builders.build_units(config, dataset)
+        model = builders.build_model(config, dataset.shape, units)
     return Run(
         config=config,
         workdir=as_path(workdir),
@@ -89,7 +98,7 @@ def make_runs(config: Config, workdir: str | os.PathLike) -> list[Run]:
             runs.append(make_run(trial, where, dataset, check_data=not runs))
         except InputError as error:
             raise InputError(f"config.sweep, trial {name}: {error}") from error
-    _check_memory(runs)
+    check_memory(runs)
     return runs
 
 
@@ -137,7 +146,7 @@ def explain_choices(config: Config, run: Run) -> str:
     return f"chosen by the data: {text}" if text else ""
 
 
-def _check_memory(runs: Sequence[Run]) -> None:
+def check_memory(runs: Sequence[Run]) -> None:
     """Raises InputError if one of the largest arrays of the runs exceeds the memory of a device."""
     config = runs[0].config
     shape = runs[0].dataset.shape

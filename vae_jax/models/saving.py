@@ -3,10 +3,6 @@
 import dataclasses
 import json
 import os
-import pathlib
-import shutil
-import tempfile
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,7 +12,7 @@ from flax import serialization
 
 from vae_jax.data.inputs import Inputs
 from vae_jax.errors import InputError
-from vae_jax.files import Path, as_path, is_local, write_atomically, write_json
+from vae_jax.files import Path, as_path, to_json, write_folder
 from vae_jax.models import module_spec
 from vae_jax.models.trained import TrainedModel
 from vae_jax.nets.attributes import read_attribute
@@ -58,7 +54,7 @@ def save(
             raise InputError("params = None: save a module with its parameters, or a TrainedModel")
         model = TrainedModel(model, params, inputs=inputs)
     path = as_path(folder, "folder")
-    _check_free(path, overwrite=overwrite)
+    check_free(path, MODEL, "a saved model", overwrite=overwrite)
     inputs = inputs or model.inputs
     description = {
         "format": FORMAT,
@@ -67,7 +63,8 @@ def save(
         "metadata": {name: getattr(model, name) for name in METADATA},
     }
     state = serialization.to_state_dict(jax.device_get(model.params))
-    _write(path, description, serialization.msgpack_serialize(state))
+    params_bytes = serialization.msgpack_serialize(state)
+    write_folder(path, {PARAMS: params_bytes, MODEL: to_json(description)})
 
 
 def is_saved(folder: str | os.PathLike) -> bool:
@@ -101,42 +98,23 @@ def load(folder: str | os.PathLike, *, model: nn.Module | None = None) -> Traine
     return TrainedModel(model, params, inputs=inputs, **description["metadata"])
 
 
-def _check_free(path: Path, *, overwrite: bool) -> None:
-    """Raises InputError if something would be lost."""
+def check_free(path: Path, marker: str, content: str, *, overwrite: bool) -> None:
+    """Raises InputError if something would be lost.
+
+    A folder with the file `marker` has the content, such as 'a saved model', which `overwrite`
+    replaces.
+    """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if not (path / MODEL).exists():
-        raise InputError(f"folder = {os.fspath(path)!r}: exists, and holds no saved model")
+    if not (path / marker).exists():
+        raise InputError(
+            f"folder = {os.fspath(path)!r}: exists, and holds no {content.partition(' ')[2]}"
+        )
     if not overwrite:
         raise InputError(
-            f"folder = {os.fspath(path)!r}: holds a saved model; choose another folder, or "
+            f"folder = {os.fspath(path)!r}: holds {content}; choose another folder, or "
             "overwrite=True"
         )
-
-
-def _write(path: Path, description: Mapping[str, Any], params: bytes) -> None:
-    """Write both files; a local folder appears when it is complete."""
-    if not is_local(path):
-        write_atomically(path / PARAMS, params)
-        write_json(path / MODEL, description)  # last: it makes the folder a model
-        return
-    path = pathlib.Path(path).absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        write_atomically(new / PARAMS, params)
-        write_json(new / MODEL, description)
-        new.chmod(0o755)  # mkdtemp makes it private
-        if (path / MODEL).exists():
-            old = new.with_name(f"{new.name}.old")
-            os.replace(path, old)
-            os.replace(new, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(new, path)  # also onto an empty folder
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Any]:

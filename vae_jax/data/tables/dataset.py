@@ -17,7 +17,7 @@ from vae_jax.data.tables.cells import read_cells
 from vae_jax.data.tables.chunks import read_chunks
 from vae_jax.data.tables.encoding import encode_frame, encode_ids, encode_labels
 from vae_jax.data.tables.errors import Place
-from vae_jax.data.tables.overrides import read_overrides
+from vae_jax.data.tables.overrides import Override, read_overrides
 from vae_jax.data.tables.reading import Table, read_table
 from vae_jax.data.tables.schema import TableSchema
 from vae_jax.data.tables.survey import split_rows, survey_frame
@@ -50,18 +50,52 @@ def load_table(
       InputError: the file cannot be read, or an entry fits no kind, or not that of its override.
     """
     table = read_table(os.path.expanduser(path))
+    overrides = read_overrides(os.path.expanduser(schema), map(str, table.frame.columns))
+    name = name or f"table {os.path.basename(path)}"
+    options = {"missing": missing, "valid_fraction": valid_fraction}
+    return make_dataset(table, overrides, name=name, **options)
+
+
+def make_dataset(
+    table: Table,
+    overrides: Mapping[str, Override],
+    *,
+    name: str,
+    missing: bool = False,
+    valid_fraction: float = 0.1,
+    rows: Mapping[str, np.ndarray] | None = None,
+    needs_test: bool = True,
+) -> Dataset:
+    """Make a data set of a table that was read.
+
+    Args:
+      table: a data frame, and the names of its rows in messages.
+      overrides: of the kinds of columns.
+      name, missing, valid_fraction: as for `load_table`.
+      rows: the rows of some splits, in place of a column that names them.
+      needs_test: as for `complete_splits`.
+
+    Raises:
+      InputError: as of `load_table`.
+    """
     if len(table.frame) < MIN_ROWS:
         raise InputError(
             f"{table.place.name}: has {len(table.frame)} row{'s' * (len(table.frame) > 1)}; at "
             f"least {MIN_ROWS} are needed for training, validation and testing"
         )
-    overrides = read_overrides(os.path.expanduser(schema), map(str, table.frame.columns))
     survey = survey_frame(table.frame, overrides, table.place)
     x, observed, _ = encode_frame(survey.schema, table.frame, missing=missing, place=table.place)
     y = encode_labels(survey.schema, table.frame, place=table.place)
-    rows, rules = _split(survey.schema, table, y, valid_fraction)
+    given = _given_rows(survey.schema, table) if rows is None else rows
+    rows, rules = complete_splits(
+        given,
+        y,
+        valid_fraction,
+        given_rule="as given" if survey.schema.split is None else f"column {survey.schema.split!r}",
+        name=table.place.name,
+        needs_test=needs_test,
+    )
     warn_table(survey.schema, x, observed, rows, table.place)
-    name = name or f"table {os.path.basename(path)}"
     arrays = _arrays(x, observed, y, rows)
     dataset = from_arrays(arrays, name=name, missing=missing, has_schema=True)
     preparation = dataset.preparation | rules
@@ -93,21 +127,11 @@ def _concatenate(parts: list[np.ndarray | None]) -> np.ndarray | None:
     return np.concatenate(arrays) if arrays else None
 
 
-def _split(
-    schema: TableSchema, table: Table, y: np.ndarray | None, valid_fraction: float
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The rows of each split, and the rules by which they were chosen."""
-    rows = {"train": np.arange(len(table.frame))}
-    if schema.split is not None:
-        cells = read_cells(table.frame[schema.split])
-        rows = split_rows(schema.split, cells, table.place)
-    return complete_splits(
-        rows,
-        y,
-        valid_fraction,
-        given_rule=f"column {schema.split!r}",
-        name=table.place.name,
-    )
+def _given_rows(schema: TableSchema, table: Table) -> dict[str, np.ndarray]:
+    """The rows of the splits that a column names; all are of train without such a column."""
+    if schema.split is None:
+        return {"train": np.arange(len(table.frame))}
+    return split_rows(schema.split, read_cells(table.frame[schema.split]), table.place)
 
 
 def _arrays(

@@ -62,6 +62,8 @@ def as_frame(frame: Any) -> Any:
         frame = frame.to_pandas()
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"frame: must be a data frame of pandas, not {type(frame).__name__}")
+    if not all(isinstance(name, str) for name in frame.columns):
+        frame = frame.rename(columns=str)
     if not frame.columns.is_unique:
         name = frame.columns[frame.columns.duplicated()][0]
         raise InputError(f"frame: two columns have the name {name!r}")

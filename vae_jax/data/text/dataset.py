@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,14 +12,14 @@ import numpy as np
 
 from vae_jax.data.identity import describe_identity
 from vae_jax.data.sources import ArraySource, Dataset
-from vae_jax.data.splits import MIN_ROWS, complete_splits
+from vae_jax.data.splits import COPY_RULE, MIN_ROWS, complete_splits
 from vae_jax.data.text.alphabets import (
     END,
     NUM_SPECIAL,
     Alphabet,
     fill_rows,
 )
-from vae_jax.data.text.lines import read_lines
+from vae_jax.data.text.lines import Lines, read_lines
 from vae_jax.data.text.splits import read_split
 from vae_jax.data.text.tokens import tokenize
 from vae_jax.errors import Argument, InputError, check_range
@@ -63,12 +63,50 @@ def load_text(
     lines = read_lines(path, alphabet)
     file = os.path.basename(path)
     name = name or f"text {file}"
+    given = read_split(os.path.expanduser(split_path), lines) if split_path else None
+    return make_dataset(
+        lines,
+        alphabet,
+        lines.describe(file),
+        name=name,
+        max_length=max_length,
+        valid_fraction=valid_fraction,
+        rows=given,
+        given_rule=f"array {os.path.basename(split_path)}",
+    )
+
+
+def make_dataset(
+    lines: Lines,
+    alphabet: str,
+    describe: Callable[[int], str],
+    *,
+    name: str,
+    max_length: int = 0,
+    valid_fraction: float = 0.1,
+    rows: Mapping[str, np.ndarray] | None = None,
+    given_rule: str = "as given",
+    needs_test: bool = True,
+) -> Dataset:
+    """Make a data set of lines that were read.
+
+    Args:
+      lines: the lines.
+      alphabet, name, max_length, valid_fraction: as for `load_text`.
+      describe: the place of a line in messages, by its position.
+      rows: the positions of the lines of some splits.
+      given_rule: the rule by which `rows` were made.
+      needs_test: as for `complete_splits`.
+
+    Raises:
+      InputError: as of `load_text`.
+    """
+    check_range(Argument("max_length"), max_length, 0)
     if len(lines.texts) < MIN_ROWS:
         raise InputError(
-            f"{name}: has {len(lines.texts)} lines; at least {MIN_ROWS} are needed for training, "
-            "validation and testing"
+            f"{name}: has {len(lines.texts)} line{'s' * (len(lines.texts) > 1)}; at least "
+            f"{MIN_ROWS} are needed for training, validation and testing"
         )
-    describe = lines.describe(file)
     if alphabet == "selfies":
         logger.info("%s: converting %d molecules to SELFIES", name, len(lines.texts))
     split = tokenize(alphabet, lines.texts)
@@ -76,17 +114,16 @@ def load_text(
     numbered = own.number(split)
     length = max_length or int(numbered.lengths.max()) + 1
     own.check(lines.texts, numbered, length, describe)
-    given = {"train": np.arange(len(lines.texts))}
-    if split_path:
-        given = read_split(os.path.expanduser(split_path), lines)
-    rule = f"array {os.path.basename(split_path)}"
-    rows, rules = complete_splits(given, None, valid_fraction, given_rule=rule, name=name)
+    rows = {"train": np.arange(len(lines.texts))} if rows is None else rows
+    options = {"given_rule": given_rule, "name": name, "needs_test": needs_test}
+    rows, rules = complete_splits(rows, None, valid_fraction, **options)
     x = fill_rows(numbered, length, np.min_scalar_type(own.size - 1))
     splits = {split: x[index] for split, index in rows.items()}
     texts = {split: [lines.texts[i] for i in index] for split, index in rows.items()}
     _warn_new_tokens(own, splits, name)
     preparation = rules | _describe(own, splits, texts, length)
-    preparation["repeated"] = _count_repeated(texts, name)
+    distinct = texts | ({"test": []} if rules["test"] == COPY_RULE else {})
+    preparation["repeated"] = _count_repeated(distinct, name)
     sources: dict[str, Any] = {split: make_source(array, own) for split, array in splits.items()}
     return Dataset(
         name=name,

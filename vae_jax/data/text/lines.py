@@ -3,7 +3,7 @@
 import gzip
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +65,24 @@ def read_lines(path: str, kind: str) -> Lines:
     if not lines:
         raise InputError.of("path", path, "has no lines with text")
     return Lines([line.text for line in lines], np.array([line.number for line in lines]))
+
+
+def lines_of_texts(texts: Sequence[str], kind: str) -> Lines:
+    """Lines in memory, by the rules of a file of lines; `numbers` are positions, from 0.
+
+    Raises:
+      InputError: a blank text or, for an alphabet of molecules, one that cannot be SMILES.
+    """
+    rows = [text.encode(errors="surrogatepass") for text in texts]
+    lines = []
+    for position, row in enumerate(rows):
+        try:
+            if not row.strip():
+                raise ValueError("is blank; leave it out")
+            lines.append(_decode(row, kind, kind in MOLECULES))
+        except ValueError as error:
+            raise InputError(f"x[{position}] {error}") from error
+    return Lines(lines, np.arange(len(lines)))
 
 
 def iterate_lines(path: str, kind: str) -> Iterator[Line]:

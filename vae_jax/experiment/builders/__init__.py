@@ -1,7 +1,7 @@
 """Build the parts of a run from its config. Only here does a name become a part: by tables."""
 
 from vae_jax.experiment.builders.auto import describe_choices, resolve, resolve_binarization
-from vae_jax.experiment.builders.data import build_anomalies, build_data
+from vae_jax.experiment.builders.data import build_anomalies, build_data, build_examples
 from vae_jax.experiment.builders.lookup import is_on
 from vae_jax.experiment.builders.loss import (
     CORRUPTIONS,
@@ -27,6 +27,7 @@ __all__ = [
     "build_anomalies",
     "build_corruption",
     "build_data",
+    "build_examples",
     "build_loss",
     "build_model",
     "build_optimizer",

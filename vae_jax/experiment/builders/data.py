@@ -8,6 +8,7 @@ from vae_jax import data as data_lib
 from vae_jax.config import Config
 from vae_jax.config.fields import TABLE_SETS, TEXT_SETS
 from vae_jax.data import Dataset, Source
+from vae_jax.data.examples import Examples
 from vae_jax.data.hidden import hide_entries
 from vae_jax.data.tables.dataset import load_rows
 from vae_jax.data.tables.reading import is_table
@@ -39,6 +40,26 @@ def build_data(config: Config) -> Dataset:
         dataset = data_lib.load(
             c.name, dir=c.dir, path=c.path, streaming=c.streaming, **_options(config)
         )
+    return _prepare(config, dataset)
+
+
+def build_examples(config: Config, examples: Examples) -> Dataset:
+    """Return the data set of examples in memory, prepared as `build_data` prepares that of a name.
+
+    Without examples for testing, none are cut, and test is a copy of validation.
+    """
+    config = resolve_binarization(config)
+    options = _options(config)
+    for name in ("image_size", "split_path"):  # of files
+        del options[name]
+    with prefix_arguments(FIELDS):
+        dataset = examples.dataset(**options)
+    return _prepare(config, dataset)
+
+
+def _prepare(config: Config, dataset: Dataset) -> Dataset:
+    """The data set without the class, the labels and the values that the config removes."""
+    c = config.data
     if c.leave_out >= 0:
         dataset = remove_class(dataset, c.leave_out)
     if config.objective.name == "m2":

@@ -1,9 +1,12 @@
 """Config files by path, or by name for those that come with the package."""
 
 import ast
+import inspect
 import pathlib
+import runpy
 from collections.abc import Sequence
 
+from vae_jax.config import Config
 from vae_jax.errors import InputError, suggest
 
 PACKAGE = pathlib.Path(__file__).parents[2]
@@ -36,6 +39,37 @@ def find_config(value: str) -> str:
         hint = suggest(pathlib.Path(name).stem, configs)
         raise InputError(f"config = {value!r}: no such file or name; {list_configs()}{hint}")
     return f"{path}{colon}{argument}"
+
+
+def read_config(value: str, argument: str) -> Config:
+    """Return the config of a file by path or name, as `--config` reads it.
+
+    Args:
+      value: as for `find_config`.
+      argument: for a name without an argument, if its `get_config` takes one.
+
+    Raises:
+      InputError: no such file, or it cannot be used.
+    """
+    path, _, given = find_config(value).partition(":")
+    is_name = not pathlib.Path(value.partition(":")[0]).is_file()
+    try:
+        get_config = runpy.run_path(path)["get_config"]
+        takes_one = bool(inspect.signature(get_config).parameters)
+        given = given or (argument if is_name and takes_one else "")
+        config = get_config(given) if given else get_config()
+    except InputError:
+        raise
+    except Exception as error:  # a config file may raise anything
+        raise InputError(
+            f"config = {value!r}: the file cannot be used, {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(config, Config):
+        raise InputError(
+            f"config = {value!r}: get_config() must return a vae_jax.config.Config, but returns a "
+            f"{type(config).__name__}"
+        )
+    return config
 
 
 def list_configs() -> str:

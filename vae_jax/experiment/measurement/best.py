@@ -76,5 +76,5 @@ def find_best(
     except InputError as error:
         return error
     if selection.rule != run.config.train.select:
-        logger.warning("%s: %s", run.workdir, selection)
+        logger.warning("%s: %s", run.label, selection)
     return Best(params, selection, terms)

@@ -76,7 +76,7 @@ def train_and_evaluate(
         if announce is not None:
             announce(numbers)
         return numbers
-    _check_batch(runs)
+    check_batch(runs)
     with contextlib.ExitStack() as stack:
         processes.on_first(functools.partial(_claim, stack, runs, config, as_path(workdir)))
         bests = train_to_end(runs, make_trainer(runs, chunk=config.sweep.chunk))
@@ -90,7 +90,7 @@ def _train_share(
     if not sweep.sweep_lists(config):
         raise InputError(f"trials = '{share}': needs a sweep; give a list in config.sweep")
     selected = select_share(runs, share)
-    _check_batch(selected)
+    check_batch(selected)
     trials: dict[str, Any] = {}
     try:
         with claim_share(selected, config, workdir):
@@ -107,7 +107,8 @@ def _train_share(
     return join_results(runs, config, workdir, trials)
 
 
-def _check_batch(runs: Sequence[Run]) -> None:
+def check_batch(runs: Sequence[Run]) -> None:
+    """Raises InputError if the batch of a single run can't be split over the devices."""
     config = runs[0].config
     if len(runs) == 1 and config.train.batch_size % jax.device_count():
         raise InputError(
@@ -284,7 +285,7 @@ def _report(
     ]
     progress.update(stop - start, _format_losses(numbers))
     if all(recorder.stopped for recorder in recorders):
-        raise RunDiverged(f"{recorders[0].stopped}; {describe_latest(recorders[0].checkpoints)}")
+        raise RunDiverged(recorders[0].explain_stop())
     for recorder in running:
         if recorder.stopped:
             logger.warning("%s; the other trials continue", recorder.stopped)

@@ -27,7 +27,7 @@ from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
 from vae_jax.experiment.storage.session import Session
-from vae_jax.files import is_disk_full
+from vae_jax.files import Path, is_disk_full
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
 
@@ -79,11 +79,21 @@ class Recorder:
         if too_many.any() and self.stopped is None:
             self.stopped = notes["stopped"] = (
                 f"step {start + int(np.argmax(too_many)) + 1}: {limit} steps in a row had a loss "
-                f"or gradient that was not finite (config.train.max_skipped_in_a_row = {limit}, "
-                f"config in {self.run.workdir / 'config.json'})"
+                f"or gradient that was not finite (config.train.max_skipped_in_a_row = {limit}"
+                + ("" if self.run.is_temporary else f", config in {self._config_path}")
+                + ")"
             )
         self._writer.write(stop, "train", numbers, **notes)
         return numbers
+
+    @property
+    def _config_path(self) -> Path:
+        return self.run.workdir / "config.json"
+
+    def explain_stop(self) -> str:
+        """Why the run stopped and, unless its workdir is temporary, which checkpoint remains."""
+        remains = "" if self.run.is_temporary else f"; {describe_latest(self.checkpoints)}"
+        return f"{self.stopped}{remains}"
 
     def _warn_skipped(self, start: int, good: np.ndarray) -> None:
         """Warn at the first call with skipped steps."""
@@ -92,12 +102,13 @@ class Recorder:
         self._has_warned = True
         logger.warning(
             "%s: step %d skipped: its loss or gradient was not finite; %d of the %d steps up to "
-            "step %d are skipped, `skipped` in metrics.jsonl counts further steps",
-            self.run.workdir,
+            "step %d are skipped%s",
+            self.run.label,
             start + int(np.argmin(good)) + 1,
             int(np.sum(~good)),
             len(good),
             start + len(good),
+            "" if self.run.is_temporary else ", `skipped` in metrics.jsonl counts further steps",
         )
 
     def validate(self, state: TrainState) -> None:
@@ -186,7 +197,7 @@ class Recorder:
             self.finished = True
             logger.info(
                 "%s: early stopping: no better score in %d validations (config.train.patience)",
-                self.run.workdir,
+                self.run.label,
                 self.run.config.train.patience,
             )
 
