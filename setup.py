@@ -65,6 +65,8 @@ setup(
         "tables": TABLES,
         "molecules": MOLECULES,
         "export": EXPORT,
+        "wandb": ["wandb>=0.19"],
+        "trackio": ["trackio>=0.2"],
         "umap": ["umap-learn>=0.5.7"],
         "cuda": ["jax[cuda13]"],
         "cuda12": ["jax[cuda12]"],

@@ -88,10 +88,10 @@ def test_all_examples_are_trained_on_or_validated(monkeypatch):
     monkeypatch.setattr(fit_module, "_train", stop)
     texts = ["ab", "ba", "aab", "b", "a", "bba"] * 5
     frame = pd.DataFrame({"a": X[:30, 0], "b": ["u", "v", "w"] * 10})
+    fields = {"train.batch_size": 2, "data.valid_fraction": 0.1}
     for x, config in ((X[:30], "vae"), (frame, "table_vae"), (texts, "text_vae")):
         for valid in (None, 0.5, x[:20]):
             with pytest.raises(InterruptedError):
-                fields = {"train.batch_size": 2, "data.valid_fraction": 0.1}
                 vae_jax.fit(x, config, fields, valid=valid)
     assert sizes == [(27, 3), (15, 15), (30, 20)] * 3
 

@@ -41,6 +41,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "experiment.processes",
     "experiment.launch.compilation_cache",
     "experiment.storage.event_file",
+    "experiment.storage.tracker",
     "experiment.storage.metric_writer",
     "experiment.storage.environment",
     "experiment.storage.session",

@@ -197,6 +197,7 @@ class Train:
     max_skipped_in_a_row: int = field(
         50, "consecutive non-finite steps after which the run stops", at_least=1
     )
+    tracker: str = field("none", "tracker of experiments that gets the metrics, too")
 
     @property
     def validate_every(self) -> int:

@@ -40,6 +40,11 @@ def import_flatbuffers() -> Any:
     return _import("flatbuffers", "JAX serializes programs with it", "export")
 
 
+def import_tracker(name: str) -> Any:
+    """The module wandb or trackio; raises InputError with the command that installs it."""
+    return _import(name, f"config.train.tracker = {name!r} needs it", name)
+
+
 def _import(name: str, reason: str, extra: str) -> Any:
     try:
         return importlib.import_module(name)

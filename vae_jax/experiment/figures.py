@@ -11,7 +11,7 @@ from vae_jax.config import Config, sweep
 from vae_jax.experiment import builders, metrics, processes
 from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
-from vae_jax.experiment.storage.metric_writer import read_metrics
+from vae_jax.experiment.storage.metric_writer import read_metrics, write_figures
 from vae_jax.files import Path
 
 logger = logging.getLogger(__name__)
@@ -27,16 +27,18 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
         return
     for context in contexts:
         logger.info("plotting")
-        visualize.plot_all(
+        history = read_metrics(context.workdir)
+        paths = visualize.plot_all(
             context.trained_model,
             context.dataset,
             context.finite_terms,
-            read_metrics(context.workdir),
+            history,
             context.workdir / "figures",
             corruption=builders.build_corruption(context.config, context.model.units),
             file_format=context.config.evaluation.figures,
             projection=context.config.evaluation.projection,
         )
+        write_figures(context.workdir, history[-1]["step"] if history else 0, paths)
         _plot_search(context)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vae_jax.experiment.storage.event_file import EventFile
+from vae_jax.experiment.storage.metric_writer import write_figures
 
 NOW = 1764103116.25
 EVENTS = [
@@ -71,3 +72,22 @@ def test_the_events_are_read_back(content):
             singles = {tag: float(np.float32(value)) for tag, value in scalars.items()}
         values = {value.tag: value.simple_value for value in event.summary.value}
         np.testing.assert_equal(values, singles)
+
+
+def test_figures_are_images(tmp_path):
+    """With their size and bytes; they hide no earlier event."""
+    from PIL import Image
+    from tensorboardX.proto.event_pb2 import Event
+
+    path = tmp_path / "samples.png"
+    Image.new("RGBA", (7, 4), (200, 10, 10, 255)).save(path)
+    write_figures(tmp_path, 300, [path])
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    assert file.name.endswith(".figures")
+    first, event = map(Event.FromString, records(file.read_bytes()))
+    assert first.file_version == "brain.Event:2"
+    assert event.step == 300
+    (value,) = event.summary.value
+    assert value.tag == "figures/samples"
+    assert (value.image.width, value.image.height, value.image.colorspace) == (7, 4, 4)
+    assert value.image.encoded_image_string == path.read_bytes()

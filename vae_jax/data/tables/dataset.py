@@ -52,8 +52,7 @@ def load_table(
     table = read_table(os.path.expanduser(path))
     overrides = read_overrides(os.path.expanduser(schema), map(str, table.frame.columns))
     name = name or f"table {os.path.basename(path)}"
-    options = {"missing": missing, "valid_fraction": valid_fraction}
-    return make_dataset(table, overrides, name=name, **options)
+    return make_dataset(table, overrides, name=name, missing=missing, valid_fraction=valid_fraction)
 
 
 def make_dataset(

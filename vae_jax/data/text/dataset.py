@@ -115,8 +115,9 @@ def make_dataset(
     length = max_length or int(numbered.lengths.max()) + 1
     own.check(lines.texts, numbered, length, describe)
     rows = {"train": np.arange(len(lines.texts))} if rows is None else rows
-    options = {"given_rule": given_rule, "name": name, "needs_test": needs_test}
-    rows, rules = complete_splits(rows, None, valid_fraction, **options)
+    rows, rules = complete_splits(
+        rows, None, valid_fraction, given_rule=given_rule, name=name, needs_test=needs_test
+    )
     x = fill_rows(numbered, length, np.min_scalar_type(own.size - 1))
     splits = {split: x[index] for split, index in rows.items()}
     texts = {split: [lines.texts[i] for i in index] for split, index in rows.items()}

@@ -10,6 +10,7 @@ from vae_jax.errors import check_choice
 from vae_jax.evaluation.molecules import PROPERTIES
 from vae_jax.evaluation.search import GOALS
 from vae_jax.experiment.builders import loss, model, optimizer, parts
+from vae_jax.experiment.storage.tracker import TRACKERS
 from vae_jax.models.ladder_path import MERGES
 from vae_jax.visualize.projections import PROJECTIONS
 
@@ -40,6 +41,7 @@ TABLES: dict[str, Iterable[str]] = {
     "optimizer.schedule": optimizer.LEARNING_RATES,
     "train.order": ("random", "by_length"),
     "train.select": ("best", "last"),
+    "train.tracker": TRACKERS,
     "evaluation.figures": ("png", "pdf", "svg"),
     "evaluation.projection": PROJECTIONS,
     "evaluation.search_property": PROPERTIES,

@@ -17,22 +17,34 @@ import numpy as np
 
 from vae_jax.files import Path, open_appender
 
+RGBA = 4  # channels of the figures
 VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5  # the wire types of protobuf
 
 
 class EventFile:
-    """A file of events in a directory; steps from `purge_step` of earlier files are hidden."""
+    """A file of events in a directory; steps from `purge_step` of earlier files are hidden.
 
-    def __init__(self, directory: Path, *, purge_step: int) -> None:
+    None hides nothing. `suffix` ends the name of the file.
+    """
+
+    def __init__(self, directory: Path, *, purge_step: int | None = None, suffix: str = "") -> None:
         directory.mkdir(exist_ok=True)
-        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+        name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}{suffix}"
         self._file = open_appender(directory / name)
         self._write(_field(3, b"brain.Event:2"))
+        if purge_step is not None:
+            self._start_session(purge_step)
+
+    def _start_session(self, purge_step: int) -> None:
         self._write(_step(purge_step) + _field(7, _key(1, VARINT) + _varint(1)))  # a new session
 
     def write_scalars(self, step: int, scalars: Mapping[str, float]) -> None:
         """Write one event with the scalars of a step by tag."""
         self._write(_step(step) + _field(5, b"".join(map(_summary_value, scalars.items()))))
+
+    def write_images(self, step: int, images: Mapping[str, bytes]) -> None:
+        """Write one event with the PNG images of a step by tag."""
+        self._write(_step(step) + _field(5, b"".join(map(_summary_image, images.items()))))
 
     def flush(self) -> None:
         """Upload the events if the file is in a bucket."""
@@ -57,6 +69,15 @@ def _summary_value(scalar: tuple[str, float]) -> bytes:
     with np.errstate(over="ignore"):
         single = np.asarray(value, "<f4").tobytes()
     return _field(1, _field(1, tag.encode()) + _key(2, FLOAT) + single)
+
+
+def _summary_image(image: tuple[str, bytes]) -> bytes:
+    tag, png = image
+    width, height = struct.unpack(">II", png[16:24])
+    sizes = [
+        _key(number, VARINT) + _varint(n) for number, n in ((1, height), (2, width), (3, RGBA))
+    ]
+    return _field(1, _field(1, tag.encode()) + _field(4, b"".join(sizes) + _field(4, png)))
 
 
 def _field(number: int, content: bytes) -> bytes:

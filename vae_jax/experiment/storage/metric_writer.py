@@ -1,11 +1,12 @@
-"""Writers for the scalars of a run: `metrics.jsonl` and TensorBoard events."""
+"""Writers for the scalars of a run: `metrics.jsonl`, TensorBoard events and trackers."""
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vae_jax.experiment.storage.event_file import EventFile
+from vae_jax.experiment.storage.tracker import Tracker
 from vae_jax.files import Path, finite_or_none, open_appender, write_atomically
 
 logger = logging.getLogger(__name__)
@@ -37,27 +38,31 @@ def _parse_line(content: str) -> dict[str, Any] | None:
 
 
 class MetricsWriter:
-    """Appends to `metrics.jsonl` and to TensorBoard's events.
+    """Appends to `metrics.jsonl`, to TensorBoard's events and to the tracker, if any.
 
     A line of `metrics.jsonl` is an object with `step`, `split` and scalars.
     """
 
-    def __init__(self, workdir: Path, *, start_step: int = 0) -> None:
+    def __init__(
+        self, workdir: Path, *, start_step: int = 0, tracker: Tracker | None = None
+    ) -> None:
         """Continue from `start_step`; drops later lines, which a killed run wrote."""
         lines = read_metrics(workdir) if start_step else []
         content = "".join(json.dumps(line) + "\n" for line in lines if line["step"] <= start_step)
         write_atomically(workdir / "metrics.jsonl", content.encode())
         self._file = open_appender(workdir / "metrics.jsonl")
         self._events = EventFile(workdir / "tensorboard", purge_step=start_step + 1)
+        self._tracker = tracker
 
     def write(self, step: int, split: str, scalars: Mapping[str, float], **notes: str) -> None:
         """Write the scalars of a split at a step, with notes on how they were computed."""
         scalars = {name: float(value) for name, value in scalars.items()}
         line = finite_or_none({"step": step, "split": split} | notes | scalars)
         self._file.write((json.dumps(line, allow_nan=False) + "\n").encode())
-        self._events.write_scalars(
-            step, {f"{split}/{name}": value for name, value in scalars.items()}
-        )
+        by_tag = {f"{split}/{name}": value for name, value in scalars.items()}
+        self._events.write_scalars(step, by_tag)
+        if self._tracker is not None:
+            self._tracker.write(step, by_tag)
 
     def flush(self) -> None:
         """Upload what was written if the workdir is in a bucket."""
@@ -65,9 +70,20 @@ class MetricsWriter:
         self._events.flush()
 
     def close(self) -> None:
-        """Close both files."""
+        """Close the files, and end the run of the tracker."""
         self._file.close()
         self._events.close()
+        if self._tracker is not None:
+            self._tracker.close()
+
+
+def write_figures(workdir: Path, step: int, paths: Sequence[Path]) -> None:
+    """Show PNG files in TensorBoard, under figures/NAME at a step."""
+    events = EventFile(workdir / "tensorboard", suffix=".figures")
+    try:
+        events.write_images(step, {f"figures/{path.stem}": path.read_bytes() for path in paths})
+    finally:
+        events.close()
 
 
 class SilentWriter:

@@ -27,6 +27,7 @@ from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, SilentWriter
 from vae_jax.experiment.storage.session import Session
+from vae_jax.experiment.storage.tracker import Tracker
 from vae_jax.files import Path, is_disk_full
 from vae_jax.train import TrainState
 from vae_jax.types import Metrics
@@ -55,7 +56,8 @@ class Recorder:
         self.validated: dict[int, Validated] = {}
         self._writer: MetricsWriter | SilentWriter = SilentWriter()
         if processes.is_first():
-            self._writer = MetricsWriter(run.workdir, start_step=start_step)
+            tracker = Tracker(run.config)
+            self._writer = MetricsWriter(run.workdir, start_step=start_step, tracker=tracker)
         self._session = Session(run.workdir, start_step, run.config.train.batch_size)
         self._evaluate = make_run_evaluator(run)
         self._score = scorer
