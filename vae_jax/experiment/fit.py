@@ -17,7 +17,13 @@ from vae_jax import config as config_lib
 from vae_jax.config import Config, sweep
 from vae_jax.config.tree import as_tuple
 from vae_jax.data.examples import Examples
-from vae_jax.errors import InputError, Interrupted, RunDiverged, format_value
+from vae_jax.errors import (
+    InputError,
+    Interrupted,
+    RunDiverged,
+    format_value,
+    prefix_arguments,
+)
 from vae_jax.evaluation.progress import hide_progress
 from vae_jax.experiment import builders
 from vae_jax.experiment.hand_made import check_model, describe_model
@@ -55,7 +61,8 @@ def fit(
 ) -> TrainedModel:
     """Train a model on examples in memory; see `vae_jax.fit`."""
     share = valid if isinstance(valid, numbers.Real) else None
-    examples = Examples.of(x, y, None if share is not None else valid)
+    with prefix_arguments("config.data"):
+        examples = Examples.of(x, y, None if share is not None else valid)
     module = config if isinstance(config, nn.Module) else None
     if module is None:
         settings = _override(_base_config(config, examples.form), overrides or {})

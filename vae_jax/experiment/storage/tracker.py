@@ -40,14 +40,14 @@ class Tracker:
         self._try("finish")
         self._module = None
 
-    def _try(self, name: str, *arguments: Any, **options: Any) -> None:
+    def _try(self, function: str, /, *arguments: Any, **options: Any) -> None:
         if self._module is None:
             return
         try:
-            getattr(self._module, name)(*arguments, **options)
+            getattr(self._module, function)(*arguments, **options)
         except Exception as error:  # a tracker may raise anything
             logger.warning(
                 "%s.%s failed (%s: %s); the training continues without this tracker",
-                *(self._module.__name__, name, type(error).__name__, error),
+                *(self._module.__name__, function, type(error).__name__, error),
             )
             self._module = None
