@@ -1,217 +1,91 @@
-"""The notebooks run, and what is stored of them is fit to be read."""
+"""What is stored of the notebooks is fit to be read, and their first cell finds the package."""
 
-import ast
-import base64
 import importlib.util
 import json
-import math
-import os
 import pathlib
 import re
+import shutil
 import sys
+import types
 
-import nbclient
 import nbformat
 import pytest
-from ipykernel.kernelspec import write_kernel_spec
 from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = pathlib.Path(__file__).parents[2]
-TOUR, MOLECULES = "vae_in_jax", "molecules"
-FIGURES = {  # cells with a figure
-    TOUR: {
-        "data",
-        "curve",
-        "reconstruct",
-        "sample",
-        "interpolate",
-        "beta-plane",
-        "beta-samples",
-    },
-    MOLECULES: {
-        "data",
-        "reconstruct",
-        "sample",
-        "properties",
-        "neighbors",
-        "interpolate",
-        "search",
-    },
-}
-SMALL = {
-    "num_steps": 60,
-    "steps_per_call": 30,
-    "batch_size": 32,
-    "learning_rate": 1e-2,
-    "latent_dim": 3,
-    "hidden": (16,),
-    "betas": (1.0, 4.0),
-    "seed": 1,
-}
-SMALL_MOLECULES = {
-    "alphabet": "selfies",
-    "num_steps": 20,
-    "batch_size": 16,
-    "learning_rate": 1e-2,
-    "latent_dim": 3,
-    "encoder_width": 8,
-    "decoder_width": 8,
-    "beta": 0.05,
-    "num_samples": 40,
-    "search_budget": 5,
-    "seed": 1,
-}
-PROBE = """
-import json, sys, vae_jax
-print(json.dumps({
-    "executable": sys.executable,
-    "package": vae_jax.__file__,
-    "step": int(state.step),
-    "losses": [-bound for bound in train_elbo],
-    "valid": [float(bound) for bound in valid_elbo],
-    "test": numbers,
-    "betas": results,
-    "iwae": float(metrics["iwae"]),
-}))
-"""
-MOLECULES_PROBE = """
-import json
-print(json.dumps({"vae": vae, "control": control, "samples": len(samples)}, default=float))
-"""
+COLAB = ROOT / "colab"
+PATHS = sorted(COLAB.glob("*.ipynb"))
+RENDERED = ROOT / "docs" / "notebooks" / "vae_in_jax.ipynb"  # the one copy with outputs
+ABSOLUTE = r"site-packages|(?<![\w.:/])/(home|root|tmp|Users|usr|work|content|mnt|opt)\b|[A-Z]:\\\\"
+PUBLISHED = "https://github.com/someone/models"
 
 
-def path_of(name):
-    return ROOT / "colab" / f"{name}.ipynb"
+def load_manage():
+    spec = importlib.util.spec_from_file_location("manage_notebooks", COLAB / "manage.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-@pytest.fixture(params=[TOUR, MOLECULES])
-def name(request):
+manage = load_manage()
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem)
+def path(request):
     return request.param
 
 
 @pytest.fixture
-def notebook(name):
-    return nbformat.read(path_of(name), as_version=4)
-
-
-@pytest.fixture
-def kernel(tmp_path, monkeypatch):
-    """A kernel in this interpreter that can import the repository, without an IPython profile."""
-    write_kernel_spec(tmp_path / "kernels" / "this-python")
-    monkeypatch.setenv("JUPYTER_PATH", os.fspath(tmp_path))
-    monkeypatch.setenv("IPYTHONDIR", os.fspath(tmp_path / "ipython"))
-    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # compilation dominates
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join(filter(None, [os.fspath(ROOT), os.environ.get("PYTHONPATH")]))
-    )
-    return "this-python"
+def notebook(path):
+    return nbformat.read(path, as_version=4)
 
 
 def code_cells(notebook):
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
 
 
-def text(cell):
-    return "".join(
-        output.text
-        for output in cell.outputs
-        if output.output_type == "stream" and output.name == "stdout"
-    )
-
-
-def figures(cell):
-    images = [
-        output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})
+def test_all_notebooks_are_there():
+    assert [path.stem for path in PATHS] == [
+        "explore_latents",
+        "molecules",
+        "scaling_on_tpu",
+        "tables",
+        "vae_in_jax",
+        "your_own_objective",
     ]
-    return [base64.b64decode(image) for image in images]
 
 
-def shrink(cells, small):
-    (settings,) = (cell for cell in cells.values() if "parameters" in cell.metadata.get("tags", ()))
-    names = [target.id for line in ast.parse(settings.source).body for target in line.targets]
-    assert names == list(small)  # every setting there is replaced, and no other
-    settings.source = "\n".join(f"{name} = {value!r}" for name, value in small.items())
-
-
-def execute(name, small, probe, kernel, directory):
-    """Run a notebook with small settings; its cells, and what the probe prints at its end."""
-    notebook = nbformat.read(path_of(name), as_version=4)
-    cells = code_cells(notebook)
-    shrink(cells, small)
-    notebook.cells.append(nbformat.v4.new_code_cell(probe))
-    nbclient.NotebookClient(
-        notebook,
-        kernel_name=kernel,
-        timeout=300,
-        coalesce_streams=True,
-        resources={"metadata": {"path": os.fspath(directory)}},
-    ).execute()  # CellExecutionError from any cell
-    assert {cell for cell, content in cells.items() if figures(content)} == FIGURES[name]
-    return cells, json.loads(text(notebook.cells[-1]))
-
-
-@pytest.mark.slow
-def test_the_tour_runs(kernel, tmp_path):
-    cells, got = execute(TOUR, SMALL, PROBE, kernel, tmp_path)
-    assert got["executable"] == sys.executable
-    assert pathlib.Path(got["package"]).is_relative_to(ROOT)
-
-    assert got["step"] == SMALL["num_steps"] == len(got["losses"])
-    by_step = [float(loss) for loss in re.findall(r"loss (\S+)", text(cells["step"]))]
-    assert len(by_step) == 3
-    # The plain loop and the compiled one agree.
-    assert by_step == pytest.approx(got["losses"][:3], abs=1e-3)
-
-    test = got["test"]
-    assert len(got["valid"]) == 2
-    # The model has learned, and the tighter bound is tighter.
-    assert -math.log(2) * 64 < test["elbo"] < got["iwae"] < 0
-    assert test["elbo"] == pytest.approx(-test["distortion"] - test["rate"], abs=1e-3)
-    one, four = got["betas"]
-    # Under vmap, the run with beta = 1 is the run above.
-    assert one["elbo"] == pytest.approx(test["elbo"], abs=0.05)
-    assert four["rate"] < one["rate"]
-    assert four["distortion"] > one["distortion"]
-
-
-@pytest.mark.slow
-def test_the_notebook_of_molecules_runs(kernel, tmp_path):
-    pytest.importorskip("rdkit")
-    pytest.importorskip("selfies")
-    cells, got = execute(MOLECULES, SMALL_MOLECULES, MOLECULES_PROBE, kernel, tmp_path)
-    vae, control = got["vae"], got["control"]
-    assert got["samples"] == SMALL_MOLECULES["num_samples"]
-    assert vae["step"] == control["step"] == SMALL_MOLECULES["num_steps"]
-    assert vae["test"]["rate"] > 0
-    assert control["test"]["rate"] == 0
-    draws = vae["metrics"]["molecules"]["sets"]["draws"]
-    # All SELFIES that end and are not empty: 0.81 of 1,000 samples at this length of training.
-    assert draws["validity"] > 0.5
-    assert f"{draws['validity']:.3f}" in text(cells["numbers"])
-    assert set(vae["metrics"]["search"]["searches"]) >= {"ascent", "bayesian", "prior"}
-
-
-def test_the_stored_notebook_is_fit_to_be_read(notebook, name):
+def test_a_notebook_is_stored_without_outputs(path, notebook):
     nbformat.validate(notebook)
-    assert path_of(name).stat().st_size < 800_000
-    assert notebook.metadata.kernelspec.name == "python3"
-    cells = code_cells(notebook)
-    counts = [cell.execution_count for cell in cells.values()]
-    assert counts == list(range(1, len(cells) + 1))  # one run, in order
-    outputs = [output for cell in cells.values() for output in cell.outputs]
-    assert not [
-        output
-        for output in outputs
-        if output.output_type == "error" or output.get("name") == "stderr"
-    ]
-    assert {cell for cell, content in cells.items() if figures(content)} == FIGURES[name]
-    words = "\n".join(
-        json.dumps(output.get("data", {}).get("text/plain", output.get("text", "")))
-        for output in outputs
-    )
-    assert not re.search(
-        r"site-packages|(?<!\w)/(home|root|tmp|Users|usr|work|content)\b|Warning", words
-    )
+    stored = manage.read(path)
+    assert stored == manage.strip(manage.read(path))
+    assert not any(cell.outputs or cell.execution_count for cell in code_cells(notebook).values())
+    assert not re.search(ABSOLUTE, path.read_text(encoding="utf-8"))
+    assert path.stat().st_size < 50_000
+
+
+def test_small_settings_are_one_variable_at_the_top(notebook):
+    [settings] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ())]
+    assert settings.source.startswith("small = False  # True: ")
+    assert settings is list(code_cells(notebook).values())[1]  # right after the installation
+    numbers = {}
+    exec(settings.source, numbers)
+    assert numbers["num_steps" if "num_steps" in numbers else "sweep_steps"] >= 1_000
+
+
+def test_badge_and_first_cell_name_the_same_address(path, notebook):
+    title, install = notebook.cells[:2]
+    [address] = manage.ADDRESS_LINE.findall(install.source)
+    assert title.source.splitlines()[0] == manage.badge(path.stem, address)
+
+
+def test_the_first_cell_is_the_same_in_all_notebooks(notebook):
+    def general(cell):
+        return re.sub(r"(EXTRA|MODULES) = .*", r"\1", cell.source)
+
+    reference = nbformat.read(COLAB / "vae_in_jax.ipynb", as_version=4)
+    assert general(notebook.cells[1]) == general(reference.cells[1])
+    assert notebook.cells[1].id == "install"
 
 
 def test_no_cell_installs_a_jax(notebook):
@@ -221,29 +95,100 @@ def test_no_cell_installs_a_jax(notebook):
         assert not re.search(r"jax(lib)?(\[\w+\])?\s*[=<>~]=|cuda|nvidia|libtpu", cell.source)
 
 
-@pytest.mark.parametrize("source", ["", "path of a copy"])
-def test_the_install_cell_where_the_package_is_missing(notebook, monkeypatch, source):
-    cell = code_cells(notebook)["install"].source
-    assert 'SOURCE = ""' in cell
-    program = TransformerManager().transform_cell(
-        cell.replace('SOURCE = ""', f"SOURCE = {source!r}")
-    )
+@pytest.fixture
+def install(path, notebook, monkeypatch, tmp_path):
+    """Run the first cell in an empty folder, without the package; returns what pip is given."""
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util,
-        "find_spec",
-        lambda name, *args: None if name == "vae_jax" else find_spec(name, *args),
-    )
-    calls = []
+    folder = types.SimpleNamespace(origin=None)  # a folder named vae_jax is no package
 
-    class Shell:
-        def run_line_magic(self, *args):
-            calls.append(args)
+    def without_package(name, *args):
+        return folder if name == "vae_jax" else find_spec(name, *args)
 
-    if source:
-        exec(program, {"get_ipython": Shell})
+    monkeypatch.setattr(importlib.util, "find_spec", without_package)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def run(address=""):
+        cell = notebook.cells[1].source.replace('ADDRESS = ""', f'ADDRESS = "{address}"')
+        calls = []
+        shell = types.SimpleNamespace(run_line_magic=lambda *args: calls.append(args))
+        names = {"get_ipython": lambda: shell}
+        exec(TransformerManager().transform_cell(cell), names)
         assert calls == [("pip", 'install -q "{SOURCE}"')]  # IPython fills the braces in
-    else:
-        with pytest.raises(RuntimeError, match=r"vae_jax is not installed: set SOURCE"):
-            exec(program, {"get_ipython": Shell})
-        assert not calls
+        assert names["SOURCE"].count(names["EXTRA"])
+        return names["SOURCE"].replace(names["EXTRA"] or "[]", "")
+
+    return run
+
+
+def make_repository(folder):
+    (folder / "vae_jax").mkdir(parents=True)
+    (folder / "vae_jax" / "train.py").touch()
+    (folder / "setup.py").touch()
+
+
+def test_it_finds_the_repository_around_it(install, tmp_path):
+    make_repository(tmp_path)
+    assert install() == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["vae_jax", "vae_jax-main"])
+def test_it_finds_a_clone_beside_it(install, tmp_path, name):
+    make_repository(tmp_path / "work" / name)
+    assert install() == str(tmp_path / "work" / name)
+
+
+@pytest.mark.parametrize("name", ["vae_jax-0.1.0-py3-none-any.whl", "vae_jax-main.zip"])
+def test_it_finds_an_archive(install, tmp_path, name):
+    (tmp_path / "work" / name).touch()
+    assert install(PUBLISHED) == str(tmp_path / "work" / name)
+
+
+def test_it_clones_the_published_repository(install):
+    assert install(PUBLISHED) == f"vae_jax @ git+{PUBLISHED}"
+
+
+def test_it_asks_for_an_upload_in_colab(install, tmp_path, monkeypatch):
+    files = types.SimpleNamespace(upload=lambda: (tmp_path / "work" / "vae_jax-main.zip").touch())
+    monkeypatch.setitem(sys.modules, "google.colab", types.SimpleNamespace(files=files))
+    assert install() == str(tmp_path / "work" / "vae_jax-main.zip")
+
+
+def test_it_says_what_to_do_if_there_is_no_copy(install):
+    with pytest.raises(RuntimeError, match=r"vae_jax is not installed: put its repository"):
+        install()
+
+
+def test_one_command_writes_the_address(path, monkeypatch, tmp_path):
+    shutil.copy(path, tmp_path)
+    monkeypatch.setattr(manage, "FOLDER", tmp_path)
+    manage.main(["address", PUBLISHED])
+    result = nbformat.read(tmp_path / path.name, as_version=4)
+    nbformat.validate(result)
+    link = f"https://colab.research.google.com/github/someone/models/blob/main/colab/{path.name}"
+    assert result.cells[0].source.splitlines()[0].endswith(f"({link})")
+    assert f'ADDRESS = "{PUBLISHED}"' in result.cells[1].source
+    with pytest.raises(SystemExit, match=r"must be https://github\.com/OWNER/NAME"):
+        manage.main(["address", "vae_jax"])
+
+
+def test_the_rendered_copy_is_fit_to_be_read():
+    rendered = nbformat.read(RENDERED, as_version=4)
+    nbformat.validate(rendered)
+    assert RENDERED.stat().st_size < 1_000_000
+    source = nbformat.read(COLAB / RENDERED.name, as_version=4)
+    assert [cell.source for cell in rendered.cells] == [cell.source for cell in source.cells]
+    cells = code_cells(rendered)
+    counts = [cell.execution_count for cell in cells.values()]
+    assert counts == list(range(1, len(cells) + 1))  # one run, in order
+    outputs = [output for cell in cells.values() for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 9
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    texts = [output.get("data", {}).get("text/plain", output.get("text", "")) for output in outputs]
+    assert not re.search(ABSOLUTE + "|Warning", json.dumps(texts))
+    assert not any(o.get("data", {}).get("text/plain", "").startswith("<function") for o in outputs)
+
+
+def test_the_page_of_notebooks_has_a_line_for_each(path):
+    text = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+    assert f"(../colab/{path.name})" in text
