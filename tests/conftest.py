@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import tempfile
 
 import pytest
@@ -20,3 +21,17 @@ def real_data() -> pathlib.Path:
     if not pathlib.Path(path).is_dir():
         pytest.fail(f"VAE_JAX_DATA = {path!r}: no such folder")
     return pathlib.Path(path)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mount a disk of two megabytes; skips the test if mounting is not permitted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting is not permitted here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

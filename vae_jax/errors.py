@@ -4,6 +4,10 @@ import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator
 
+# The messages of the contexts of `explain_interrupt`, innermost last. A program that ends in the
+# handler of a signal prints the last one.
+INTERRUPT_ADVICE: list[Callable[[], str]] = []
+
 
 class Argument(str):
     """The name of an argument in the message of an `InputError`."""
@@ -72,12 +76,15 @@ class Interrupted(KeyboardInterrupt):
 @contextlib.contextmanager
 def explain_interrupt(message: Callable[[], str]) -> Iterator[None]:
     """Raise Interrupted with the message if Ctrl-C ends the context without an explanation."""
+    INTERRUPT_ADVICE.append(message)
     try:
         yield
     except Interrupted:
         raise
     except KeyboardInterrupt as error:
         raise Interrupted(message()) from error
+    finally:
+        INTERRUPT_ADVICE.pop()
 
 
 @contextlib.contextmanager

@@ -24,6 +24,8 @@ else:
     Path = Any  # etils is imported only for buckets
 
 BUCKETS = {"gs": ("gcsfs", "tensorflow"), "s3": ("s3fs",)}  # any of these packages
+# Temporary files and folders, which a process that ends inside of their contexts deletes.
+LEFTOVERS: set[pathlib.Path] = set()
 UPLOAD_EVERY = 30.0  # seconds between two uploads of a growing file
 
 
@@ -96,6 +98,7 @@ def replace_atomically(path: pathlib.Path) -> Iterator[pathlib.Path]:
     An error, or an interruption, deletes the temporary file and leaves `path` as it was.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    LEFTOVERS.add(temporary)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -104,6 +107,30 @@ def replace_atomically(path: pathlib.Path) -> Iterator[pathlib.Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        LEFTOVERS.discard(temporary)
+
+
+@contextlib.contextmanager
+def temporary_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield a new folder beside the local `path`, which is deleted when the context ends."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as name:
+        folder = pathlib.Path(name)
+        LEFTOVERS.add(folder)
+        try:
+            yield folder
+        finally:
+            LEFTOVERS.discard(folder)
+
+
+def delete_leftovers() -> None:
+    """Delete the temporary files of this process, as far as possible."""
+    for path in list(LEFTOVERS):
+        with contextlib.suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 class LocalAppender:

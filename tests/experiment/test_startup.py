@@ -2,10 +2,8 @@
 
 import os
 import pathlib
-import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -22,7 +20,7 @@ from vae_jax.data.load import _digits_table
 from vae_jax.errors import InputError
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.experiment import cli
-from vae_jax.experiment.launch import compilation_cache, early_exit
+from vae_jax.experiment.launch import compilation_cache
 from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes, make_pool
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -226,36 +224,3 @@ def test_all_slices_of_the_sprites_share_a_program():
             ahead(jnp.ones(()), source, key), np.asarray(x).sum((1, 2, 3))
         )
     assert run.some_batches._cache_size() == 1
-
-
-@pytest.mark.parametrize("ours", [True, False])
-def test_ctrl_c_is_a_line_until_something_is_written(ours):
-    code = (
-        "import os, signal\n"
-        "from vae_jax.experiment.launch import early_exit\n"
-        f"early_exit.arm()\n{'' if ours else 'early_exit.disarm()'}\n"
-        "try:\n  os.kill(os.getpid(), signal.SIGINT)\n"
-        "except KeyboardInterrupt:\n  print('caught')\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    if ours:
-        assert (result.returncode, result.stderr) == (130, f"{early_exit.AGAIN}\n")
-    else:
-        assert (result.returncode, result.stdout) == (0, "caught\n")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seconds", [0.3, 0.8, 1.5, 3.0])
-def test_ctrl_c_during_imports_is_one_line(tmp_path, seconds):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vae_jax.main", *SMALL, f"--workdir={tmp_path}/run"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=120)
-    assert process.returncode == 130, error
-    assert "Traceback" not in error
-    assert sum("interrupted" in line for line in error.splitlines()) == 1

@@ -38,6 +38,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "config",
     "experiment.jax_settings",
     "experiment.launch.clusters",
+    "experiment.peers",
     "experiment.processes",
     "experiment.launch.compilation_cache",
     "experiment.storage.event_file",

@@ -1,16 +1,21 @@
 """Image data sets of tensorflow-datasets, read without TensorFlow if prepared as array_record."""
 
+import contextlib
 import importlib.util
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import filelock
 import numpy as np
 import tensorflow_datasets as tfds
 
 from vae_jax.data.splits import CUT_TEST_RULE, cut_test
 from vae_jax.errors import Argument, InputError, suggest
+
+logger = logging.getLogger(__name__)
 
 ALLOWED_NAMES = "allowed are sprites, digits, npz, and the names of tensorflow-datasets"
 CHUNK = 1000  # examples read at a time
@@ -42,7 +47,7 @@ def read_arrays(
     """
     builder = _builder(name, data_dir)
     if not builder.info.splits:
-        _download(builder, name, data_dir)
+        builder = _download(builder, name, data_dir)
     features = builder.info.features
     if "image" not in features or None in features["image"].shape:
         raise InputError.of(
@@ -90,8 +95,12 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
         ) from error
 
 
-def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> None:
-    """Download and prepare the data set.
+def _download(
+    builder: tfds.core.DatasetBuilder, name: str, data_dir: str
+) -> tfds.core.DatasetBuilder:
+    """Download and prepare the data set; returns a builder that knows it.
+
+    Of several processes in one folder the first prepares it, and the others wait for it.
 
     Raises InputError if that fails; at once, not after minutes of retries, if there is no network.
     """
@@ -114,9 +123,31 @@ def _download(builder: tfds.core.DatasetBuilder, name: str, data_dir: str) -> No
     except OSError as error:
         raise failure("it cannot be downloaded, there is no network") from error
     try:
-        builder.download_and_prepare(file_format="array_record")
+        with _lock(folder, builder.name):
+            builder = _builder(name, data_dir)
+            if not builder.info.splits:
+                builder.download_and_prepare(file_format="array_record")
     except Exception as error:  # anything: no space, a moved file, a license to accept
         raise failure(f"its download failed: {error}") from error
+    return builder
+
+
+@contextlib.contextmanager
+def _lock(folder: str, name: str) -> Iterator[None]:
+    """Wait until no other process prepares this data set; at once on a file system without locks.
+
+    The system releases the lock of a process that ends, however it ends.
+    """
+    os.makedirs(folder, exist_ok=True)
+    lock = filelock.FileLock(os.path.join(folder, f".{name}.lock"), fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except OSError as error:
+        logger.warning("%s cannot be locked (%s)", folder, error.strerror)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _factor_names(builder: tfds.core.DatasetBuilder) -> tuple[str, ...]:

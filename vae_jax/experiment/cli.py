@@ -15,7 +15,7 @@ from absl import flags
 from vae_jax.config import Config, sweep, validation
 from vae_jax.config.sweep import parse_share
 from vae_jax.errors import InputError, check_choice
-from vae_jax.experiment.launch import arguments, config_files, early_exit, exits, row_flags
+from vae_jax.experiment.launch import arguments, config_files, exits, row_flags
 from vae_jax.experiment.rows import options as row_options
 from vae_jax.experiment.storage.workdir import check_usable
 from vae_jax.files import as_path, is_local
@@ -38,7 +38,6 @@ def run(
     """Train, evaluate, report or answer for rows, and print results and where the files are."""
     check_choice("mode", mode, MODES)
     if mode == "report":
-        early_exit.disarm()
         _report(config, workdir)
         return
     if mode in row_options.MODES:
@@ -61,7 +60,6 @@ def run(
 
     _set_up_logging(is_first=processes.is_first())
     devices.check_devices()
-    early_exit.disarm()  # the next lines write
     with memory.explain_memory_errors(MEMORY_ADVICE):
         if mode == "train":
             loop.train_and_evaluate(config, workdir, share=share, announce=_print_results)
@@ -88,7 +86,6 @@ def _answer_rows(
     devices.check_devices()
     if jax.process_count() > 1:
         raise InputError(f"mode = {mode!r}: runs in a single process; use --nodistributed")
-    early_exit.disarm()
     with memory.explain_memory_errors(MEMORY_ADVICE):
         path = answer_rows(mode, os.path.expanduser(workdir), options, config)
     print(f"{mode}: {path}")

@@ -3,7 +3,7 @@
 Every process runs the same program on its own devices. All read from disk; the first writes.
 An error of one process ends all. At points of synchronization (`together`, `on_first`), the
 remaining processes raise it too. Elsewhere the process exits at once, which breaks all connections
-to it.
+to it. A process that is killed takes the remaining ones along, see `peers`.
 """
 
 import functools
@@ -21,9 +21,11 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from vae_jax.errors import InputError, RunDiverged, RunStopped
+from vae_jax.experiment import peers
 from vae_jax.experiment.launch import clusters
 
 MESSAGE_BYTES = 8192
+HEARTBEAT_TIMEOUT = 40  # seconds until JAX ends a process whose peer is lost, if `peers` does not
 MAX_CALLS = 1000  # calls of `SharedFlag.exchange` between two combinations
 ADVICE = (
     "give --coordinator, --num_processes and --process_index, --trials=K/N to give each process "
@@ -107,7 +109,7 @@ def _initialize(*options: str | int, cluster: clusters.Cluster | None = None) ->
         else {"cluster_detection_method": cluster.method}
     )
     try:
-        jax.distributed.initialize(*options, **method)
+        jax.distributed.initialize(*options, heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT, **method)
     except Exception as error:  # whatever the client of a cluster raises
         if options:
             problem = f"coordinator = {options[0]!r}: cannot be reached"
@@ -120,6 +122,8 @@ def _initialize(*options: str | int, cluster: clusters.Cluster | None = None) ->
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         advice = "" if options else f"; {ADVICE}"
         raise InputError(f"{problem} ({reason}){advice}") from error
+    if jax.distributed.is_initialized():  # not with a cluster of one process
+        peers.watch()
 
 
 def is_first() -> bool:

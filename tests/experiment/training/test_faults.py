@@ -219,20 +219,6 @@ def test_a_folder_for_the_checkpoints_that_cannot_be_made(tmp_path, monkeypatch)
     assert not (tmp_path / "lock").exists()
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """Mount a disk of two megabytes; skips the test if mounting is not permitted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting is not permitted here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
 def before_the_second_save(monkeypatch, action):
     real, saves = recorder.Recorder.save, []
 

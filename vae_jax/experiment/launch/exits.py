@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -20,7 +21,7 @@ def exit_with_message() -> Iterator[None]:
     try:
         yield
     except Interrupted as interrupt:
-        _leave(str(interrupt), interrupt.status)
+        _leave_at_once(str(interrupt), interrupt.status)
     except KeyboardInterrupt:
         _leave(early_exit.AGAIN, early_exit.STATUS)
     except Exception as error:
@@ -40,6 +41,22 @@ def exit_status(error: BaseException) -> int:
     if issubclass(kind, InputError):
         return WRONG_INPUT
     return DIVERGED if issubclass(kind, RunDiverged) else STOPPED
+
+
+def _leave_at_once(message: str, status: int) -> NoReturn:
+    """End the program without waiting for its threads, which may compile for a minute.
+
+    Several processes leave JAX together, and so take the orderly way.
+    """
+    if early_exit.is_armed() and not _is_distributed():
+        print(message, file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(status)
+    _leave(message, status)
+
+
+def _is_distributed() -> bool:
+    return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
 
 
 def _leave(message: str, status: int) -> NoReturn:
@@ -74,6 +91,9 @@ def _explain(error: Exception) -> str | None:
 
     if not isinstance(error, jax.errors.JaxRuntimeError) or not jax.distributed.is_initialized():
         return None
+    from vae_jax.experiment import peers
+
+    peers.wait_for_loss()
     return (
         "error: another process of this run ended or cannot be reached "
         f"({truncate(str(error), 200)})"

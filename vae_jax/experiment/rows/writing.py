@@ -10,7 +10,6 @@ import csv
 import os
 import pathlib
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -18,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import numpy as np
 
 from vae_jax.errors import InputError, suggest
-from vae_jax.files import as_path, is_local, replace_atomically
+from vae_jax.files import as_path, is_local, replace_atomically, temporary_folder
 
 FORMATS = {".csv": "CSV", ".parquet": "Parquet", ".npz": "NumPy"}
 LINES = {".smi": "SMILES", ".txt": "text"}  # one line of text for each row
@@ -86,8 +85,8 @@ def open_writer(path: pathlib.Path) -> Iterator[Writer]:
     with replace_atomically(path) as temporary:
         kind = path.suffix.lower()
         if kind == ".npz":
-            with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-                arrays = _ArrayWriter(pathlib.Path(folder))
+            with temporary_folder(path) as folder:
+                arrays = _ArrayWriter(folder)
                 yield arrays
                 arrays.save(temporary)
         elif kind == ".csv":

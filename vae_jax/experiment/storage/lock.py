@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import filelock
 
 from vae_jax.errors import InputError
-from vae_jax.files import Path, is_local
+from vae_jax.files import LEFTOVERS, Path, is_local
 
 logger = logging.getLogger(__name__)
 
@@ -53,10 +53,12 @@ def lock_directory(directory: Path, *, wait: float = WAIT) -> Iterator[None]:
         if error.errno not in NO_LOCKS:
             raise
         _warn_not_locked(directory, error.strerror)
+    LEFTOVERS.add(path)
     try:
         _sign(path)
         yield
     finally:
+        LEFTOVERS.discard(path)
         with contextlib.suppress(OSError):
             path.unlink()  # while locked: a process that waits for this file finds it gone
         lock.release()

@@ -8,7 +8,7 @@ checkpoint.
 import pathlib
 import tempfile
 
-from vae_jax.files import Path
+from vae_jax.files import LEFTOVERS, Path
 
 METADATA = "_CHECKPOINT_METADATA"  # a file of Orbax in every checkpoint
 
@@ -24,6 +24,7 @@ class Staging:
         """Download all complete checkpoints; for writing, also delete incomplete checkpoints."""
         self._bucket = bucket
         self._folder = tempfile.TemporaryDirectory(prefix="vae_jax-")
+        LEFTOVERS.add(pathlib.Path(self._folder.name))
         self.directory = pathlib.Path(self._folder.name) / "checkpoints"
         self.directory.mkdir()
         for source in list(bucket.iterdir()) if bucket.is_dir() else []:
@@ -55,6 +56,7 @@ class Staging:
 
     def close(self) -> None:
         """Delete the local copy."""
+        LEFTOVERS.discard(pathlib.Path(self._folder.name))
         self._folder.cleanup()
 
 
