@@ -193,10 +193,12 @@ SHORT = {"train__num_steps": 300, "train__eval_every": 50, "train__log_every": 5
 
 def until_the_first_checkpoint(workdir):
     """Start two processes of one device each, and wait for their first checkpoint."""
-    both, deadline = start_two(workdir, (SHORT, SHORT), 1), time.monotonic() + 200
+    both, deadline = start_two(workdir, (SHORT, SHORT), 1), time.monotonic() + 400
     while not (workdir / "checkpoints" / "50").exists():
-        assert time.monotonic() < deadline
-        assert all(process.poll() is None for process in both), log_of(workdir).read_text()
+        if time.monotonic() > deadline or any(process.poll() is not None for process in both):
+            for process in both:
+                process.kill()
+            pytest.fail(log_of(workdir).read_text())
         time.sleep(0.01)
     return both
 
