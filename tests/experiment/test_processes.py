@@ -18,7 +18,6 @@ import jax
 import numpy as np
 import pytest
 from one_process import CONFIG, STREAMED
-from test_faults import fill
 from test_loop import small
 
 import vae_jax
@@ -213,23 +212,6 @@ def assert_they_resume(workdir, whole):
     ours, theirs = (jax.tree.leaves(vae_jax.load(path, step=300).params) for path in paths)
     for our, their in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(our, their)
-
-
-@pytest.mark.slow
-def test_a_full_disk_ends_both_with_one_line_and_both_resume(disk, tmp_path):
-    workdir = tmp_path / "run"  # beside it are the logs, which need space
-    (disk / "run").mkdir()
-    workdir.symlink_to(disk / "run")
-    both = until_the_first_checkpoint(workdir)
-    fill(disk)
-    assert finish(*both) == [1, 1]
-    for index in range(2):
-        lines = log_of(workdir, index).read_text().splitlines()
-        lines = [line for line in lines if "error" in line]
-        assert len(lines) == 1, lines
-        assert "o space left on" in lines[0], lines
-    (disk / "ballast").unlink()
-    assert_they_resume(workdir, tmp_path / "whole")
 
 
 @pytest.mark.slow
