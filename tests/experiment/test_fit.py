@@ -96,6 +96,7 @@ def test_all_examples_are_trained_on_or_validated(monkeypatch):
     assert sizes == [(27, 3), (15, 15), (30, 20)] * 3
 
 
+@pytest.mark.slow
 def test_early_stopping():
     fields = TINY | {"train.num_steps": 4_000, "optimizer.learning_rate": 0.3}
     model = vae_jax.fit(X, "vae", fields | {"train.patience": 2})
@@ -122,6 +123,7 @@ def test_a_data_frame_with_holes():
         vae_jax.fit(frame, "table_vae", TINY | {"data.missing": False})
 
 
+@pytest.mark.slow
 def test_texts():
     texts = ["ab", "ba", "aab", "b", "a", "bba"] * 5
     fields = {"train.num_steps": 3, "train.batch_size": 8, "model.latent_dim": 2}
@@ -132,6 +134,7 @@ def test_texts():
     assert model.elbo(KEY, ["ab", "b"]).shape == (2,)
 
 
+@pytest.mark.slow
 def test_labels():
     y = np.array(["cat", "dog"] * 30)
     fields = TINY | {"model.num_classes": 2}
@@ -175,7 +178,7 @@ def test_a_model_composed_by_hand(tmp_path):
         (np.full((30, 2), 7.5), "x: all values are 7.5; there is nothing to learn"),
         (np.where(X > 0.9, np.nan, X), r"x: train_images.*NaN.*config\.data\.missing = True"),
         (X + 1j, "x: train_images has dtype complex128"),
-        (np.array([{}] * 30), "x: train_images has dtype object"),
+        (np.array([{}] * 30), "x: train_images holds objects"),
         ([[1, 2], [3]] * 9, "x: images holds"),
         (RNG.integers(0, 5000, (30, 3)), "config.data.values = 'counts'"),
         (3.0, "x = 3.0: must be an array, a data frame or a list of texts"),
@@ -234,6 +237,7 @@ def test_a_run_that_diverges_says_so(caplog):
     assert "vae_jax_fit_" not in str(error.value) + caplog.text
 
 
+@pytest.mark.slow
 def test_it_is_quiet_unless_asked(capfd, caplog):
     caplog.set_level(logging.WARNING)
     vae_jax.fit(X, "vae", TINY)
@@ -255,7 +259,8 @@ def test_an_interruption_says_what_is_kept(monkeypatch, tmp_path):
         vae_jax.fit(X, "vae", TINY, workdir=tmp_path / "run")
 
 
-def test_the_config_is_not_changed():
+def test_the_config_is_not_changed(monkeypatch):
+    monkeypatch.setattr(fit_module, "_train", lambda run: run)
     config = Config()
     config.data.name, config.data.path = "table", "elsewhere.csv"
     before = dataclasses.asdict(config)
