@@ -139,7 +139,7 @@ def test_latents(run, tmp_path):
     cells, got = run(
         "explore_latents",
         """{
-            "kl": kl,
+            "kl": kl.tolist(),
             "rate": numbers["rate"],
             "threshold": limit,
             "auroc": anomaly.auroc(scores["normal"], scores["flipped pixels"]).value,
