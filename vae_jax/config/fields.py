@@ -129,6 +129,9 @@ class Optimizer:
 
     name: str = field("adam", "update rule")
     learning_rate: float = field(1e-3, "peak learning rate", above=0, sweep=True)
+    epsilon: float = field(
+        1e-8, "constant added to the root of the second moment, in the update rule", above=0
+    )
     schedule: str = field("constant", "learning rate after the warm-up; cosine and linear end at 0")
     warmup_steps: int = field(0, "steps of linear warm-up from 0", at_least=0, sweep=True)
     weight_decay: float = field(

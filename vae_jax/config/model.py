@@ -59,6 +59,12 @@ class ModelConfig:
     hidden: tuple[int, ...] = field(
         (400,), "dense widths in encoder order; the decoder reverses them", at_least=1
     )
+    gated: bool = field(
+        False,
+        "gate each dense layer, instead of an activation: (A h + a) * sigmoid(B h + b)",
+        used_by=none_of("model.kind", "hierarchical", "language_model")
+        & one_of("model.network", "mlp", AUTO),
+    )
     channels: tuple[int, ...] = field((32, 64), "conv, resnet: in encoder order", at_least=1)
     mask_input: bool = field(
         False,

@@ -487,3 +487,12 @@ def test_clip_norm_clips(name) -> None:
 def test_a_model_from_the_config_learns_nothing_at_rate_zero_of_the_warmup() -> None:
     tx = builders.build_optimizer(changed(optimizer__warmup_steps=5))
     np.testing.assert_array_equal(updates(tx, [GRADIENT])[0], 0)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "adamax"])
+def test_epsilon_is_added_to_the_root_of_the_second_moment(name) -> None:
+    config = changed(optimizer__name=name, optimizer__epsilon=0.5)
+    tx = builders.build_optimizer(config)
+    params, gradient = {"w": jnp.zeros(())}, {"w": jnp.float32(2.0)}
+    updates, _ = tx.update(gradient, tx.init(params), params)
+    assert float(updates["w"]) == pytest.approx(-1e-3 * 2 / (2 + 0.5), rel=1e-5)

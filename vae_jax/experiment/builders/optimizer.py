@@ -58,7 +58,9 @@ def _optimizer(config: Config, num_steps: int) -> optax.GradientTransformation:
     """The optimizer for `num_steps` steps."""
     c = config.optimizer
     rate = _schedule(config, num_steps)
-    options = {"weight_decay": c.weight_decay} if c.name == "adamw" else {}
+    options = {"eps": c.epsilon}
+    if c.name == "adamw":
+        options["weight_decay"] = c.weight_decay
     tx = pick(OPTIMIZERS, "optimizer.name", c.name)(rate, **options)
     # The state has one structure with clipping and without: some trials of a sweep may clip.
     clip = optax.identity()

@@ -14,7 +14,13 @@ from vae_jax.experiment.builders.lookup import pick
 
 Shape = tuple[int, ...]
 
-ACTIVATIONS = {"relu": nn.relu, "gelu": nn.gelu, "silu": nn.silu, "tanh": nn.tanh}
+ACTIVATIONS = {
+    "relu": nn.relu,
+    "gelu": nn.gelu,
+    "silu": nn.silu,
+    "tanh": nn.tanh,
+    "softplus": nn.softplus,
+}
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 LOGVARS = {"bounded": posteriors.bounded_logvar, "softplus": posteriors.softplus_logvar}
 CONDITIONINGS: dict[str, Callable[[ModelConfig], nn.Module | None]] = {
@@ -100,8 +106,8 @@ LIKELIHOODS: dict[str, Callable[[ModelConfig, Shape], likelihoods.Likelihood]] =
 }
 NETWORKS: dict[str, Callable[[ModelConfig, Shape, Callable, Any], tuple[nn.Module, nn.Module]]] = {
     "mlp": lambda c, e, act, dtype: (
-        nets.MLP(tuple(c.hidden), act, dtype),
-        nets.MLP(tuple(c.hidden[::-1]), act, dtype),
+        nets.MLP(tuple(c.hidden), act, dtype, c.gated),
+        nets.MLP(tuple(c.hidden[::-1]), act, dtype, c.gated),
     ),
     "conv": lambda c, e, act, dtype: (
         nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act, dtype),
