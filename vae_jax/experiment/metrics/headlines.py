@@ -9,6 +9,7 @@ HEADLINES = {  # ends of paths; metrics that are not listed show all their numbe
     "annealed": ("log_likelihood", "importance", "bidirectional_gap"),
     "gap": ("inference_gap",),
     "decomposition": ("mutual_information", "total_correlation"),
+    "ppca": ("relative_error", "subspace_angle", "variance_error"),
     "disentanglement": (
         "mig_locatello",
         "mig_chen",

@@ -17,6 +17,7 @@ from vae_jax.experiment.metrics.imputation import imputation
 from vae_jax.experiment.metrics.labels import accuracy, disentanglement, representation
 from vae_jax.experiment.metrics.latents import codes, collapse, decomposition
 from vae_jax.experiment.metrics.likelihood import annealing, gap, likelihood
+from vae_jax.experiment.metrics.linear import ppca
 from vae_jax.experiment.metrics.molecules import molecules
 from vae_jax.experiment.metrics.samples import augmentation, quality, reconstruction
 from vae_jax.experiment.metrics.search import search
@@ -32,6 +33,7 @@ METRICS: dict[str, Callable[[Context, Array], Numbers]] = {
     "annealed": annealing,
     "gap": gap,
     "decomposition": decomposition,
+    "ppca": ppca,
     "disentanglement": disentanglement,
     "quality": quality,
     "molecules": molecules,

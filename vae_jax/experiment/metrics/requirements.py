@@ -28,6 +28,7 @@ from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS, likelihood_names
 from vae_jax.experiment.builders.text_compatibility import TEXT
 from vae_jax.experiment.metrics.context import as_batch, first_example, subset
+from vae_jax.experiment.metrics.linear import PPCA_RULES, explain_ppca
 from vae_jax.experiment.metrics.molecules import explain_molecules
 from vae_jax.experiment.metrics.registry import METRICS
 from vae_jax.experiment.metrics.udr import UDR
@@ -214,6 +215,7 @@ RULES: tuple[Rule, ...] = (
         ),
         "it needs a probability mass on a few values, independent given z",
     ),
+    *PPCA_RULES,
     needs(metric("augmentation"), _conditioning("label"), "it needs samples of a class"),
     needs(
         metric("quality", "augmentation", "molecules"),
@@ -288,6 +290,7 @@ DATA_RULES: tuple[Rule, ...] = (
         _has_features,
         "without labels, no feature network can be trained: name a saved one",
     ),
+    explain_ppca,
     _explain_anomalies,
     _explain_features,
     functools.partial(explain_molecules, name="molecules"),

@@ -24,6 +24,7 @@ TITLES = {  # keys are metrics
     "annealed": "Annealed importance sampling",
     "decomposition": "Decomposition of the rate",
     "gap": "Inference gap",
+    "ppca": "Probabilistic PCA",
     "quality": "Sample quality",
     "anomaly": "Anomaly detection",
     "search": "Search in latent space",
