@@ -37,8 +37,11 @@ FOLDERS = {"": "."}
 # it beside the package. Without a folder of another name it is a line of a .pth file; otherwise a
 # folder named vae_jax beside a script, such as the copy of the repository, would hide the package.
 if "editable_wheel" not in sys.argv:
-    PACKAGES.append("vae_jax.configs")
-    FOLDERS["vae_jax.configs"] = "configs"
+    PACKAGES += ["vae_jax.configs", "vae_jax.configs.published"]
+    FOLDERS |= {
+        "vae_jax.configs": "configs",
+        "vae_jax.configs.published": "configs/published",
+    }
 
 setup(
     name="vae_jax",

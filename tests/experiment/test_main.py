@@ -246,6 +246,8 @@ def test_configs_by_name_from_any_folder(monkeypatch, tmp_path) -> None:
         ("beta_vae", path),
         ("beta_vae.py", path),
         ("beta_vae:mnist", f"{path}:mnist"),
+        ("published/iwae:k5", f"{ROOT / 'configs' / 'published' / 'iwae.py'}:k5"),
+        ("published/iwae.py", str(ROOT / "configs" / "published" / "iwae.py")),
         (path, path),
         (f"{path}:mnist", f"{path}:mnist"),
     ]:
@@ -254,6 +256,9 @@ def test_configs_by_name_from_any_folder(monkeypatch, tmp_path) -> None:
             replaced = config_files.replace_names(["main.py", *arguments])
             assert expected in "=".join(replaced)
             assert ("--config.seed=1" in replaced) == (len(arguments) > 1)
+    message = refusal(config_files.find_config, "published/iwea")
+    assert "published/NAME (see --list)" in message
+    assert "did you mean 'published/iwae'?" in message
     (tmp_path / "beta_vae").write_text("")  # a file goes before a name
     assert config_files.find_config("beta_vae") == "beta_vae"
 

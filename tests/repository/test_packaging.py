@@ -94,8 +94,12 @@ def test_data_files_are_shipped(setup_arguments):
 
 
 def test_configs_are_shipped(setup_arguments):
-    assert "vae_jax.configs" in setup_arguments["packages"]
-    assert setup_arguments["package_dir"] == {"": ".", "vae_jax.configs": "configs"}
+    assert {"vae_jax.configs", "vae_jax.configs.published"} <= set(setup_arguments["packages"])
+    assert setup_arguments["package_dir"] == {
+        "": ".",
+        "vae_jax.configs": "configs",
+        "vae_jax.configs.published": "configs/published",
+    }
 
 
 def test_an_editable_install_is_a_folder_on_the_path(setup_arguments, monkeypatch):

@@ -15,17 +15,21 @@ FOLDERS = (PACKAGE / "configs", PACKAGE.parent / "configs")
 
 
 def packaged_configs() -> dict[str, pathlib.Path]:
-    """Return the config files of the package by name, such as "beta_vae"."""
+    """Return the config files of the package by name, "beta_vae" or "published/iwae"."""
     folder = next((folder for folder in FOLDERS if folder.is_dir()), None)
-    files = [] if folder is None else sorted(folder.glob("*.py"))
-    return {path.stem: path for path in files if not path.stem.startswith("_")}
+    if folder is None:
+        return {}
+    files = [path for path in folder.rglob("*.py") if not path.stem.startswith("_")]
+    names = {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    return dict(sorted(names.items(), key=lambda entry: ("/" in entry[0], entry[0])))
 
 
 def find_config(value: str) -> str:
     """Return the path of a config file with its argument, for a path or a name.
 
     Args:
-      value: "beta_vae", "beta_vae:mnist", "configs/beta_vae.py" or "mine.py:mnist".
+      value: "beta_vae", "beta_vae:mnist", "published/iwae:k5", "configs/beta_vae.py" or
+        "mine.py:mnist".
 
     Raises:
       InputError: there is no such file.
@@ -36,7 +40,7 @@ def find_config(value: str) -> str:
     configs = packaged_configs()
     path = configs.get(name.removesuffix(".py"))
     if path is None:
-        hint = suggest(pathlib.Path(name).stem, configs)
+        hint = suggest(name, configs) or suggest(pathlib.Path(name).stem, configs)
         raise InputError(f"config = {value!r}: no such file or name; {list_configs()}{hint}")
     return f"{path}{colon}{argument}"
 
@@ -73,8 +77,12 @@ def read_config(value: str, argument: str) -> Config:
 
 
 def list_configs() -> str:
-    """Return the names as the part of a message."""
-    return f"available are {', '.join(packaged_configs())}, or the path of a file"
+    """Return the names as the part of a message; those of a folder are in --list."""
+    configs = packaged_configs()
+    names = [name for name in configs if "/" not in name]
+    folders = sorted({name.partition("/")[0] for name in configs if "/" in name})
+    names += [f"{folder}/NAME (see --list)" for folder in folders]
+    return f"available are {', '.join(names)}, or the path of a file"
 
 
 def replace_names(argv: Sequence[str]) -> list[str]:
