@@ -77,7 +77,7 @@ def test_results_are_printed_before_a_figure_is_plotted(tmp_path, monkeypatch, c
     config.data.name = "digits"
     printed = []
     monkeypatch.setattr(
-        visualize, "plot_all", lambda *_, **__: printed.append(capsys.readouterr().out)
+        visualize, "plot_all", lambda *_, **__: printed.append(capsys.readouterr().out) or []
     )
     cli.run("train", config, os.fspath(tmp_path / "run"))
     config.sweep.seed = (0, 1)

@@ -25,6 +25,6 @@ if __name__ == "__main__":
         port, num_processes, process_index = several
         processes.start(f"localhost:{port}", int(num_processes), int(process_index))
     drawn = pathlib.Path(workdir + ".drawn")
-    visualize.plot_all = lambda *args, **kwargs: drawn.open("a").write("once\n")
+    visualize.plot_all = lambda *args, **kwargs: [] * drawn.open("a").write("once\n")
     with exits.exit_with_message():
         loop.train_and_evaluate(small(**CONFIG | json.loads(fields)), workdir)

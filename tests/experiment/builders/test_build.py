@@ -268,6 +268,7 @@ UNKNOWN = [
     ("optimizer.name", "adan", "adam"),
     ("optimizer.schedule", "cosin", "cosine"),
     ("data.binarization", "treshold", "threshold"),
+    ("train.tracker", "wandbb", "wandb"),
     ("data.values", "count", "counts"),
     ("data.alphabet", "charaters", "characters"),
     ("data.property", "logq", "logp"),

@@ -75,8 +75,8 @@ def test_a_whole_run(bucket, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(
         visualize,
         "plot_all",
-        lambda model, data, terms, history, directory, **_: figures.append(
-            (os.fspath(directory), len(history))
+        lambda model, data, terms, history, directory, **_: (
+            figures.append((os.fspath(directory), len(history))) or []
         ),
     )
     with caplog.at_level(logging.WARNING):

@@ -230,8 +230,9 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
     if first == run.config.train.num_steps:
         logger.info("%s: already trained to step %d, in %s", run.config.name, first, run.workdir)
         return
+    folder = run.workdir.parent if is_sweep else run.workdir
     logger.info(
-        "%s: training%s on %s (%d %s; binarization %s), step %d to %d, in %s; "
+        "%s: training%s on %s (%d %s; binarization %s), step %d to %d%s; "
         "the first steps wait for the compiler",
         run.config.name,
         f" {len(recorders)} trials" if is_sweep else "",
@@ -241,7 +242,7 @@ def _announce(recorders: Sequence[Recorder], first: int) -> None:
         run.dataset.preparation["binarization"],
         first,
         run.config.train.num_steps,
-        run.workdir.parent if is_sweep else run.workdir,
+        "" if run.is_temporary else f", in {folder}",
     )
 
 
