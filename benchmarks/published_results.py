@@ -15,6 +15,7 @@ import importlib.util
 import json
 import pathlib
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -95,9 +96,21 @@ def anonymous_command(command: str) -> str:
     >>> anonymous_command("python -m x --config.data.dir=/a --config.data.path=/a/c --workdir=r")
     'python -m x --config.data.dir=DIR --config.data.path=c'
     """
-    command = re.sub(r" --workdir[= ]\S+", "", command)
-    command = re.sub(r"(--config\.data\.dir[= ])\S+", r"\1DIR", command)
-    return re.sub(r"(--config\.data\.path[= ])\S*/", r"\1", command)
+    words = shlex.split(re.sub(r"(--[\w.]+) (?!-)", r"\1=", command))
+    return shlex.join(_anonymous(word) for word in words if not word.startswith("--workdir="))
+
+
+def _anonymous(word: str) -> str:
+    name, _, value = word.partition("=")
+    if name == "--config.data.dir":
+        return f"{name}=DIR"
+    if name == "--config.data.path":
+        return f"{name}={value.rpartition('/')[2]}"
+    if name == "--config":
+        path, _, variant = value.partition(":")
+        path = re.sub(r"^.*configs/|\.py$", "", path)
+        return f"{name}={path}:{variant}" if variant else f"{name}={path}"
+    return word
 
 
 def hardware(environment: Mapping[str, Any]) -> str:
@@ -145,11 +158,15 @@ def _check_config(workdir: pathlib.Path, results: Mapping[str, Any], entry: Entr
         if swept != sweep_lists(entry.config):
             raise InputError(f"workdir = {str(workdir)!r}: sweeps {swept}, not as committed")
         folders = [workdir / "trials" / name for name in results["trials"]]
+    elif lists := sweep_lists(entry.config):
+        raise InputError(
+            f"workdir = {str(workdir)!r}: one run; the committed config sweeps {lists}"
+        )
     else:
         folders = [workdir]
     for folder in folders:
         saved = from_dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        free = (*PLACES, "sweep.seed", *(("seed",) if "trials" in results else ()))
+        free = (*PLACES, *(("sweep.seed", "seed") if "trials" in results else ()))
         check_same(entry.config, saved, str(folder), free)
 
 

@@ -215,7 +215,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             write_atomically(path / name, content)
         return
-    path = pathlib.Path(path).absolute()
+    path = pathlib.Path(path).resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     new = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
@@ -225,8 +225,12 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         if (path / marker).exists():
             old = new.with_name(f"{new.name}.old")
             os.replace(path, old)
-            os.replace(new, path)
-            shutil.rmtree(old)
+            try:
+                os.replace(new, path)
+            except BaseException:
+                os.replace(old, path)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(new, path)  # also onto an empty folder
     except BaseException:

@@ -55,6 +55,14 @@ def test_the_optimum_is_that_of_a_gaussian_density() -> None:
     assert best.axes.shape == (SIZE, D)
 
 
+def test_an_optimum_with_sigma_0_is_refused() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    with pytest.raises(InputError, match="3 latents leave nothing to sigma"):
+        Ppca.fit(x, 3)
+    with pytest.raises(InputError, match="no variance beyond 2 directions"):
+        Ppca.fit(x * [1, 1, 0], 2)
+
+
 def test_at_the_optimum_the_bound_is_tight() -> None:
     x = make_data()
     numbers = compare(x, *optimal(x))

@@ -208,6 +208,14 @@ def test_examples_that_cannot_be_trained_on(x, message):
         ({"y": np.zeros(3)}, r"y: labels have shape \(3,\) for 60 examples"),
         ({"y": np.zeros(60), "valid": X}, "valid: with y, must be a share, or a pair"),
         ({"valid": ["a"]}, "valid: must be in the form of x, an array"),
+        (
+            {"x": pd.DataFrame(X), "valid": pd.DataFrame(X[:9, :2]), "config": "table_vae"},
+            r"valid: must have the columns of x; missing \[2\]|missing \['2'\]",
+        ),
+        (
+            {"x": [*"abcdef"], "valid": ["a", " "], "config": "text_vae"},
+            r"valid\[1\] is blank",
+        ),
         ({"valid": 0.99}, "config.data.valid_fraction = 0.99: must be"),
         ({"valid": X[:, :2]}, "image shapes differ between the splits"),
         ({"config": nets.MLP((3,))}, "config: a MLP is no model"),
@@ -227,6 +235,17 @@ def test_options_that_do_not_fit(options, message):
     options = {"x": X, "overrides": TINY} | options
     with pytest.raises(InputError, match=message):
         vae_jax.fit(**options)
+
+
+def test_labels_that_nothing_reads_are_warned_of(trained, caplog):
+    model = vae_jax.fit(X, "vae", TINY, y=np.arange(60) % 2, seed=3)
+    assert "y is not used by this model: set model.conditioning = 'label'" in caplog.text
+    assert equal(model.params, trained.params)
+
+
+def test_scalars_of_numpy_are_numbers(trained):
+    options = TINY | {"train.num_steps": np.int64(12), "model.hidden": (np.int32(8),)}
+    assert equal(vae_jax.fit(X, "vae", options, seed=np.int64(3)).params, trained.params)
 
 
 def test_a_run_that_diverges_says_so(caplog):

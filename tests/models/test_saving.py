@@ -174,6 +174,14 @@ def test_nothing_is_overwritten_in_silence(tmp_path):
     vae_jax.save(MODEL, tmp_path / "model", other, overwrite=True)
     jax.tree.map(np.testing.assert_array_equal, vae_jax.load(tmp_path / "model").params, other)
     assert os.listdir(tmp_path) == ["model"]
+    (tmp_path / "model" / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"holds 'notes\.txt' too, which would be lost"):
+        vae_jax.save(MODEL, tmp_path / "model", PARAMS, overwrite=True)
+    (tmp_path / "model" / "notes.txt").unlink()
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    vae_jax.save(MODEL, tmp_path / "link", PARAMS, overwrite=True)
+    jax.tree.map(np.testing.assert_array_equal, vae_jax.load(tmp_path / "model").params, PARAMS)
+    (tmp_path / "link").unlink()
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match="exists, and holds no saved model"):
         vae_jax.save(MODEL, tmp_path, PARAMS, overwrite=True)

@@ -168,6 +168,11 @@ def test_what_is_not_the_committed_config_is_refused(tmp_path) -> None:
     write_run(tmp_path / "run", results_of(0, -2.4) | {"name": "vae"}, shorter)
     with pytest.raises(InputError, match="a run of 'vae', which is not in configs/published"):
         published_results.keep(tmp_path / "run", entries, tmp_path)
+    seeds = dataclasses.replace(entry.config, sweep=Sweep(seed=(0, 1)))
+    swept = {"published_x": entry._replace(config=seeds)}
+    write_run(tmp_path / "run", results_of(0, -2.4), entry.config)
+    with pytest.raises(InputError, match="one run; the committed config sweeps"):
+        published_results.keep(tmp_path / "run", swept, tmp_path)
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match="belong to no row"):
         published_results.read_kept(entries, tmp_path)

@@ -79,6 +79,8 @@ class Examples:
             other, valid = _convert(valid, "valid")
             if other != form:
                 raise InputError(f"valid: must be in the form of x, {FORMS[form]}")
+            if form == "table":
+                _check_columns(x, valid)
             valid_y = None if valid_y is None else _convert_labels(valid_y, "valid", len(valid))
         return cls(form, x, y, valid, valid_y)
 
@@ -108,9 +110,9 @@ class Examples:
         if self.form == "text":
             texts = self.x + (self.valid or [])
             alphabet = choose_alphabet("text", "", alphabet)
-            lines = lines_of_texts(texts, alphabet)
+            lines = lines_of_texts(texts, alphabet, self._name_row)
             options |= {"name": NAME, "max_length": max_length}
-            return make_text(lines, alphabet, lambda position: f"x[{position}]", **options)
+            return make_text(lines, alphabet, self._name_row, **options)
         frame = self.x
         if self.valid is not None:
             frame = import_pandas().concat([self.x, self.valid], ignore_index=True)
@@ -120,6 +122,10 @@ class Examples:
             overrides |= parse_overrides({"columns": {self.y: "label"}}, names)
         table = Table(frame, Place(NAME))
         return make_table(table, overrides, name=NAME, missing=missing, **options)
+
+    def _name_row(self, position: int) -> str:
+        size = len(self.x)
+        return f"x[{position}]" if position < size else f"valid[{position - size}]"
 
     def _arrays(self) -> dict[str, np.ndarray]:
         arrays = {
@@ -183,6 +189,16 @@ def _check_label(frame: Any, y: Any) -> None:
         raise InputError(
             f"y = {format_value(y, 60)}: with a data frame, must be the name of one of its "
             f"columns, {', '.join(names)}{hint}"
+        )
+
+
+def _check_columns(frame: Any, valid: Any) -> None:
+    names, others = list(frame.columns), list(valid.columns)
+    missing = [name for name in names if name not in others]
+    unknown = [name for name in others if name not in names]
+    if missing or unknown:
+        raise InputError(
+            f"valid: must have the columns of x; missing {missing}, not in x {unknown}"
         )
 
 

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.distributions import Distribution
+from vae_jax.errors import InputError
 from vae_jax.evaluation.scan import full_float32
 from vae_jax.models.base import Model
 from vae_jax.types import Array, Params
@@ -44,10 +45,20 @@ class Ppca:
         >>> Ppca.fit(x, 1).axes.shape, Ppca.fit(x, 1, variance=20.0).axes.shape
         ((3, 1), (3, 0))
         """
+        if variance is None and latent_dim >= x.shape[1]:
+            raise InputError(
+                f"ppca: {latent_dim} latents leave nothing to sigma; they must be fewer than the "
+                f"{x.shape[1]} entries of x"
+            )
         x = np.asarray(x, np.float64)
         values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
         values, vectors = values[::-1], vectors[:, ::-1]
         variance = float(values[latent_dim:].mean()) if variance is None else variance
+        if variance <= len(values) * np.finfo(np.float64).eps * values[0]:
+            raise InputError(
+                f"ppca: x has no variance beyond {latent_dim} directions, so the optimum of sigma "
+                "is 0"
+            )
         active = int((values[:latent_dim] > variance).sum())
         spectrum = np.concatenate([values[:active], np.full(len(values) - active, variance)])
         log_likelihood = -0.5 * np.sum(np.log(2 * np.pi * spectrum) + values / spectrum)

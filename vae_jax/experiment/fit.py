@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from flax import linen as nn
 
 from vae_jax import config as config_lib
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 MODEL_GROUPS = ("model.", "codes.", "hierarchy.")
 SOURCES = ("name", "dir", "path", "split_path", "image_size", "streaming", "workers")
+LABELED = ("semi_supervised",)  # objectives that read y whatever the model is
 HIDDEN = ("hide", "hide_seed")  # for the metric imputation, which is not measured
 
 
@@ -71,7 +73,7 @@ def fit(
         settings = describe_model(module)
         settings.data.name = examples.form
         settings = _override(settings, overrides or {}, fixed=MODEL_GROUPS)
-    settings.seed = settings.seed if seed is None else seed
+    settings.seed = settings.seed if seed is None else _plain(seed)
     if share is not None:
         settings.data.valid_fraction = float(share)
     _check_single(settings, workdir)
@@ -84,6 +86,8 @@ def fit(
         folder = stack.enter_context(_open_workdir(workdir))
         run = make_run(settings, folder, dataset, model=module)
         run = dataclasses.replace(run, is_temporary=workdir is None)
+        if y is not None:
+            _check_labels_are_used(run)
         if choices := explain_choices(settings, run):
             logger.info("%s: %s", run.label, choices)
         stack.enter_context(_explain_interrupt(run))
@@ -151,8 +155,24 @@ def _override(config: Config, overrides: Any, fixed: tuple[str, ...] = ()) -> Co
         if dataclasses.is_dataclass(config_lib.value_of(config, path)):
             raise InputError(f"overrides: config.{path} is a group; give its fields, one by one")
         parent = config_lib.value_of(config, group) if group else config
-        setattr(parent, name, as_tuple(value))
+        setattr(parent, name, _plain(as_tuple(value)))
     return config
+
+
+def _check_labels_are_used(run: Run) -> None:
+    """Warn if neither the model nor the objective reads the labels."""
+    if run.model.conditioning is None and run.config.objective.name not in LABELED:
+        logger.warning(
+            "y is not used by this model: set model.conditioning = 'label', or use a config such "
+            "as cvae"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """The number of Python for a scalar of numpy, also in a tuple."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _check_no_workdir(workdir: str | os.PathLike | None) -> None:

@@ -31,6 +31,8 @@ from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array
 
 MANIFEST, PARAMS, CONFIG = "manifest.json", "params.safetensors", "config.json"
+ENCODER, DECODER = "encoder.bin", "decoder.bin"
+FILES = (MANIFEST, PARAMS, CONFIG, ENCODER, DECODER)
 FORMAT = 1
 PLATFORMS = ("cpu", "cuda", "tpu")
 ANY = "n"  # the size of a batch of any size
@@ -49,7 +51,7 @@ def export(
 ) -> None:
     """Write a model to a new folder, whole or not at all; see `vae_jax.export`."""
     path = as_path(folder, "folder")
-    check_free(path, MANIFEST, "an exported model", overwrite=overwrite)
+    check_free(path, FILES, "an exported model", overwrite=overwrite)
     if batch_size is not None:
         check_range("batch_size", batch_size, 1)
     import_flatbuffers()
@@ -75,8 +77,8 @@ def export(
     }
     files = {
         PARAMS: safetensors.save(params),
-        "encoder.bin": encoder,
-        "decoder.bin": decoder,
+        ENCODER: encoder,
+        DECODER: decoder,
     }
     if model.config is not None:
         files[CONFIG] = to_json(dataclasses.asdict(model.config))

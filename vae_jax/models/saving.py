@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -54,7 +55,7 @@ def save(
             raise InputError("params = None: save a module with its parameters, or a TrainedModel")
         model = TrainedModel(model, params, inputs=inputs)
     path = as_path(folder, "folder")
-    check_free(path, MODEL, "a saved model", overwrite=overwrite)
+    check_free(path, (MODEL, PARAMS), "a saved model", overwrite=overwrite)
     inputs = inputs or model.inputs
     description = {
         "format": FORMAT,
@@ -98,15 +99,15 @@ def load(folder: str | os.PathLike, *, model: nn.Module | None = None) -> Traine
     return TrainedModel(model, params, inputs=inputs, **description["metadata"])
 
 
-def check_free(path: Path, marker: str, content: str, *, overwrite: bool) -> None:
+def check_free(path: Path, files: Sequence[str], content: str, *, overwrite: bool) -> None:
     """Raises InputError if something would be lost.
 
-    A folder with the file `marker` has the content, such as 'a saved model', which `overwrite`
-    replaces.
+    A folder with the first of the files has the content, such as 'a saved model', which `overwrite`
+    replaces if nothing but these files is there.
     """
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if not (path / marker).exists():
+    if not (path / files[0]).exists():
         raise InputError(
             f"folder = {os.fspath(path)!r}: exists, and holds no {content.partition(' ')[2]}"
         )
@@ -114,6 +115,12 @@ def check_free(path: Path, marker: str, content: str, *, overwrite: bool) -> Non
         raise InputError(
             f"folder = {os.fspath(path)!r}: holds {content}; choose another folder, or "
             "overwrite=True"
+        )
+    others = sorted({entry.name for entry in path.iterdir()}.difference(files))
+    if others:
+        raise InputError(
+            f"folder = {os.fspath(path)!r}: holds {others[0]!r} too, which would be lost; choose "
+            "another folder"
         )
 
 

@@ -67,8 +67,10 @@ def read_lines(path: str, kind: str) -> Lines:
     return Lines([line.text for line in lines], np.array([line.number for line in lines]))
 
 
-def lines_of_texts(texts: Sequence[str], kind: str) -> Lines:
+def lines_of_texts(texts: Sequence[str], kind: str, describe: Callable[[int], str]) -> Lines:
     """Lines in memory, by the rules of a file of lines; `numbers` are positions, from 0.
+
+    `describe` gives the name of the text at a position, for messages.
 
     Raises:
       InputError: a blank text or, for an alphabet of molecules, one that cannot be SMILES.
@@ -81,7 +83,7 @@ def lines_of_texts(texts: Sequence[str], kind: str) -> Lines:
                 raise ValueError("is blank; leave it out")
             lines.append(_decode(row, kind, kind in MOLECULES))
         except ValueError as error:
-            raise InputError(f"x[{position}] {error}") from error
+            raise InputError(f"{describe(position)} {error}") from error
     return Lines(lines, np.arange(len(lines)))
 
 

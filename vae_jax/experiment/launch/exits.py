@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -27,6 +28,7 @@ def exit_with_message() -> Iterator[None]:
     except Exception as error:
         message = _explain(error)
         if message is None:
+            _leave_peers(error)
             raise
         if "jax" in sys.modules:
             from vae_jax.experiment import processes
@@ -57,6 +59,18 @@ def _leave_at_once(message: str, status: int) -> NoReturn:
 
 def _is_distributed() -> bool:
     return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
+
+
+def _leave_peers(error: Exception) -> None:
+    """End one of several processes with the traceback of an error that nobody expected.
+
+    An orderly exit would wait for the others, which wait for this process; so they notice.
+    """
+    if _is_distributed():
+        traceback.print_exception(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(STOPPED)
 
 
 def _leave(message: str, status: int) -> NoReturn:

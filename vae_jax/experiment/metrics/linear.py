@@ -23,6 +23,7 @@ PPCA_RULES = tuple(
         one_of("model.conditioning", "none"),
         one_of("data.streaming", False),
         one_of("data.missing", False),
+        one_of("data.binarization", "none", "auto", "static", "threshold"),
     )
 )
 

@@ -79,6 +79,8 @@ class MetricsWriter:
 
 def write_figures(workdir: Path, step: int, paths: Sequence[Path]) -> None:
     """Show PNG files in TensorBoard, under figures/NAME at a step."""
+    if not paths:
+        return
     events = EventFile(workdir / "tensorboard", suffix=".figures")
     try:
         events.write_images(step, {f"figures/{path.stem}": path.read_bytes() for path in paths})
