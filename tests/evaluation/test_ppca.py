@@ -11,7 +11,7 @@ from vae_jax.errors import InputError
 from vae_jax.evaluation.ppca import Ppca, compare_with_ppca
 from vae_jax.experiment.validation import validate
 from vae_jax.likelihoods import Gaussian
-from vae_jax.nets import MLP
+from vae_jax.nets import MLP, Units
 from vae_jax.posteriors import DiagGaussianHead
 from vae_jax.priors import StandardNormal
 
@@ -74,6 +74,22 @@ def test_at_the_optimum_the_bound_is_tight() -> None:
     w, b, _, _ = optimal(x)
     marginal = stats.multivariate_normal(b, w @ w.T + SIGMA**2 * np.eye(SIZE)).logpdf(x).mean()
     assert numbers["elbo"] == pytest.approx(marginal, rel=1e-6)
+
+
+def test_a_model_in_units_is_compared_in_those_of_the_data() -> None:
+    x = 3 * make_data() + 7
+    images = x.reshape(N, 2, 3, 1)
+    units = Units.fit(images)
+    (m,), (s,) = units.density.loc, units.density.scale
+    w, b, mean, logvar = optimal((x - m) / s)
+    likelihood = Gaussian((2, 3, 1), SIGMA)
+    model = VAE(MLP(()), MLP(()), DiagGaussianHead(D), StandardNormal(D), likelihood, units=units)
+    out = {"kernel": jnp.float32(w.T), "bias": jnp.float32(b)}
+    params = {"params": {"likelihood": {"EventLayer_0": {"out": out}}}}
+    numbers = compare_with_ppca(model, params, images, mean, logvar, has_fixed_sigma=True)
+    assert numbers["variance"] == pytest.approx((SIGMA * s) ** 2, rel=1e-5)
+    assert abs(numbers["relative_error"]) < 1e-6
+    assert numbers["subspace_angle"] < 1e-4
 
 
 def test_away_from_the_optimum_it_is_below() -> None:

@@ -72,6 +72,14 @@ def test_which_latent_follows_which_factor():
     assert visualize.match_factors(codes, factors.astype(float)) == [""] * 5
 
 
+@pytest.mark.parametrize("size", [3, 600])
+def test_equal_codes_have_a_plane(size):
+    points, shares = visualize.principal_plane(np.ones((9, size)))
+    assert points.shape == (9, 2)
+    assert not points.any()
+    assert not shares.any()
+
+
 def test_the_principal_plane():
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(500, 4)) * [0.1, 3.0, 1.0, 0.2] + 5

@@ -118,7 +118,8 @@ def _affine_decoder(
     z = jnp.concatenate([jnp.zeros((1, latent_dim)), jnp.eye(latent_dim)])
     p = _decode(model, params, z)
     means = np.asarray(p.mean, np.float64).reshape(latent_dim + 1, -1)
-    variance = float(np.exp(np.asarray(p.logvar, np.float64)).mean())
+    density = np.asarray(p.log_prob_terms(p.mean), np.float64).mean()  # -log sqrt(2 pi sigma^2)
+    variance = float(np.exp(-2 * density) / (2 * np.pi))
     return means[0], (means[1:] - means[0]).T, variance
 
 

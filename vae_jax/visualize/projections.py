@@ -57,7 +57,9 @@ def principal_plane(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Project codes [N, D > 2] onto two principal components: [N, 2] and their variance shares."""
     centered = codes.astype(np.float64) - codes.mean(0, dtype=np.float64)
     total = max(float(np.square(centered).sum()), 1e-300)
-    if codes.shape[1] <= MAX_DENSE or len(codes) < 4:
+    if not centered.any():  # all codes are the same
+        vectors = np.eye(2, codes.shape[1])
+    elif codes.shape[1] <= MAX_DENSE or len(codes) < 4:
         vectors = np.linalg.svd(centered, full_matrices=False)[2][:2]
     else:
         from scipy.sparse.linalg import svds  # slow import

@@ -29,12 +29,14 @@ PPCA_RULES = tuple(
 
 
 def explain_ppca(config: Config, dataset: Dataset) -> str | None:
-    """Networks must see the data as they are, for a single sigma."""
-    if "ppca" not in config.evaluation.metric_names or build_units(config, dataset) is None:
+    """A sigma that is the same for all entries in the units of the model must be so in x."""
+    if "ppca" not in config.evaluation.metric_names or dataset.shape[2:] == (1,):
+        return None
+    if build_units(config, dataset) is None:
         return None
     return (
         f"config.{METRICS} = 'ppca': doesn't fit config.data.name = {config.data.name!r}; it needs "
-        "images in [0, 1], which the model sees as they are"
+        "images of one channel or in [0, 1], whose entries have one unit"
     )
 
 
