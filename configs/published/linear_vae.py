@@ -75,9 +75,11 @@ def get_config(variant: str = "") -> Config:
         config.model.sigma, config.model.init_sigma = "fixed", 1.6
     config.optimizer.learning_rate = 1e-2 if is_frey else 3e-3
     config.optimizer.schedule = "cosine"
-    config.objective.num_samples = 4
-    config.train.num_steps = 20_000
-    config.train.batch_size = 1_415 if is_frey else 3_600  # the training split
+    config.train.num_steps = 100_000 if is_frey else 20_000
+    config.train.batch_size = 500
+    if not is_frey:
+        config.objective.num_samples = 4
+        config.train.batch_size = 3_600  # the training split
     config.train.log_every = 1_000
     config.train.eval_every = 10_000
     config.train.select = "last"
