@@ -40,6 +40,9 @@ class Ppca:
     def fit(cls, x: np.ndarray, latent_dim: int, variance: float | None = None) -> "Ppca":
         """The optimum for x [N, d] with `latent_dim` D < d latents, at a fixed sigma^2 if given.
 
+        Raises:
+          InputError: sigma^2 is learned and has no optimum above 0.
+
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(500, 3)) * [3, 1, 1]
         >>> Ppca.fit(x, 1).axes.shape, Ppca.fit(x, 1, variance=20.0).axes.shape
