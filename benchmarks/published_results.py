@@ -58,7 +58,7 @@ def read_entries(folder: pathlib.Path = CONFIGS) -> dict[str, Entry]:
 
 
 def trim(entry: Entry, results: Mapping[str, Any]) -> dict[str, Any]:
-    """What the table needs of the content of a `results.json`, of a run or a sweep over seeds.
+    """The content of a `results.json` that the table needs, of a run or a sweep over seeds.
 
     Raises:
       InputError: a number of a bar is missing.

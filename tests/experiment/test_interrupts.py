@@ -161,7 +161,7 @@ def finish(workdir):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Return the workdir of an undisturbed run, and its seconds with compiled programs at hand."""
+    """Return the workdir of an undisturbed run, and its seconds with programs compiled before."""
     folder = tmp_path_factory.mktemp("interrupts")
     finish(folder / "first")
     return folder / "whole", finish(folder / "whole")

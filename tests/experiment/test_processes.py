@@ -227,6 +227,23 @@ def test_the_watch_alone_names_a_process_that_ends_without_a_word(stopped):
 
 
 @pytest.mark.slow
+def test_an_unexpected_error_of_one_process_ends_both():
+    """Only the process with the defect shows a traceback."""
+    code = (
+        "from vae_jax.experiment.launch import exits\n"
+        "with exits.exit_with_message():\n"
+        "    if sys.argv[1] == '1':\n"
+        "        raise KeyError('a defect')\n"
+        "    time.sleep(300)"
+    )
+    (other, message), (status, output) = watched(None, code)
+    assert (other, status) == (1, 1)
+    assert output.endswith("KeyError: 'a defect'\n")
+    assert "Traceback" not in message
+    assert "error: process 1 of this run ended or cannot be reached" in message
+
+
+@pytest.mark.slow
 def test_processes_that_end_in_order_are_not_lost():
     for status, output in watched(None, "pass"):
         assert status == 0, output

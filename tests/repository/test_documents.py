@@ -39,7 +39,7 @@ def test_the_snippet_for_importers_runs():
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_a_recipe_runs(path, tmp_path, monkeypatch):
-    """As an importable module of its own; its parts go through a folder and come back."""
+    """As an importable module; its parts go through a folder and come back."""
     [source] = [block for block in blocks(path) if "runs/" not in block]
     assert len(source.splitlines()) <= 30
     module = types.ModuleType(path.stem)

@@ -1,4 +1,4 @@
-"""What is stored of the notebooks is fit to be read, and their first cell finds the package."""
+"""The stored notebooks are fit to be read, and their first cell finds the package."""
 
 import importlib.util
 import json

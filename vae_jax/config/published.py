@@ -1,4 +1,4 @@
-"""What a config in `configs/published` has to reach: the rows of the table of published results."""
+"""Rows of the table of published results: the bars of the configs in `configs/published`."""
 
 import dataclasses
 import statistics

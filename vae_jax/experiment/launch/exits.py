@@ -27,13 +27,13 @@ def exit_with_message() -> Iterator[None]:
         _leave(early_exit.AGAIN, early_exit.STATUS)
     except Exception as error:
         message = _explain(error)
-        if message is None:
-            _leave_peers(error)
-            raise
         if "jax" in sys.modules:
             from vae_jax.experiment import processes
 
-            processes.leave_if_alone(error, message, exit_status(error))
+            text = message or "".join(traceback.format_exception(error)).rstrip()
+            processes.leave_if_alone(error, text, exit_status(error))
+        if message is None:
+            raise
         _leave(message, exit_status(error))
 
 
@@ -59,18 +59,6 @@ def _leave_at_once(message: str, status: int) -> NoReturn:
 
 def _is_distributed() -> bool:
     return "jax" in sys.modules and sys.modules["jax"].distributed.is_initialized()
-
-
-def _leave_peers(error: Exception) -> None:
-    """End one of several processes with the traceback of an error that nobody expected.
-
-    An orderly exit would wait for the others, which wait for this process; so they notice.
-    """
-    if _is_distributed():
-        traceback.print_exception(error)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(STOPPED)
 
 
 def _leave(message: str, status: int) -> NoReturn:
@@ -103,11 +91,13 @@ def _explain(error: Exception) -> str | None:
         return None
     import jax
 
-    if not isinstance(error, jax.errors.JaxRuntimeError) or not jax.distributed.is_initialized():
+    if not jax.distributed.is_initialized():
         return None
     from vae_jax.experiment import peers
 
-    peers.wait_for_loss()
+    peers.wait_for_loss()  # of which any error may be the effect
+    if not isinstance(error, jax.errors.JaxRuntimeError):
+        return None
     return (
         "error: another process of this run ended or cannot be reached "
         f"({truncate(str(error), 200)})"
