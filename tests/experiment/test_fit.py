@@ -266,6 +266,19 @@ def test_it_is_quiet_unless_asked(capfd, caplog):
     assert "training on x (54 rows of 3 columns" in capfd.readouterr().err
 
 
+def test_the_kinds_of_columns_are_shown_on_request(monkeypatch, capfd):
+    monkeypatch.setattr(fit_module, "_train", lambda run: run)
+    frame = pd.DataFrame({"size": X[:, 0], "color": ["red", "blue", "green"] * 20})
+    vae_jax.fit(frame, "table_vae", TINY)
+    assert "categorical" not in capfd.readouterr().err
+    vae_jax.fit(frame, "table_vae", TINY, verbose=True)
+    lines = capfd.readouterr().err.splitlines()
+    assert "x: 60 rows" in lines
+    assert any(line.split()[:2] == ["size", "gaussian"] for line in lines)
+    assert any(line.split()[:2] == ["color", "categorical:3"] for line in lines)
+    assert "config.data.schema overrides the kinds" in lines
+
+
 def test_an_interruption_says_what_is_kept(monkeypatch, tmp_path):
     def interrupt(*_):
         raise Interrupted("run the same command", 143)

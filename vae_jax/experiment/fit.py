@@ -31,7 +31,7 @@ from vae_jax.experiment.hand_made import check_model, describe_model
 from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.launch.config_files import read_config
 from vae_jax.experiment.load import load_selected
-from vae_jax.experiment.run import Run, check_memory, explain_choices, make_run
+from vae_jax.experiment.run import Run, check_memory, log_choices, make_run
 from vae_jax.experiment.storage.checkpoint import Checkpoints
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.training.loop import check_batch, train_to_end
@@ -88,8 +88,7 @@ def fit(
         run = dataclasses.replace(run, is_temporary=workdir is None)
         if y is not None:
             _check_labels_are_used(run)
-        if choices := explain_choices(settings, run):
-            logger.info("%s: %s", run.label, choices)
+        log_choices(settings, run)
         stack.enter_context(_explain_interrupt(run))
         trained = _train(run)
     return trained if module is None else dataclasses.replace(trained, config=None)

@@ -110,15 +110,19 @@ def resolve_like(config: Config, run: Run) -> Config:
 def prepare_runs(config: Config, workdir: str | os.PathLike) -> tuple[list[Run], Config]:
     """Make the runs of a config, log what was chosen by the data, and return the config with it."""
     runs = make_runs(config, workdir)
-    dataset = runs[0].dataset
-    if dataset.table is not None:
-        logger.info("%s\nconfig.data.schema overrides the kinds", describe_table(dataset))
-    choices = explain_choices(config, runs[0])
+    log_choices(config, runs[0])
+    resolved = resolve_like(config, runs[0])
+    _check_choices(config, resolved, runs[0].dataset.name, as_path(workdir))
+    return runs, resolved
+
+
+def log_choices(config: Config, run: Run) -> None:
+    """Log the kinds of the columns of a table, and what was chosen by the data for a config."""
+    if run.dataset.table is not None:
+        logger.info("%s\nconfig.data.schema overrides the kinds", describe_table(run.dataset))
+    choices = explain_choices(config, run)
     if choices:
         logger.info("%s: %s", config.name, choices)
-    resolved = resolve_like(config, runs[0])
-    _check_choices(config, resolved, dataset.name, as_path(workdir))
-    return runs, resolved
 
 
 def _check_choices(config: Config, resolved: Config, name: str, workdir: Path) -> None:
