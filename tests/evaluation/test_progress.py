@@ -145,3 +145,35 @@ def test_training_tells_a_plain_line_every_few_seconds(monkeypatch, caplog):
         "vae: 300 of 500 steps after 21 s, about 21 s left; loss 2",
     ]
     assert not sys.stderr.getvalue()
+
+
+def test_what_happens_between_steps_is_named(monkeypatch, caplog):
+    """A line of the same steps as the one before says why they do not advance."""
+    lines = []
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    bar = progress.Progress(60, "vae", "steps", clock=iter([0.0, 5.0, 10.0, 15.0]).__next__)
+    with bar:
+        bar.update(60, "loss 3")
+        lines.append(bar._line())
+        with bar.during("validating"):
+            lines.append(bar._line())
+        lines.append(bar._line())
+    assert lines == [
+        "vae: 60 of 60 steps after 5 s; loss 3",
+        "vae: validating after 60 of 60 steps, 10 s so far",
+        "vae: 60 of 60 steps after 15 s; loss 3",
+    ]
+
+
+def test_a_bar_names_what_happens_between_steps(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with progress.Progress(60, "vae", bar_at_once=True) as bar:
+        bar.update(20, "loss 3")
+        with bar.during("validating"):
+            assert stream.getvalue().rstrip().endswith("validating]")
+        assert stream.getvalue().rstrip().endswith("loss 3]")

@@ -69,7 +69,7 @@ class Progress:
         self._seconds = QUIET_SECONDS if seconds is None else seconds
         self._bar_delay = 0.0 if bar_at_once else self._seconds
         self._clock, self._wait = clock, wait
-        self._start, self._status = 0.0, ""
+        self._start, self._status, self._activity = 0.0, "", ""
         self._bar: tqdm.tqdm | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -112,6 +112,19 @@ class Progress:
             self._bar.set_postfix_str(status, refresh=False)
             self._bar.update(steps)
 
+    @contextlib.contextmanager
+    def during(self, activity: str) -> Iterator[None]:
+        """Tell of an activity between steps, such as 'validating', in this context."""
+        self._activity = activity
+        if self._bar is not None:
+            self._bar.set_postfix_str(activity)
+        try:
+            yield
+        finally:
+            self._activity = ""
+            if self._bar is not None:
+                self._bar.set_postfix_str(self._status)
+
     def _tell(self) -> None:
         while not self._wait(self._stop, self._seconds):
             if self._bar is not None:
@@ -121,9 +134,10 @@ class Progress:
 
     def _line(self) -> str:
         seconds = self._clock() - self._start
-        line = (
-            f"{self._description}: {self._done} of {self._total} {self._unit} after {seconds:.0f} s"
-        )
+        steps = f"{self._done} of {self._total} {self._unit}"
+        if self._activity:
+            return f"{self._description}: {self._activity} after {steps}, {seconds:.0f} s so far"
+        line = f"{self._description}: {steps} after {seconds:.0f} s"
         new, remaining = self._done - self._initial, self._total - self._done
         if new and remaining:
             line += f", about {seconds * remaining / new:.0f} s left"

@@ -192,7 +192,6 @@ def _advance(
     """Train to the end or an interruption; returns the last step, which is saved.
 
     Several processes stop within seconds of the interruption of any, all at the same step.
-
     Between evaluations, the metrics of one call are read while the next one runs.
     """
     config = recorders[0].run.config
@@ -214,11 +213,12 @@ def _advance(
                 _report(trainer, *pending, recorders, progress)
                 pending = None
                 states = trainer.split(state)
-                if between:
-                    for recorder, one in zip(recorders, states, strict=True):
-                        recorder.validate(one)
-                if regular or interrupted:
-                    save_all(recorders, states, regular=regular)
+                with progress.during("validating" if regular or between else "saving"):
+                    if between:
+                        for recorder, one in zip(recorders, states, strict=True):
+                            recorder.validate(one)
+                    if regular or interrupted:
+                        save_all(recorders, states, regular=regular)
             if interrupted or are_finished(recorders):
                 break
     return stop
