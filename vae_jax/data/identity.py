@@ -9,7 +9,7 @@ import numpy as np
 from vae_jax.data.images import describe_shape
 from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import Dataset
-from vae_jax.data.splits import SPLITS
+from vae_jax.data.splits import distinct_splits
 from vae_jax.errors import InputError
 
 HASHED_BYTES = 2**28  # limit; above it, evenly spaced examples are hashed
@@ -70,13 +70,18 @@ def _update(digest: Any, rows: np.ndarray | HostRows | None) -> None:
 def describe_data(preparation: Mapping[str, Any]) -> str:
     """Shape and ranges in one phrase: 'images of 8x8 with 1 channel, train 0 to 1, test 0 to 1'.
 
-    The ranges of token numbers say nothing and are omitted.
+    The ranges of token numbers say nothing and are omitted, and so is a test set that is a copy.
     """
+    splits = distinct_splits(preparation)
     ranges = {} if preparation.get("text") else preparation.get("ranges", {})
-    parts = [f"{split} {low:.4g} to {high:.4g}" for split, (low, high) in ranges.items()]
+    parts = [
+        f"{split} {low:.4g} to {high:.4g}"
+        for split, (low, high) in ranges.items()
+        if split in splits
+    ]
     missing = preparation.get("missing", {})
     if any(missing.values()):
-        shares = [f"{split} {share:.3g}" for split, share in missing.items()]
+        shares = [f"{split} {share:.3g}" for split, share in missing.items() if split in splits]
         parts.append(f"missing share {' '.join(shares)}")
     digest = preparation.get("sha256", "")
     parts += [f"sha256 {digest[:12]}"] if digest else []
@@ -86,11 +91,14 @@ def describe_data(preparation: Mapping[str, Any]) -> str:
 def data_identity(dataset: Dataset) -> dict[str, Any]:
     """Properties that identify a data set: name, shape, sizes, ranges, missing share and hash.
 
-    Stored with the checkpoints of a model.
+    Stored with the checkpoints of a model. A test set that is a copy of validation is omitted.
     """
-    sizes = {f"num_{split}": getattr(dataset, split).num_examples for split in SPLITS}
+    splits = distinct_splits(dataset.preparation)
+    sizes = {f"num_{split}": getattr(dataset, split).num_examples for split in splits}
     keys = ("shape", "ranges", "missing", "sha256")
     entries = {key: dataset.preparation[key] for key in keys if key in dataset.preparation}
+    for key in {"ranges", "missing"} & entries.keys():
+        entries[key] = {split: value for split, value in entries[key].items() if split in splits}
     return {"name": dataset.name, **sizes, **entries}
 
 

@@ -99,10 +99,6 @@ def from_arrays(
     preparation: dict[str, Any] = {"test": test_rule, "validation": "as in the source"}
     if "valid" not in splits:
         preparation["validation"] = cut_validation(splits, labels, valid_fraction, observed)
-    if "test" not in splits:
-        preparation["test"] = COPY_RULE
-        for copied in (splits, labels, observed):
-            copied |= {"test": copied["valid"]} if "valid" in copied else {}
     if classes:
         preparation["classes"] = classes
     if bits:
@@ -110,6 +106,10 @@ def from_arrays(
     shapes = {split: images.shape[1:] for split, images in splits.items()}
     if len(set(shapes.values())) > 1:
         raise InputError(f"{name}: image shapes differ between the splits, {shapes}; must be equal")
+    if "test" not in splits:
+        preparation["test"] = COPY_RULE
+        for copied in (splits, labels, observed):
+            copied |= {"test": copied["valid"]} if "valid" in copied else {}
 
     warn_axes(splits["train"].shape[1:], name)
 

@@ -22,6 +22,12 @@ COPY_RULE = "the validation examples, as there are no others"
 ONLY_LABELED = "; counting only examples with a label, y = -1 stays in train"
 
 
+def distinct_splits(preparation: Mapping[str, Any]) -> tuple[str, ...]:
+    """The splits of a data set, by its `preparation`, but test if it is a copy of validation."""
+    is_copy = preparation.get("test") == COPY_RULE
+    return tuple(split for split in SPLITS if split != "test" or not is_copy)
+
+
 def fixed_permutation(num_examples: int) -> np.ndarray:
     """The shuffle that defines the splits; it never changes."""
     # Compiled as one: its parts would be five programs.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import load
+from vae_jax.data.examples import Examples
 from vae_jax.data.inputs import Inputs
 from vae_jax.data.splits import CUT_TEST_RULE, cut_test
 from vae_jax.data.tables import TableColumn, TableSchema, decode_rows
@@ -238,6 +239,18 @@ def test_the_block_of_text(tmp_path):
     )
     assert lines[3].split()[:6] == ["city", "categorical:3", "Bern,", "Oslo,", "Rome", "1"]
     assert len({line.index(line.split()[1]) for line in lines[1:]}) == 1  # aligned
+
+
+def test_rows_in_memory_are_counted_and_warned_of_once(caplog):
+    """Their test set is a copy of validation, which no message names."""
+    numbers = np.linspace(0, 1, 40)
+    frame = pd.DataFrame({"number": np.append(numbers, numbers[:12] + 1000)})
+    examples = Examples.of(frame[:40], valid=frame[40:])
+    with caplog.at_level(logging.WARNING, logger="vae_jax"):
+        dataset = examples.dataset(missing=True)
+    assert describe_table(dataset).startswith("x: 52 rows\n")
+    (warning,) = [text for text in caplog.messages if "the splits must have the same units" in text]
+    assert warning.startswith("x: valid: column 'number' has mean 1e+03")
 
 
 def warnings_of(path, caplog, **options):

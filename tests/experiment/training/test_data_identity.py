@@ -9,7 +9,7 @@ from logs import logged_lines
 
 from vae_jax.config import Config
 from vae_jax.data import from_arrays
-from vae_jax.data.identity import check_same_data, data_identity
+from vae_jax.data.identity import check_same_data, data_identity, describe_data
 from vae_jax.errors import InputError
 from vae_jax.experiment import evaluate_workdir, train_and_evaluate
 
@@ -76,6 +76,25 @@ def test_data_of_another_kind_are_refused_as_other_data(trained) -> None:
     config.model.latent_dim += 1  # another config, whatever the data
     with pytest.raises(InputError, match="another config"):
         train_and_evaluate(config, folder / "run")
+
+
+def test_a_test_set_that_is_a_copy_is_not_named() -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    x[0] = np.nan
+    arrays = {"train_images": x}
+    dataset = from_arrays(arrays, missing=True, needs_test=False)
+    np.testing.assert_array_equal(dataset.test.images, dataset.valid.images)
+    identity = data_identity(dataset)
+    assert set(identity["ranges"]) == set(identity["missing"]) == {"train", "valid"}
+    assert "num_test" not in identity
+    text = describe_data(dataset.preparation)
+    assert ", valid " in text
+    assert "missing share train" in text
+    assert "test" not in text
+    with pytest.raises(InputError, match=r"\{'train': \(3,\), 'valid': \(2,\)\}"):
+        from_arrays(arrays | {"valid_images": np.ones((4, 2))}, missing=True, needs_test=False)
+    named = describe_data(from_arrays(arrays, missing=True).preparation)
+    assert ", test " in named
 
 
 def test_checkpoints_without_an_identity_still_load() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_jax.data.prepare import from_arrays
 from vae_jax.data.sources import ArraySource, Dataset
-from vae_jax.data.splits import MIN_ROWS, complete_splits
+from vae_jax.data.splits import MIN_ROWS, complete_splits, distinct_splits
 from vae_jax.data.tables.cells import read_cells
 from vae_jax.data.tables.chunks import read_chunks
 from vae_jax.data.tables.encoding import encode_frame, encode_ids, encode_labels
@@ -94,7 +94,8 @@ def make_dataset(
         name=table.place.name,
         needs_test=needs_test,
     )
-    warn_table(survey.schema, x, observed, rows, table.place)
+    distinct = {split: rows[split] for split in distinct_splits(rules)}
+    warn_table(survey.schema, x, observed, distinct, table.place)
     arrays = _arrays(x, observed, y, rows)
     dataset = from_arrays(arrays, name=name, missing=missing, has_schema=True)
     preparation = dataset.preparation | rules

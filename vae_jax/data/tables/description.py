@@ -1,7 +1,7 @@
 """A block of text about the columns of a table."""
 
 from vae_jax.data.sources import Dataset
-from vae_jax.data.splits import SPLITS
+from vae_jax.data.splits import distinct_splits
 from vae_jax.errors import truncate
 
 MAX_NAME = 30  # characters of the name of a column
@@ -20,7 +20,8 @@ def describe_table(dataset: Dataset) -> str:
         for row in dataset.preparation["table"]["description"]
     ]
     widths = [max(len(line[place]) for line in lines) for place in range(4)]
-    num_rows = sum(getattr(dataset, split).num_examples for split in SPLITS)
+    splits = distinct_splits(dataset.preparation)
+    num_rows = sum(getattr(dataset, split).num_examples for split in splits)
     text = [f"{dataset.name}: {num_rows:,} rows"]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, (*widths, 0), strict=True)]

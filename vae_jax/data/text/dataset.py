@@ -12,7 +12,7 @@ import numpy as np
 
 from vae_jax.data.identity import describe_identity
 from vae_jax.data.sources import ArraySource, Dataset
-from vae_jax.data.splits import COPY_RULE, MIN_ROWS, complete_splits
+from vae_jax.data.splits import MIN_ROWS, complete_splits, distinct_splits
 from vae_jax.data.text.alphabets import (
     END,
     NUM_SPECIAL,
@@ -123,8 +123,8 @@ def make_dataset(
     texts = {split: [lines.texts[i] for i in index] for split, index in rows.items()}
     _warn_new_tokens(own, splits, name)
     preparation = rules | _describe(own, splits, texts, length)
-    distinct = texts | ({"test": []} if rules["test"] == COPY_RULE else {})
-    preparation["repeated"] = _count_repeated(distinct, name)
+    distinct = {split: texts[split] for split in distinct_splits(rules)}
+    preparation["repeated"] = _count_repeated({"test": [], **distinct}, name)
     sources: dict[str, Any] = {split: make_source(array, own) for split, array in splits.items()}
     return Dataset(
         name=name,
