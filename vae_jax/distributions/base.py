@@ -16,7 +16,7 @@ from vae_jax.types import Array, Scalar
 
 
 def sum_event(terms: Array, event_ndims: int) -> Array:
-    """Sum the last `event_ndims` axes."""
+    """Sum the last `event_ndims` axes: terms [..., *event] to [...]."""
     return terms.sum(axis=tuple(range(terms.ndim - event_ndims, terms.ndim)))
 
 
@@ -114,11 +114,11 @@ class Distribution:
         )
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Per-dimension log p, ``[..., *event]``."""
+        """Per-dimension log p in nats, ``[..., *event]``, of a value ``[..., *event]``."""
         raise TypeError(f"{type(self).__name__} has no per-dimension density")
 
     def log_prob(self, value: Array) -> Array:
-        """The log-density of a value ``[..., *event]``, summed over the event: ``[...]``."""
+        """The log-density of a value ``[..., *event]``, nats, summed over the event: ``[...]``."""
         self._assert_event(value)
         return self._flattened().log_prob_terms(one_axis(value, self.event_shape)).sum(-1)
 
@@ -167,7 +167,7 @@ class Distribution:
         chex.assert_equal(value.shape[value.ndim - self.event_ndims :], self.event_shape)
 
     def sample_and_log_prob(self, key: Array, shape: tuple[int, ...] = ()) -> tuple[Array, Array]:
-        """A sample and its log-density.
+        """A sample ``[*shape, *batch, *event]`` and its log-density ``[*shape, *batch]``, nats.
 
         Flows override it: the density of a fresh sample is cheaper than the density of any value.
         """
@@ -177,9 +177,11 @@ class Distribution:
     def with_temperature(self, temperature: Scalar) -> "Distribution":
         """The same family, narrowed for sampling at a temperature below 1.
 
-        A Gaussian has its standard deviation multiplied by the temperature. Raises InputError for a
-        temperature of 0 or less (not checked in compiled code), and UnsupportedError for a family
-        without temperature.
+        A Gaussian has its standard deviation multiplied by the temperature, a scalar.
+
+        Raises:
+          InputError: a temperature of 0 or less; not checked in compiled code.
+          UnsupportedError: a family without temperature.
         """
         if not isinstance(temperature, jax.core.Tracer) and not np.all(np.asarray(temperature) > 0):
             raise InputError(

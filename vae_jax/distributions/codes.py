@@ -98,7 +98,7 @@ class EmbeddedCodes(Distribution):
         return self._vectors(self.codes.sample(key, shape))
 
     def log_prob(self, value: Array) -> Array:
-        """Log p of the codes of z; -inf if z is not made of vectors of the codebook."""
+        """Log p [...] of the codes of z [..., D]; -inf if z is not made of rows of the codebook."""
         grid = self.codes.event_shape
         vectors = value.reshape(*value.shape[:-1], *grid, self.codebook.shape[-1])
         codes = nearest_codes(vectors, self.codebook)

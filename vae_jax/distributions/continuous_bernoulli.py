@@ -28,7 +28,7 @@ class ContinuousBernoulli(Distribution):
 
     @property
     def mean(self) -> Array:
-        """1 / (1 - exp(-l)) - 1 / l."""
+        """1 / (1 - exp(-l)) - 1 / l, [*batch, *event]."""
         positive, a = self._sign_and_magnitude
         near, s, safe = _split(a, NEAR_ZERO)
         series = 0.5 - s / 12 + s**3 / 720 - s**5 / 30240
@@ -36,7 +36,10 @@ class ContinuousBernoulli(Distribution):
         return jnp.where(positive, 1 - low, low)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Inverse-CDF samples, F(x) = (exp(l x) - 1) / (exp(l) - 1); differentiable in l."""
+        """Samples ``[*shape, *batch, *event]`` by the inverse CDF; differentiable in l.
+
+        F(x) = (exp(l x) - 1) / (exp(l) - 1).
+        """
         u = jax.random.uniform(key, (*shape, *self.logits.shape), self.logits.dtype)
         positive, a = self._sign_and_magnitude
         near, s, safe = _split(a, 0.1 * NEAR_ZERO)

@@ -33,7 +33,7 @@ class BetaBinomial(Distribution):
 
     @property
     def mean(self) -> Array:
-        """The mean of the beta, alpha / (alpha + beta)."""
+        """The mean of the beta, alpha / (alpha + beta), [*batch, *event]."""
         return jax.nn.sigmoid(self.log_alpha - self.log_beta)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
@@ -79,7 +79,7 @@ class Poisson(Distribution):
         return jnp.exp(self.log_rate)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Exact up to a rate of 2^31, the limit of the sampler."""
+        """Samples ``[*shape, *batch, *event]``, exact up to a rate of 2^31, the sampler's limit."""
         rate = jnp.broadcast_to(self.mean, (*shape, *self.log_rate.shape))
         return jax.random.poisson(key, rate, dtype=jnp.int32).astype(self.log_rate.dtype)
 
@@ -122,7 +122,7 @@ class NegativeBinomial(Distribution):
         return jnp.exp(self.log_mean)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Exact up to a rate of 2^31, the limit of the Poisson sampler."""
+        """Samples ``[*shape, *batch, *event]``, exact up to a Poisson rate of 2^31."""
         rate_key, k_key = jax.random.split(key)
         r = jnp.exp(self.log_inverse_dispersion)
         gamma = jax.random.gamma(rate_key, r, (*shape, *self.log_mean.shape), r.dtype)

@@ -57,7 +57,7 @@ class Categorical(Stacked):
 
     @property
     def center(self) -> Array:
-        """The most likely code of each dimension."""
+        """The most likely code of each dimension, [*batch, *event]."""
         return jnp.argmax(self.logits, axis=-1).astype(self.logits.dtype)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:

@@ -59,7 +59,7 @@ class OptimalGaussian(Distribution):
         return _optimal_terms(squared, jnp.mean(squared))
 
     def observed_log_prob(self, value: Array, observed: Array | None) -> Array:
-        """As of any distribution; sigma^2 is the mean over the observed entries."""
+        """As of any distribution, ``[...]``; sigma^2 is the mean over the observed entries."""
         if observed is None:
             return self.log_prob(value)
         self._assert_event(value)

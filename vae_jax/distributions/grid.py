@@ -9,18 +9,18 @@ from vae_jax.types import Array
 
 
 def to_index(x: Array, levels: int) -> Array:
-    """The nearest index k of each x, 0 .. levels - 1, as float32."""
+    """The nearest index k of each x, 0 .. levels - 1, as float32 of the shape of x."""
     return jnp.clip(jnp.round(x * (levels - 1)), 0, levels - 1)
 
 
 def on_grid(x: Array, levels: int) -> Array:
-    """True for each x that rounds to one of the grid values."""
+    """True for each x that rounds to one of the grid values, in the shape of x."""
     index = jnp.round(x * (levels - 1))
     return (index >= 0) & (index <= levels - 1)
 
 
 def to_grid(x: Array, levels: int) -> Array:
-    """The nearest grid value k / (levels - 1) of each x."""
+    """The nearest grid value k / (levels - 1) of each x, in the shape of x."""
     return to_index(x, levels) / (levels - 1)
 
 

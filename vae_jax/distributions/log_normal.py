@@ -20,7 +20,7 @@ class LogNormal(Distribution):
 
     @property
     def mean(self) -> Array:
-        """exp(loc + scale^2 / 2)."""
+        """exp(loc + scale^2 / 2), [*batch, *event]."""
         return jnp.exp(self.loc + 0.5 * jnp.exp(2 * self.log_scale))
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:

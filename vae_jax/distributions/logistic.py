@@ -33,7 +33,7 @@ class DiscretizedLogistic(Distribution):
 
     @property
     def mean(self) -> Array:
-        """The exact mean of the discrete value, by a loop over the levels."""
+        """The exact mean of the discrete value, [*batch, *event], by a loop over the levels."""
         return grid_mean(self.loc, self.log_scale, self.levels)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
@@ -57,7 +57,7 @@ class DiscretizedLogisticMixture(Stacked):
 
     @property
     def mean(self) -> Array:
-        """The exact mean of the discrete value, by a loop over the levels."""
+        """The exact mean of the discrete value, [*batch, *event], by a loop over the levels."""
         return jnp.sum(
             jax.nn.softmax(self.logits) * grid_mean(self.loc, self.log_scale, self.levels), -1
         )
@@ -96,7 +96,7 @@ class ColorLogisticMixture(Stacked):
 
     @property
     def mean(self) -> Array:
-        """The mean of the discrete value: exact for r, approximate for g and b.
+        """The mean [*batch, H, W, 3] of the discrete value: exact for r, approximate for g and b.
 
         The locations of g and b use the mean r and g of each component. The error comes from
         clipping at the ends of the grid; it is zero if no component reaches them.
@@ -163,7 +163,10 @@ class ColorLogisticMixture(Stacked):
 
 
 def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
-    """Log mass of Logistic(loc, exp(log_scale)) in the bin of the grid value nearest to x."""
+    """Log mass of Logistic(loc, exp(log_scale)) in the bin of the grid value nearest to x.
+
+    Elementwise, in the common shape of x, loc and log_scale, which broadcast.
+    """
     k = to_index(x, levels)
     inverse_scale = jnp.exp(-log_scale)
     upper = ((k + 0.5) / (levels - 1) - loc) * inverse_scale
@@ -179,7 +182,7 @@ def log_mass(x: Array, loc: Array, log_scale: Array, levels: int) -> Array:
 
 
 def log_one_minus_exp(log_width: Array) -> Array:
-    """log(1 - exp(-exp(log_width))), finite and with a finite gradient at any width."""
+    """log(1 - exp(-exp(log_width))), elementwise, with a finite value and gradient at any width."""
     narrow = log_width < math.log(NARROW)
     width = jnp.exp(jnp.where(narrow, log_width, math.log(NARROW)))
     series = log_width - width / 2 + jnp.square(width) / 24
@@ -187,7 +190,10 @@ def log_one_minus_exp(log_width: Array) -> Array:
 
 
 def grid_mean(loc: Array, log_scale: Array, levels: int) -> Array:
-    """E[k] / (levels - 1), with E[k] the sum of P(K >= k) over k = 1 .. levels - 1."""
+    """E[k] / (levels - 1), with E[k] the sum of P(K >= k) over k = 1 .. levels - 1.
+
+    In the common shape of loc and log_scale, which broadcast.
+    """
     loc, log_scale = jnp.broadcast_arrays(loc, log_scale)
     inverse_scale = jnp.exp(-log_scale)
 

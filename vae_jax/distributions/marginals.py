@@ -84,7 +84,7 @@ class Moments:
         return jnp.full_like(self.mean, jnp.nan)
 
     def mix(self, weights: Array) -> "Moments":
-        """The law of total variance: E[v + (m - E m)^2]."""
+        """The law of total variance, E[v + (m - E m)^2], with weights [K, *batch]."""
         mean = _average(self.mean, weights)
         return Moments(mean, _average(self.variance + jnp.square(self.mean - mean), weights))
 

@@ -31,7 +31,7 @@ class Mixed(Distribution):
 
     @property
     def mean(self) -> Array:
-        """The mean of each column; for categorical codes, the most likely code."""
+        """The mean of each column, [*batch, C]; for codes, the most likely code."""
         return self._in_place([part.center for part in self.parts])
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:

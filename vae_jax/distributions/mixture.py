@@ -42,7 +42,10 @@ class MixtureOfGaussians(Distribution):
         return jnp.sum(jax.nn.softmax(self.logits)[..., None] * self.means, -2)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Differentiable in the means and scales of the components, not in their weights."""
+        """Samples ``[*shape, *batch, D]``.
+
+        Differentiable in the means and scales of the components, not in their weights.
+        """
         key_component, key_normal = jax.random.split(key)
         k = jax.random.categorical(key_component, self.logits, shape=(*shape, *self.batch_shape))
         mean = _take_rows(self.means, k, len(shape))
@@ -50,7 +53,7 @@ class MixtureOfGaussians(Distribution):
         return mean + jnp.exp(logvar / 2) * jax.random.normal(key_normal, mean.shape, mean.dtype)
 
     def component_log_probs(self, value: Array) -> Array:
-        """Log N(value; k) of each component, [..., K]."""
+        """Log N(value; k) of each component, [..., K], of a value [..., D]."""
         self._assert_event(value)
         squared = squared_distances(value, self.means, jnp.exp(-self.logvars))
         return -0.5 * (squared + self.logvars.sum(-1) + value.shape[-1] * LOG_2PI)

@@ -60,7 +60,7 @@ class Ordinal(Stacked):
 
     @property
     def center(self) -> Array:
-        """The most likely code of each dimension."""
+        """The most likely code of each dimension, [*batch, *event]."""
         return jnp.argmax(self.log_masses, axis=-1).astype(self.loc.dtype)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:

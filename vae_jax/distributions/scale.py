@@ -13,7 +13,7 @@ LOG_DF_RANGE = (math.log(2), math.log(1000))  # the variance is finite, and near
 
 
 def soft_clip(x: Array, low: float, high: float) -> Array:
-    """A smooth, increasing map of the reals onto (low, high).
+    """A smooth, increasing map of the reals onto (low, high), elementwise.
 
     It is close to the identity well inside the interval.
     """
@@ -22,21 +22,27 @@ def soft_clip(x: Array, low: float, high: float) -> Array:
 
 
 def inverse_soft_clip(y: Array | float, low: float, high: float) -> Array:
-    """The x that `soft_clip` maps to y in (low, high)."""
+    """The x that `soft_clip` maps to y in (low, high), elementwise."""
     inner = high - jnp.log(jnp.expm1((high - y) / (high - low) * math.log1p(math.exp(high - low))))
     return low + jnp.log(jnp.expm1(inner - low))
 
 
 def bounded_logvar(raw: Array) -> Array:
-    """The identity between -14 and 8, smoothly bounded: standard deviations in (9e-4, 55)."""
+    """The identity between -14 and 8, smoothly bounded: standard deviations in (9e-4, 55).
+
+    Elementwise, from raw outputs of a network to log sigma^2.
+    """
     return soft_clip(raw, *LOGVAR_RANGE)
 
 
 def bounded_df(raw: Array, start: Scalar) -> Array:
-    """Degrees of freedom in (2, 1000): `start` at 0, and increasing."""
+    """Degrees of freedom in (2, 1000), elementwise: `start` at raw = 0, and increasing."""
     return jnp.exp(soft_clip(inverse_soft_clip(jnp.log(start), *LOG_DF_RANGE) + raw, *LOG_DF_RANGE))
 
 
 def softplus_logvar(raw: Array) -> Array:
-    """Log-variance of the standard deviation softplus(raw) + 1e-3, which grows linearly in raw."""
+    """2 log sigma of the standard deviation sigma = softplus(raw) + 1e-3, elementwise.
+
+    Sigma grows linearly in raw.
+    """
     return 2 * jnp.log(jax.nn.softplus(raw) + 1e-3)

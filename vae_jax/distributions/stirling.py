@@ -13,7 +13,7 @@ CLOSE = 0.2  # below it, a series gives log(1 + d) - d without cancellation
 
 
 def stirling_error(y: Scalar) -> Array:
-    """Return log Gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2)."""
+    """Return log Gamma(y) - ((y - 1/2) log y - y + log(2 pi) / 2), elementwise in float32."""
     y, small = jnp.asarray(y, jnp.float32), jnp.asarray(y) < STIRLING_FROM
     s = jnp.where(small, y, 1.0)
     exact = gammaln(s) - (s - 0.5) * jnp.log(s) + s - HALF_LOG_2PI
@@ -23,14 +23,17 @@ def stirling_error(y: Scalar) -> Array:
 
 
 def log_ratio(a: Array, b: Array, difference: Array) -> Array:
-    """Return log(a / b) from a, b and a - b, which is more accurate when a and b are close."""
+    """Return log(a / b) from a, b and a - b, elementwise.
+
+    It is more accurate than the logarithm of the quotient when a and b are close.
+    """
     close = jnp.abs(difference) < b / 2
     from_difference = jnp.log1p(jnp.where(close, difference / b, 0))
     return jnp.where(close, from_difference, jnp.log(jnp.where(close, 1, a / b)))
 
 
 def log1p_rest(d: Array) -> Array:
-    """Return log(1 + d) - d for |d| < 0.2.
+    """Return log(1 + d) - d for |d| < 0.2, elementwise.
 
     With s = d / (2 + d) it is 2 (s^3 / 3 + s^5 / 5 + ...) - s d.
     """

@@ -27,21 +27,21 @@ class StudentT(Distribution):
 
     @property
     def mean(self) -> Array:
-        """The location: the mean for df > 1, where it exists, and the median for any df."""
+        """The location, [*batch, *event]: the mean for df > 1, and the median for any df."""
         return self.loc
 
     @property
     def stddev(self) -> Array:
-        """The standard deviation of each dimension; infinite for df <= 2."""
+        """The standard deviation, which broadcasts to [*batch, *event]; infinite for df <= 2."""
         df = jnp.asarray(self.df, jnp.float32)
         spread = jnp.where(df > 2, df / jnp.where(df > 2, df - 2, 1), jnp.inf)
         return jnp.exp(self.log_scale) * jnp.sqrt(spread)
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Differentiable in all parameters; in df by implicit reparameterization.
+        """Samples ``[*shape, *batch, *event]``, differentiable in all parameters.
 
-        t is N(0, 1) / sqrt(g / (df / 2)) with g ~ Gamma(df / 2) (Figurnov et al., 2018,
-        arXiv:1805.08498).
+        t is N(0, 1) / sqrt(g / (df / 2)) with g ~ Gamma(df / 2). The gradient in df is by implicit
+        reparameterization (Figurnov et al., 2018, arXiv:1805.08498).
         """
         key_normal, key_gamma = jax.random.split(key)
         shape = (*shape, *self.loc.shape)

@@ -70,7 +70,7 @@ class TokenSequence(Distribution):
         return self._generate(key, shape)
 
     def typical(self, key: Array) -> Array:
-        """The greedy sequence."""
+        """The greedy sequence ``[*batch, L]``."""
         del key
         return self.center
 
