@@ -86,9 +86,10 @@ class AffineAutoregressive(_Affine):
 def coupling_flow(
     module: nn.Module, dim: int, num_flows: int, width: int, context: Array | None = None
 ) -> Chain:
-    """`num_flows` coupling layers with reversals in between.
+    """`num_flows` coupling layers over [..., dim] with reversals in between.
 
-    Their parameters belong to `module`; call it in a compact method.
+    Their parameters belong to `module`; call it in a compact method. All networks see the context
+    [..., C].
 
     Raises:
       InputError: fewer than two dimensions, so that a half would be empty.
@@ -108,10 +109,10 @@ def autoregressive_flow(
     *,
     inverted: bool = False,
 ) -> Chain:
-    """`num_flows` autoregressive maps with reversals in between, with parameters of `module`.
+    """`num_flows` autoregressive maps over [..., dim] with reversals in between.
 
     Sampling is parallel and the density of a given value sequential; with `inverted` it is the
-    other way around.
+    other way around. Parameters and context are as in `coupling_flow`.
 
     Raises:
       InputError: a width below the number of dimensions, with which some would not be read.

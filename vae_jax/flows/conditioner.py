@@ -26,9 +26,9 @@ def check_width(dim: int, width: int) -> None:
 
 
 def hidden_degrees(dim: int, width: int) -> np.ndarray:
-    """The degree of each hidden unit of a MADE, from 0 to D - 1; a unit of degree d sees d inputs.
+    """The degree of each hidden unit of a MADE, [width]; a unit of degree d sees d inputs.
 
-    Evenly spread; every degree occurs if the width is at least D.
+    Evenly spread from 0 to dim - 1; every degree occurs if the width is at least dim.
     """
     return np.arange(width) * dim // width
 

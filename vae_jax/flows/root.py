@@ -35,7 +35,7 @@ def tanh_root(c: Array, y: Array) -> Array:
 
 
 def slope(c: Array, t: Array) -> Array:
-    """1 + c sech(s)^2 at t = tanh(s)."""
+    """1 + c sech(s)^2 at t = tanh(s), elementwise."""
     return 1 + c * (1 - t) * (1 + t)
 
 

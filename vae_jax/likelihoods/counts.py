@@ -78,5 +78,5 @@ def log_inverse_dispersion_param(
     init: Scalar = 1.0,
     name: str = "log_inverse_dispersion",
 ) -> Array:
-    """A bounded parameter of the head."""
+    """Log r of the inverse dispersion r, a bounded parameter of the head, in the given shape."""
     return bounded_param(head, name, shape, jnp.log(init), LOG_INVERSE_DISPERSION_RANGE)

@@ -18,7 +18,7 @@ from vae_jax.types import Array
 def bounded_param(
     head: nn.Module, name: str, shape: Sequence[int], init: Array, bounds: tuple[float, float]
 ) -> Array:
-    """A parameter of the head, kept inside the bounds, from the value `init`."""
+    """A parameter of the head in the given shape, kept inside the bounds, from the value `init`."""
     init_fn = nn.initializers.constant(inverse_soft_clip(init, *bounds))
     return soft_clip(head.param(name, init_fn, tuple(shape), jnp.float32), *bounds)
 

@@ -38,5 +38,8 @@ class LogNormal(Likelihood):
 
 
 def log_sigma_param(head: nn.Module, name: str, shape: Sequence[int], init: Scalar = 1.0) -> Array:
-    """The log of the standard deviation of log x as a bounded parameter of the head."""
+    """The log of the standard deviation of log x, in the given shape.
+
+    It is a bounded parameter of the head.
+    """
     return bounded_param(head, name, shape, jnp.log(init), LOG_SIGMA_RANGE)

@@ -47,5 +47,5 @@ class StudentT(Likelihood):
 
 
 def df_param(head: nn.Module, name: str, shape: Sequence[int], init: Scalar = 5.0) -> Array:
-    """Degrees of freedom as a parameter of the head, in (2, 1000)."""
+    """Degrees of freedom in (2, 1000), a parameter of the head in the given shape."""
     return jnp.exp(bounded_param(head, name, shape, jnp.log(init), LOG_DF_RANGE))

@@ -23,7 +23,7 @@ class OneHot(nn.Module):
         return jax.nn.one_hot(y, self.num_classes, dtype=jnp.float32)
 
     def example(self, num: int) -> Array:
-        """Labels of the right shape and type."""
+        """Labels [num] of the right type."""
         return jnp.zeros(num, jnp.int32)
 
 
@@ -36,7 +36,7 @@ class Vector(nn.Module):
         return y.astype(jnp.float32)
 
     def example(self, num: int) -> Array:
-        """Vectors of the right shape and type."""
+        """Vectors [num, size] of the right type."""
         return jnp.zeros((num, self.size), jnp.float32)
 
 
@@ -62,17 +62,20 @@ class SizeFactor(nn.Module):
         return jnp.concatenate([jnp.log(y[..., :1].astype(jnp.float32)), groups], axis=-1)
 
     def example(self, num: int) -> Array:
-        """Sizes and groups of the right shape and type."""
+        """Sizes and groups [num, 2] of the right type."""
         return jnp.stack([jnp.ones(num, jnp.float32), jnp.zeros(num, jnp.float32)], axis=-1)
 
 
 def call_with_condition(network: nn.Module, x: Array, c: Array | None) -> Array:
-    """Features of x from a network that is called with the condition c [N, C] only if given."""
+    """Features [N, ...] of x [N, ...] from a network.
+
+    It is called with the condition c [N, C] only if given.
+    """
     return network(x) if c is None else network(x, c)
 
 
 def concat_condition(h: Array, c: Array | None) -> Array:
-    """Concatenate vectors h [N, F] and the condition c [N, C], in the dtype of h."""
+    """Concatenate h [N, F] and the condition c [N, C] to [N, F + C], in the dtype of h."""
     return h if c is None else jnp.concatenate([h, c.astype(h.dtype)], axis=-1)
 
 

@@ -66,7 +66,9 @@ class Geometry(NamedTuple):
 def geometry_of(
     x: Array, kernel: Array, stride: int, padding: str, *, transposed: bool
 ) -> Geometry:
-    """The geometry of a convolution of x, or of a transposed one, where x is the small image.
+    """The geometry of a convolution of x [N, H, W, Cin] with a kernel [kh, kw, Cin, Cout].
+
+    Of a transposed one, x is the small image.
 
     "SAME" maps n pixels to ceil(n / s), transposed to n s; "VALID" to (n - k) // s + 1, transposed
     to n s + max(k - s, 0).

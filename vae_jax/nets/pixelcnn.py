@@ -27,7 +27,7 @@ from vae_jax.types import Array, Params
 
 
 def pad(x: Array, rows: tuple[int, int], columns: tuple[int, int]) -> Array:
-    """Pad x [N, H, W, F] with zeros around rows and columns."""
+    """Pad x [N, H, W, F] with zeros, as many before and after the rows and columns as given."""
     return jnp.pad(x, [(0, 0), rows, columns, (0, 0)])
 
 
@@ -114,7 +114,7 @@ class PixelCNN(nn.Module):
     def init_params(self, key: Array, channels: int, context_features: int) -> Params:
         """Parameters for a distribution that holds them next to the unbound network.
 
-        They are the same for images of any size.
+        They are the same for images [N, H, W, channels] of any size.
         """
         context = jnp.zeros((1, 1, 1, context_features), jnp.float32)
         x = jnp.zeros((1, 1, 1, channels), jnp.float32)

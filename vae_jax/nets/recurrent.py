@@ -160,7 +160,7 @@ class CausalGRU(nn.Module):
         return self.logits(source[: tokens.shape[1]]).swapaxes(0, 1)
 
     def start(self, context: Array, length: int) -> Any:
-        """The carry of `step` before the first token; any length can follow."""
+        """The carry of `step` before the first token, given a context [N, C]; for any length."""
         del length
         return {
             "states": [jnp.tanh(initial(context)) for initial in self.initial],
@@ -168,7 +168,7 @@ class CausalGRU(nn.Module):
         }
 
     def step(self, carry: Any, token: Array) -> tuple[Any, Array]:
-        """The logits [N, V] of the token after `token` [N] int32."""
+        """The next carry, and the logits [N, V] of the token after `token` [N] int32."""
         h = jnp.take(self.table, token, axis=0)
         states = []
         layers = zip(self.recurrent, carry["states"], carry["shifts"], strict=True)
@@ -179,6 +179,6 @@ class CausalGRU(nn.Module):
 
     @nn.nowrap
     def init_params(self, key: Array, context_features: int) -> Params:
-        """Parameters for a distribution that holds them next to the unbound network."""
+        """Parameters for a distribution that holds them, for a context [N, context_features]."""
         context = jnp.zeros((1, context_features), jnp.float32)
         return self.init(key, jnp.zeros((1, 1), jnp.int32), context)["params"]

@@ -24,6 +24,8 @@ Grid: TypeAlias = tuple[int, ...] | None  # height and width, None for a vector
 def small_init(depth: int) -> Callable[..., Array]:
     """An initializer for one of `depth` linear maps that are summed: lecun_normal / sqrt(depth).
 
+    It is called as initializers of Flax, with a key, a shape and a dtype.
+
     The variance of the sum does not depend on `depth` (Child, 2021, arXiv:2011.10650, section 3.3).
     """
     return nn.initializers.variance_scaling(1 / depth, "fan_in", "truncated_normal")

@@ -82,7 +82,7 @@ class CausalTransformer(nn.Module):
         return self.logits(self.norm(h))
 
     def start(self, context: Array, length: int) -> Any:
-        """The carry of `step` before the first of at most `length` tokens."""
+        """The carry of `step` before the first of `length` tokens, given a context [N, C]."""
         num = context.shape[0]
         return {
             "caches": [block.empty_cache(num, length) for block in self.blocks],
@@ -91,7 +91,7 @@ class CausalTransformer(nn.Module):
         }
 
     def step(self, carry: Any, token: Array) -> tuple[Any, Array]:
-        """The logits [N, V] of the token after `token` [N] int32."""
+        """The next carry, and the logits [N, V] of the token after `token` [N] int32."""
         h = jnp.take(self.table, token, axis=0)[:, None]
         caches = []
         for block, cache in zip(self.blocks, carry["caches"], strict=True):
@@ -102,6 +102,6 @@ class CausalTransformer(nn.Module):
 
     @nn.nowrap
     def init_params(self, key: Array, context_features: int) -> Params:
-        """Parameters for a distribution that holds them next to the unbound network."""
+        """Parameters for a distribution that holds them, for a context [N, context_features]."""
         context = jnp.zeros((1, context_features), jnp.float32)
         return self.init(key, jnp.zeros((1, 1), jnp.int32), context)["params"]

@@ -144,7 +144,7 @@ class Units:
         return self.inputs.inverse(_where(self.positive, _log, x, fill=1))
 
     def restore(self, u: Array) -> Array:
-        """Invert `standardize`."""
+        """Values x [..., C] of standardized ones u [..., C]: the inverse of `standardize`."""
         x = _where(self.counts, jnp.expm1, self.inputs.forward(u))
         return _where(self.positive, jnp.exp, x)
 

@@ -28,7 +28,7 @@ FSQ_MARGIN = 1e-3  # fraction of the range that the bound of FSQ excludes
 
 
 def straight_through(value: Array, gradient_of: Array) -> Array:
-    """The exact value, with the gradient of another array of the same shape."""
+    """The exact value, with the gradient of `gradient_of`, an array of the shape of the value."""
     return jax.lax.stop_gradient(value) + (gradient_of - jax.lax.stop_gradient(gradient_of))
 
 
