@@ -29,7 +29,10 @@ def network_input(model: nn.Module, x: Array, observed: Array | None = None) -> 
 
 
 def with_mask(model: nn.Module, inputs: Array, observed: Array) -> Array:
-    """The inputs and, for a model with `mask_input`, the mask after them on the last axis."""
+    """Inputs [..., C] and, for a model with `mask_input`, the mask [..., C'] after them.
+
+    The result is then [..., C + C'].
+    """
     if not model.mask_input:
         return inputs
     return jnp.concatenate([inputs, observed.astype(inputs.dtype)], axis=-1)
@@ -96,7 +99,7 @@ def condition_rows(c: Array | None, lead: tuple[int, ...]) -> Array | None:
 
 
 def at_temperature(p: Distribution, temperature: Scalar | None) -> Distribution:
-    """The prior at a temperature; unchanged for None.
+    """The prior at a temperature, a positive scalar; unchanged for None.
 
     Raises:
       UnsupportedError: the distribution has no temperature.

@@ -23,7 +23,7 @@ from vae_jax.types import Array, Outputs, Scalar
 class Evidence(NamedTuple):
     """The result of one pass of the encoder."""
 
-    features: tuple[Array, ...]  # one per level, the top first
+    features: tuple[Array, ...]  # [B, *grid, width] of each level, the top first
     c: Array | None  # [B, C]
     observed: Array | None = None  # [B, *E]
 

@@ -36,7 +36,7 @@ def check_input(model: Model, x: Array, observed: Array | None = None) -> None:
 def prior_distribution(
     prior: nn.Module, c: Array | None, encode: Encode | None = None
 ) -> Distribution:
-    """p(z) or p(z | c) of a prior, called without c if nothing conditions it.
+    """p(z) of a prior, or p(z | c) given c [N, C]; called without c if nothing conditions it.
 
     Only a prior with `needs_encode` is given the model's own encoder.
     """
