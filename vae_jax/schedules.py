@@ -59,9 +59,10 @@ def sigmoid(start: Scalar, end: Scalar, num_steps: Scalar, *, steepness: float =
 def cyclical(
     start: Scalar, end: Scalar, num_steps: Scalar, *, num_cycles: int = 4, ramp: float = 0.5
 ) -> Schedule:
-    """`num_cycles` equal cycles: a linear rise over the fraction `ramp` of a cycle, then `end`.
+    """Step [] -> value []: `num_cycles` equal cycles, each a linear rise and then `end`.
 
-    It stays at `end` from `num_steps` on. Fu et al., 2019, arXiv:1903.10145.
+    The rise takes the fraction `ramp` of a cycle. The value stays at `end` from `num_steps` on. Fu
+    et al., 2019, arXiv:1903.10145.
     """
 
     def schedule(step: Array) -> Array:

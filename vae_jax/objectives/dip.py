@@ -36,7 +36,13 @@ def dip_i(
 def dip_ii(
     outputs: Outputs, *, off_diagonal_weight: Scalar = 10.0, diagonal_weight: Scalar = 10.0
 ) -> tuple[Array, Metrics]:
-    """`dip_i` with C = Cov[z] = E[Cov[z | x]] + Cov[E[z | x]] (DIP-VAE-II, where b = a)."""
+    """`dip_i` with C = Cov[z] = E[Cov[z | x]] + Cov[E[z | x]] (DIP-VAE-II, where b = a).
+
+    Returns the loss [], in nats per example, and the metrics of `dip_i`.
+
+    Raises:
+      ValueError: a posterior that isn't a diagonal Gaussian over [B, D].
+    """
     posterior = diag_gaussian("dip_ii", outputs)
     variances = jnp.broadcast_to(jnp.exp(posterior.logvar), posterior.mean.shape)
     covariance = jnp.diag(variances.mean(0)) + _covariance(posterior.mean)
@@ -44,7 +50,7 @@ def dip_ii(
 
 
 def paper_diagonal_weight(kind: int, off_diagonal_weight: Scalar) -> Scalar:
-    """The weight b that Kumar et al. use with a: 10 a for DIP-VAE-I, a for DIP-VAE-II."""
+    """The scalar b that Kumar et al. use with a: 10 a for DIP-VAE-I, a for DIP-VAE-II."""
     return {1: 10.0, 2: 1.0}[kind] * off_diagonal_weight
 
 

@@ -14,6 +14,9 @@ def free_bits_rate(outputs: Outputs, free_bits: Scalar) -> Array:
     """sum_d max(free_bits, mean_B KL_d), [], nats: no gradient below the allowance.
 
     Kingma et al., 2016, arXiv:1606.04934, appendix C.8, with every dimension its own group.
+
+    Raises:
+      ValueError: the KL of each dimension has no closed form.
     """
     if not has_kl_terms(outputs.posterior, outputs.prior):
         raise ValueError(

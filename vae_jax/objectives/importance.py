@@ -16,7 +16,7 @@ from vae_jax.types import Array, Metrics, Outputs, Scalar
 
 
 def log_mean_exp(values: Array, axis: int = 0) -> Array:
-    """Log of the mean of exp over an axis."""
+    """Log of the mean of exp over an axis, which the result lacks: [K, B] -> [B]."""
     return logsumexp(values, axis=axis) - jnp.log(values.shape[axis])
 
 
@@ -45,7 +45,7 @@ def stl(outputs: Outputs) -> tuple[Array, Metrics]:
     log q(z | x) is differentiated through z alone, without its gradient at a fixed z, the score. If
     q is the exact posterior, the encoder's gradient is zero for every draw. The score has mean zero
     for K = 1 only: for K > 1 the encoder's gradient is biased, unlike in `dreg` (Tucker et
-    al., 2019, arXiv:1810.04152, section 4).
+    al., 2019, arXiv:1810.04152, section 4). Returns the loss [] and the metrics of `iwae`.
 
     Raises:
       ValueError: a deterministic or discrete posterior, or one that depends on the draws, because
@@ -66,6 +66,9 @@ def dreg(inference: Outputs, generative: Outputs) -> tuple[Array, Metrics]:
     Args:
       inference: outputs with everything but encoder and posterior frozen.
       generative: outputs with encoder and posterior frozen.
+
+    Returns:
+      loss [], in nats per example, and the metrics of `iwae`.
 
     Raises:
       ValueError: a deterministic or discrete posterior, or one that depends on the draws. A prior
@@ -99,7 +102,7 @@ def piwae(inference: Outputs, generative: Outputs, *, groups: int) -> tuple[Arra
 
     The value equals IWAE with all K samples; M = 1 is IWAE. Rainforth et al., 2018,
     arXiv:1802.04537. `inference` and `generative` are as in `dreg`, and a prior that contains the
-    encoder isn't allowed here either.
+    encoder isn't allowed here either. Returns the loss [] and the metrics of `iwae`.
 
     Raises:
       ValueError: a deterministic posterior; the posterior of a hierarchy, which shares parameters

@@ -44,7 +44,7 @@ def make_loss_fn(
     needs_key: bool = False,
     **hyper_parameters: Scalar | Schedule,
 ) -> LossFn:
-    """Return the loss (params, batch, key, step) -> (loss, metrics) of `model` under `objective`.
+    """Return (params, batch, key, step) -> (loss [], metrics) of `model` under `objective`.
 
     >>> import jax, jax.numpy as jnp
     >>> from vae_jax import VAE, elbo, likelihoods, make_loss_fn, nets, posteriors, priors
@@ -92,7 +92,7 @@ def make_loss_fn(
 
 
 def switch_losses(first: LossFn, second: LossFn, at: Scalar) -> LossFn:
-    """Return the loss that is `first` before step `at` and `second` from then on.
+    """Return the loss [] that is `first` before step `at` and `second` from then on.
 
     Both must return the same metrics. Only one of them is computed, except under `vmap`.
     """
@@ -113,7 +113,7 @@ def one_pass(
     corruption: Corruption | None = None,
     history_corruption: Corruption | None = None,
 ) -> Outputs:
-    """The model's terms for a batch, with separate keys for z and for the corruptions."""
+    """The model's terms [K, B] for a batch, with separate keys for z and for the corruptions."""
     key_z, key_corruption = jax.random.split(key)
     x = batch["x"]
     options: dict[str, Any] = {"num_samples": num_samples, **given(model, batch)}
@@ -124,7 +124,7 @@ def one_pass(
 
 
 def objective_key(key: Array) -> Array:
-    """A third key, for objectives that sample; `one_pass` uses the first two, and a fourth."""
+    """A third key [], for objectives that sample; `one_pass` uses the first two, and a fourth."""
     return jax.random.split(key, 3)[2]
 
 
@@ -140,7 +140,7 @@ def given_y(model: Model, batch: Batch) -> dict[str, Any]:
 
 
 def at_step(hyper_parameters: Mapping[str, Any], step: Array) -> dict[str, Any]:
-    """The values of hyper-parameters at a step; schedules are called with it."""
+    """The values of hyper-parameters at a step []; schedules are called with it."""
     return {
         name: value(step) if callable(value) else value for name, value in hyper_parameters.items()
     }

@@ -144,7 +144,8 @@ def wae(
 
     D is the negative log-likelihood. With a Gaussian it is the squared error of the paper over
     2 sigma^2, plus a constant. w = 0 is `reconstruction`. The posterior may be deterministic; then
-    rate and ELBO are infinite. Arguments and metrics as in `info`.
+    rate and ELBO are infinite. Arguments and metrics are those of `info`; the loss is [], nats per
+    example.
 
     Raises:
       ValueError: the posterior of a hierarchical model, a batch of one, or an unknown kernel.

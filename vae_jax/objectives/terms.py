@@ -24,7 +24,7 @@ def log_weights(outputs: Outputs) -> Array:
 
 
 def bound_metrics(loss: Array, outputs: Outputs) -> Metrics:
-    """`loss`, and the plain beta = 1 bound with its parts, for any objective."""
+    """`loss` [], and the plain beta = 1 bound with its parts, each [], nats per example."""
     distortion, rate = (term.mean() for term in per_example_terms(outputs))
     return {
         "loss": jnp.asarray(loss),

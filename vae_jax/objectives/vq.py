@@ -77,7 +77,11 @@ def vq(
 def fit_prior_loss(outputs: Outputs, *, key: Array | None = None) -> tuple[Array, Metrics]:
     """Loss = R = -log p(codes), nats per example: the prior's negative log-likelihood of the codes.
 
-    Codes are integers, so only the parameters of the prior have a gradient. Metrics as in `vq`.
+    Codes are integers, so only the parameters of the prior have a gradient. Returns the loss [] and
+    the metrics of `vq`.
+
+    Raises:
+      ValueError: the posterior is not from a quantizer.
     """
     q = _quantized(outputs)
     loss = -outputs.log_pz.mean()
@@ -118,7 +122,8 @@ def vq_post_update(
     average use becomes N / M, with a matching S_i, so that it has time to be used: 230 steps with
     the defaults. The optimizer's statistics of the code stay.
 
-    Averages start from the old parameters: neither weight decay nor momentum reach them.
+    Averages start from the old parameters: neither weight decay nor momentum reach them. N is [M],
+    S and e are [M, d], as in `posteriors.VectorQuantizer`.
 
     Args:
       decay: rate of the averages.
