@@ -28,7 +28,7 @@ class BaselineScores:
     simpler: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def select(self, rows: np.ndarray) -> "BaselineScores":
-        """The scores of some rows, by index or mask."""
+        """The scores of some rows, by index [M] or mask [N]."""
         return dataclasses.replace(
             self,
             log_px=self.log_px[rows],

@@ -63,10 +63,10 @@ class ZeroInflated:
 
 
 def fit_student_t(rows: np.ndarray) -> StudentT:
-    """The best of several degrees of freedom, location and scale by expectation maximization.
+    """Fit each column of rows [N, D]: the best of several degrees of freedom.
 
-    It starts at median and median absolute deviation (Lange et al., 1989, JASA 84). The scale is at
-    least exp(-7) standard deviations.
+    Location and scale are by expectation maximization from median and median absolute deviation
+    (Lange et al., 1989, JASA 84). The scale is at least exp(-7) standard deviations.
     """
     deviation = np.nanstd(rows, axis=0)
     is_constant = deviation <= 1e-6 * np.abs(np.nanmean(rows, axis=0))
@@ -91,21 +91,22 @@ def fit_student_t(rows: np.ndarray) -> StudentT:
 
 
 def fit_log_normal(rows: np.ndarray) -> LogNormal:
-    """Mean and standard deviation of log x."""
+    """Mean and standard deviation of log x, of each column of rows [N, D]."""
     logs = np.log(np.where(rows <= 0, 1, rows))
     return LogNormal(np.nanmean(logs, axis=0), np.maximum(np.nanstd(logs, axis=0), LEAST))
 
 
 def fit_poisson(rows: np.ndarray) -> Counts:
-    """Mean (sum x + 1/2) / N."""
+    """Mean (sum x + 1/2) / N of each column of rows [N, D]."""
     count = (~np.isnan(rows)).sum(0)
     return Counts(np.nanmean(rows, axis=0) + 0.5 / count, np.full(rows.shape[1], np.inf))
 
 
 def fit_zero_inflated(rows: np.ndarray) -> ZeroInflated:
-    """The best of several dispersions; mean and gate by expectation maximization.
+    """Fit each column of rows [N, D]: the best of several dispersions.
 
-    Half a count, and one example without added zeros, are added to each dimension.
+    Mean and gate are by expectation maximization. Half a count, and one example without added
+    zeros, are added to each dimension.
     """
     best = np.full(rows.shape[1], -np.inf)
     result: tuple[np.ndarray, ...] = (best, best, best)

@@ -18,7 +18,7 @@ class Estimate(NamedTuple):
 
 
 def choose_examples(num_examples: int, limit: int) -> np.ndarray:
-    """At most `limit` of the examples 0..N - 1, ascending: random examples, always the same.
+    """At most `limit` [M] of the examples 0..N - 1, ascending: random, always the same.
 
     Neighbors, or examples at equal distances, would be alike in sorted data.
     """
@@ -85,7 +85,7 @@ def share_estimate(hits: np.ndarray) -> Estimate:
 
 
 def accuracy_estimate(predicted: np.ndarray, labels: np.ndarray) -> Estimate:
-    """The share of N examples that are predicted correctly, with its binomial standard error."""
+    """The share of predictions [N] that equal labels [N], with its error of `share_estimate`."""
     return share_estimate(predicted == labels)
 
 

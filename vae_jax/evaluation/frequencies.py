@@ -79,7 +79,7 @@ class Statistics:
 
 
 def find_missing(rows: np.ndarray) -> np.ndarray | None:
-    """True where values of rows are NaN; None if none is."""
+    """True where values of rows [N, D] are NaN, [N, D]; None if none is."""
     missing = np.isnan(rows)
     return missing if missing.any() else None
 
@@ -92,7 +92,7 @@ def _observed_mean(rows: np.ndarray, missing: np.ndarray | None) -> np.ndarray:
 
 
 def to_levels(x: np.ndarray, levels: int, scale: int) -> np.ndarray:
-    """The nearest level 0 .. levels - 1 of each value."""
+    """The nearest level 0 .. levels - 1 of each value, elementwise: x * scale, rounded."""
     return np.clip(np.rint(x * scale), 0, levels - 1).astype(np.int64)
 
 
@@ -150,14 +150,14 @@ class Counts:
 
 
 def fit_frequencies(statistics: Statistics, dimensions: np.ndarray) -> Frequencies:
-    """P = (sum x + 1) / (N + 2)."""
+    """P = (sum x + 1) / (N + 2) of dimensions [D']."""
     count = statistics.count[dimensions]
     total = statistics.mean[dimensions] * count
     return Frequencies((total + 1) / (count + 2))
 
 
 def fit_levels(statistics: Statistics, dimensions: np.ndarray, levels: int, scale: int) -> Levels:
-    """p_k = (n_k + L g_k) / (N + L) with the frequencies g of all these dimensions together.
+    """p_k = (n_k + L g_k) / (N + L), g the frequencies of these dimensions [D'] together.
 
     g itself is smoothed by one count for each level. So a level that a pixel never had, and other
     pixels have, is likelier than a value that no pixel had.
@@ -195,7 +195,10 @@ def fit_normal(
 
 
 def fit_counts(statistics: Statistics, dimensions: np.ndarray) -> Counts:
-    """Mean (sum x + 1/2) / N and r = mean^2 / (variance - mean), infinite if that is negative."""
+    """Mean (sum x + 1/2) / N and r = mean^2 / (variance - mean) of dimensions [D'].
+
+    r is infinite if that is negative.
+    """
     mean = statistics.mean[dimensions] + 0.5 / np.maximum(statistics.count[dimensions], 1)
     excess = statistics.variance[dimensions] - mean
     with np.errstate(divide="ignore"):

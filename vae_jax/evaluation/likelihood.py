@@ -174,7 +174,7 @@ def log_likelihood(
 def make_likelihoods(
     model: LatentModel, *, num_samples: int, batch_size: int = 100, mesh: Mesh | None = None
 ) -> Callable[[Params, Source, Array], Likelihoods]:
-    """(params, source, key) -> `Likelihoods` of all examples, compiled once per source.
+    """(params, source, key) -> `Likelihoods` [N] of all examples, compiled once per source.
 
     Args:
       model: needs a density of z.

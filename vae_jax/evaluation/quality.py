@@ -81,9 +81,10 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 def kernel_distance(
     real: Array | np.ndarray, generated: Array | np.ndarray, *, num_blocks: int = 10, seed: int = 0
 ) -> Estimate:
-    """Unbiased squared maximum mean discrepancy under k(x, y) = (x.y / F + 1)^3.
+    """Unbiased squared MMD of features real [N, F] and generated [M, F].
 
         MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
+        k(x, y) = (x.y / F + 1)^3
 
     Binkowski et al., 2018, arXiv:1801.01401. Both sets are shuffled and split into `num_blocks`
     disjoint blocks of equal size, so the estimates of the blocks are independent. The value is

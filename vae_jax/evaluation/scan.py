@@ -92,7 +92,7 @@ class OverBatches:
     description: str
 
     def __call__(self, params: Params, source: Source, key: Array) -> Any:
-        """The tree over all examples, without padding."""
+        """The tree [N, ...] over all examples, without padding."""
         params, source = jax.tree.map(_on_device, (params, source))
         calls, mask = self.plan_calls(source)
         reader = source.reader
@@ -131,13 +131,13 @@ def _on_device(leaf: Any) -> Array:
 def mean_over_draws(
     some_draws: Callable[[Array, int], Tree], key: Array, *, num_samples: int, num_rows: int
 ) -> Tree:
-    """The mean of a tree over `num_samples` draws, in chunks of at most `ROWS` rows.
+    """The mean of a tree of arrays of any shape over draws, in chunks of at most `ROWS` rows.
 
     Memory is the same for any number of draws. All at once have the key as it is, else each part
     has its own.
 
     Args:
-      some_draws: (key, K) -> a tree of means over K draws.
+      some_draws: (key, K) -> a tree of means over K draws, of shapes that do not depend on K.
       key: PRNG key.
       num_samples: K of the result.
       num_rows: rows that one draw of the whole batch decodes.

@@ -70,20 +70,20 @@ class Terms:
         return sum(array.nbytes for array in arrays if array is not None)
 
     def select(self, rows: np.ndarray) -> "Terms":
-        """The terms of some examples, by index or mask."""
+        """The terms of some examples, by index [M] or mask [N]."""
         arrays = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         selection = {name: x[rows] for name, x in arrays.items() if x is not None}
         return dataclasses.replace(self, **selection)
 
 
 def has_diverged(is_finite: np.ndarray) -> bool:
-    """True if all examples, or more than a tenth and more than one, have no finite bound."""
+    """True if all of examples [N], or more than a tenth and than one, have no finite bound."""
     num_bad = int(np.sum(~is_finite))
     return num_bad == len(is_finite) or num_bad > max(1, DIVERGED * len(is_finite))
 
 
 def describe_rows(is_finite: np.ndarray) -> str:
-    """The examples without a finite bound: '1 of 200 examples has no finite bound (row 17)'."""
+    """The examples [N] without a finite bound: '1 of 200 ... has no finite bound (row 17)'."""
     rows = np.flatnonzero(~is_finite)
     names = ", ".join(map(str, rows[:MAX_ROWS])) + (", ..." if len(rows) > MAX_ROWS else "")
     verb, noun = ("has", "row") if len(rows) == 1 else ("have", "rows")

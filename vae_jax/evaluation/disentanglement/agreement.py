@@ -58,7 +58,7 @@ def udr(
 
 
 def relative_strength(relation: np.ndarray) -> float:
-    """UDR_ij of a table R_ab; 1 if it is a permutation of the identity."""
+    """UDR_ij of a table R [A, B]; 1 if it is a permutation of the identity."""
     if not relation.size:
         return 0.0
     halves = []

@@ -54,8 +54,8 @@ def modularity(
         modularity = mean_j [1 - (sum_k I_jk^2 - m_j^2) / (m_j^2 (F - 1))],
 
     where a code without information counts 0, as in disentanglement_lib. With one factor, an
-    informative code counts 1. Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312. Arguments
-    as for `mig_locatello`.
+    informative code counts 1. Ridgeway and Mozer, 2018, https://arxiv.org/abs/1802.05312.
+    Arguments, codes [N, D] and factors [N, F], as for `mig_locatello`.
     """
     codes, factors = _sample(codes, factors, num_points, num_bins, seed)
     return modularity_of(mutual_information(codes, factors, num_bins=num_bins))

@@ -57,14 +57,14 @@ def finite(name: str, values: np.ndarray) -> np.ndarray:
 
 
 def sample_indices(n: int, limit: int, rng: np.random.Generator) -> np.ndarray:
-    """At most `limit` of the examples 0..n - 1, drawn without replacement."""
+    """At most `limit` [M] of the examples 0..n - 1, drawn without replacement."""
     return rng.permutation(n)[:limit]
 
 
 def split(
     n: int, num_train: int, num_eval: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Disjoint random examples for training and evaluation.
+    """Disjoint random examples [num_train] and [num_eval] for training and evaluation.
 
     If there are fewer than num_train + num_eval, they are split in proportion.
     """
@@ -99,7 +99,10 @@ class ByValue:
     def sample_alike(
         self, example: np.ndarray, factor: np.ndarray, rng: np.random.Generator
     ) -> np.ndarray:
-        """For each example, a random one (with replacement) with the same value of the factor."""
+        """For each of examples [...], a random one with the same value of its factor [...].
+
+        It is drawn with replacement. The factors broadcast against the examples.
+        """
         value = self.factors[example, factor]
         within = (rng.random(example.shape) * self.count[factor, value]).astype(np.int64)
         return self.order[factor, self.start[factor, value] + within]

@@ -129,7 +129,7 @@ def sap(
     disentanglement_lib for discrete factors: a linear support vector machine, C = 0.01 and balanced
     classes, on unscaled codes. A linear model separates at most two groups from the rest, so even a
     perfect code predicts a factor of many values badly. The runner-up of a single code is constant.
-    Arguments as for `dci`.
+    Arguments, codes [N, D] and factors [N, F], as for `dci`.
     """
     from sklearn.svm import LinearSVC
 

@@ -54,7 +54,7 @@ def _function(name: str) -> Callable[[Any], float]:
 
 
 def wasserstein(x: np.ndarray, y: np.ndarray) -> float:
-    """The Wasserstein-1 distance of two samples: the integral of |F_x(t) - F_y(t)| over t.
+    """The Wasserstein-1 distance of samples x [N], y [M]: the integral of |F_x(t) - F_y(t)|.
 
     F is the share of the values up to t. It has the unit of the values. NaN values, properties of
     invalid molecules, are left out; NaN if none is left.

@@ -26,7 +26,7 @@ class Nearest(NamedTuple):
 
 
 def fingerprints(molecules: Sequence[Molecule]) -> np.ndarray:
-    """Morgan fingerprints of the valid molecules, [number valid, 1024] of 0 and 1, uint8.
+    """Morgan fingerprints of the M valid molecules, [M, 1024] of 0 and 1, uint8.
 
     Radius 2, without chirality (Rogers and Hahn, 2010). Stereoisomers have the same fingerprint.
     """
@@ -108,7 +108,7 @@ def nearest_similarity(molecules: Sequence[Molecule], reference: Sequence[Molecu
 
 
 def snn_of(bits: np.ndarray, reference: np.ndarray) -> Estimate:
-    """The mean of `nearest_of`."""
+    """The mean similarity of `nearest_of` over bits [N, F]; NaN without any on either side."""
     if not len(bits) or not len(reference):
         return Estimate(math.nan, math.nan)
     return mean_estimate(nearest_of(bits, reference).similarity)

@@ -13,11 +13,12 @@ from vae_jax.types import Array, Scalar
 
 
 def expected_improvement(mean: Array, stddev: Array, best: Scalar) -> Array:
-    """E[max(f - best, 0)] for f ~ N(mean, stddev^2), in the unit of f, to be maximized.
+    """E[max(f - best, 0)] for f ~ N(mean, stddev^2), elementwise, in the unit of f.
 
         stddev (u Phi(u) + phi(u)),    u = (mean - best) / stddev
 
-    Jones et al., 1998, doi:10.1023/A:1008306431147. With stddev 0 it is max(mean - best, 0).
+    To be maximized. With stddev 0 it is max(mean - best, 0). Jones et al., 1998,
+    doi:10.1023/A:1008306431147.
     """
     is_random = stddev > 0
     safe = jnp.where(is_random, stddev, 1.0)
@@ -27,7 +28,7 @@ def expected_improvement(mean: Array, stddev: Array, best: Scalar) -> Array:
 
 
 def log_expected_improvement(mean: Array, stddev: Array, best: Scalar) -> Array:
-    """The logarithm of `expected_improvement`, finite and with a gradient where that is 0.
+    """Log of `expected_improvement`, elementwise: finite, with a gradient where that is 0.
 
     For u below -1 it is log phi(u) + log(1 - |u| Phi(u) / phi(u)), and far below, where that loses
     its digits, log phi(u) + log(u^-2 - 3 u^-4 + 15 u^-6) (after Ament et al., 2023,

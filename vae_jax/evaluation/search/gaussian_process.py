@@ -170,7 +170,7 @@ def fit_gaussian_process(
 
 
 def default_hyperparameters(z: np.ndarray) -> Hyperparameters:
-    """Length scales of sqrt(D) standard deviations, amplitude 1, noise 0.3."""
+    """Length scales of sqrt(D) standard deviations of z [N, D], amplitude 1, noise 0.3."""
     scale = z.std(axis=0)
     scales = math.sqrt(z.shape[1]) * np.where(scale > 0, scale, 1.0)
     return Hyperparameters(np.log(scales), np.zeros(()), np.log(np.full((), 0.3)))

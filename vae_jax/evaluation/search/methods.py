@@ -95,6 +95,6 @@ def search_prior(
     sample_prior: SamplePrior,
     number: int,
 ) -> Candidates:
-    """The control of any search: `number` draws from the prior."""
+    """The control of any search: `number` draws z [number, D] from the prior, and their values."""
     z = np.asarray(sample_prior(key, number))
     return reference.tabulate("prior", z, decode(z), predict(predictor, z))

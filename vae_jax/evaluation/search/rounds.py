@@ -144,7 +144,7 @@ def _tabulate(reference: Reference, batches: Sequence[_Batch]) -> Candidates:
 
 
 def add_values(values: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Values to maximize, followed by new ones; NaN, of an invalid candidate, becomes the worst.
+    """Values [N] to maximize, then new ones [M]; NaN, of an invalid candidate, becomes the worst.
 
     >>> add_values(np.array([3.0, 1.0]), np.array([2.0, np.nan])).tolist()
     [3.0, 1.0, 2.0, 1.0]
