@@ -14,10 +14,10 @@ BINARIZATION_SEED = 777  # seed of binarized test sets
 def binarize(
     images: np.ndarray, scale: float, binarization: str, split: int, index: np.ndarray | None = None
 ) -> np.ndarray:
-    """Zeros and ones, uint8: by threshold, or by a Bernoulli draw with the fixed seed.
+    """Zeros and ones, uint8 [N, *E], of images [N, *E] that are x after multiplying by `scale`.
 
-    `index` gives the positions of the images in the split, by default 0 .. N - 1; each has its own
-    key.
+    They are by threshold, x > 1/2, or a Bernoulli draw with the fixed seed. `index` [N] has the
+    positions of the images in the split, by default 0 .. N - 1; each has its own key.
     """
     if binarization == "threshold":
         return (images * scale > 0.5).astype(np.uint8)

@@ -15,7 +15,7 @@ GENERATOR = "threefry2x32"
 
 
 def fixed_key(seed: int) -> Array:
-    """The key of a seed, for the generator of this library whatever the default is."""
+    """The key [] of a seed, for the generator of this library whatever the default is."""
     return jax.random.key(seed, impl=GENERATOR)
 
 

@@ -43,7 +43,7 @@ def describe_identity(
 
 
 def hash_arrays(images: np.ndarray, observed: np.ndarray | None = None) -> str:
-    """The SHA-256 of the values of images and, if some are missing, of the mask; hexadecimal."""
+    """The SHA-256, hexadecimal, of images [N, *E] and, if some are missing, of their mask."""
     digest = hashlib.sha256(np.ascontiguousarray(images).tobytes())
     if observed is not None:
         digest.update(np.ascontiguousarray(observed).tobytes())

@@ -19,7 +19,11 @@ NAN_REMEDY = ("; if NaN are missing values, set ", Argument("missing"), " = True
 
 
 def as_array(values: Any, key: str, name: str) -> np.ndarray:
-    """The values as an array; raises InputError for a ragged list, or a mask of numpy.ma."""
+    """The values as an array of their shape.
+
+    Raises:
+      InputError: a ragged list, or a mask of numpy.ma.
+    """
     if np.ma.is_masked(values):
         raise InputError(
             f"{name}: {key} is a masked array; replace its masked entries by NaN and set ",
@@ -38,7 +42,7 @@ def as_array(values: Any, key: str, name: str) -> np.ndarray:
 def convert_splits(
     arrays: Mapping[str, Any], *, name: str, values: str, lazy: tuple[str, ...] = ()
 ) -> tuple[dict[str, np.ndarray | HostRows], int]:
-    """Images of each split as stored, and the bits of 16-bit images, else 0.
+    """Images [N, *E] of each split as stored, and the bits of 16-bit images, else 0.
 
     See `convert_images`. Splits in `lazy` are converted when they are read.
     """
@@ -82,7 +86,9 @@ def convert_images(
     is_part: bool = False,
     nan_remedy: tuple[str, ...] = NAN_REMEDY,
 ) -> np.ndarray:
-    """Images as stored, with a channel axis: uint8 from 0 to 255, or finite float32.
+    """Images as stored, uint8 from 0 to 255 or finite float32, with a channel axis.
+
+    [N, H, W] becomes [N, H, W, 1]; [N, D] and [N, H, W, C] keep their shape.
 
     With `bits`, uint16 images are float32 from 0 to 1, divided by 2^bits - 1. Counts are float32.
     `is_part` says that they are some of many rows, so that messages give no positions, and

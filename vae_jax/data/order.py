@@ -28,7 +28,7 @@ def _hash(x: Array) -> Array:
 
 
 def permute(position: Array, num_examples: int, seed: Array) -> Array:
-    """The element at `position` of a permutation of ``range(num_examples)``.
+    """The element at `position` of a permutation of ``range(num_examples)``, elementwise.
 
     The swap-or-not shuffle (Hoang, Morris and Rogaway, 2012, arXiv:1208.1176): each round pairs x
     with (K - x) mod n for a random K and swaps the pair or not by a random bit of the pair. It

@@ -37,7 +37,7 @@ class HostRows:
 
     rows: Rows
     convert: Callable[[np.ndarray], np.ndarray]  # n rows to n rows
-    positions: np.ndarray | None = None  # the subset of `rows`; None for all
+    positions: np.ndarray | None = None  # [n], the subset of `rows`; None for all
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,7 +75,7 @@ class HostRows:
         return HostRows(ObservedRows(self.rows), np.asarray, self.positions)
 
     def select(self, positions: np.ndarray) -> Self:
-        """The subset at `positions` of these rows."""
+        """The subset at `positions` [M] of these rows."""
         if self.positions is not None:
             positions = self.positions[positions]
         return dataclasses.replace(self, positions=positions)

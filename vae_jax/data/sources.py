@@ -66,7 +66,7 @@ class Source(Protocol):
         """A source, in memory, of the examples at index [n]."""
 
     def all_labels(self) -> np.ndarray | None:
-        """The labels of all examples, without the images; None if there are none to read."""
+        """The labels [N] or [N, C] of all examples; None if there are none to read."""
 
 
 @pytree_dataclass

@@ -29,7 +29,7 @@ def distinct_splits(preparation: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def fixed_permutation(num_examples: int) -> np.ndarray:
-    """The shuffle that defines the splits; it never changes."""
+    """The shuffle [N] that defines the splits; it never changes."""
     # Compiled as one: its parts would be five programs.
     permute = jax.jit(order.permute, static_argnums=1)
     return np.asarray(
@@ -48,9 +48,10 @@ def _candidates(num_examples: int, labels: Any) -> tuple[np.ndarray, bool]:
 def cut_test(
     images: np.ndarray, labels: np.ndarray | None, observed: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Train and test arrays from a data set without a test split, by `CUT_TEST_RULE`.
+    """Train and test arrays from images [N, *E] without a test split, by `CUT_TEST_RULE`.
 
-    Examples without a label, y = -1, stay in train.
+    Labels are [N] or [N, C], and `observed` has the shape of the images. Examples without a label,
+    y = -1, stay in train.
     """
     candidates, _ = _candidates(len(images), labels)
     is_test = np.zeros(len(images), bool)
@@ -98,11 +99,11 @@ def complete_splits(
     name: str,
     needs_test: bool = True,
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The rows of each split, those that are missing cut from train, and the rules as texts.
+    """The rows [M] of each split, missing splits cut from train, and the rules as texts.
 
     Args:
       rows: the rows of train and of the given splits.
-      labels: of all rows, for `cut_test`.
+      labels: of all rows, [N] or [N, C], for `cut_test`.
       valid_fraction: see `cut_validation`.
       given_rule: the rule by which the given splits were made.
       name: name of the data set.

@@ -39,7 +39,7 @@ class HostSource:
     """Examples that stay on the host: `select` reads some, `stream` all batches of a run."""
 
     images: HostRows  # [N, *E]
-    labels: HostRows | np.ndarray | None = None
+    labels: HostRows | np.ndarray | None = None  # [N] or [N, C]
     scale: float = 1.0  # x = scale * images
     binarization: str = "none"
     value_range: tuple[float, float] = (0.0, 1.0)
@@ -68,7 +68,7 @@ class HostSource:
         return ArraySource(images, labels, scale, dynamic, self.value_range, observed)
 
     def all_labels(self) -> np.ndarray | None:
-        """The labels of all examples; None if there are none."""
+        """The labels [N] or [N, C] of all examples; None if there are none."""
         return None if self.labels is None else self.labels[np.arange(self.num_examples)]
 
     def steps_in_a_block(self, batch_size: int) -> int:

@@ -49,7 +49,7 @@ class Values:
 
 
 def survey(images: np.ndarray | HostRows, observed: np.ndarray | HostRows | None = None) -> Values:
-    """Survey all values, or the `observed` ones, of which there must be some.
+    """Survey all values of images [N, *E], or the `observed` ones, of which there must be some.
 
     Rows on the host are read in their order; bytes only up to the first chunk that is not binary.
     """

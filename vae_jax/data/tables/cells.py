@@ -48,7 +48,7 @@ class Cells:
 
     @functools.cached_property
     def values(self) -> np.ndarray:
-        """The distinct numbers in ascending order, without missing ones."""
+        """The distinct numbers [M] in ascending order, without missing ones."""
         assert self.numbers is not None
         values = np.unique(self.numbers)
         return values[~np.isnan(values)]

@@ -71,7 +71,7 @@ def make_dataset(
       table: a data frame, and the names of its rows in messages.
       overrides: of the kinds of columns.
       name, missing, valid_fraction: as for `load_table`.
-      rows: the rows of some splits, in place of a column that names them.
+      rows: the rows [M] of some splits, in place of a column that names them.
       needs_test: as for `complete_splits`.
 
     Raises:

@@ -83,7 +83,7 @@ def _classes(label: str, cells: Cells, place: Place) -> tuple[str, ...]:
 
 
 def split_rows(name: str, cells: Cells, place: Place) -> dict[str, np.ndarray]:
-    """The rows of each split, from the column of their names.
+    """The rows [M] of each split, from the column of their names.
 
     Raises:
       InputError: an entry that names none, or no row of train.

@@ -94,7 +94,7 @@ def make_dataset(
       lines: the lines.
       alphabet, name, max_length, valid_fraction: as for `load_text`.
       describe: the place of a line in messages, by its position.
-      rows: the positions of the lines of some splits.
+      rows: the positions [M] of the lines of some splits.
       given_rule: the rule by which `rows` were made.
       needs_test: as for `complete_splits`.
 

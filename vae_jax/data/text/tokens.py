@@ -25,7 +25,7 @@ class Tokens(NamedTuple):
     """Lines as numbers of their tokens, one line after the other."""
 
     tokens: tuple[str, ...]  # distinct tokens
-    flat: np.ndarray  # [sum of lengths] numbers of tokens
+    flat: np.ndarray  # [T] numbers of tokens, T the sum of lengths
     lengths: np.ndarray  # [N] of each line, without the end; 0 if it is malformed
     malformed: Mapping[int, str]  # the fault of each malformed line, by its position
 
