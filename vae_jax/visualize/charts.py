@@ -84,7 +84,10 @@ def bars(values: Mapping[str, float], title: str, label: str = "nats") -> Figure
 def histogram(
     groups: Mapping[str, np.ndarray], title: str, threshold: float | None = None
 ) -> Figure:
-    """The distribution of each group on common bins; the outer 0.1% count in the last bins."""
+    """The distribution of each group of values [N] on common bins.
+
+    The outer 0.1% count in the last bins.
+    """
     figure = Figure(figsize=CHART_SIZE, layout="constrained")
     axes = figure.add_subplot()
     pooled = np.concatenate([np.asarray(values, np.float64) for values in groups.values()])

@@ -69,9 +69,11 @@ def samples(
 ) -> Figure:
     """Means of p(x | z) at draws of z from the prior, next to a draw of x at each z.
 
-    A conditional model gets a row for each class, or for each y if y is not a class label. A row of
-    `data` is shown below. A `temperature` below 1 narrows the prior; raises UnsupportedError if the
-    prior has none.
+    A conditional model gets a row for each class, or for each y [B] or [B, C] if y is not a class
+    label. A row of `data` [N, *E] is shown below. A `temperature` below 1 narrows the prior.
+
+    Raises:
+      UnsupportedError: the prior has no temperature.
     """
     y = None if y is None else sample_labels(model, y, side)
     num = side * side if y is None else len(y)
@@ -81,7 +83,10 @@ def samples(
 
 
 def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
-    """The y of samples, `side` of each: of all classes, or the first y if they are not classes."""
+    """The y of samples, `side` of each: of all classes, or of the first y if they are not classes.
+
+    [M * side] for M classes, [side^2] or [side^2, C] for the first of y [B] or [B, C].
+    """
     num_classes = _num_classes(model, y)
     rows = y[:side] if num_classes is None else jnp.arange(min(num_classes, MAX_ROWS))
     return jnp.repeat(rows, side, axis=0)
@@ -90,7 +95,7 @@ def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
 def row_names(
     model: TrainedModel, y: Array | None, side: int = SIDE, classes: Sequence[str] = ()
 ) -> list[str]:
-    """Labels of the rows of samples, "" for a model without y; `y` belongs to the samples."""
+    """Labels of the rows of samples with y from `sample_labels`; "" for a model without y [B]."""
     if y is None:
         return [""] * side
     count = len(y) // side
@@ -111,7 +116,7 @@ def sample_rows(
     data: Array | None = None,
     value_range: Range | None = None,
 ) -> Figure:
-    """The arrays of `model_arrays.sample` as a grid with these rows, above a row of data."""
+    """A grid of the arrays of `model_arrays.sample` with named rows, above data [N, *E]."""
     blocks = [arrays[kind] for kind in ("mean", "draw") if kind in arrays]
     side = len(blocks[0]) // len(names)
     grids = [block.reshape(len(names), side, *block.shape[1:]) for block in blocks]
@@ -147,7 +152,8 @@ def interpolations(
 ) -> Figure:
     """Linear and spherical paths between the codes of pairs of images, with both images.
 
-    y belongs to the first image. NaN are missing values.
+    Pair i has the images i and `num_pairs` + i of x [N, *E]. y, [N] or [N, C], belongs to the first
+    image. NaN are missing values.
     """
     num_pairs = min(num_pairs, len(x) // 2)
     start, end = (np.asarray(x)[i * num_pairs : (i + 1) * num_pairs] for i in range(2))
@@ -186,13 +192,13 @@ def traversals(
     factor_names: Sequence[str] = (),
     value_range: Range | None = None,
 ) -> Figure:
-    """Traversals of single latents from the code of the first test example, in order of their KL.
+    """Traversals of single latents from the first code of `terms`, in order of their KL.
 
     Shows the latents along which some value changes by `MIN_CHANGE` of the range of the data; the
     title says how many do not. All latents move over the same range around 0; the title says so if
     the prior is not the standard normal. Without a finite KL (an autoencoder), order and range come
     from the spread of the codes. If the labels are factors, a latent that clearly follows one shows
-    its name.
+    its name. Images of a conditional model are for one y, [] or [C].
     """
     paths = TraversalPaths.of(terms, num_points)
 

@@ -23,7 +23,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def take_examples(source: Source, num: int) -> tuple[Batch, Array, Array]:
-    """The first `num` examples, a key for corruption and a key for the prior."""
+    """The first `num` examples, x [num, *E], a key for corruption and a key for the prior."""
     return take(source, np.arange(min(num, source.num_examples)), jax.random.key(0))
 
 
@@ -60,7 +60,7 @@ def reconstruct(
 
 
 def given_observed(observed: Array | np.ndarray | None) -> dict[str, Any]:
-    """The keyword of `encode` for data with missing entries; empty for others."""
+    """The keyword of `encode` for data with a mask [B, *E] of missing entries; empty without."""
     return {} if observed is None else {"observed": jnp.asarray(observed)}
 
 
@@ -107,7 +107,7 @@ def codes(terms: Terms, split: str, *, limit: int = MAX_CODES) -> Arrays:
 
 
 def choose(num_examples: int, limit: int) -> np.ndarray:
-    """At most `limit` of the examples 0..N - 1, ascending: at random, always the same."""
+    """At most `limit` [M] of the examples 0..N - 1, ascending: at random, always the same."""
     if num_examples <= limit:
         return np.arange(num_examples)
     return np.sort(np.random.default_rng(0).choice(num_examples, limit, replace=False))

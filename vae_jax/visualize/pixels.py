@@ -16,7 +16,10 @@ def is_image(shape: tuple[int, ...]) -> bool:
 
 
 def find_range(arrays: Iterable[np.ndarray]) -> tuple[float, float]:
-    """The first of `RANGES` that holds all finite values, else the smallest and the largest."""
+    """The first of `RANGES` that holds all finite values of arrays of any shape.
+
+    If none does, the smallest and the largest value.
+    """
     low, high = np.inf, -np.inf
     for values in arrays:
         finite = values[np.isfinite(values)]
@@ -29,7 +32,7 @@ def find_range(arrays: Iterable[np.ndarray]) -> tuple[float, float]:
 
 
 def to_bytes(images: np.ndarray, value_range: tuple[float, float]) -> np.ndarray:
-    """Map values linearly from `value_range` to 0..255; those outside become 0 or 255.
+    """Map values linearly from `value_range` to 0..255, elementwise, and clip the rest.
 
     If the range is a single number, it becomes 128. Values that are not finite become 0.
     """

@@ -120,7 +120,7 @@ def make_bars(column: NamedColumn, groups: Sequence[np.ndarray]) -> Bars:
 
     Args:
       column: with its categories.
-      groups: values; the first of them that has any decides which categories are frequent.
+      groups: values [N]; the first of them that has any decides which categories are frequent.
     """
     num = len(column.categories)
     if num <= MAX_BARS:

@@ -24,7 +24,7 @@ class Comparison(NamedTuple):
 
     maps: Associations
     columns: tuple[NamedColumn, ...]  # their columns
-    numbers: np.ndarray  # their numbers in the table
+    numbers: np.ndarray  # [C], their numbers in the table
     train_difference: float  # mean absolute difference of training rows in place of samples
     num_rows: int
 
@@ -43,7 +43,7 @@ def sample_rows(model: TrainedModel, test: Rows) -> model_arrays.Arrays:
 
 
 def sample_key() -> Array:
-    """The key of the samples, always the same."""
+    """The key [] of the samples, always the same."""
     return jax.random.fold_in(jax.random.key(0), 1)
 
 

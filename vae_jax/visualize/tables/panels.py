@@ -114,10 +114,10 @@ def label_inches(text: str) -> float:
 def select_panels(
     num: int, distance: Callable[[int], float], reason: str
 ) -> tuple[np.ndarray, str]:
-    """At most `MAX_PANELS` of `num` columns, ascending, and a text that says which; "" for all.
+    """At most `MAX_PANELS` [M] of `num` columns, ascending, and a text that says which.
 
     Of more columns those with the largest distance are selected, among at most `MAX_EXAMINED`
-    random ones. `reason` completes 'the 30 of 200 columns'.
+    random ones. The text is "" if all are. `reason` completes 'the 30 of 200 columns'.
     """
     if num <= MAX_PANELS:
         return np.arange(num), ""
