@@ -111,6 +111,9 @@ def train_step(
     Returns:
       The state after the step and the metrics of the loss, with `grad_norm` and the counts of
       skipped steps.
+
+    Raises:
+      ValueError: `ema_decay` for a state without a moving average, or none for one with it.
     """
     if (ema_decay is None) != (state.ema_params is None):
         raise ValueError(

@@ -200,7 +200,11 @@ def check_no_objects(archive: zipfile.ZipFile, key: str) -> None:
 
 
 def parse_header(file: BinaryIO | Any) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, True if column-major, and dtype of an array in the .npy format."""
+    """Shape, True if column-major, and dtype of an array in the .npy format.
+
+    Raises:
+      ValueError: a version of the format that is unknown.
+    """
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,

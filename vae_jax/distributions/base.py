@@ -96,7 +96,11 @@ class Distribution:
         return self.mean
 
     def sample(self, key: Array, shape: tuple[int, ...] = ()) -> Array:
-        """Samples ``[*shape, *batch, *event]``, reparameterized if the family allows it."""
+        """Samples ``[*shape, *batch, *event]``, reparameterized if the family allows it.
+
+        Raises:
+          TypeError: a family without samples.
+        """
         raise TypeError(f"{type(self).__name__} cannot be sampled")
 
     def typical(self, key: Array) -> Array:
@@ -114,7 +118,11 @@ class Distribution:
         )
 
     def log_prob_terms(self, value: Array) -> Array:
-        """Per-dimension log p in nats, ``[..., *event]``, of a value ``[..., *event]``."""
+        """Per-dimension log p in nats, ``[..., *event]``, of a value ``[..., *event]``.
+
+        Raises:
+          TypeError: a family whose density is of the event as a whole.
+        """
         raise TypeError(f"{type(self).__name__} has no per-dimension density")
 
     def log_prob(self, value: Array) -> Array:

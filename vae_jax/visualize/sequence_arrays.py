@@ -69,7 +69,7 @@ def read_examples(
 
 
 def text_alphabet(dataset: Dataset) -> Alphabet:
-    """The alphabet of a data set of lines."""
+    """The alphabet of a data set of lines; raises TypeError for other data."""
     if dataset.text is None:
         raise TypeError("the data set has no lines of text")
     return dataset.text
