@@ -160,7 +160,7 @@ def test_nothing_valid_has_no_numbers(samples):
     nothing, reference = m.describe(samples), m.describe(SMILES)
     numbers = m.compare(nothing, reference, m.canonical_set(SMILES))
     if samples:
-        assert numbers.pop("validity") == (0, 0)
+        assert numbers.pop("validity") == (0, 0.5 / (len(samples) + 1))  # by Wilson
     assert all(np.isnan(value).all() for value in numbers.values())
     against = m.compare(reference, nothing, frozenset())
     for name in ("nearest", "fragment", "scaffold"):
@@ -179,7 +179,7 @@ def test_all_numbers_of_one_and_of_repeated_molecules():
     again = m.compare(m.describe(["CCO", "OCC"] * 500), reference, frozenset())
     assert again["uniqueness_1000"] == again["uniqueness"] == 1 / 1000
     assert again["internal_diversity"] == again["internal_diversity_2"] == 0
-    assert again["novelty"] == (1, 0)
+    assert again["novelty"] == (1, 0.25)  # of a single molecule, by Wilson
     same = m.compare(reference, reference, frozenset())
     assert same["fragment_similarity"] == pytest.approx(1)
     assert same["wasserstein_logp"] == same["wasserstein_weight"] == 0

@@ -79,9 +79,19 @@ def bits_per_token(log_px: np.ndarray, num_tokens: np.ndarray) -> Estimate:
 
 
 def share_estimate(hits: np.ndarray) -> Estimate:
-    """The share a of true values in hits [N], with its binomial error sqrt(a (1 - a) / N)."""
-    share = float(np.mean(hits))
-    return Estimate(share, math.sqrt(share * (1 - share) / len(hits)))
+    """The share a of true values in hits [N], with its binomial error sqrt(a (1 - a) / N).
+
+    For a share of 0 or 1 that is 0, as if few hits were certain. Its error is half the width of
+    Wilson's interval of one standard error instead, 1 / (2 (N + 1)) (Wilson, 1927,
+    doi:10.1080/01621459.1927.10502953).
+
+    >>> share_estimate(np.array([True, True, True]))
+    Estimate(value=1.0, stderr=0.125)
+    """
+    share, number = float(np.mean(hits)), len(hits)
+    if share in (0.0, 1.0):
+        return Estimate(share, 0.5 / (number + 1))
+    return Estimate(share, math.sqrt(share * (1 - share) / number))
 
 
 def accuracy_estimate(predicted: np.ndarray, labels: np.ndarray) -> Estimate:

@@ -81,7 +81,8 @@ def test_the_report_has_a_row_for_each_number(numbers):
     ]
     assert wide["head"] == ("", "Draws", "Greedy", "Validation", "Meaning")
     rows = {row[0]: row[1:] for row in wide["rows"]}
-    assert rows["Validity"] == ("0.60 ± 0.22", "0", "1.000", "Share of samples that RDKit parses.")
+    shares = ("0.60 ± 0.22", "0.000 ± 0.083", "1.000 ± 0.016")
+    assert rows["Validity"] == (*shares, "Share of samples that RDKit parses.")
     assert rows["Distance of weight"][1] == "not finite g/mol"
     line = metrics.describe("molecules", numbers[0])
     assert "sets/draws/validity 0.6 +- 0.22" in line
