@@ -94,12 +94,12 @@ def test_more_than_256_tokens_are_stored_in_two_bytes(tmp_path):
 @pytest.mark.parametrize(
     ("content", "name", "expected"),
     [
-        ("a b\r\n\r\n c\n\t\nd", "mine.txt", [(1, "a b"), (3, " c"), (5, "d")]),
-        (b"\xef\xbb\xbfa\n\xc3\xa4\n", "mine.txt", [(1, "a"), (2, "ä")]),
-        ("C  one\nCC\ttwo words\n", "mine.smi", [(1, "C"), (2, "CC")]),
-        ("\nSMILES name\nC\n", "mine.smi.gz", [(3, "C")]),
-        ("C\nsmiles\n", "mine.smi.gz", [(1, "C"), (2, "smiles")]),
-        ("a\x85b\u2028c\n", "mine.txt.gz", [(1, "a\x85b\u2028c")]),
+        ("a b\r\n\r\n c\n\t\nd", "mine.txt", [(1, "a b", ""), (3, " c", ""), (5, "d", "")]),
+        (b"\xef\xbb\xbfa\n\xc3\xa4\n", "mine.txt", [(1, "a", ""), (2, "ä", "")]),
+        ("C  one\nCC\ttwo words\n", "mine.smi", [(1, "C", "one"), (2, "CC", "two words")]),
+        ("\nSMILES name\nC\n", "mine.smi.gz", [(3, "C", "")]),
+        ("C\nsmiles\n", "mine.smi.gz", [(1, "C", ""), (2, "smiles", "")]),
+        ("a\x85b\u2028c\n", "mine.txt.gz", [(1, "a\x85b\u2028c", "")]),
     ],
 )
 def test_lines_of_a_file(content, name, expected, tmp_path):

@@ -19,6 +19,7 @@ from vae_jax.experiment.rows.run import answer_rows
 
 FILE = "smiles name\nCCN one\n\nClC two\r\n[nH] three\nCCCC"
 TEXTS, NUMBERS = ["CCN", "ClC", "[nH]", "CCCC"], ["2", "4", "5", "6"]
+NAMES = ["one", "two", "three", ""]
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_scores_stand_beside_the_lines(text, data, tmp_path, caplog):
         lines = answer("score", text, tmp_path, data=data, draws=3)
     assert [line["smiles"] for line in lines] == TEXTS
     assert [line["line"] for line in lines] == NUMBERS
+    assert [line["name"] for line in lines] == NAMES
     model = vae_jax.load(text)
     expected = model.explain(keys(model)[1], TEXTS, num_samples=3)
     for name in ("elbo", "log_px", "distortion", "rate"):
@@ -94,8 +96,18 @@ def test_the_test_split_has_the_numbers_of_its_lines(text, tmp_path):
     assert len(lines) == 12
     file = (text.parent / "text.smi").read_text().splitlines()
     for line in lines:
-        assert file[int(line["line"]) - 1].split()[0] == line["smiles"]
+        assert file[int(line["line"]) - 1] == f"{line['smiles']} {line['name']}"
     assert answer_rows("encode", text, RowOptions(overwrite=True)) == text / "encode.csv"
+
+
+def test_a_name_is_all_that_follows_a_molecule(text, tmp_path):
+    rows = [b"CCN \t 64-17-5  ethyl amine \r\n", 'ClC\tMéthyl, "x"\n'.encode(), b"CCCC\n"]
+    (tmp_path / "mine.smi").write_bytes(b"".join(rows))
+    lines = answer("score", text, tmp_path, data=str(tmp_path / "mine.smi"), draws=1)
+    assert [line["name"] for line in lines] == ["64-17-5  ethyl amine", 'Méthyl, "x"', ""]
+    (tmp_path / "bare.smi").write_text("CCN\nClC\n")
+    lines = answer("score", text, tmp_path, "bare.csv", data=str(tmp_path / "bare.smi"), draws=1)
+    assert "name" not in lines[0]
 
 
 def test_reconstructions_stand_beside_the_lines_or_alone(text, data, tmp_path):

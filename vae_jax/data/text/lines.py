@@ -4,7 +4,7 @@ import gzip
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Line(NamedTuple):
 
     number: int  # in the file, from 1
     text: str
+    name: str = ""  # what follows the molecule in its line
 
 
 class Lines(NamedTuple):
@@ -33,6 +34,11 @@ class Lines(NamedTuple):
 
     texts: list[str]
     numbers: np.ndarray  # [N] in the file, from 1
+
+    @classmethod
+    def of(cls, lines: Sequence[Line]) -> Self:
+        """The texts and numbers of lines."""
+        return cls([line.text for line in lines], np.array([line.number for line in lines]))
 
     def describe(self, name: str) -> Callable[[int], str]:
         """The place of a line in messages, by its position."""
@@ -64,7 +70,7 @@ def read_lines(path: str, kind: str) -> Lines:
     lines = list(iterate_lines(path, kind))
     if not lines:
         raise InputError.of("path", path, "has no lines with text")
-    return Lines([line.text for line in lines], np.array([line.number for line in lines]))
+    return Lines.of(lines)
 
 
 def lines_of_texts(texts: Sequence[str], kind: str, describe: Callable[[int], str]) -> Lines:
@@ -90,8 +96,8 @@ def lines_of_texts(texts: Sequence[str], kind: str, describe: Callable[[int], st
 def iterate_lines(path: str, kind: str) -> Iterator[Line]:
     """Yield the lines of a file that are not blank, without their ends.
 
-    Of a .smi file, and for an alphabet of molecules, it is the first field of each line, without
-    names and other fields; a first line that names this field, such as 'smiles', is omitted.
+    Of a .smi file, and for an alphabet of molecules, the text is the first field of each line, and
+    what follows is the name; a first line that names this field, such as 'smiles', is omitted.
 
     Args:
       path: a .txt or .smi file, in UTF-8, also with .gz.
@@ -124,9 +130,14 @@ def iterate_lines(path: str, kind: str) -> Iterator[Line]:
                     place = f"{os.path.basename(path)}: line {number}"
                     count = _count(rows, kind, has_fields)
                     raise InputError(f"{place} {error}{count}") from error
-                yield Line(number, text)
+                yield Line(number, text, _name(row) if has_fields else "")
     except (OSError, EOFError) as error:
         raise InputError.of("path", path, f"not readable ({error})") from error
+
+
+def _name(row: bytes) -> str:
+    """What follows the first field of a row; '' if nothing does."""
+    return "".join(part.decode().strip() for part in row.split(None, 1)[1:])
 
 
 def _names_field(row: bytes) -> bool:

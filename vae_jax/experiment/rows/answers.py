@@ -14,7 +14,7 @@ from vae_jax.evaluation.common import choose_examples
 from vae_jax.experiment.rows.form import Form
 from vae_jax.experiment.rows.reading import Rows, SplitReader
 from vae_jax.experiment.rows.scoring import Reference, measure_reference, score_fields
-from vae_jax.experiment.rows.text_reading import TEXT
+from vae_jax.experiment.rows.text_reading import NAME, TEXT
 from vae_jax.experiment.rows.writing import Field
 from vae_jax.models.rows import RowScores
 from vae_jax.models.trained import TrainedModel
@@ -117,14 +117,18 @@ def reconstruct(model: TrainedModel, form: Form) -> Answer:
 
 
 def with_text(answer: Answer, form: Form) -> Answer:
-    """The answer with the lines themselves as its first field, as they were read if known."""
+    """The answer with the lines themselves as its first field, as they were read if known.
+
+    The names of molecules follow, if the file has any.
+    """
 
     def answer_with_text(rows: Rows) -> list[Field]:
-        if rows.cells is None:
+        cells = rows.cells or {}
+        texts = cells.get(TEXT)
+        if texts is None:
             texts = np.array(form.text.decode_rows(rows.x), object)
-        else:
-            texts = rows.cells[TEXT]
-        return [Field(form.text_name, texts), *answer(rows)]
+        names = [Field(NAME, cells[NAME])] if NAME in cells else []
+        return [Field(form.text_name, texts), *names, *answer(rows)]
 
     return answer_with_text
 

@@ -31,7 +31,7 @@ from vae_jax.experiment.rows.options import (
 from vae_jax.experiment.rows.output import choose_output, has_format
 from vae_jax.experiment.rows.reading import Reader, Rows, SplitReader, open_array_reader
 from vae_jax.experiment.rows.table_reading import cells_of_split, open_table
-from vae_jax.experiment.rows.text_reading import IDENTIFIER, open_text
+from vae_jax.experiment.rows.text_reading import IDENTIFIER, names_of_split, open_text
 from vae_jax.experiment.rows.writing import Field, open_writer
 from vae_jax.experiment.storage.workdir import read_config
 from vae_jax.files import as_path, write_json
@@ -108,6 +108,8 @@ def _open_reader(
         source = os.path.expanduser(finished.config.data.path)
         if keeps_cells and dataset.table is not None and has_format(source, output):
             cells = cells_of_split(source, dataset)
+        if dataset.text is not None:
+            cells = names_of_split(source, dataset)
         yield SplitReader(dataset.test, key, ids, identifier, cells)
         return
     path = os.path.expanduser(data)
