@@ -16,9 +16,7 @@ from vae_jax.files import Path
 
 logger = logging.getLogger(__name__)
 
-FOOLED = (
-    3  # mean errors of the predictor on test molecules; one is too good by more if it is fooled
-)
+FOOLED = 3  # mean errors of a prediction on test molecules beyond which it is too good
 
 
 def plot_runs(contexts: Sequence[metrics.Context]) -> None:
@@ -46,21 +44,28 @@ def _plot_search(context: metrics.Context) -> None:
     """Plot the best molecules that the metric 'search' found, if it was measured."""
     c = context.config.evaluation
     numbers = Results(context.workdir).earlier.get("metrics", {}).get("search", {})
-    if "search" not in c.metric_names or "candidates_file" not in numbers:
+    if "search" not in c.metric_names or "predictor" not in numbers:
         return
     from vae_jax.evaluation.search import read_candidates
     from vae_jax.visualize import molecules
 
-    errors = [entry["mae"] for kind, entry in numbers["regressions"].items() if kind != "constant"]
     figure = molecules.best_found(
         read_candidates(context.workdir / numbers["candidates_file"]),
         molecules.PROPERTY_NAMES[c.search_property],
-        tolerance=FOOLED * min(errors),
+        tolerance=tolerance_of(numbers),
         goal=c.search_goal,
         best_training=numbers["best_training"],
     )
     for suffix in dict.fromkeys(("png", c.figures)):
         visualize.save(figure, context.workdir / "figures" / f"molecule_search.{suffix}")
+
+
+def tolerance_of(numbers: Mapping[str, Any]) -> float:
+    """The error of a prediction that is not marked as too good, by the numbers of 'search'.
+
+    It is a few times the mean absolute error of the regression that the search climbed.
+    """
+    return FOOLED * numbers["regressions"][numbers["predictor"]]["mae"]
 
 
 def plot_front(

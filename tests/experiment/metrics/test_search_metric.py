@@ -9,7 +9,7 @@ from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.evaluation.molecules import canonical, properties
 from vae_jax.evaluation.search import Decoded, read_candidates
-from vae_jax.experiment import metrics
+from vae_jax.experiment import figures, metrics
 from vae_jax.experiment.metrics import search
 from vae_jax.experiment.report import formatting
 from vae_jax.experiment.run import make_run
@@ -85,12 +85,20 @@ def test_the_numbers_are_described(numbers):
     assert set(result["regressions"]) == {"ridge", "network", "constant"}
     assert result["regressions"]["constant"]["r2"] <= 0
     assert "6 candidates of each search to maximize logp;" in result["estimator"]
+    assert f"of the prediction of the {result['predictor']}, the" in result["estimator"]
     assert all(np.isfinite(list(numbers_in(result["regressions"]))))
     line = metrics.describe("search", result)
     assert "best_training" in line
     assert "searches/ascent/prediction_gap" in line
     tables = [b for b in formatting.number_blocks(result) if b["kind"] == "table"]
     assert any("Ascent" in row[0] for block in tables for row in block["rows"])
+
+
+def test_a_prediction_is_too_good_by_the_error_of_its_own_regression():
+    regressions = {"ridge": {"mae": 0.1}, "network": {"mae": 0.4}, "constant": {"mae": 9.0}}
+    for kind, expected in (("ridge", 0.3), ("network", 1.2)):
+        numbers = {"predictor": kind, "regressions": regressions}
+        assert figures.tolerance_of(numbers) == pytest.approx(expected)
 
 
 def test_real_decoding_gives_sequences(context):

@@ -86,6 +86,7 @@ def search(context: Context, key: Array) -> Numbers:
         "typical_distance": unit,
         "best_training": best_training,
         "candidates_file": CANDIDATES,
+        "predictor": kind,
         "regressions": _describe_regressions(predictors, test, train),
         "searches": {
             method: _describe_search(table, best_training, c.search_goal)
