@@ -94,6 +94,8 @@ def test_the_weight_of_the_rate_stands_beside_it():
     assert "at beta" not in verdict(terms(10)).text
     found = verdict(terms(10), beta=0.05, weight_name="config.objective.beta")
     assert "(1.500 a latent) at beta = 0.05." in found.text
+    found = verdict(terms(10), current_weight=0.012345, weight_name="config.objective.beta")
+    assert "(1.500 a latent) at beta = 0.0123, whose schedule ends at 1." in found.text
 
 
 def test_codes_that_a_decoder_of_tokens_ignores_have_a_remedy():

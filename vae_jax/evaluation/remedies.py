@@ -21,6 +21,7 @@ class Setting:
       warm_up: training already used a warm-up of beta, or free bits.
       beta: weight of the rate in the objective.
       weight_name: name of this weight.
+      current_weight: the weight at the step of the terms, if a schedule has not ended; else None.
       code_gain: nats that log p(x | z) falls by at the code of another example, if known.
       importance_samples: K of the bound on log p(x) that was maximized; 1: the ELBO.
     """
@@ -33,6 +34,7 @@ class Setting:
     warm_up: bool = False
     beta: float = 1.0
     weight_name: str = "beta"
+    current_weight: float | None = None
     code_gain: float | None = None
     importance_samples: int = 1
 
@@ -79,7 +81,8 @@ def train_longer(setting: Setting) -> str:
 
 
 def describe_weight(setting: Setting) -> str:
-    """The weight of the rate in training, if it is not 1."""
-    if setting.beta == 1:
-        return ""
-    return f" at {setting.weight_name.rpartition('.')[-1]} = {setting.beta:g}"
+    """The weight of the rate in training, if it is not 1, as it was at the step of the terms."""
+    name, current = setting.weight_name.rpartition(".")[-1], setting.current_weight
+    if current is not None:
+        return f" at {name} = {current:.3g}, whose schedule ends at {setting.beta:g}"
+    return "" if setting.beta == 1 else f" at {name} = {setting.beta:g}"

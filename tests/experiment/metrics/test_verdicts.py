@@ -26,6 +26,26 @@ def test_the_cause_of_a_collapse_is_a_weight_of_the_objective():
 
 
 @pytest.mark.parametrize(
+    ("schedule", "weights"),
+    [
+        ("constant", {0: None, 50: None, 200: None}),
+        ("linear", {0: 0.0, 50: 0.25, 100: None, 200: None, None: None}),
+        ("cyclical", {0: 0.0, 5: 0.2, 15: None, 30: 0.2, 100: None}),
+    ],
+)
+def test_the_weight_of_a_verdict_is_that_of_its_step(schedule, weights):
+    config = Config()
+    objective = config.objective
+    objective.beta, objective.beta_schedule, objective.beta_steps = 0.5, schedule, 100
+    for step, expected in weights.items():
+        found = latents.setting_of(config, (5,), step)
+        assert found.beta == 0.5
+        assert found.current_weight == (expected if expected is None else pytest.approx(expected))
+    objective.capacity = 3.0  # a target, no weight
+    assert latents.setting_of(config, (5,), 50).current_weight is None
+
+
+@pytest.mark.parametrize(
     ("event", "sigma", "fixed", "shared"),
     [
         ((8, 8, 1), "fixed", True, True),

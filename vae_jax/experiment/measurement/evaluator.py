@@ -139,10 +139,12 @@ def summarize_baseline(run: Run, terms: Terms, split: str) -> dict[str, float]:
     return numbers
 
 
-def make_context(run: Run, params: Params, terms: Terms) -> metrics.Context:
+def make_context(
+    run: Run, params: Params, terms: Terms, step: int | None = None
+) -> metrics.Context:
     """Make the context of the metrics: evaluation parameters, and the terms of the test set."""
     model = with_fixed_sigma(run.model)
     baseline = baseline_of(run, "test")
     return metrics.Context(
-        run.config, run.workdir, run.dataset, model, params, terms, run.mesh, baseline
+        run.config, run.workdir, run.dataset, model, params, terms, run.mesh, baseline, step
     )

@@ -56,7 +56,7 @@ def evaluate_run(
     if validation is None or c.num_samples > 1:
         validation = evaluate(params, "valid")
     terms = {"valid": validation, "test": evaluate(params, "test")}
-    context = make_context(run, params, terms["test"])
+    context = make_context(run, params, terms["test"], step)
     results.put(
         {
             "name": run.config.name,

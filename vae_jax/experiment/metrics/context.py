@@ -40,6 +40,7 @@ class Context:
     terms: Terms  # test set
     mesh: Mesh | None = None
     baseline: BaselineScores | None = None  # test set
+    step: int | None = None  # of the parameters; None: the last one
 
     @functools.cached_property
     def trained_model(self) -> TrainedModel:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import jax
@@ -40,18 +41,22 @@ def verdict_of(
     baseline: BaselineScores | None,
     event: tuple[int, ...],
     *,
+    step: int,
     code_gain: float | None = None,
 ) -> Verdict:
     """The verdict on a model with this config, from its terms and the baseline on a split.
 
-    `event` is the shape of an example.
+    `event` is the shape of an example, and `step` that of the parameters.
     """
-    setting = dataclasses.replace(setting_of(config, event), code_gain=code_gain)
+    setting = dataclasses.replace(setting_of(config, event, step), code_gain=code_gain)
     return verdict(terms, baseline=baseline, setting=setting)
 
 
-def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
-    """The settings on which a verdict depends; `event` is the shape of an example."""
+def setting_of(config: Config, event: tuple[int, ...], step: int | None = None) -> Setting:
+    """The settings on which a verdict depends, at a step; by default that of the last one.
+
+    `event` is the shape of an example.
+    """
     model, objective = config.model, config.objective
     rate = "config.objective.beta", 1.0 if objective.capacity else objective.beta
     weights = {
@@ -61,6 +66,7 @@ def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
         "factor": ("config.objective.tc_weight", 1 + objective.tc_weight),
     }
     name, weight = weights.get(objective.name, ("beta", 1.0))
+    current = _weight_at(config, name, weight, config.train.num_steps if step is None else step)
     has_sigma = model.likelihood in ("gaussian", "laplace")
     # A table has one entry for each channel, so a sigma by channel is one for each dimension.
     shared = ("fixed", "scalar", "channel") if len(event) == 3 else ("fixed", "scalar")
@@ -75,6 +81,7 @@ def setting_of(config: Config, event: tuple[int, ...]) -> Setting:
         or bool(objective.free_bits or objective.layer_free_bits),
         beta=weight,
         weight_name=name,
+        current_weight=None if math.isclose(current, weight, rel_tol=1e-6) else current,
         importance_samples=objective.num_samples if objective.name in WEIGHTED else 1,
     )
 
@@ -84,13 +91,18 @@ def rate_weight(config: Config, event: tuple[int, ...]) -> float | None:
 
     It is less than `config.objective.beta` if training ends before the schedule of beta.
     """
-    setting, c = setting_of(config, event), config.objective
+    setting = setting_of(config, event)
     if not setting.has_latents:
         return None
-    if setting.weight_name != "config.objective.beta" or c.capacity:
-        return float(setting.beta)
-    schedule = pick(BETAS, "objective.beta_schedule", c.beta_schedule)
-    return float(schedule(c)(config.train.num_steps))
+    return _weight_at(config, setting.weight_name, setting.beta, config.train.num_steps)
+
+
+def _weight_at(config: Config, name: str, weight: float, step: int) -> float:
+    """The weight of the rate at a step, from its name and its final value."""
+    c = config.objective
+    if name != "config.objective.beta" or c.capacity:
+        return float(weight)
+    return float(pick(BETAS, "objective.beta_schedule", c.beta_schedule)(c)(step))
 
 
 def _code_gain(context: Context, key: Array) -> float | None:
@@ -114,7 +126,12 @@ def collapse(context: Context, key: Array) -> Numbers:
     """The verdict on the posterior, from the terms of the test set."""
     gain = _code_gain(context, key)
     result = verdict_of(
-        context.config, context.terms, context.baseline, context.dataset.shape, code_gain=gain
+        context.config,
+        context.terms,
+        context.baseline,
+        context.dataset.shape,
+        step=context.step,
+        code_gain=gain,
     )
     return {
         "estimator": f"latents over the {len(context.terms.code)} test examples: active if the "
@@ -141,7 +158,7 @@ def codes(context: Context, key: Array) -> Numbers:
     result = judge(
         context.terms,
         lambda terms: usage,
-        setting_of(context.config, context.dataset.shape),
+        setting_of(context.config, context.dataset.shape, context.step),
         context.baseline,
     )
     return {

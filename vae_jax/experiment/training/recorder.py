@@ -144,7 +144,8 @@ class Recorder:
         notes = self._notes()
         if self.run.config.model.kind != "vq":
             baseline = baseline_of(self.run, "valid")
-            verdict = verdict_of(self.run.config, terms, baseline, self.run.dataset.shape)
+            shape = self.run.dataset.shape
+            verdict = verdict_of(self.run.config, terms, baseline, shape, step=step)
             notes["verdict"] = str(verdict)
             if verdict.name in WARNED:
                 logger.warning("step %d: %s", step, verdict)
