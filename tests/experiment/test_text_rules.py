@@ -1,10 +1,14 @@
 """Configs of text that cannot be: each is refused by one message, most before any data is read."""
 
+import types
+
 import pytest
 
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.launch.config_files import read_config
+from vae_jax.experiment.run import log_choices
 from vae_jax.experiment.validation import validate
 
 
@@ -107,6 +111,59 @@ def test_the_rest_is_refused_once_the_likelihood_is_chosen(dataset, changes, mes
 )
 def test_what_fits_text_passes(dataset, changes):
     check(dataset, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, []),
+        ({"model__encoder_width": 8, "model__decoder_width": 8}, []),
+        ({"model__hidden": [400], "model__kind": "language_model"}, []),
+        (
+            {"model__hidden": (16,), "model__channels": (8, 8)},
+            [
+                "small: config.model.hidden = (16,): does nothing with config.model.network = "
+                "'gru', whose widths are encoder_width and decoder_width",
+                "small: config.model.channels = (8, 8): does nothing with config.model.network = "
+                "'gru', whose widths are encoder_width and decoder_width",
+            ],
+        ),
+        (
+            {"model__network": "transformer", "model__hidden": (16,)},
+            [
+                "small: config.model.hidden = (16,): does nothing with config.model.network = "
+                "'transformer', whose widths are encoder_width and decoder_width",
+            ],
+        ),
+        (
+            {"model__kind": "language_model", "model__encoder_width": 8, "model__hidden": (16,)},
+            [
+                "small: config.model.hidden = (16,): does nothing with config.model.network = "
+                "'gru', whose width is decoder_width",
+                "small: config.model.encoder_width = 8: does nothing with config.model.kind = "
+                "'language_model', which has no encoder",
+            ],
+        ),
+    ],
+)
+def test_widths_that_do_nothing_are_named(dataset, changes, lines, caplog):
+    original = config(name="small", **changes)
+    resolved = builders.resolve(original, dataset.shape, dataset.preparation)
+    model = types.SimpleNamespace(units=None)
+    log_choices(original, types.SimpleNamespace(config=resolved, dataset=dataset, model=model))
+    assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING"] == lines
+
+
+def test_widths_of_other_networks_are_used():
+    images = config(data__name="digits", model__network="mlp", model__hidden=(16,))
+    assert not builders.find_unused_widths(images)
+
+
+@pytest.mark.parametrize("variant", ["molecules", "molecules_control", "text", "text_control"])
+def test_the_configs_of_molecules_have_no_such_widths(dataset, variant):
+    original = read_config(f"molecule_vae:{variant}", "")
+    resolved = builders.resolve(original, dataset.shape, dataset.preparation)
+    assert not builders.find_unused_widths(resolved)
 
 
 @pytest.mark.parametrize("metric", ["annealed", "gap", "decomposition", "search", "udr"])

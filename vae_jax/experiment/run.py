@@ -117,12 +117,17 @@ def prepare_runs(config: Config, workdir: str | os.PathLike) -> tuple[list[Run],
 
 
 def log_choices(config: Config, run: Run) -> None:
-    """Log the kinds of the columns of a table, and what was chosen by the data for a config."""
+    """Log the kinds of the columns of a table, and what was chosen by the data for a config.
+
+    Warns about widths of the model that do nothing.
+    """
     if run.dataset.table is not None:
         logger.info("%s\nconfig.data.schema overrides the kinds", describe_table(run.dataset))
     choices = explain_choices(config, run)
     if choices:
         logger.info("%s: %s", config.name, choices)
+    for line in builders.find_unused_widths(run.config):
+        logger.warning("%s: %s", config.name, line)
 
 
 def _check_choices(config: Config, resolved: Config, name: str, workdir: Path) -> None:

@@ -20,6 +20,7 @@ from vae_jax.experiment.builders.score import (
     name_score,
     schedules_end,
 )
+from vae_jax.experiment.builders.text_compatibility import find_unused_widths
 from vae_jax.experiment.builders.units import build_units, describe_units
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "describe_units",
     "final_learning_rate",
     "final_step",
+    "find_unused_widths",
     "is_elbo",
     "is_last_phase",
     "is_on",

@@ -4,7 +4,9 @@ import functools
 
 from vae_jax.config import Config
 from vae_jax.config.fields import TEXT_SETS
+from vae_jax.config.model import SEQUENCE_NETWORKS, ModelConfig
 from vae_jax.config.rules import METRICS, Rule, all_but, needs, one_of
+from vae_jax.config.tree import as_tuple
 from vae_jax.experiment.builders.loss import CORRUPTIONS
 from vae_jax.experiment.builders.parts import PRIORS
 
@@ -54,6 +56,28 @@ def _width_of_heads(config: Config) -> str | None:
                 f"{2 * c.heads}"
             )
     return None
+
+
+def find_unused_widths(config: Config) -> list[str]:
+    """A line for each width of the model that is not the default, and that no network reads.
+
+    They are of networks of sequences, in a config without 'auto'.
+    """
+    c = config.model
+    if c.network not in SEQUENCE_NETWORKS:
+        return []
+    has_encoder = c.kind != "language_model"
+    widths = "widths are encoder_width and" if has_encoder else "width is"
+    network = f"config.model.network = {c.network!r}, whose {widths} decoder_width"
+    reasons = {"hidden": network, "channels": network}
+    if not has_encoder:
+        reasons["encoder_width"] = f"config.model.kind = {c.kind!r}, which has no encoder"
+    values = {name: as_tuple(getattr(c, name)) for name in reasons}
+    return [
+        f"config.model.{name} = {values[name]!r}: does nothing with {reason}"
+        for name, reason in reasons.items()
+        if values[name] != getattr(ModelConfig, name)
+    ]
 
 
 RULES: tuple[Rule, ...] = (
