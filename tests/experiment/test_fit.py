@@ -263,7 +263,7 @@ def test_it_is_quiet_unless_asked(capfd, caplog):
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
     vae_jax.fit(X, "vae", TINY, verbose=True)
-    assert "training on x (54 rows of 3 columns" in capfd.readouterr().err
+    assert "training on x (55 rows of 3 columns" in capfd.readouterr().err
 
 
 def test_the_kinds_of_columns_are_shown_on_request(monkeypatch, capfd):
