@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import re
 
 import jax
 import numpy as np
@@ -15,6 +16,7 @@ from vae_jax.errors import InputError, Interrupted, RunDiverged
 from vae_jax.experiment import fit as fit_module
 from vae_jax.experiment import train_and_evaluate
 from vae_jax.experiment.launch.config_files import read_config
+from vae_jax.nets import Units
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -170,6 +172,29 @@ def test_a_model_composed_by_hand(tmp_path):
     assert model.is_conditional
 
 
+def test_a_model_without_units_is_warned_of_values_far_from_one(monkeypatch, caplog):
+    def stop(_):
+        raise InterruptedError
+
+    def messages(x, **parts):
+        caplog.clear()
+        with pytest.raises(InterruptedError):
+            vae_jax.fit(x, hand_made(**parts), BY_HAND)
+        return caplog.text
+
+    monkeypatch.setattr(fit_module, "_train", stop)
+    for scale, size in ((1e3, r"6\..e.02"), (1e-4, r"6\..e-05")):
+        x = X * [1, scale, 1]
+        assert re.search(f"x: column 1 has values of about {size}, .*fit_units", messages(x))
+        units = likelihoods.fit_units(likelihoods.Gaussian((3,)), x)
+        assert not messages(x, units=units)
+    assert not messages(X)
+    rare = np.tile(X, (10, 1))
+    rare[:, 2] = np.arange(600) % 120 == 0
+    assert not messages(rare, likelihood=likelihoods.Mixed((3,), ("gaussian*2", "bernoulli")))
+    assert "x: column 2 has values of about 0.09" in messages(rare)
+
+
 @pytest.mark.parametrize(
     ("x", "message"),
     [
@@ -228,6 +253,14 @@ def test_examples_that_cannot_be_trained_on(x, message):
         (
             {"config": hand_made(likelihood=likelihoods.LogNormal((3,))), "overrides": {}, "x": -X},
             "x has values of|x has values from",
+        ),
+        (  # standardized numbers are not positive
+            {
+                "config": hand_made(likelihood=likelihoods.LogNormal((3,)), units=Units.fit(X + 1)),
+                "overrides": {},
+                "x": X + 1,
+            },
+            "units: in the units of the model x has values from .* allows 0 to inf; use units=",
         ),
     ],
 )

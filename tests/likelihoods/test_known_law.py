@@ -21,7 +21,6 @@ from vae_jax import (
     train,
 )
 from vae_jax.evaluation.likelihood import make_likelihoods
-from vae_jax.nets.units import Units
 
 KINDS = (
     "gaussian",
@@ -100,20 +99,13 @@ def test_held_out_log_px_is_within_a_twentieth_nat_of_the_law():
     rng = np.random.default_rng(1)
     x, test = draw(rng, 20_000), draw(rng, 1_000)
     head = likelihoods.Mixed((9,), KINDS)
-    units = Units.fit(
-        x,
-        counts=head.count_columns(),
-        real=head.real_columns(),
-        positive=head.positive_columns(),
-        categories=head.category_columns(),
-    )
     model = VAE(
         nets.MLP((64, 64), jnp.tanh),
         nets.MLP((32,), jnp.tanh),
         posteriors.DiagGaussianHead(2),
         priors.StandardNormal(2),
         head,
-        units=units,
+        units=likelihoods.fit_units(head, x),
     )
     source, num_steps = data.ArraySource(jnp.asarray(x)), 4_000
     tx = optax.adam(optax.cosine_decay_schedule(3e-3, num_steps))

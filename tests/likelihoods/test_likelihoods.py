@@ -557,6 +557,9 @@ def test_heads_say_what_they_are_for() -> None:
     likelihoods.check_support(likelihoods.LogNormal((4,)), np.full((1, 4), 0.1))
     with pytest.raises(InputError, match="LogNormal needs values above 0"):
         likelihoods.check_support(likelihoods.LogNormal((4,)), np.zeros((1, 4)))
+    x = np.array([[0, 1, 1], [1, 0, 1]])
+    with pytest.raises(InputError, match="x has values of 0 in column 1: "):
+        likelihoods.check_support(likelihoods.LogNormal((3,)), x, np.arange(6).reshape(2, 3) > 0)
     with pytest.raises(InputError, match="levels = 1"):
         likelihoods.BetaBinomial((4,), 1)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from flax import linen as nn
 
 from vae_jax import VAE, distributions, likelihoods, nets, posteriors, priors
 from vae_jax.errors import InputError
@@ -127,7 +128,7 @@ def test_counts_enter_as_logarithms_and_keep_their_mass():
 def test_only_columns_of_real_numbers_have_a_scaled_density():
     x = np.stack([np.arange(10) * 1e4, np.arange(10) % 2, RNG.poisson(50, 10)], axis=1)
     head = likelihoods.Mixed((3,), ("gaussian", "bernoulli", "counts"))
-    units = Units.fit(x, counts=head.count_columns(), real=head.real_columns())
+    units = likelihoods.fit_units(head, x)
     assert units.counts == (False, False, True)
     assert units.density.scale == (x[:, 0].std(), 1.0, 1.0)
     assert units.density.loc[1:] == (0.0, 0.0)
@@ -140,8 +141,7 @@ def test_positive_columns_enter_as_logarithms_and_keep_their_density():
     x = np.exp(RNG.normal([14, -18], [2, 0.5], (300, 2)))
     x = np.stack([x[:, 0], RNG.poisson(9, 300), x[:, 1]], axis=1)
     head = likelihoods.Mixed((3,), ("positive", "counts", "positive"))
-    masks = {"counts": head.count_columns(), "real": head.real_columns()}
-    units = Units.fit(x, **masks, positive=head.positive_columns())
+    units = likelihoods.fit_units(head, x)
     logs = np.log(np.where([True, False, True], x, x + 1))
     u = np.asarray(units.standardize(jnp.float32(x)))
     np.testing.assert_allclose(u, (logs - logs.mean(0)) / logs.std(0), rtol=1e-3, atol=1e-4)
@@ -155,10 +155,27 @@ def test_positive_columns_enter_as_logarithms_and_keep_their_density():
     expected = scipy.stats.lognorm.logpdf(x[:, [0, 2]], 1, 0, center[[0, 2]])
     np.testing.assert_allclose(terms, expected, rtol=1e-3, atol=1e-3)
     assert Units.from_json(json.loads(json.dumps(dataclasses.asdict(units)))) == units
-    assert not units.is_close(Units.fit(x, **masks))
+    masks = likelihoods.column_masks(head)
+    assert not units.is_close(Units.fit(x, **(masks | {"positive": False})))
     values = dataclasses.asdict(units) | {"positive": (True,)}
     with pytest.raises(ValueError, match="positive of 1 columns, not 3"):
         Units.from_json(values)
+
+
+def test_units_follow_from_the_attributes_of_a_likelihood_of_other_origin():
+    class Positive(nn.Module):
+        support = (0.0, np.inf)
+        positive = True
+
+    x = np.exp(RNG.normal([14, -18], [2, 0.5], (300, 2)))
+    x[7, 1] = np.nan
+    expected = likelihoods.fit_units(likelihoods.LogNormal((2,)), x)
+    assert likelihoods.fit_units(Positive(), x) == expected
+    assert likelihoods.fit_units(nn.Dense(2), x) == Units.fit(x)  # real numbers
+    with pytest.raises(InputError, match="x has values of 0 in column 1"):
+        likelihoods.fit_units(Positive(), np.nan_to_num(x))
+    with pytest.raises(InputError, match="column 1 has no value"):
+        likelihoods.fit_units(Positive(), x[7:8])
 
 
 def test_a_constant_column_keeps_its_scale():

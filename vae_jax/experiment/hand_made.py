@@ -1,17 +1,25 @@
 """Models that are composed by hand, in place of one that a config describes."""
 
+import logging
+
 import numpy as np
 from flax import linen as nn
 
 from vae_jax.config import Config
 from vae_jax.data import ArraySource, Dataset
 from vae_jax.errors import InputError
-from vae_jax.likelihoods import Mixed, check_support, check_table
+from vae_jax.experiment.builders.units import is_plain
+from vae_jax.likelihoods import Mixed, check_support, check_table, column_masks
 from vae_jax.models import VQVAE, Hierarchical
 from vae_jax.nets import OneHot, SizeFactor, Vector
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.posteriors import DeterministicHead
 from vae_jax.posteriors.quantizers import FiniteScalarQuantizer
+
+logger = logging.getLogger(__name__)
+
+UNITS = "units=vae_jax.likelihoods.fit_units(likelihood, x)"
+PLAIN_SIZES = (0.1, 10.0)  # root mean squares of columns that need no units
 
 
 def describe_model(model: nn.Module) -> Config:
@@ -56,7 +64,13 @@ def describe_model(model: nn.Module) -> Config:
 
 
 def check_model(model: nn.Module, dataset: Dataset) -> None:
-    """Raises InputError if the training examples don't fit the likelihood of a model."""
+    """Check that the training examples fit the likelihood and the units of a model.
+
+    Warns of columns of very small or large values that the networks would see unchanged.
+
+    Raises:
+      InputError: they don't fit.
+    """
     event = read_attribute(model.likelihood, "event_shape")
     if event is not None and tuple(event) != tuple(dataset.shape):
         raise InputError(
@@ -72,3 +86,36 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
     if isinstance(model.likelihood, Mixed):
         check_table(model.likelihood.columns, x, observed)
     check_support(model.likelihood, x, observed)
+    if model.units is not None:
+        _check_units(model, x, observed)
+    elif not is_plain(dataset):
+        _warn_of_sizes(model, dataset)
+
+
+def _check_units(model: nn.Module, x: np.ndarray, observed: np.ndarray | None) -> None:
+    """Raises InputError if the likelihood has no density or mass on x in the units of the model."""
+    try:
+        check_support(model.likelihood, np.asarray(model.units.density.inverse(x)), observed)
+    except InputError as error:
+        raise InputError(f"units: in the units of the model {error}; use {UNITS}") from error
+
+
+def _warn_of_sizes(model: nn.Module, dataset: Dataset) -> None:
+    """Warn of the first column or channel of numbers far from 1, or of large counts."""
+    sizes = np.hypot(dataset.moments.mean, dataset.moments.stddev)
+    low, high = PLAIN_SIZES
+    masks = column_masks(model.likelihood)
+    is_number = np.broadcast_to(masks["real"], sizes.shape) | masks["positive"]
+    is_small = is_number & (sizes < low) & (sizes > 0)
+    is_large = (is_number | masks["counts"]) & (sizes > high)
+    far = np.flatnonzero(is_small | is_large)
+    if len(far):
+        entry = "channel" if len(dataset.shape) == 3 else "column"
+        logger.warning(
+            "x: %s %d has values of about %.2g, and the networks of a model without units see them "
+            "unchanged; give it %s",
+            entry,
+            far[0],
+            sizes[far[0]],
+            UNITS,
+        )

@@ -15,7 +15,14 @@ head supports.
 """
 
 from vae_jax.likelihoods.autoregressive import Autoregressive
-from vae_jax.likelihoods.base import REALS, GridLikelihood, Likelihood, check_support
+from vae_jax.likelihoods.base import (
+    REALS,
+    GridLikelihood,
+    Likelihood,
+    check_support,
+    column_masks,
+    fit_units,
+)
 from vae_jax.likelihoods.binary import Bernoulli, ContinuousBernoulli
 from vae_jax.likelihoods.counts import NegativeBinomial, Poisson, ZeroInflatedNegativeBinomial
 from vae_jax.likelihoods.event import EventLayer
@@ -67,5 +74,7 @@ __all__ = [
     "ZeroInflatedNegativeBinomial",
     "check_support",
     "check_table",
+    "column_masks",
+    "fit_units",
     "parse_columns",
 ]

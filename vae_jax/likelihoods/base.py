@@ -1,7 +1,7 @@
 """Contracts of likelihood heads: what models and data checks read and call."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from flax import linen as nn
@@ -9,6 +9,7 @@ from flax import linen as nn
 from vae_jax.distributions import Distribution
 from vae_jax.errors import InputError, check_range
 from vae_jax.nets.attributes import REALS, read_attribute
+from vae_jax.nets.units import Units
 from vae_jax.types import Array
 
 
@@ -76,6 +77,46 @@ class GridLikelihood(Likelihood):
         return self.levels == 2
 
 
+def column_masks(likelihood: nn.Module) -> dict[str, Any]:
+    """The values of the columns or channels of a likelihood, as keywords of `Units.fit`.
+
+    Those of a likelihood of other origin than this library follow from its attributes `support`,
+    `integers` and `positive`.
+    """
+    if isinstance(likelihood, Likelihood):
+        return {
+            "real": likelihood.real_columns(),
+            "counts": likelihood.count_columns(),
+            "positive": likelihood.positive_columns(),
+            "categories": likelihood.category_columns(),
+        }
+    return {
+        "real": read_attribute(likelihood, "support") == REALS,
+        "counts": read_attribute(likelihood, "integers"),
+        "positive": read_attribute(likelihood, "positive"),
+    }
+
+
+def fit_units(likelihood: nn.Module, x: np.ndarray) -> Units:
+    """The units of a training set x [N, C] or [N, H, W, C] for a model with this likelihood.
+
+    Networks then see standardized values, of log x for positive numbers and of log(1 + x) for
+    counts. The likelihood is a density of x in units of its standard deviation or, for positive
+    numbers, of its geometric mean; the model adds the change of variables. NaN are missing values.
+
+    >>> import numpy as np
+    >>> from vae_jax import likelihoods
+    >>> x = np.array([[1e6], [4e6]])
+    >>> round(likelihoods.fit_units(likelihoods.LogNormal((1,)), x).density.scale[0])
+    2000000
+
+    Raises:
+      InputError: x has values on which the likelihood has no density or mass, or a column is empty.
+    """
+    check_support(likelihood, np.asarray(x), ~np.isnan(x))
+    return Units.fit(x, **column_masks(likelihood))
+
+
 def check_support(likelihood: nn.Module, x: np.ndarray, observed: np.ndarray | None = None) -> None:
     """Raises InputError if x [B, *E] has values on which the likelihood has no density or mass.
 
@@ -84,18 +125,21 @@ def check_support(likelihood: nn.Module, x: np.ndarray, observed: np.ndarray | N
     """
     low, high = read_attribute(likelihood, "support")
     name = type(likelihood).__name__
-    x = x if observed is None else x[observed]
-    if not x.size:
+    values = x if observed is None else x[observed]
+    if not values.size:
         return
-    smallest, largest = float(x.min()), float(x.max())
+    smallest, largest = float(values.min()), float(values.max())
     if not (low <= smallest and largest <= high):  # never with NaN
         raise InputError(
             f"x has values from {smallest:g} to {largest:g}: the likelihood {name} allows {low:g} "
             f"to {high:g}"
         )
     if read_attribute(likelihood, "positive") and smallest <= low:
+        at_low = (x <= low) & (True if observed is None else observed)
+        column = f" in column {np.argwhere(at_low)[0, 1]}" if x.ndim == 2 else ""
         raise InputError(
-            f"x has values of {smallest:g}: the likelihood {name} needs values above {low:g}"
+            f"x has values of {smallest:g}{column}: the likelihood {name} needs values above "
+            f"{low:g}"
         )
-    if read_attribute(likelihood, "integers") and (x != np.round(x)).any():
+    if read_attribute(likelihood, "integers") and (values != np.round(values)).any():
         raise InputError(f"x has values that are not counts, which the likelihood {name} needs")

@@ -7,6 +7,7 @@ from vae_jax.data import Dataset
 from vae_jax.data.kinds import kind_of
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
+from vae_jax.likelihoods import column_masks
 from vae_jax.nets.units import Units
 
 
@@ -15,24 +16,27 @@ def build_units(config: Config, dataset: Dataset) -> Units | None:
     kind = kind_of(dataset.shape, dataset.preparation)
     if kind == "tokens":
         return None
-    low, high = dataset.train.value_range
-    is_unit = len(dataset.shape) == 3 and low >= 0 and high <= 1
     name = config.model.likelihood
     likelihood = pick(LIKELIHOODS, "model.likelihood", name)(config.model, dataset.shape)
-    categories = likelihood.category_columns()
-    is_plain = kind in ("binary", "levels") or (kind == "real" and is_unit)
-    if is_plain and not np.any(categories) and not np.any(likelihood.positive_columns()):
+    masks = column_masks(likelihood)
+    has_own_units = np.any(masks["categories"]) or np.any(masks["positive"])
+    if is_plain(dataset) and not has_own_units:
         return None
     moments = dataset.moments
     return Units.from_statistics(
         (moments.mean, moments.stddev),
         (moments.log_mean, moments.log_stddev),
         (moments.positive_log_mean, moments.positive_log_stddev),
-        counts=kind == "counts" or likelihood.count_columns(),
-        real=likelihood.real_columns(),
-        positive=likelihood.positive_columns(),
-        categories=categories,
+        **(masks | {"counts": True} if kind == "counts" else masks),
     )
+
+
+def is_plain(dataset: Dataset) -> bool:
+    """True if networks can see x as it is: tokens, zeros and ones, levels, images in [0, 1]."""
+    kind = kind_of(dataset.shape, dataset.preparation)
+    low, high = dataset.train.value_range
+    is_unit = len(dataset.shape) == 3 and low >= 0 and high <= 1
+    return kind in ("tokens", "binary", "levels") or (kind == "real" and is_unit)
 
 
 def describe_units(units: Units | None, shape: tuple[int, ...]) -> str:

@@ -1,0 +1,1 @@
+"""A VAE of river flows, with a gamma likelihood."""
