@@ -227,6 +227,22 @@ def test_the_watch_alone_names_a_process_that_ends_without_a_word(stopped):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_the_watch_where_only_jax_knows_the_first_process(stopped):
+    """Under variables of Slurm, for which JAX takes its port from the number of the job."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        job = probe.getsockname()[1]
+    step = {"SLURM_JOB_ID": job, "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": 2}
+    step |= {"SLURM_STEP_NUM_TASKS": 2, "SLURM_LOCALID": 0}
+    step = {name: str(value) for name, value in step.items()}
+    variables = [step | {"SLURM_PROCID": str(index)} for index in range(2)]
+    killed, survivor = watched(stopped, "time.sleep(300)", variables)
+    assert (killed, survivor[0]) == (-9, 1)
+    assert f"error: process {stopped} of this run ended or cannot be reached" in survivor[1]
+
+
+@pytest.mark.slow
 def test_an_unexpected_error_of_one_process_ends_both():
     """Only the process with the defect shows a traceback."""
     code = (
@@ -250,26 +266,31 @@ def test_processes_that_end_in_order_are_not_lost():
         assert "error" not in output
 
 
-def watched(killed, code):
-    """Run two processes that join and then run the code; kill one of them once both have joined."""
+def watched(killed, code, variables=None):
+    """Run two processes that join and then run the code; kill one of them once both have joined.
+
+    With variables of a cluster for each process, they join without flags.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
+    flags = "" if variables else f"'localhost:{port}', 2, int(sys.argv[1])"
     program = (
         "import sys, time\n"
         "from vae_jax.experiment import processes\n"
-        f"processes.start('localhost:{port}', 2, int(sys.argv[1]))\n"
+        f"processes.start({flags})\n"
         f"print('joined', flush=True)\n{code}\n"
     )
     env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(SCRIPT.parents[2])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     started = [
-        subprocess.Popen([sys.executable, "-c", program, str(index)], env=env, **pipes)
-        for index in range(2)
+        subprocess.Popen([sys.executable, "-c", program, str(index)], env=env | own, **pipes)
+        for index, own in enumerate(variables or [{}, {}])
     ]
     if killed is None:
         return [(process.wait(timeout=120), process.stderr.read()) for process in started]
-    assert [process.stdout.readline() for process in started] == ["joined\n"] * 2
+    for process in started:
+        assert "joined\n" in iter(process.stdout.readline, "")  # after a line of JAX
     time.sleep(1)
     started[killed].kill()
     survivor = started[1 - killed]
