@@ -3,10 +3,12 @@
 The numbers are the same, and each resumes from the checkpoints of the others.
 """
 
+import contextlib
 import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -174,7 +176,7 @@ def test_sigterm_to_one_of_two_saves_and_ends_both(tmp_path):
 def test_the_survivor_of_a_killed_process_names_it_and_both_resume(tmp_path, lost):
     """With a checkpoint at the kill; the numbers are those of an undisturbed run of two."""
     workdir = tmp_path / "run"
-    both = until_the_first_checkpoint(workdir)
+    both = until_checkpoint(workdir, 50)
     both[lost].kill()
     killed = time.monotonic()
     assert both[1 - lost].wait(timeout=60) == 1
@@ -190,10 +192,10 @@ def test_the_survivor_of_a_killed_process_names_it_and_both_resume(tmp_path, los
 SHORT = {"train__num_steps": 300, "train__eval_every": 50, "train__log_every": 5}
 
 
-def until_the_first_checkpoint(workdir):
-    """Start two processes of one device each, and wait for their first checkpoint."""
+def until_checkpoint(workdir, step):
+    """Start two processes of one device each, and wait for their checkpoint of a step."""
     both, deadline = start_two(workdir, (SHORT, SHORT), 1), time.monotonic() + 400
-    while not (workdir / "checkpoints" / "50").exists():
+    while not (workdir / "checkpoints" / str(step)).exists():
         if time.monotonic() > deadline or any(process.poll() is not None for process in both):
             for process in both:
                 process.kill()
@@ -212,6 +214,50 @@ def assert_they_resume(workdir, whole):
     ours, theirs = (jax.tree.leaves(vae_jax.load(path, step=300).params) for path in paths)
     for our, their in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(our, their)
+
+
+def fill(disk, rest=0):
+    """Fill the disk but for the rest, bytes."""
+    with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as file:
+        while shutil.disk_usage(disk).free > rest:
+            file.write(bytes(4096))
+
+
+FULL = (
+    r"error: (checkpoint \d+ could not be written: no space left on the device"
+    r"|\[Errno 28\] No space left on device: '.*(metrics\.jsonl|tfevents.*)'); "
+    r"the last good checkpoint is step {step} in .*checkpoints"
+)
+LOST = r"error: process [01] of this run ended or cannot be reached; run the same command .*"
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_of_each_process_and_both_resume(disk, tmp_path):
+    """Full at a checkpoint, then at a line of metrics; the numbers are those of a disk with room.
+
+    Each process writes a part of a checkpoint, so that both may meet the full disk.
+    """
+    (disk / "run").mkdir()
+    workdir = tmp_path / "run"  # beside its logs, which need room
+    workdir.symlink_to(disk / "run")
+    fill(disk, rest=250_000)  # for one checkpoint of about 170 kB
+    assert_both_say_that_it_is_full(start_two(workdir, (SHORT, SHORT), 1), workdir, 50)
+    (disk / "ballast").unlink()
+    both = until_checkpoint(workdir, 100)
+    fill(disk)
+    assert_both_say_that_it_is_full(both, workdir, r"\d+")
+    (disk / "ballast").unlink()
+    assert_they_resume(workdir, tmp_path / "whole")
+
+
+def assert_both_say_that_it_is_full(both, workdir, step):
+    assert finish(*both) == [1, 1]
+    lines = [log_of(workdir, index).read_text().splitlines() for index in range(2)]
+    print(*lines, sep="\n")
+    full = FULL.replace("{step}", str(step))
+    assert [len(own) for own in lines] == [1, 1]
+    assert all(re.fullmatch(f"{full}|{LOST}", own[0]) for own in lines)
+    assert any(re.fullmatch(full, own[0]) for own in lines)
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 20.0  # to reach the first process at one of its addresses
 HELLO_SECONDS = 5.0  # from a connection to its first line
+END_SECONDS = 2.0  # for the remaining processes to end before the first one does
 # Seconds until the first probe of a silent connection, between probes, and their number. Unanswered
 # probes end a connection after half a minute.
 PROBES = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}
@@ -40,6 +41,7 @@ ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 
 _connections: list[socket.socket] = []
 _watches = False
+_ending = threading.Lock()  # held by the thread that says why this process ends
 
 
 def watch(gather: Callable[[str], list[str]], host: str | None = None) -> None:
@@ -161,7 +163,6 @@ def _serve(server: socket.socket, token: str, count: int) -> None:
             connection = key.fileobj
             if _read(connection) != BYE:
                 _connections.remove(connection)
-                _send_all(f"{key.data}\n")
                 _end(key.data)
             selector.unregister(connection)
 
@@ -213,7 +214,36 @@ def _end(lost: int) -> NoReturn:
     """End this process at once: its main thread may wait for the lost one forever."""
     text = (
         f"error: process {lost} of this run ended or cannot be reached; run the same command in "
-        "all processes to resume\n"
+        "all processes to resume"
     )
-    os.write(2, text.encode())
-    os._exit(STATUS)
+    leave(text, STATUS, lost)
+
+
+def leave(message: str, status: int, lost: int | None = None) -> NoReturn:
+    """End this process with one message, the first process last.
+
+    JAX keeps its connections to the first process, and aborts with several lines if they break.
+
+    Args:
+      message: printed unless another thread has already printed why this process ends.
+      status: exit status.
+      lost: the process to name to the remaining ones, None for this one.
+    """
+    _ending.acquire()  # and never released
+    with contextlib.suppress(OSError):
+        os.write(2, f"{message}\n".encode(errors="backslashreplace"))
+    if _watches and jax.process_index() == 0:
+        _dismiss(0 if lost is None else lost)
+    os._exit(status)
+
+
+def _dismiss(lost: int) -> None:
+    """Tell the remaining processes which one is lost, and wait for their end."""
+    _send_all(f"{lost}\n")
+    deadline = time.monotonic() + END_SECONDS
+    for connection in _connections:
+        with contextlib.suppress(OSError):
+            while (seconds := deadline - time.monotonic()) > 0:
+                connection.settimeout(seconds)
+                if not connection.recv(64):
+                    break

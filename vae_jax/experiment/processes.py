@@ -241,5 +241,5 @@ def leave_if_alone(error: Exception, message: str, status: int) -> None:
     """End the program at once if other processes do not know of the error; else return."""
     if isinstance(error, SharedError) or not jax.distributed.is_initialized():
         return
-    print(message, file=sys.stderr, flush=True)
-    os._exit(status)  # an orderly exit would wait for processes that wait for this process
+    sys.stderr.flush()
+    peers.leave(message, status)  # an orderly exit would wait for processes that wait for this one
