@@ -100,15 +100,27 @@ def replace_atomically(path: pathlib.Path) -> Iterator[pathlib.Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     LEFTOVERS.add(temporary)
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with name_in_errors(path):
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
         LEFTOVERS.discard(temporary)
+
+
+@contextlib.contextmanager
+def name_in_errors(path: pathlib.Path) -> Iterator[None]:
+    """Add the path to an OSError without one, such as a write to a full disk raises."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -137,12 +149,14 @@ class LocalAppender:
     """Appends to a local file, without a buffer, which would raise again when it is closed."""
 
     def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
         self._file = open(path, "ab", buffering=0)  # noqa: SIM115
 
     def write(self, content: bytes) -> None:
         """Write all of the content, or raise."""
-        while content:
-            content = content[self._file.write(content) :]
+        with name_in_errors(self._path):
+            while content:
+                content = content[self._file.write(content) :]
 
     def flush(self) -> None:
         """Do nothing: all content is in the file."""

@@ -123,13 +123,13 @@ def _main(argv: Sequence[str]) -> None:
     from vae_jax.experiment import processes
     from vae_jax.experiment.launch import compilation_cache
 
+    compilation_cache.set_up(enabled=_COMPILATION_CACHE.value)  # before the first program
     processes.start(
         _COORDINATOR.value,
         _NUM_PROCESSES.value,
         _PROCESS_INDEX.value,
         distributed=False if _TRIALS.value else _DISTRIBUTED.value,
     )
-    compilation_cache.set_up(enabled=_COMPILATION_CACHE.value)
     cli.run(_MODE.value, _CONFIG.value, _WORKDIR.value, _TRIALS.value, rows)
     gc.freeze()  # otherwise Python visits every object on its way out: half a second
 

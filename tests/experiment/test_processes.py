@@ -3,10 +3,12 @@
 The numbers are the same, and each resumes from the checkpoints of the others.
 """
 
+import contextlib
 import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -174,7 +176,7 @@ def test_sigterm_to_one_of_two_saves_and_ends_both(tmp_path):
 def test_the_survivor_of_a_killed_process_names_it_and_both_resume(tmp_path, lost):
     """With a checkpoint at the kill; the numbers are those of an undisturbed run of two."""
     workdir = tmp_path / "run"
-    both = until_the_first_checkpoint(workdir)
+    both = until_checkpoint(workdir, 50)
     both[lost].kill()
     killed = time.monotonic()
     assert both[1 - lost].wait(timeout=60) == 1
@@ -190,10 +192,10 @@ def test_the_survivor_of_a_killed_process_names_it_and_both_resume(tmp_path, los
 SHORT = {"train__num_steps": 300, "train__eval_every": 50, "train__log_every": 5}
 
 
-def until_the_first_checkpoint(workdir):
-    """Start two processes of one device each, and wait for their first checkpoint."""
+def until_checkpoint(workdir, step):
+    """Start two processes of one device each, and wait for their checkpoint of a step."""
     both, deadline = start_two(workdir, (SHORT, SHORT), 1), time.monotonic() + 400
-    while not (workdir / "checkpoints" / "50").exists():
+    while not (workdir / "checkpoints" / str(step)).exists():
         if time.monotonic() > deadline or any(process.poll() is not None for process in both):
             for process in both:
                 process.kill()
@@ -214,6 +216,50 @@ def assert_they_resume(workdir, whole):
         np.testing.assert_array_equal(our, their)
 
 
+def fill(disk, rest=0):
+    """Fill the disk but for the rest, bytes."""
+    with contextlib.suppress(OSError), open(disk / "ballast", "wb", buffering=0) as file:
+        while shutil.disk_usage(disk).free > rest:
+            file.write(bytes(4096))
+
+
+FULL = (
+    r"error: (checkpoint \d+ could not be written: no space left on the device"
+    r"|\[Errno 28\] No space left on device: '.*(metrics\.jsonl|tfevents.*)'); "
+    r"the last good checkpoint is step {step} in .*checkpoints"
+)
+LOST = r"error: process [01] of this run ended or cannot be reached; run the same command .*"
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_of_each_process_and_both_resume(disk, tmp_path):
+    """Full at a checkpoint, then at a line of metrics; the numbers are those of a disk with room.
+
+    Each process writes a part of a checkpoint, so that both may meet the full disk.
+    """
+    (disk / "run").mkdir()
+    workdir = tmp_path / "run"  # beside its logs, which need room
+    workdir.symlink_to(disk / "run")
+    fill(disk, rest=250_000)  # for one checkpoint of about 170 kB
+    assert_both_say_that_it_is_full(start_two(workdir, (SHORT, SHORT), 1), workdir, 50)
+    (disk / "ballast").unlink()
+    both = until_checkpoint(workdir, 100)
+    fill(disk)
+    assert_both_say_that_it_is_full(both, workdir, r"\d+")
+    (disk / "ballast").unlink()
+    assert_they_resume(workdir, tmp_path / "whole")
+
+
+def assert_both_say_that_it_is_full(both, workdir, step):
+    assert finish(*both) == [1, 1]
+    lines = [log_of(workdir, index).read_text().splitlines() for index in range(2)]
+    print(*lines, sep="\n")
+    full = FULL.replace("{step}", str(step))
+    assert [len(own) for own in lines] == [1, 1]
+    assert all(re.fullmatch(f"{full}|{LOST}", own[0]) for own in lines)
+    assert any(re.fullmatch(full, own[0]) for own in lines)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stopped", [0, 1])
 def test_the_watch_alone_names_a_process_that_ends_without_a_word(stopped):
@@ -224,6 +270,22 @@ def test_the_watch_alone_names_a_process_that_ends_without_a_word(stopped):
         f"error: process {stopped} of this run ended or cannot be reached; "
         "run the same command in all processes to resume\n"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped", [0, 1])
+def test_the_watch_where_only_jax_knows_the_first_process(stopped):
+    """Under variables of Slurm, for which JAX takes its port from the number of the job."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        job = probe.getsockname()[1]
+    step = {"SLURM_JOB_ID": job, "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": 2}
+    step |= {"SLURM_STEP_NUM_TASKS": 2, "SLURM_LOCALID": 0}
+    step = {name: str(value) for name, value in step.items()}
+    variables = [step | {"SLURM_PROCID": str(index)} for index in range(2)]
+    killed, survivor = watched(stopped, "time.sleep(300)", variables)
+    assert (killed, survivor[0]) == (-9, 1)
+    assert f"error: process {stopped} of this run ended or cannot be reached" in survivor[1]
 
 
 @pytest.mark.slow
@@ -250,26 +312,31 @@ def test_processes_that_end_in_order_are_not_lost():
         assert "error" not in output
 
 
-def watched(killed, code):
-    """Run two processes that join and then run the code; kill one of them once both have joined."""
+def watched(killed, code, variables=None):
+    """Run two processes that join and then run the code; kill one of them once both have joined.
+
+    With variables of a cluster for each process, they join without flags.
+    """
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
+    flags = "" if variables else f"'localhost:{port}', 2, int(sys.argv[1])"
     program = (
         "import sys, time\n"
         "from vae_jax.experiment import processes\n"
-        f"processes.start('localhost:{port}', 2, int(sys.argv[1]))\n"
+        f"processes.start({flags})\n"
         f"print('joined', flush=True)\n{code}\n"
     )
     env = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(SCRIPT.parents[2])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     started = [
-        subprocess.Popen([sys.executable, "-c", program, str(index)], env=env, **pipes)
-        for index in range(2)
+        subprocess.Popen([sys.executable, "-c", program, str(index)], env=env | own, **pipes)
+        for index, own in enumerate(variables or [{}, {}])
     ]
     if killed is None:
         return [(process.wait(timeout=120), process.stderr.read()) for process in started]
-    assert [process.stdout.readline() for process in started] == ["joined\n"] * 2
+    for process in started:
+        assert "joined\n" in iter(process.stdout.readline, "")  # after a line of JAX
     time.sleep(1)
     started[killed].kill()
     survivor = started[1 - killed]

@@ -6,6 +6,7 @@ FIELDS are those that differ from the defaults of `small`, as JSON.
 """
 
 import json
+import logging
 import pathlib
 import sys
 
@@ -24,6 +25,7 @@ if __name__ == "__main__":
     if several:
         port, num_processes, process_index = several
         processes.start(f"localhost:{port}", int(num_processes), int(process_index))
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # as the command line does
     drawn = pathlib.Path(workdir + ".drawn")
     visualize.plot_all = lambda *args, **kwargs: [] * drawn.open("a").write("once\n")
     with exits.exit_with_message():

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -38,6 +39,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "config",
     "experiment.jax_settings",
     "experiment.launch.clusters",
+    "experiment.launch.devices",
     "experiment.peers",
     "experiment.processes",
     "experiment.launch.compilation_cache",
@@ -188,3 +190,45 @@ def test_the_train_step_imports_little():
         elif isinstance(node, ast.ImportFrom):
             tops.add(node.module.split(".")[0])
     assert tops == {"functools", "collections", "typing", "jax", "optax", "flax", "vae_jax"}
+
+
+def private_names(source):
+    """Names of other packages that begin with an underscore, in imports and `_src` anywhere."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute):
+            names = [f"?.{node.attr}"] if node.attr == "_src" else []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [node.value] if "_src" in node.value.split(".") else []  # import_module
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] != "vae_jax" and any(re.match("_(?!_)", part) for part in parts):
+                yield name
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("import jax._src.distributed", ["jax._src.distributed"]),
+        ("def f():\n  from jax._src import core", ["jax._src.core"]),
+        ("from optax import _src as private", ["optax._src"]),
+        ("from flax.core import _private", ["flax.core._private"]),
+        ("import orbax.checkpoint as ocp\nocp._src.metadata", ["?._src"]),
+        ("importlib.import_module('jax._src.core')", ["jax._src.core"]),
+        ("from __future__ import annotations", []),
+        ("import jax\nself._source = jax.__version__", []),
+        ("from vae_jax.nets import _blocks", []),
+    ],
+)
+def test_the_reader_of_private_names(source, names):
+    assert list(private_names(source)) == names
+
+
+def test_other_packages_are_used_by_their_public_names():
+    uses = {name: list(private_names(path.read_text())) for name, path in MODULES.items()}
+    assert not {name: names for name, names in uses.items() if names}

@@ -22,7 +22,7 @@ from jax.sharding import PartitionSpec as P
 
 from vae_jax.errors import InputError, RunDiverged, RunStopped
 from vae_jax.experiment import peers
-from vae_jax.experiment.launch import clusters
+from vae_jax.experiment.launch import clusters, devices
 
 MESSAGE_BYTES = 8192
 HEARTBEAT_TIMEOUT = 40  # seconds until JAX ends a process whose peer is lost, if `peers` does not
@@ -58,6 +58,9 @@ def start(
 ) -> None:
     """Join the processes of this run before anything touches a device; no-op for a single one.
 
+    Then each begins to watch the rest, for which JAX compiles its first program: settings of its
+    compiler and of its cache come earlier.
+
     All three are detected on the clusters in `clusters`, for which JAX has to find the coordinator.
 
     Args:
@@ -70,6 +73,7 @@ def start(
     Raises:
       InputError: only some are given, or they are invalid, or the coordinator cannot be reached, or
         there are other processes, but JAX does not find them.
+      RunStopped: there are other processes, but the devices of this one cannot be used.
     """
     options = {
         "coordinator": coordinator,
@@ -123,7 +127,9 @@ def _initialize(*options: str | int, cluster: clusters.Cluster | None = None) ->
         advice = "" if options else f"; {ADVICE}"
         raise InputError(f"{problem} ({reason}){advice}") from error
     if jax.distributed.is_initialized():  # not with a cluster of one process
-        peers.watch()
+        devices.check_devices()
+        coordinator = str(options[0]) if options else os.environ.get("JAX_COORDINATOR_ADDRESS", "")
+        peers.watch(_gather, coordinator.rpartition(":")[0].strip("[]") or None)
 
 
 def is_first() -> bool:
@@ -235,5 +241,5 @@ def leave_if_alone(error: Exception, message: str, status: int) -> None:
     """End the program at once if other processes do not know of the error; else return."""
     if isinstance(error, SharedError) or not jax.distributed.is_initialized():
         return
-    print(message, file=sys.stderr, flush=True)
-    os._exit(status)  # an orderly exit would wait for processes that wait for this process
+    sys.stderr.flush()
+    peers.leave(message, status)  # an orderly exit would wait for processes that wait for this one

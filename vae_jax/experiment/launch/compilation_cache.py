@@ -10,8 +10,6 @@ import tempfile
 
 import jax
 
-from vae_jax.experiment import processes
-
 MAX_BYTES = 2 * 2**30  # maximum size; beyond it, the oldest files are deleted down to half
 
 
@@ -36,8 +34,7 @@ def set_up(*, enabled: bool = True) -> pathlib.Path | None:
             pass
         _prune(folder, MAX_BYTES)
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home directory
-        if processes.is_first():
-            print(f"compiled programs are not kept: {error}", file=sys.stderr)
+        print(f"compiled programs are not kept: {error}", file=sys.stderr)
         return None
     jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
     # A run has about a hundred small programs, which together take as long as a large one.

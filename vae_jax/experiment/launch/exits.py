@@ -85,17 +85,17 @@ def explain_import() -> Iterator[None]:
 
 def _explain(error: Exception) -> str | None:
     """The message of an expected error, else None."""
+    if _is_distributed():
+        from vae_jax.experiment import peers, processes
+
+        if not isinstance(error, InputError | processes.SharedError):
+            peers.wait_for_loss()  # of which the error may be the effect
     if isinstance(error, InputError | RunStopped | OSError):  # OSError: a full or read-only disk
         return _format_error(error)
-    if "jax" not in sys.modules:
+    if not _is_distributed():
         return None
     import jax
 
-    if not jax.distributed.is_initialized():
-        return None
-    from vae_jax.experiment import peers
-
-    peers.wait_for_loss()  # of which any error may be the effect
     if not isinstance(error, jax.errors.JaxRuntimeError):
         return None
     return (
