@@ -182,6 +182,7 @@ def test_a_model_without_units_is_warned_of_values_far_from_one(monkeypatch, cap
             vae_jax.fit(x, hand_made(**parts), BY_HAND)
         return caplog.text
 
+    caplog.set_level(logging.WARNING, "vae_jax")
     monkeypatch.setattr(fit_module, "_train", stop)
     for scale, size in ((1e3, r"6\..e.02"), (1e-4, r"6\..e-05")):
         x = X * [1, scale, 1]
@@ -291,7 +292,7 @@ def test_a_run_that_diverges_says_so(caplog):
 
 @pytest.mark.slow
 def test_it_is_quiet_unless_asked(capfd, caplog):
-    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.WARNING, "vae_jax")
     vae_jax.fit(X, "vae", TINY)
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
@@ -299,7 +300,8 @@ def test_it_is_quiet_unless_asked(capfd, caplog):
     assert "training on x (55 rows of 3 columns" in capfd.readouterr().err
 
 
-def test_the_kinds_of_columns_are_shown_on_request(monkeypatch, capfd):
+def test_the_kinds_of_columns_are_shown_on_request(monkeypatch, capfd, caplog):
+    caplog.set_level(logging.WARNING, "vae_jax")
     monkeypatch.setattr(fit_module, "_train", lambda run: run)
     frame = pd.DataFrame({"size": X[:, 0], "color": ["red", "blue", "green"] * 20})
     vae_jax.fit(frame, "table_vae", TINY)
