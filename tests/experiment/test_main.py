@@ -290,7 +290,7 @@ def test_list_names_everything_with_a_line_each() -> None:
 
 
 BAD_FIELDS = [
-    ("model.network", "mpl", ["mlp, conv, burgess", "did you mean 'mlp'?"]),
+    ("model.network", "mpl", ["mlp, conv, broadcast, burgess", "did you mean 'mlp'?"]),
     (
         "model.likelihood",
         "bernouli",

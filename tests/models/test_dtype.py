@@ -15,7 +15,15 @@ from vae_jax.data import ArraySource
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.validation import validate
-from vae_jax.nets import MLP, Conv, ConvDecoder, ConvEncoder, ConvTranspose, Dense
+from vae_jax.nets import (
+    MLP,
+    BroadcastDecoder,
+    Conv,
+    ConvDecoder,
+    ConvEncoder,
+    ConvTranspose,
+    Dense,
+)
 
 jit = functools.partial(
     jax.jit, compiler_options={"xla_backend_optimization_level": 0}
@@ -143,6 +151,7 @@ def test_layers_sum_in_float32(layer, shape, wide):
         (ConvEncoder((2,), (4,)), (5, 6, 6, 1)),
         (ConvEncoder((2,), ()), (5, 6, 6, 1)),
         (ConvDecoder((6, 6, 1), (3, 2), ()), (5, 4)),
+        (BroadcastDecoder((6, 6, 1), (3, 2), ()), (5, 4)),
     ],
     ids=str,
 )

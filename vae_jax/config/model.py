@@ -65,7 +65,9 @@ class ModelConfig:
         used_by=none_of("model.kind", "hierarchical", "language_model")
         & one_of("model.network", "mlp", AUTO),
     )
-    channels: tuple[int, ...] = field((32, 64), "conv, resnet: in encoder order", at_least=1)
+    channels: tuple[int, ...] = field(
+        (32, 64), "conv, broadcast, resnet: in encoder order", at_least=1
+    )
     mask_input: bool = field(
         False,
         "give the encoder the mask of the observed values too",

@@ -85,7 +85,7 @@ def _corruption_level(config: Config) -> str | None:
 
 def _channels(config: Config) -> str | None:
     c = config.model
-    if not c.channels and c.network in ("conv", "resnet") and c.kind != "hierarchical":
+    if not c.channels and c.network in ("conv", "broadcast", "resnet") and c.kind != "hierarchical":
         return (
             "config.model.channels = (): must have at least one entry with config.model.network "
             f"{c.network!r}"

@@ -15,6 +15,7 @@ parameters, distributions and the optimizer stay float32.
 (8, 32)
 """
 
+from vae_jax.nets.broadcast import BroadcastDecoder
 from vae_jax.nets.conditioning import OneHot, SizeFactor, Vector
 from vae_jax.nets.conv import ConvDecoder, ConvEncoder, burgess_decoder, burgess_encoder
 from vae_jax.nets.convolution import Conv, ConvTranspose
@@ -30,6 +31,7 @@ from vae_jax.nets.units import Units
 
 __all__ = [
     "MLP",
+    "BroadcastDecoder",
     "CausalGRU",
     "CausalTransformer",
     "Classifier",

@@ -52,7 +52,7 @@ def assert_refused(call, *parts: str) -> None:
 
 
 @pytest.mark.parametrize("event", [EVENT, (64, 64, 1)])
-@pytest.mark.parametrize("network", ["mlp", "conv", "burgess"])
+@pytest.mark.parametrize("network", ["mlp", "conv", "broadcast", "burgess"])
 def test_networks(network, event) -> None:
     model = builders.build_model(changed(model__network=network), event)
     params, outputs = shapes(model, event)
@@ -73,15 +73,16 @@ def test_networks(network, event) -> None:
             (1024, 256),
         ],
     }
-    assert sorted(kernels) == sorted(expected[network])
+    assert sorted(kernels) == sorted(expected["conv" if network == "broadcast" else network])
 
 
-@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("network", ["mlp", "conv", "broadcast"])
 def test_decoder_mirrors_the_encoder(network) -> None:
     model = builders.build_model(changed(model__network=network, model__hidden=(7, 5)), EVENT)
-    assert model.encoder.hidden == (7, 5) if network == "conv" else model.encoder.features == (7, 5)
-    assert model.decoder.hidden == (5, 7) if network == "conv" else model.decoder.features == (5, 7)
-    if network == "conv":
+    widths = "features" if network == "mlp" else "hidden"
+    assert getattr(model.encoder, widths) == (7, 5)
+    assert getattr(model.decoder, widths) == (5, 7)
+    if network != "mlp":
         assert (model.encoder.channels, model.decoder.channels) == ((2, 3), (3, 2))
 
 
@@ -327,7 +328,7 @@ def test_burgess_needs_64x64(event) -> None:
     )
 
 
-@pytest.mark.parametrize("network", ["conv", "burgess"])
+@pytest.mark.parametrize("network", ["conv", "broadcast", "burgess"])
 def test_convolutions_need_images(network) -> None:
     assert_refused(
         lambda: builders.build_model(changed(model__network=network), (784,)),

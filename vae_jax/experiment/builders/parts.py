@@ -113,6 +113,10 @@ NETWORKS: dict[str, Callable[[ModelConfig, Shape, Callable, Any], tuple[nn.Modul
         nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act, dtype),
         nets.ConvDecoder(e, tuple(c.channels[::-1]), tuple(c.hidden[::-1]), act, dtype),
     ),
+    "broadcast": lambda c, e, act, dtype: (
+        nets.ConvEncoder(tuple(c.channels), tuple(c.hidden), act, dtype),
+        nets.BroadcastDecoder(e, tuple(c.channels[::-1]), tuple(c.hidden[::-1]), act, dtype),
+    ),
     "burgess": lambda c, e, act, dtype: (
         nets.burgess_encoder(dtype=dtype),
         nets.burgess_decoder(e, dtype=dtype),

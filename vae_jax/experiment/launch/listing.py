@@ -10,7 +10,7 @@ from vae_jax.experiment.builders import choices, loss, model, parts
 from vae_jax.experiment.launch import config_files
 from vae_jax.experiment.metrics import METRICS, UDR, agreement
 from vae_jax.models import VAE, VQVAE, Hierarchical
-from vae_jax.nets import ResNetEncoder, burgess_encoder
+from vae_jax.nets import BroadcastDecoder, ResNetEncoder, burgess_encoder
 
 SHAPE = (16, 16, 1)  # event of the example parts that are described
 GRID = (4, 4)  # grid of their codes
@@ -51,11 +51,12 @@ def _collect_parts() -> dict[str, dict[str, str]]:
     make_network = {
         name: make(c, SHAPE, *parts.activation_and_dtype(c))[0]
         for name, make in parts.NETWORKS.items()
-        if name != "burgess"
+        if name not in ("broadcast", "burgess")
     }
     objects: dict[str, dict[str, Any]] = {
         "model.kind": {name: KINDS.get(name, make) for name, make in model.KINDS.items()},
-        "model.network": make_network | {"burgess": burgess_encoder, "resnet": ResNetEncoder},
+        "model.network": make_network
+        | {"broadcast": BroadcastDecoder, "burgess": burgess_encoder, "resnet": ResNetEncoder},
         "model.posterior": {name: make(c) for name, make in parts.POSTERIORS.items()},
         "model.prior": {name: make(c, SHAPE) for name, make in parts.PRIORS.items()},
         "model.likelihood": {name: make(c, SHAPE) for name, make in parts.LIKELIHOODS.items()},
