@@ -40,7 +40,7 @@ class Job:
 
 def _ours(config: str, steps: int, workdir: pathlib.Path, *flags: str) -> list[str]:
     flags = [
-        f"--config=configs/{config}.py",
+        f"--config={config}",
         f"--config.train.num_steps={steps}",
         f"--workdir={workdir}",
         *flags,
@@ -51,7 +51,7 @@ def _ours(config: str, steps: int, workdir: pathlib.Path, *flags: str) -> list[s
 def _beta_vae(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
     """The beta-VAE on sprites: ours renders them on the fly, PyTorch reads them from a file."""
     validations = f"--config.train.eval_every={BETA_VAE['eval_every']}"
-    variants = {"vae_jax": [_ours("beta_vae", steps, workdir / "vae_jax", validations)]}
+    variants = {"vae_jax": [_ours("beta_vae:burgess", steps, workdir / "vae_jax", validations)]}
     for name in PYTORCH:
         if CONTESTANTS[name].missing():
             continue

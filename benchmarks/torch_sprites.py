@@ -1,4 +1,4 @@
-"""The job of configs/beta_vae.py in idiomatic PyTorch: train, validate, checkpoint, test, plot.
+"""The job of configs/beta_vae.py:burgess in PyTorch: train, validate, checkpoint, test, plot.
 
 `benchmarks.process` runs it with the settings of that config. Evaluation has the same size and
 frequency: validation every `eval_every` steps, and validation and test of the best checkpoint.

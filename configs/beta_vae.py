@@ -1,29 +1,44 @@
-"""beta-VAE, beta = 4, on procedurally rendered sprites (Higgins et al., 2017, ICLR).
-
-The network is from Burgess et al., 2018.
+"""beta-VAE on procedurally rendered sprites (Higgins et al., 2017, ICLR).
 
 python -m vae_jax.main --config=configs/beta_vae.py
-    1,200 steps of 64 images: test ELBO -115.58 +- 0.60 nats, 2 min 50 s on 2 CPU cores (AMD EPYC)
+    Dense layers as in the paper, but smaller, and beta = 1 for the sake of the reconstructions:
+    6,500 steps of 64 images. Test ELBO -72.63 +- 0.38 nats, intersection over union of images and
+    reconstructions 0.897 (squares 0.875, ellipses 0.958, hearts 0.858), 3 min 5 s on 2 CPU cores.
+    Latents mix the factors: see configs/beta_tc_vae.py for such that do not.
 
-The papers train for 300,000 steps and more: --config.train.num_steps=300000 on a GPU.
+python -m vae_jax.main --config=configs/beta_vae.py:burgess
+    beta = 4 and the network of Burgess et al., 2018: 1,200 steps, test ELBO -115.58 +- 0.60 nats,
+    2 min 50 s. The papers train for 300,000 steps and more: --config.train.num_steps=300000 on a
+    GPU.
 """
 
 from vae_jax.config import Config
 
 
 def get_config(data: str = "sprites") -> Config:
-    """The config, for one of the data sets by name."""
+    """The config, for one of the data sets by name, or with the settings of Burgess et al."""
     config = Config(name="beta_vae" if data == "sprites" else f"beta_vae_{data}")
-    config.data.name = data
+    config.data.name = "sprites" if data == "burgess" else data
+    config.model.latent_dim = 10
+    config.objective.name = "elbo"
+    config.train.batch_size = 64
     if data == "sprites":
+        config.model.network = "mlp"
+        config.model.hidden = (512, 512)
+        config.model.activation = "silu"
+        config.objective.beta = 1.0
+        config.optimizer.learning_rate = 3e-3
+        config.optimizer.schedule = "cosine"
+        config.optimizer.warmup_steps = 300
+        config.train.num_steps = 6_500
+        config.train.log_every = 100
+        return config
+    if data == "burgess":
         config.model.network = "burgess"
     else:
         config.model.hidden = (256,)
-    config.model.latent_dim = 10
-    config.objective.name = "elbo"
     config.objective.beta = 4.0
     config.optimizer.learning_rate = 5e-4
     config.train.num_steps = 1_200
-    config.train.batch_size = 64
     config.train.log_every = 50
     return config

@@ -65,7 +65,7 @@ def test_training_and_evaluation_of_a_config(name, datasets, tmp_path):
 def test_convolutions_are_chosen_by_the_platform_of_the_program():
     """On a GPU or TPU, no rewriting for CPUs: the native convolution of the platform."""
     model = builders.build_model(
-        runpy.run_path(str(FOLDER / "beta_vae.py"))["get_config"](), (64, 64, 1)
+        runpy.run_path(str(FOLDER / "beta_vae.py"))["get_config"]("burgess"), (64, 64, 1)
     )
     key, x = jax.random.key(0), jax.ShapeDtypeStruct((1, 64, 64, 1), jnp.float32)
     params = jax.eval_shape(model.init, key, x, key)
