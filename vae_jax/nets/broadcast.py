@@ -19,7 +19,7 @@ class BroadcastDecoder(nn.Module):
         h_ij <- activation(A h + B (row_i, column_j) + b),    rows and columns from -1 to 1
 
     and a second dense layer for each cell, both of `channels[0]` features; each further entry is a
-    transposed convolution as in `ConvDecoder`. To move an object is a shift of the coordinates.
+    transposed convolution as in `ConvDecoder`. An object moves by a shift of coordinates.
 
     After Watters et al., 2019, arXiv:1901.07017, whose grid has the size of the image and whose
     convolutions do not change it: here the grid is small, for speed.
