@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.nets.conditioning import concat_condition
-from vae_jax.nets.conv import double_resolution, halve_resolution
+from vae_jax.nets.conv import double_to_half, halve_resolution
 from vae_jax.nets.dense import Dense
 from vae_jax.types import Array
 
@@ -47,10 +47,7 @@ class BroadcastDecoder(nn.Module):
         grid = coordinates(*halve_resolution(size, len(self.channels)))
         h = self.activation(h + Dense(width, dtype=h.dtype)(grid))
         h = self.activation(Dense(width, dtype=self.dtype)(h))
-        for times, features in enumerate(self.channels[1:], start=1):
-            level_size = halve_resolution(size, len(self.channels) - times)
-            h = self.activation(double_resolution(h, features, level_size))
-        return h
+        return double_to_half(h, size, self.channels[1:], self.activation)
 
 
 def coordinates(height: int, width: int) -> Array:

@@ -35,6 +35,23 @@ def double_resolution(
     return h[:, : size[0], : size[1]]
 
 
+def double_to_half(
+    h: Array,
+    size: tuple[int, ...],
+    channels: Sequence[int],
+    activation: Callable[[Array], Array],
+) -> Array:
+    """Double the resolution of h once for each width, to half of `size`, in a compact method.
+
+    ``[N, h, w, C] -> [N, ceil(H / 2), ceil(W / 2), channels[-1]]``, where h and w are H and W
+    halved once more than there are widths.
+    """
+    for times, width in enumerate(channels):
+        level_size = halve_resolution(size, len(channels) - times)
+        h = activation(double_resolution(h, width, level_size))
+    return h
+
+
 class ConvEncoder(nn.Module):
     """Strided convolutions, then dense layers."""
 
@@ -83,10 +100,7 @@ class ConvDecoder(nn.Module):
         for width in (*self.hidden, grid[0] * grid[1] * self.channels[0]):
             h = self.activation(Dense(width, dtype=self.dtype)(h))
         h = h.reshape(h.shape[0], *grid, self.channels[0])
-        for times, width in enumerate(self.channels[1:], start=1):
-            level_size = halve_resolution(size, len(self.channels) - times)
-            h = self.activation(double_resolution(h, width, level_size))
-        return h
+        return double_to_half(h, size, self.channels[1:], self.activation)
 
 
 def burgess_encoder(*, dtype: Any = None) -> ConvEncoder:

@@ -51,7 +51,6 @@ def _collect_parts() -> dict[str, dict[str, str]]:
     make_network = {
         name: make(c, SHAPE, *parts.activation_and_dtype(c))[0]
         for name, make in parts.NETWORKS.items()
-        if name not in ("broadcast", "burgess")
     }
     objects: dict[str, dict[str, Any]] = {
         "model.kind": {name: KINDS.get(name, make) for name, make in model.KINDS.items()},
