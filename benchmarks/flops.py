@@ -12,6 +12,11 @@ def dense(inputs: int, outputs: int) -> int:
     return inputs * outputs
 
 
+def lookup() -> int:
+    """Multiply-adds of rows of a table: none."""
+    return 0
+
+
 def conv(size: int, cin: int, cout: int, *, kernel: int = 4, stride: int = 2) -> int:
     """Multiply-adds of a "SAME" convolution or transposed convolution, per example.
 

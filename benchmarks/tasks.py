@@ -1,7 +1,7 @@
 """The tasks: one row per model and batch size.
 
-`network` is a name in `torch_models.NETWORKS` and `contestants.bare.NETWORKS`; a contestant without
-that name is skipped. Ours is built from its config, as in the training loop.
+`network` is a name in `torch_models.NETWORKS` or `MODELS`, and in `contestants.bare.NETWORKS`; a
+contestant without that name is skipped. Ours is built from its config, as in the training loop.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import flops, images
+from benchmarks import flops, images, layers, sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,18 +23,19 @@ class Task:
     batch_size: int
     network: str
     config: tuple[str, str]  # stem of the file in configs/, and the argument of its get_config
-    images: Callable[[int], np.ndarray]  # number -> uint8 [number, H, W, C]
-    num_images: int
+    examples: Callable[[int], np.ndarray]  # number -> uint8 [number, H, W, C], or [number, L]
+    num_examples: int
     dynamic: bool  # x ~ Bernoulli(images / 255) at each reading; otherwise x = images / 255
     beta: float
     learning_rate: float
     layers: tuple[int, ...]  # multiply-adds per example of each layer, in order
     bare_steps: int = 100  # steps in one call of the hand-written scan
     settings: tuple[tuple[str, Any], ...] = ()  # changes of the config: path and value
+    num_tokens: int = 0  # ids of tokens [number, L]; 0: images
 
     @property
     def training_flops(self) -> int:
-        """Floating-point operations of a training step, per image."""
+        """Floating-point operations of a training step, per example."""
         return flops.training(self.layers)
 
     def make_config(self) -> Any:
@@ -48,41 +49,6 @@ class Task:
         return config
 
 
-MLP_LAYERS = (
-    flops.dense(784, 400),
-    flops.dense(400, 2 * 20),
-    flops.dense(20, 400),
-    flops.dense(400, 784),
-)
-BURGESS_LAYERS = (
-    *(flops.conv(64, 1, 32), flops.conv(32, 32, 32), flops.conv(16, 32, 64), flops.conv(8, 64, 64)),
-    *(
-        flops.dense(1024, 256),
-        flops.dense(256, 2 * 10),
-        flops.dense(10, 256),
-        flops.dense(256, 1024),
-    ),
-    *(flops.conv(8, 64, 64), flops.conv(16, 64, 32), flops.conv(32, 32, 32), flops.conv(64, 32, 1)),
-)
-# The 1x1 convolutions of a stochastic layer, besides its block.
-LADDER_LINEAR = ((32, 32), (32, 32), (32, 2 * 4), (32, 2 * 4), (4, 32))
-LADDER_LAYERS = (
-    *(flops.conv(28, 1, 32), flops.conv(14, 32, 32)),  # down to 14 and 7 pixels a side
-    *(
-        flops.conv(size, 32, 32, kernel=kernel, stride=1)
-        for size in (14, 7)
-        for kernel in (3, 1)
-        for _ in range(2)
-    ),
-    *(
-        flops.conv(size, cin, cout, kernel=1, stride=1)
-        for size in (14, 7)
-        for cin, cout in LADDER_LINEAR
-    ),
-    flops.conv(28, 32, 1),
-)
-
-
 def _mlp(batch_size: int) -> Task:
     return Task(
         name=f"mlp{batch_size}",
@@ -90,12 +56,12 @@ def _mlp(batch_size: int) -> Task:
         batch_size=batch_size,
         network="mlp",
         config=("vae", "mnist"),
-        images=images.digits,
-        num_images=55_000,
+        examples=images.digits,
+        num_examples=55_000,
         dynamic=True,
         beta=1.0,
         learning_rate=1e-3,
-        layers=MLP_LAYERS,
+        layers=layers.MLP,
     )
 
 
@@ -105,45 +71,27 @@ CONV = Task(
     batch_size=64,
     network="burgess",
     config=("beta_vae", "burgess"),
-    images=images.sprites,
-    num_images=20_000,
+    examples=images.sprites,
+    num_examples=20_000,
     dynamic=False,
     beta=4.0,
     learning_rate=5e-4,
-    layers=BURGESS_LAYERS,
+    layers=layers.BURGESS,
     bare_steps=2,
 )
 
-_BLOCKS = 2 * (
-    flops.conv(8, 128, 32, kernel=3, stride=1),
-    flops.conv(8, 32, 128, kernel=1, stride=1),
-)
-VQ_LAYERS = (  # without the code lookup, a product with no backward pass and 1 % of the work
-    *(
-        flops.conv(32, 3, 64),
-        flops.conv(16, 64, 128),
-        flops.conv(8, 128, 128, kernel=3, stride=1),
-        *_BLOCKS,
-    ),
-    *(
-        flops.conv(8, 128, 64, kernel=1, stride=1),
-        flops.conv(8, 64, 128, kernel=3, stride=1),
-        *_BLOCKS,
-    ),
-    *(flops.conv(16, 128, 64), flops.conv(32, 64, 3)),
-)
 VQVAE = Task(
     name="vqvae",
     title="VQ-VAE 32x32x3, 8x8 of 512 codes, batch 32",
     batch_size=32,
     network="vqvae",
     config=("vq_vae", "sprites"),
-    images=images.colors,
-    num_images=20_000,
+    examples=images.colors,
+    num_examples=20_000,
     dynamic=False,
     beta=0.25,  # weight of the commitment loss
     learning_rate=3e-4,
-    layers=VQ_LAYERS,
+    layers=layers.VQ,
     settings=(  # published widths; a codebook of moving averages, no revival, no prior training
         *(
             ("model.channels", (32, 128)),
@@ -162,12 +110,12 @@ LADDER = Task(
     batch_size=128,
     network="ladder",
     config=("hierarchical_conv", "mnist"),
-    images=images.digits,
-    num_images=55_000,
+    examples=images.digits,
+    num_examples=55_000,
     dynamic=True,
     beta=1.0,
     learning_rate=1e-3,
-    layers=LADDER_LAYERS,
+    layers=layers.LADDER,
     settings=(
         *(
             ("hierarchy.stack", "7x1 14x1"),
@@ -182,4 +130,64 @@ LADDER = Task(
     ),
 )
 
-TASKS = {task.name: task for task in (_mlp(128), _mlp(512), CONV, VQVAE, LADDER)}
+VAMP = Task(
+    name="vamp",
+    title="VampPrior 784-300-300-40, gated, 500 pseudo-inputs, batch 100",
+    batch_size=100,
+    network="vamp",
+    config=("vamp_prior", "mnist"),
+    examples=images.digits,
+    num_examples=55_000,
+    dynamic=True,
+    beta=1.0,
+    learning_rate=5e-4,
+    layers=layers.VAMP,
+    settings=(
+        *(("model.hidden", (300, 300)), ("model.gated", True), ("model.latent_dim", 40)),
+        *(("model.prior_components", 500), ("optimizer.learning_rate", 5e-4)),
+        ("optimizer.schedule", "constant"),
+    ),
+)
+
+IWAE = Task(
+    name="iwae50",
+    title="IWAE 784-200-200-50, k = 50, batch 20",
+    batch_size=20,  # as in the paper
+    network="iwae",
+    config=("iwae", "mnist"),
+    examples=images.digits,
+    num_examples=55_000,
+    dynamic=True,
+    beta=1.0,
+    learning_rate=1e-3,
+    layers=layers.IWAE,
+    settings=(
+        *(("model.hidden", (200, 200)), ("model.activation", "tanh"), ("model.latent_dim", 50)),
+        *(("objective.num_samples", 50), ("optimizer.schedule", "constant")),
+    ),
+)
+
+SEQUENCE = Task(
+    name="sequence",
+    title="recurrent VAE of 48 tokens, GRUs of 256 and 512, batch 64",
+    batch_size=64,
+    network="sequence",
+    config=("text_vae", "unicode_names"),
+    examples=sequences.tokens,
+    num_examples=20_000,
+    dynamic=False,
+    beta=1.0,
+    learning_rate=1e-3,
+    layers=layers.SEQUENCE,
+    settings=(  # teacher forcing: the decoder sees all earlier tokens
+        *(("model.encoder_width", 256), ("model.decoder_width", 512), ("model.latent_dim", 32)),
+        *(("model.token_features", 64), ("model.num_tokens", sequences.NUM_TOKENS)),
+        *(("objective.token_dropout", 0.0), ("objective.beta_schedule", "constant")),
+        *(("optimizer.learning_rate", 1e-3), ("optimizer.schedule", "constant")),
+        ("train.log_every", 10),
+    ),
+    num_tokens=sequences.NUM_TOKENS,
+)
+
+_ALL = (_mlp(128), _mlp(512), CONV, VQVAE, LADDER, VAMP, IWAE, SEQUENCE)
+TASKS = {task.name: task for task in _ALL}

@@ -7,6 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks.torch_bounds import IWAE, VampVAE
+from benchmarks.torch_sequence import SequenceVAE
+
 
 def _down(cin: int, cout: int) -> list[nn.Module]:
     return [nn.Conv2d(cin, cout, 4, stride=2, padding=1), nn.ReLU()]
@@ -242,9 +245,15 @@ class Ladder(nn.Module):
 
 
 # Models that are not a VAE of two networks.
-MODELS: dict[str, Callable[[float], nn.Module]] = {"ladder": Ladder, "vqvae": VQVAE}
+MODELS: dict[str, Callable[[float], nn.Module]] = {
+    "ladder": Ladder,
+    "vqvae": VQVAE,
+    "vamp": VampVAE,
+    "iwae": lambda beta: IWAE(),  # its bound has no weight of the rate
+    "sequence": SequenceVAE,
+}
 
 
 def make(network: str, beta: float) -> nn.Module:
-    """The model of that name: x [N, C, H, W] -> loss []."""
+    """The model of that name: x [N, C, H, W] or tokens [N, L] -> loss []."""
     return MODELS[network](beta) if network in MODELS else VAE(network, beta)

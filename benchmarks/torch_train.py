@@ -25,12 +25,15 @@ def make_model(network: str, beta: float, where: torch.device) -> nn.Module:
     return model.to(memory_format=torch.channels_last) if network in CHANNELS_LAST else model
 
 
-def read(images: Tensor, index: Tensor, *, dynamic: bool, layout: torch.memory_format) -> Tensor:
-    """The examples at index, x [B, C, H, W] float32 in [0, 1], binarized if `dynamic`.
+def read(examples: Tensor, index: Tensor, *, dynamic: bool, layout: torch.memory_format) -> Tensor:
+    """The examples at index: tokens x [B, L] int64, or images.
 
-    The comparison with uniform numbers is three times as fast on the CPU as `torch.bernoulli`.
+    Images are x [B, C, H, W] float32 in [0, 1], binarized if `dynamic`. The comparison with uniform
+    numbers is three times as fast on the CPU as `torch.bernoulli`.
     """
-    x = images[index].float().div_(255)
+    if examples.ndim == 2:
+        return examples[index].long()
+    x = examples[index].float().div_(255)
     return (torch.rand_like(x) < x).float() if dynamic else x.contiguous(memory_format=layout)
 
 
@@ -42,7 +45,7 @@ def batches(num: int, batch_size: int, where: torch.device) -> Iterator[Tensor]:
 
 def make_step(
     model: nn.Module,
-    images: Tensor,
+    examples: Tensor,
     *,
     dynamic: bool,
     learning_rate: float,
@@ -55,10 +58,10 @@ def make_step(
     backward pass. On a GPU, it records CUDA graphs, which speeds up small networks most.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
-    where, layout = images.device, next((p for p in model.parameters() if p.ndim == 4), None)
+    where, layout = examples.device, next((p for p in model.parameters() if p.ndim == 4), None)
     channels_last = layout is not None and layout.is_contiguous(memory_format=torch.channels_last)
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
-    get = functools.partial(read, images, dynamic=dynamic, layout=memory_format)
+    get = functools.partial(read, examples, dynamic=dynamic, layout=memory_format)
 
     def loss_fn(x: Tensor) -> Tensor:
         with torch.autocast(where.type, torch.bfloat16, enabled=autocast):

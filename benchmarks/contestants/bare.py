@@ -214,5 +214,5 @@ def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], Bare]:
     task = TASKS[task_name]
     if dtype != "float32" or task.network not in NETWORKS:
         raise Unavailable(f"no bare version of {task.network} in {dtype}")
-    images = jax.device_put(task.images(task.num_images))
+    images = jax.device_put(task.examples(task.num_examples))
     return functools.partial(Bare, task, images, 1 if variant == "step" else task.bare_steps)

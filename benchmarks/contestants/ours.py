@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from benchmarks.contestants.memory import jax_peak
-from benchmarks.tasks import TASKS
+from benchmarks.tasks import TASKS, Task
 from vae_jax import parallel, train
 from vae_jax.config import Config
 from vae_jax.data import ArraySource, order
@@ -72,7 +72,12 @@ def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], Ours]:
     task = TASKS[task_name]
     config = task.make_config()
     config.model.dtype = dtype
-    source = ArraySource(
-        jax.device_put(task.images(task.num_images)), scale=1 / 255, dynamic=task.dynamic
-    )
-    return functools.partial(Ours, config, source)
+    return functools.partial(Ours, config, make_source(task, task.num_examples))
+
+
+def make_source(task: Task, num_examples: int) -> ArraySource:
+    """Examples of a task on the device: images, or tokens with the mask of their length."""
+    x = jax.device_put(task.examples(num_examples))
+    if task.num_tokens:
+        return ArraySource(x, value_range=(0.0, task.num_tokens - 1.0), observed=x > 0)
+    return ArraySource(x, scale=1 / 255, dynamic=task.dynamic)

@@ -109,7 +109,7 @@ def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], PythaeStep
     task = TASKS[task_name]
     if task.network not in NETWORKS:
         raise Unavailable(f"its {task.network} has other terms and is not built here")
-    data = torch.from_numpy(task.images(task.num_images)).permute(0, 3, 1, 2).float() / 255
+    data = torch.from_numpy(task.examples(task.num_examples)).permute(0, 3, 1, 2).float() / 255
     data = torch.bernoulli(data) if task.dynamic else data
     where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return functools.partial(PythaeSteps, task, BaseDataset(data, torch.zeros(len(data))), where)

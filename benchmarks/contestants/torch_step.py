@@ -14,19 +14,21 @@ LOG_EVERY = 100  # steps between readings of the loss, as in ours
 class TorchSteps:
     """One step per call; the loss is read every `LOG_EVERY` steps."""
 
-    def __init__(self, task: Task, images: torch.Tensor, *, compiled: bool, autocast: bool) -> None:
+    def __init__(
+        self, task: Task, examples: torch.Tensor, *, compiled: bool, autocast: bool
+    ) -> None:
         torch.manual_seed(0)
-        model = torch_train.make_model(task.network, task.beta, images.device)
+        model = torch_train.make_model(task.network, task.beta, examples.device)
         self._step = torch_train.make_step(
             model,
-            images,
+            examples,
             dynamic=task.dynamic,
             learning_rate=task.learning_rate,
             compiled=compiled,
             autocast=autocast,
         )
-        self._batches = torch_train.batches(len(images), task.batch_size, images.device)
-        self._cuda, self._loss, self._count = images.is_cuda, torch.zeros(()), 0
+        self._batches = torch_train.batches(len(examples), task.batch_size, examples.device)
+        self._cuda, self._loss, self._count = examples.is_cuda, torch.zeros(()), 0
         self.units_per_call = task.batch_size
         name = torch.cuda.get_device_name() if self._cuda else "cpu"
         self.info = {
@@ -55,12 +57,13 @@ class TorchSteps:
 def prepare(task_name: str, dtype: str, variant: str) -> Callable[[], TorchSteps]:
     """PyTorch on a task; bfloat16 is autocast."""
     task = TASKS[task_name]
-    images = (
-        torch.from_numpy(task.images(task.num_images))
-        .permute(0, 3, 1, 2)
-        .contiguous()
-        .to(torch_train.device())
-    )
+    examples = torch.from_numpy(task.examples(task.num_examples))
+    if not task.num_tokens:
+        examples = examples.permute(0, 3, 1, 2).contiguous()
     return functools.partial(
-        TorchSteps, task, images, compiled=variant == "compile", autocast=dtype == "bfloat16"
+        TorchSteps,
+        task,
+        examples.to(torch_train.device()),
+        compiled=variant == "compile",
+        autocast=dtype == "bfloat16",
     )

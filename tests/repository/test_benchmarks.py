@@ -11,9 +11,9 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from benchmarks import children, contestant, flops, main, process, report, rounds
+from benchmarks import children, contestant, flops, layers, main, process, report, rounds
 from benchmarks.contestants import CONTESTANTS, bare
-from benchmarks.tasks import CONV, TASKS, VQ_LAYERS
+from benchmarks.tasks import CONV, TASKS
 from vae_jax.experiment import builders
 
 NETWORK_TASKS = [TASKS["mlp128"], CONV]
@@ -21,7 +21,7 @@ NETWORK_TASKS = [TASKS["mlp128"], CONV]
 
 def num_parameters_of_ours(task):
     config = task.make_config()
-    shape = task.images(1).shape[1:]
+    shape = task.examples(1).shape[1:]
     model = builders.build_model(config, shape)
     key = jax.random.key(0)
     shapes = jax.eval_shape(model.init, key, jnp.zeros((1, *shape)), key)
@@ -42,7 +42,7 @@ def test_operations_by_hand():
 def test_operations_agree_with_xla(task):
     network, batch = bare.NETWORKS[task.network], 64
     params = jax.eval_shape(functools.partial(bare.init, network))
-    x = jax.ShapeDtypeStruct((batch, *task.images(1).shape[1:]), jnp.float32)
+    x = jax.ShapeDtypeStruct((batch, *task.examples(1).shape[1:]), jnp.float32)
     noise = jax.ShapeDtypeStruct((batch, network.shapes["posterior"][-1] // 2), jnp.float32)
     loss = functools.partial(bare.loss, network, task.beta)
     for function, count in ((loss, flops.forward), (jax.grad(loss), flops.training)):
@@ -77,8 +77,8 @@ def test_the_vq_vae_is_the_same_for_all():
     x = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
     params = jax.eval_shape(encoder.init, jax.random.key(0), x)
     theirs = jax.jit(encoder.apply).lower(params, x).cost_analysis()["flops"]
-    num = len(VQ_LAYERS) // 2  # of the encoder's layers, all but the last one in the network
-    assert flops.forward(VQ_LAYERS[: num - 1]) == pytest.approx(theirs, rel=0.06)
+    num = len(layers.VQ) // 2  # of the encoder's layers, all but the last one in the network
+    assert flops.forward(layers.VQ[: num - 1]) == pytest.approx(theirs, rel=0.06)
     torch = pytest.importorskip("torch")
     from benchmarks.torch_models import make
 
@@ -112,8 +112,8 @@ def test_pytorch_averages_the_codebook_as_we_do():
 
 
 def test_bare_learns():
-    task = dataclasses.replace(TASKS["mlp128"], num_images=256, batch_size=32)
-    work = bare.Bare(task, jnp.asarray(task.images(task.num_images)), 10)
+    task = dataclasses.replace(TASKS["mlp128"], num_examples=256, batch_size=32)
+    work = bare.Bare(task, jnp.asarray(task.examples(task.num_examples)), 10)
     assert next(bare.batches(256, 10, 32)).shape == (10, 32)
     work.call()
     losses = np.asarray(work._losses)
@@ -221,7 +221,7 @@ def test_everything_is_written_as_json(monkeypatch, tmp_path, capsys):
 
 
 def test_images_are_what_they_are_said_to_be():
-    digits, sprites = TASKS["mlp128"].images(500), CONV.images(500)
+    digits, sprites = TASKS["mlp128"].examples(500), CONV.examples(500)
     assert (digits.dtype, digits.shape[1:], sprites.shape[1:]) == (
         np.uint8,
         (28, 28, 1),
