@@ -1,6 +1,6 @@
 """The importance-weighted likelihood of 784-400-20, compared with pythae's `get_nll`.
 
-python -m benchmarks.likelihood --rounds=3
+python -m benchmarks.likelihood --rounds=3 [--out=F]
 
 Each side estimates log p(x) of `--images` images with `--samples` draws each, in its own process
 and with random weights, which cost the same as trained ones. The output is the time per draw and
@@ -11,9 +11,13 @@ because it is slow. Compilation is excluded and shown separately, as the first c
 
 import argparse
 import json
+import pathlib
 import subprocess
 import sys
 import time
+
+from benchmarks import machine
+from benchmarks.rounds import alternating
 
 PIXELS, HIDDEN, LATENT = 784, 400, 20
 WHOLE = 10_000 * 5_000
@@ -77,6 +81,15 @@ def pythae(images: int, samples: int) -> dict[str, float]:
 SIDES = {"ours": ours, "pythae": pythae}
 
 
+def run_side(side: str, args: argparse.Namespace) -> dict[str, float]:
+    """The result of a side in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.likelihood", f"--side={side}"]
+    options = ("samples", "images", "pythae_images")
+    command += [f"--{name}={getattr(args, name)}" for name in options]
+    process = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(process.stdout.splitlines()[-1])
+
+
 def main() -> None:
     """Run both sides in turn, each in its own process; odd rounds reverse the order."""
     parser = argparse.ArgumentParser(
@@ -86,39 +99,36 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--pythae_images", type=int, default=20)
     parser.add_argument("--samples", type=int, default=5_000)
+    parser.add_argument("--out", type=pathlib.Path, help="new JSON file for the numbers")
     parser.add_argument("--side", choices=SIDES, help="run this side in this process (internal)")
     args = parser.parse_args()
     images = {"ours": args.images, "pythae": args.pythae_images}
     if args.side:
         print(json.dumps(SIDES[args.side](images[args.side], args.samples)))
         return
-    least: dict[str, float] = {}
-    for number in range(args.rounds):
-        for side in (list(SIDES), list(SIDES)[::-1])[number % 2]:
-            command = [
-                sys.executable,
-                "-m",
-                "benchmarks.likelihood",
-                f"--side={side}",
-                f"--samples={args.samples}",
-            ]
-            command += [f"--images={args.images}", f"--pythae_images={args.pythae_images}"]
-            process = subprocess.run(command, check=True, capture_output=True, text=True)
-            result = json.loads(process.stdout.splitlines()[-1])
+    machine.check_out(args.out)
+    record = machine.provenance(sys.argv[1:])
+    minutes: dict[str, list[float]] = {side: [] for side in SIDES}
+    for number, order in enumerate(alternating(SIDES, args.rounds)):
+        for side in order:
+            result = run_side(side, args)
             draw = result["seconds"] / (images[side] * args.samples)
-            least[side] = min(draw, least.get(side, draw))
+            minutes[side].append(draw * WHOLE / 60)
             print(
                 f"round {number}  {side:7s} {images[side]:6d} images  {1e6 * draw:7.2f} us/draw",
                 result,
                 sep="  ",
                 flush=True,
             )
-    for side, draw in least.items():
-        print(
-            f"{side:7s} {1e6 * draw:7.2f} us/draw; extrapolated to 10,000 images x 5,000 samples: "
-            f"{draw * WHOLE / 60:.1f} minutes"
-        )
-    print(f"ratio {least['pythae'] / least['ours']:.1f}, of the fastest rounds")
+    for side, values in minutes.items():
+        print(f"{side:7s} extrapolated to 10,000 images x 5,000 samples: {min(values):.1f} minutes")
+    share = min(minutes["ours"]) / min(minutes["pythae"])
+    print(f"share {share:.2f} of pythae's time, of the fastest rounds")
+    if args.out:
+        from vae_jax.files import write_json  # imports JAX, at the end as in `benchmarks.main`
+
+        numbers = {"samples": args.samples, "images": images, "minutes": minutes, "share": share}
+        write_json(args.out, record | {"rounds": args.rounds, "likelihood": numbers})
 
 
 if __name__ == "__main__":

@@ -1,14 +1,23 @@
-"""Hardware and versions behind the numbers."""
+"""Hardware, versions and circumstances behind the numbers."""
 
 import contextlib
 import importlib.metadata
 import os
 import pathlib
 import platform
+import re
+import shlex
 import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.children import ROOT
+
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch", "pythae")
+PLACES = {"--out": [], "--baseline": ["--baseline=DIR"]}  # flags that name places of this machine
+UNKNOWN = "not recorded"
 
 
 def cpu_name() -> str:
@@ -53,10 +62,77 @@ def describe() -> dict[str, Any]:
     }
 
 
-def sentence(machine: dict[str, Any]) -> str:
+def provenance(argv: Sequence[str]) -> dict[str, Any]:
+    """The beginning of a record: command of the program with these flags, date, commit, machine.
+
+    A record is what a measurement writes with ``--out``, see `benchmarks.speed_pages`.
+    """
+    program = sys.modules["__main__"].__spec__
+    return {
+        "command": command(program.name if program else "benchmarks", argv),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        **git_state(),
+        "machine": describe(),
+    }
+
+
+def command(program: str, argv: Sequence[str]) -> str:
+    """The command line without the places of this machine.
+
+    >>> command("benchmarks.startup", ["--out", "/a/b.json", "--steps=5", "--baseline=/c"])
+    'python -m benchmarks.startup --steps=5 --baseline=DIR'
+    """
+    flags, words = [], iter(argv)
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in PLACES and not equals:
+            next(words, None)
+        flags += PLACES.get(name, [word])
+    return f"python -m {program} {shlex.join(flags)}".strip()
+
+
+def git_state() -> dict[str, Any]:
+    """The commit of this checkout, and True if tracked files have changed since; None if unknown.
+
+    The function of that name in the package imports JAX, which a driver does not.
+    """
+    line = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    match = None
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        process = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=10)
+        match = re.fullmatch(r"([0-9a-f]{40,64})(-dirty)?", process.stdout.strip())
+    return {
+        "commit": match[1] if match else None,
+        "changed_since_commit": bool(match[2]) if match else None,
+    }
+
+
+def check_out(path: pathlib.Path | None) -> None:
+    """Ends the program if the file for the numbers exists, or its folder does not."""
+    if path is not None and path.exists():
+        raise SystemExit(f"--out = '{path}': exists; use another name, or delete it first")
+    if path is not None and not path.parent.is_dir():
+        raise SystemExit(f"--out = '{path}': its folder does not exist")
+
+
+def hardware(machine: Mapping[str, Any]) -> str:
+    """The GPU, or else the processor and its cores.
+
+    >>> hardware({"gpu": "", "cores": 2, "cpu": "AMD EPYC"})
+    '2 cores, AMD EPYC'
+    """
+    if machine["gpu"]:
+        return machine["gpu"]
+    cores = f"{machine['cores']} cores" if machine["cores"] else ""
+    return ", ".join(filter(None, (cores, machine["cpu"]))) or UNKNOWN
+
+
+def sentence(machine: Mapping[str, Any]) -> str:
     """The description in one line."""
-    hardware = f"{machine['cpu']}, {machine['cores']} cores" + (
-        f", {machine['gpu']}" if machine["gpu"] else ""
-    )
+    parts = [machine["cpu"], machine["cores"] and f"{machine['cores']} cores", machine["gpu"]]
     packages = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return f"{hardware}; {packages}; load at the start {machine['load']:.2f}"
+    load = UNKNOWN if machine["load"] is None else f"{machine['load']:.2f}"
+    return (
+        f"{', '.join(filter(None, parts)) or f'machine {UNKNOWN}'}; "
+        f"{packages or f'versions {UNKNOWN}'}; load at the start {load}"
+    )

@@ -3,7 +3,7 @@
 python -m benchmarks.main                                   # training steps; takes minutes
 python -m benchmarks.main --tasks=mlp128 --rounds=3 --seconds=1
 python -m benchmarks.main --parts=process                   # whole runs, from start to exit
-python -m benchmarks.main --parts=peak,train,process,sweep --out=benchmarks.json
+python -m benchmarks.main --parts=peak,train,process,sweep --out=new.json
 
 Each contestant has its own process, started once. In each round, one contestant after the other
 works for about `seconds` while the remaining ones idle. Every other round reverses the order. The
@@ -43,7 +43,9 @@ _STEPS = flags.DEFINE_integer("steps", 2_000, "Training steps of each whole run.
 _DTYPE = flags.DEFINE_enum(
     "dtype", "float32", ["float32", "bfloat16"], "Type of the networks' arithmetic."
 )
-_OUT = flags.DEFINE_string("out", "", "JSON file for the numbers.")
+_OUT = flags.DEFINE_string(
+    "out", "", "New JSON file for the numbers, such as one of those of `benchmarks.speed_pages`."
+)
 
 
 def compete(
@@ -111,7 +113,10 @@ def main(argv: Sequence[str]) -> None:
             raise app.UsageError(
                 f"--{flag.name}: unknown {unknown[0]!r}; use one of {', '.join(known)}"
             )
-    parts, results = _PARTS.value, {"machine": machine.describe(), "dtype": _DTYPE.value}
+    out = pathlib.Path(_OUT.value) if _OUT.value else None
+    machine.check_out(out)
+    parts, results = _PARTS.value, machine.provenance(sys.argv[1:])
+    results |= {"dtype": _DTYPE.value, "rounds": _ROUNDS.value}
     print(machine.sentence(results["machine"]), "\n", sep="", flush=True)
     if results["machine"]["load"] > 0.5:
         say("warning: the machine is under load; the numbers, PyTorch's above all, are unreliable")
@@ -132,17 +137,18 @@ def main(argv: Sequence[str]) -> None:
         )
     jobs = [job for part, job in (("process", "beta_vae"), ("sweep", "sweep")) if part in parts]
     if jobs:
+        results["steps"] = _STEPS.value
         results["process"] = {
             job: process.measure_job(job, _STEPS.value, _REPEATS.value, say) for job in jobs
         }
         print(
             report.table(report.PROCESS_HEADER, report.process_rows(results["process"])), flush=True
         )
-    if _OUT.value:
+    if out:
         # Imports JAX, which the driver must not do while contestants are timed.
         from vae_jax.files import write_json
 
-        write_json(pathlib.Path(_OUT.value), results)
+        write_json(out, results)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks import blocks
 from benchmarks.published_table import full_page, short_table
 from vae_jax.config import Config, check_same, from_dict
 from vae_jax.config.published import Row, read_number
@@ -31,7 +32,7 @@ CONFIGS = ROOT / "configs" / "published"
 RESULTS = ROOT / "docs" / "results"
 PAGE = ROOT / "docs" / "results.md"
 README = ROOT / "README.md"
-BEGIN, END = "<!-- published results: begin -->", "<!-- published results: end -->"
+BLOCK = "published results"  # of README.md
 PLACES = ("data.dir", "data.path")  # fields of the config that differ from machine to machine
 
 
@@ -201,20 +202,9 @@ def write() -> None:
     page, table = render()
     write_atomically(PAGE, page.encode())
     text = README.read_text(encoding="utf-8")
-    if BEGIN in text:
-        write_atomically(README, replace_block(text, table).encode())
-
-
-def replace_block(text: str, table: str) -> str:
-    """The text with the table between its two markers.
-
-    Raises:
-      InputError: the markers are not there, each once and in this order.
-    """
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise InputError(f"README.md: must have {BEGIN} and then {END}, each once")
-    before, _, rest = text.partition(BEGIN)
-    return f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}"
+    if blocks.markers(BLOCK)[0] in text:
+        text = blocks.replace_block(text, BLOCK, table, README.name)
+        write_atomically(README, text.encode())
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from benchmarks.tasks import TASKS
 HEADER = (
     "task",
     "contestant",
-    "images/s",
+    "examples/s",
     "to PyTorch",
     "share of matmul peak",
     "compile s",
@@ -26,7 +26,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], text_columns: in
 
 
 def reference(results: dict[str, dict[str, Any]]) -> float | None:
-    """Images per second of the faster PyTorch variant; None if neither ran."""
+    """Examples per second of the faster PyTorch variant; None if neither ran."""
     return max((results[name]["rate"] for name in PYTORCH if name in results), default=None)
 
 
@@ -67,7 +67,8 @@ def train_rows(results: dict[str, dict[str, dict[str, Any]]]) -> list[list[str]]
 def peak_sentence(peaks: dict[str, dict[str, Any]], dtype: str) -> str:
     """The matmul peaks in one line."""
     parts = [
-        f"{r['title']} {r['rate'] / 1e9:,.0f} GFLOP/s (size {r['size']})" for r in peaks.values()
+        f"{r['title']} {r['rate'] / 1e9:,.0f} GFLOP/s" + (f" (size {r['size']})" * bool(r["size"]))
+        for r in peaks.values()
     ]
     return f"Matmul peak in {dtype}, the best size by its median: " + ", ".join(parts)
 
@@ -78,9 +79,9 @@ def process_rows(results: dict[str, dict[str, dict[str, Any]]]) -> list[list[str
         [
             job,
             name,
-            f"{r['seconds']:.1f}",
-            " ".join(f"{s:.1f}" for s in r["all_seconds"]),
-            f"{r['memory_mb']:,.0f}",
+            _digits(r["seconds"]),
+            " ".join(map(_digits, r["all_seconds"])),
+            _or_dash(r["memory_mb"], "{:,.0f}"),
         ]
         for job, variants in results.items()
         for name, r in variants.items()
@@ -89,3 +90,8 @@ def process_rows(results: dict[str, dict[str, dict[str, Any]]]) -> list[list[str
 
 def _or_dash(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
+
+
+def _digits(seconds: float) -> str:
+    """Seconds to a tenth, or as an integer if they were noted as one."""
+    return f"{seconds:.1f}" if isinstance(seconds, float) else str(seconds)

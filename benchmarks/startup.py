@@ -1,18 +1,18 @@
-"""Seconds of a short run from the command line, against those of another checkout.
+"""Seconds of a short run from the command line, alone or against those of another checkout.
 
-python -m benchmarks.startup --baseline=../older [--config=vae --steps=200] [--repeats=3] [--json=F]
+python -m benchmarks.startup [--baseline=../older] [--config=vae --steps=200] [--out=F]
 
-Without `--config`, both jobs are measured: `vae` with 200 steps and `beta_vae` with 50. A round has
-three runs, in alternating order: the baseline as its command line is, with an empty cache folder;
-this checkout with an empty cache folder ("cold"); and this checkout with the folder that an earlier
-run has filled ("warm"). Ratios are medians over the rounds of the ratio within a round, so that
-other work on the machine counts for both. Printed besides: seconds until the numbers are printed,
-until the first line, and of `--help`; processor seconds, which vary less; and the load. A job of
-three rounds takes about ten runs: five minutes for both jobs on an idle machine.
+Without `--config`, all jobs are measured: `vae` with 200 steps, `beta_vae` and `beta_vae:burgess`
+with 50. A round has up to three runs, in alternating order: the baseline as its command line is,
+with an empty cache folder; this checkout with an empty cache folder ("cold"); and this checkout
+with the folder that an earlier run has filled ("warm"). Ratios are medians over the rounds of the
+ratio within a round, so that other work on the machine counts for both. Printed besides: seconds
+until the numbers are printed, until the first line, and of `--help`; processor seconds, which vary
+less; and the load. A job of three rounds takes about ten runs: two to three minutes on an idle
+machine.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
@@ -26,7 +26,8 @@ from benchmarks import machine
 from benchmarks.children import ROOT, ChildFailed, scratch_folder
 from benchmarks.rounds import alternating
 
-JOBS = {"vae": 200, "beta_vae": 50}  # config and its number of steps
+JOBS = {"vae": 200, "beta_vae": 50, "beta_vae:burgess": 50}  # config and its number of steps
+FORMER = {"beta_vae:burgess": "beta_vae"}  # what a config was named before it became a variant
 NUMBERS = "test ELBO"  # in the first line of the results
 
 
@@ -76,20 +77,21 @@ def run_timed(
 
 
 def measure(
-    baseline: pathlib.Path, config: str, steps: int, repeats: int
+    baseline: pathlib.Path | None, config: str, steps: int, repeats: int
 ) -> dict[str, list[dict[str, float]]]:
     """Every run of a job: {"baseline", "cold", "warm"} -> runs in order of the rounds."""
-    times: dict[str, list[dict[str, float]]] = {"baseline": [], "cold": [], "warm": []}
+    times: dict[str, list[dict[str, float]]] = {"baseline": []} if baseline else {}
+    times |= {"cold": [], "warm": []}
     with scratch_folder() as scratch:
         filled = scratch / "filled"
-        run_timed(ROOT, _flags(config, steps, scratch / "first"), filled)
+        run_timed(ROOT, _flags(ROOT, config, steps, scratch / "first"), filled)
         for order in alternating(times, repeats):
             for variant in order:
                 with tempfile.TemporaryDirectory(dir=scratch) as folder:
                     empty = pathlib.Path(folder) / "cache"
                     checkout = baseline if variant == "baseline" else ROOT
                     cache = filled if variant == "warm" else empty
-                    flags = _flags(config, steps, pathlib.Path(folder) / "run")
+                    flags = _flags(checkout, config, steps, pathlib.Path(folder) / "run")
                     times[variant].append(run_timed(checkout, flags, cache))
                 load = os.getloadavg()[0]
                 line = f"{config} {variant}: {_describe(times[variant][-1])}, load {load:.1f}"
@@ -97,9 +99,18 @@ def measure(
     return times
 
 
-def _flags(config: str, steps: int, workdir: pathlib.Path) -> list[str]:
+def name_in(checkout: pathlib.Path, config: str) -> str:
+    """The config as --config of that checkout, where a variant may still have its former name."""
+    stem, _, variant = config.partition(":")
+    path = f"configs/{stem}.py"
+    if config in FORMER and f":{variant}" not in (checkout / path).read_text(encoding="utf-8"):
+        return f"configs/{FORMER[config]}.py"
+    return f"{path}:{variant}" if variant else path
+
+
+def _flags(checkout: pathlib.Path, config: str, steps: int, workdir: pathlib.Path) -> list[str]:
     return [
-        f"--config=configs/{config}.py",
+        f"--config={name_in(checkout, config)}",
         f"--config.train.num_steps={steps}",
         f"--workdir={workdir}",
     ]
@@ -113,11 +124,11 @@ def _describe(run: dict[str, float]) -> str:
 
 
 def summarize(times: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
-    """Medians of each variant, and of its ratios to the baseline's run in the same round."""
+    """Medians of each variant, and of its ratios to a baseline's run in the same round."""
     summary: dict[str, Any] = {}
     for variant, runs in times.items():
         summary[variant] = {name: statistics.median(r[name] for r in runs) for name in runs[0]}
-        for name in ("seconds", "numbers", "processor"):
+        for name in ("seconds", "numbers", "processor") if "baseline" in times else ():
             ratios = [
                 run[name] / base[name] for run, base in zip(runs, times["baseline"], strict=True)
             ]
@@ -125,37 +136,55 @@ def summarize(times: dict[str, list[dict[str, float]]]) -> dict[str, Any]:
     return summary
 
 
+def measure_help(checkouts: dict[str, pathlib.Path]) -> dict[str, float]:
+    """The median of three runs of --help in each checkout."""
+    medians = {}
+    with scratch_folder() as scratch:
+        for name, checkout in checkouts.items():
+            runs = [run_timed(checkout, ["--help"], scratch, "Try --helpfull") for _ in range(3)]
+            medians[name] = statistics.median(run["seconds"] for run in runs)
+            print(f"--help, {name}: {medians[name]:.2f} s", flush=True)
+    return medians
+
+
+def print_summary(title: str, summary: dict[str, Any]) -> None:
+    """A line for each variant."""
+    for variant, medians in summary.items():
+        line = f"{title}, {variant}: {_describe(medians)}"
+        if "seconds_ratio" in medians:
+            line += (
+                f"; to the baseline {medians['seconds_ratio']:.2f}, until the numbers "
+                f"{medians['numbers_ratio']:.2f}, of processors {medians['processor_ratio']:.2f}"
+            )
+        print(line, flush=True)
+
+
 def main() -> None:
     """Measure, and print a line for each run and each variant."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--baseline", type=pathlib.Path, required=True, help="another checkout")
+    parser.add_argument("--baseline", type=pathlib.Path, help="another checkout")
     parser.add_argument("--config", choices=tuple(JOBS), help="only this job")
     parser.add_argument("--steps", type=int, help="training steps instead of the job's own")
     parser.add_argument("--repeats", type=int, default=3, help="rounds")
-    parser.add_argument("--json", type=pathlib.Path, help="file for all numbers")
+    parser.add_argument("--out", type=pathlib.Path, help="new JSON file for all numbers")
     options = parser.parse_args()
-    print(machine.sentence(machine.describe()))
-    everything = {}
-    with scratch_folder() as scratch:
-        for name, checkout in (("baseline", options.baseline.resolve()), ("this checkout", ROOT)):
-            runs = [
-                run_timed(checkout, ["--help"], scratch, sign="Try --helpfull")["seconds"]
-                for _ in range(3)
-            ]
-            print(f"--help, {name}: {statistics.median(runs):.2f} s")
+    machine.check_out(options.out)
+    record = machine.provenance(sys.argv[1:]) | {"rounds": options.repeats, "startup": {}}
+    print(machine.sentence(record["machine"]))
+    baseline = options.baseline and options.baseline.resolve()
+    checkouts = {"baseline": baseline} if baseline else {}
+    record["help"] = measure_help(checkouts | {"this checkout": ROOT})
     for config in [options.config] if options.config else JOBS:
         steps = options.steps or JOBS[config]
-        times = measure(options.baseline.resolve(), config, steps, options.repeats)
-        everything[config] = {"steps": steps, "runs": times, "summary": summarize(times)}
-        for variant, medians in everything[config]["summary"].items():
-            print(
-                f"{config}, {steps} steps, {variant}: {_describe(medians)}; to the baseline "
-                f"{medians['seconds_ratio']:.2f}, until the numbers {medians['numbers_ratio']:.2f}"
-                f", of processors {medians['processor_ratio']:.2f}",
-                flush=True,
-            )
-        if options.json:  # after each job, so that a benchmark that is ended leaves the others
-            options.json.write_text(json.dumps(everything, indent=1))
+        times = measure(baseline, config, steps, options.repeats)
+        summary = summarize(times)
+        record["startup"][config] = {"steps": steps, "runs": times, "summary": summary}
+        print_summary(f"{config}, {steps} steps", summary)
+        if options.out:  # after each job, so that a benchmark that is ended leaves the others
+            # Imports JAX, which the driver must not do while runs are timed.
+            from vae_jax.files import write_json
+
+            write_json(options.out, record)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from benchmarks import published_results, published_table
+from benchmarks import blocks, published_results, published_table
 from vae_jax.config import AUTO, Config, Sweep
 from vae_jax.config.published import Bar, Row, read_number
 from vae_jax.errors import InputError
@@ -57,8 +57,9 @@ def test_the_page_is_what_the_generator_writes() -> None:
     page, table = published_results.render()
     assert (ROOT / "docs" / "results.md").read_text() == page
     readme = (ROOT / "README.md").read_text()
-    if published_results.BEGIN in readme:
-        assert published_results.replace_block(readme, table) == readme
+    if blocks.markers(published_results.BLOCK)[0] in readme:
+        written = blocks.replace_block(readme, published_results.BLOCK, table, "README.md")
+        assert written == readme
 
 
 def test_kept_results_say_how_they_were_made() -> None:
@@ -194,11 +195,12 @@ def test_numbers_by_path_and_bars() -> None:
     assert Bar("q", "p", by="median").summarize([1, 2, 9]) == 2
 
 
-def test_the_block_of_the_readme() -> None:
-    begin, end = published_results.BEGIN, published_results.END
-    assert published_results.replace_block(f"a{begin}old{end}b", "t") == f"a{begin}\nt\n{end}b"
-    with pytest.raises(InputError, match="each once"):
-        published_results.replace_block(f"{end}{begin}", "t")
+def test_a_block_of_a_document() -> None:
+    begin, end = blocks.markers("x")
+    assert blocks.replace_block(f"a{begin}old{end}b", "x", "t", "a.md") == f"a{begin}\nt\n{end}b"
+    for text in (f"{end}{begin}", f"{begin}{begin}{end}", ""):
+        with pytest.raises(InputError, match=r"a\.md: .*each once"):
+            blocks.replace_block(text, "x", "t", "a.md")
 
 
 def images_for(name, path):

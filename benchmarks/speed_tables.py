@@ -1,0 +1,156 @@
+"""Tables of speed as GitHub markdown, from the records of `benchmarks.speed_pages`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks import machine, report
+from benchmarks.machine import UNKNOWN
+from benchmarks.tasks import TASKS
+
+Record = Mapping[str, Any]
+Records = Mapping[str, Record]
+
+NOT_MEASURED = "Not measured yet: `{}` measures it."
+SHORT_HEADER = ("task", "hardware", "vae_jax", "PyTorch", "pythae")
+LIKELIHOOD_HEADER = ("side", "images", "minutes, each round")
+STARTUP_HEADER = (
+    "config",
+    "run",
+    "whole s",
+    "first line s",
+    "numbers s",
+    "processors s",
+    "to the baseline",
+)
+VARIANTS = {"baseline": "baseline", "cold": "empty cache", "warm": "filled cache"}
+
+
+def training(records: Records) -> str:
+    """The speeds of training on CPUs, with the circumstances of each record."""
+    return _sections(records, "train", _training_section, "benchmarks.main", gpu=False)
+
+
+def gpu_training(records: Records) -> str:
+    """The speeds of training on GPUs."""
+    return _sections(records, "train", _training_section, "benchmarks.main", gpu=True)
+
+
+def processes(records: Records) -> str:
+    """The seconds of whole processes."""
+    command = "benchmarks.main --parts=process,sweep"
+    return _sections(records, "process", _process_section, command)
+
+
+def startup(records: Records) -> str:
+    """The seconds of short runs."""
+    return _sections(records, "startup", _startup_section, "benchmarks.startup")
+
+
+def likelihood(records: Records) -> str:
+    """The time of log p(x), extrapolated to 10,000 images with 5,000 samples each."""
+    return _sections(records, "likelihood", _likelihood_section, "benchmarks.likelihood")
+
+
+def short_table(records: Records) -> str:
+    """Examples per second of each task and hardware: ours, the faster PyTorch and pythae."""
+    rows = []
+    for task in TASKS.values():
+        for record in _on_cpus_first(records):
+            numbers = record.get("train", {}).get(task.name)
+            if numbers and "vae_jax" in numbers:
+                title = task.title + ("" if _dtype(record) == "float32" else f", {_dtype(record)}")
+                rates = [
+                    numbers["vae_jax"]["rate"],
+                    report.reference(numbers),
+                    numbers.get("pythae", {}).get("rate"),
+                ]
+                cells = ["" if rate is None else f"{rate:,.0f}" for rate in rates]
+                rows.append([title, machine.hardware(record["machine"]), *cells])
+    return report.table(SHORT_HEADER, rows)
+
+
+def _on_cpus_first(records: Records) -> list[Record]:
+    return sorted(records.values(), key=lambda record: bool(record["machine"]["gpu"]))
+
+
+def _dtype(record: Record) -> str:
+    return record.get("dtype", "float32")
+
+
+def _sections(
+    records: Records, part: str, section: Any, module: str, *, gpu: bool | None = None
+) -> str:
+    """What the sections of the records with this part say, one after the other."""
+    texts = [
+        f"{circumstances(record)}\n\n{section(record)}"
+        for record in records.values()
+        if part in record and (gpu is None or gpu == bool(record["machine"]["gpu"]))
+    ]
+    return "\n\n".join(texts) or NOT_MEASURED.format(f"python -m {module}")
+
+
+def circumstances(record: Record) -> str:
+    """The command of a record, and a paragraph about what it ran on and when."""
+    parts = [machine.sentence(record["machine"])]
+    if "dtype" in record:
+        parts.append(record["dtype"])
+    if record.get("rounds"):
+        parts.append(f"{record['rounds']} rounds")
+    parts += [f"date {record['started'] or UNKNOWN}", f"commit {commit(record)}"]
+    sentence = "; ".join(parts)
+    lines = [f"{sentence[0].upper()}{sentence[1:]}."]
+    if "peak" in record:
+        lines.append(report.peak_sentence(record["peak"], record["dtype"]) + ".")
+    lines += [record["note"]] if "note" in record else []
+    return f"```bash\n{record['command']}\n```\n\n" + "\n".join(lines)
+
+
+def commit(record: Record) -> str:
+    """The first digits of the commit, and a mark if files had changed since."""
+    if not record["commit"]:
+        return UNKNOWN
+    return record["commit"][:10] + (" (changed)" if record["changed_since_commit"] else "")
+
+
+def _training_section(record: Record) -> str:
+    return report.table(report.HEADER, report.train_rows(record["train"]))
+
+
+def _process_section(record: Record) -> str:
+    rows = [
+        [f"`{job}`, {record['steps']:,} steps", *rest]
+        for job, *rest in report.process_rows(record["process"])
+    ]
+    return report.table(report.PROCESS_HEADER, rows)
+
+
+def _startup_section(record: Record) -> str:
+    rows = []
+    for config, job in record["startup"].items():
+        for variant, medians in job["summary"].items():
+            names = ("seconds", "first_line", "numbers", "processor")
+            ratio = medians.get("seconds_ratio")
+            rows.append(
+                [
+                    f"`{config}`, {job['steps']:,} steps",
+                    VARIANTS[variant],
+                    *(f"{medians[name]:.1f}" for name in names),
+                    "-" if ratio is None else f"{ratio:.2f}",
+                ]
+            )
+    helps = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in record["help"].items())
+    return f"{report.table(STARTUP_HEADER, rows)}\n\n`--help`: {helps}."
+
+
+def _likelihood_section(record: Record) -> str:
+    numbers = record["likelihood"]
+    rows = []
+    for side, minutes in numbers["minutes"].items():
+        images = numbers["images"][side]
+        cells = UNKNOWN if minutes is None else " ".join(f"{value:.1f}" for value in minutes)
+        rows.append([side, UNKNOWN if images is None else str(images), cells])
+    table = report.table(LIKELIHOOD_HEADER, rows, text_columns=1)
+    return (
+        f"{table}\n\nWith {numbers['samples']:,} samples; ours takes {numbers['share']:.2f} of the "
+        "time of pythae."
+    )
