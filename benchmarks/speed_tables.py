@@ -11,7 +11,7 @@ Record = Mapping[str, Any]
 Records = Mapping[str, Record]
 
 NOT_MEASURED = "Not measured yet: `{}` measures it."
-SHORT_HEADER = ("task", "hardware", "vae_jax", "PyTorch", "pythae")
+SHORT_HEADER = ("model", "vae_jax", "PyTorch", "pythae")
 LIKELIHOOD_HEADER = ("side", "images", "minutes, each round")
 STARTUP_HEADER = (
     "config",
@@ -52,21 +52,27 @@ def likelihood(records: Records) -> str:
 
 
 def short_table(records: Records) -> str:
-    """Examples per second of each task and hardware: ours, the faster PyTorch and pythae."""
+    """Examples per second of each model and GPU: ours, the faster PyTorch and pythae.
+
+    A model that has several tasks is represented by the first of them.
+    """
     rows = []
-    for task in TASKS.values():
+    first = {task.network: task for task in reversed(TASKS.values())}
+    for task in reversed(first.values()):
         for record in _on_cpus_first(records):
             numbers = record.get("train", {}).get(task.name)
             if numbers and "vae_jax" in numbers:
-                title = task.title + ("" if _dtype(record) == "float32" else f", {_dtype(record)}")
+                dtype = "" if _dtype(record) == "float32" else _dtype(record)
+                title = task.title.partition(", batch ")[0]
                 rates = [
                     numbers["vae_jax"]["rate"],
                     report.reference(numbers),
                     numbers.get("pythae", {}).get("rate"),
                 ]
                 cells = ["" if rate is None else f"{rate:,.0f}" for rate in rates]
-                rows.append([title, machine.hardware(record["machine"]), *cells])
-    return report.table(SHORT_HEADER, rows)
+                names = filter(None, (title, dtype, record["machine"]["gpu"]))
+                rows.append([", ".join(names), *cells])
+    return report.table(SHORT_HEADER, rows, text_columns=1)
 
 
 def _on_cpus_first(records: Records) -> list[Record]:
