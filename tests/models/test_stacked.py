@@ -322,6 +322,16 @@ def test_pseudo_inputs_have_the_mask_of_observed_values():
     assert shapes["kernel"] == (2 * E, 12)
 
 
+def test_networks_of_p_reverse_the_widths():
+    down = jax.tree.map(jnp.shape, random_params(VAMP)["params"]["top_down"])
+
+    def widths(name):
+        return [down[name][part]["Dense_0"]["kernel"][1] // 2 for part in ("of_z_0", "joint")]
+
+    assert widths("posterior_networks_1") == [6, 5]
+    assert widths("prior_networks_0") == widths("decoder") == [5, 6]
+
+
 def test_sizes_that_do_not_fit():
     with pytest.raises(InputError, match=r"StandardNormal has latents of shape \(3,\): must be"):
         gated(priors.StandardNormal(3)).init(KEY, binary(), KEY)

@@ -115,7 +115,9 @@ class ModelConfig:
     temperature: float = field(
         0.5, "temperature of gumbel_softmax", above=0, used_by=GUMBEL_SOFTMAX, sweep=True
     )
-    prior: str = field("standard_normal", "family of p(z)")
+    prior: str = field(
+        "standard_normal", "family of p(z); of the top layer with hierarchy.networks 'separate'"
+    )
     prior_components: int = field(
         100,
         "components of mixture and vamp",
@@ -227,8 +229,8 @@ class Hierarchy:
 
     networks: str = _hierarchical(
         "ladder",
-        "ladder: prior and posterior share a residual network; separate: dense layers "
-        "`model.hidden` for each conditional, and `model.prior` for the top",
+        "ladder: prior and posterior share a residual network; separate: dense layers of sizes "
+        "model.hidden for each conditional, and model.prior for the top",
     )
     stack: str = field(
         "",
