@@ -8,7 +8,7 @@ from flax import linen as nn
 from vae_jax import VAE, likelihoods, nets, posteriors, priors
 from vae_jax.distributions import ContinuousBernoulli
 from vae_jax.errors import InputError
-from vae_jax.models import VQVAE, Hierarchical, UnsupportedError, vector_levels
+from vae_jax.models import VQVAE, Hierarchical, Stacked, UnsupportedError, vector_levels
 from vae_jax.models.trained import TrainedModel
 from vae_jax.posteriors.quantizers import VectorQuantizer
 
@@ -28,6 +28,7 @@ CODES = VQVAE(
     LIKELIHOOD,
     priors.UniformCodes((2, 2), 5),
 )
+STACKED = Stacked((1, 2), priors.VampPrior((3,), 4), LIKELIHOOD, hidden=(4,))
 LADDER = Hierarchical(vector_levels((1, 2), (4, 4)), LIKELIHOOD)
 
 
@@ -48,6 +49,7 @@ NO_TEMPERATURE = FLAT.clone(prior=PlainPrior())
         (FLAT.clone(prior=priors.VampPrior((3,)), conditioning=nets.OneHot(3)), True, True, True),
         (CODES, True, False, True),
         (LADDER, True, True, False),
+        (STACKED, True, True, False),
         (NO_TEMPERATURE, False, True, True),
     ],
 )
@@ -71,7 +73,7 @@ def test_an_unknown_capability():
         FLAT.supports("temperatur")
 
 
-@pytest.mark.parametrize("model", [FLAT, CODES, LADDER])
+@pytest.mark.parametrize("model", [FLAT, CODES, LADDER, STACKED])
 def test_missing_parts_are_none(model):
     assert model.critic is None
     assert model.classifier is None

@@ -6,7 +6,7 @@ import pytest
 from flax import linen as nn
 
 from vae_jax import likelihoods
-from vae_jax.models import VAE, VQVAE, Hierarchical
+from vae_jax.models import VAE, VQVAE, Hierarchical, Stacked
 from vae_jax.models.base import (
     ClassifierModel,
     CodeModel,
@@ -20,6 +20,7 @@ from vae_jax.nets.attributes import DEFAULTS, read_attribute
 PROTOCOLS = {
     VAE: (Model, LatentModel, CriticModel, ClassifierModel),
     Hierarchical: (Model, LatentModel, HierarchicalModel, ClassifierModel),
+    Stacked: (Model, LatentModel, HierarchicalModel, ClassifierModel),
     VQVAE: (Model, CodeModel),
 }
 PAIRS = [(model, protocol) for model, protocols in PROTOCOLS.items() for protocol in protocols]

@@ -18,7 +18,7 @@ import vae_jax
 from vae_jax import VAE, distributions, likelihoods, nets, posteriors, priors
 from vae_jax.data.inputs import Inputs
 from vae_jax.errors import InputError
-from vae_jax.models import VQVAE, Hierarchical, map_levels, module_spec, vector_levels
+from vae_jax.models import VQVAE, Hierarchical, Stacked, map_levels, module_spec, vector_levels
 from vae_jax.models.trained import TrainedModel
 from vae_jax.posteriors.quantizers import VectorQuantizer
 
@@ -90,6 +90,7 @@ def test_a_model_goes_round(tmp_path):
         CODES,
         Hierarchical(vector_levels((1, 2), (4, 4)), LIKELIHOOD, activation=nn.silu),
         Hierarchical(map_levels("1x1 4x2", (8, 8, 1)), likelihoods.Bernoulli((8, 8, 1))),
+        Stacked((1, 2), priors.VampPrior((3,), 4), LIKELIHOOD, hidden=(4,), gated=True),
     ],
 )
 def test_modules_are_rebuilt(model):

@@ -8,7 +8,7 @@ from scipy import stats
 
 from vae_jax import VAE, distributions, likelihoods, nets, posteriors, priors
 from vae_jax.errors import InputError
-from vae_jax.models import VQVAE, Hierarchical, vector_levels
+from vae_jax.models import VQVAE, Hierarchical, Stacked, vector_levels
 from vae_jax.nets.units import Units
 from vae_jax.posteriors.quantizers import VectorQuantizer
 
@@ -47,6 +47,13 @@ MODELS = {
         prior=priors.Mixture(2, 3), condition_prior=True
     ),
     "ladder": Hierarchical(vector_levels((2, 2), (5, 5)), **parts(likelihoods.Poisson((3,)))),
+    "stacked": Stacked(
+        (2, 2),
+        priors.Mixture(2, 3),
+        hidden=(5,),
+        condition_prior=True,
+        **parts(likelihoods.Poisson((3,))),
+    ),
     "codes": codes(likelihoods.Poisson((3,))),
 }
 

@@ -12,7 +12,7 @@ from flax import linen as nn
 
 from vae_jax import VAE, distributions, likelihoods, nets, posteriors, priors
 from vae_jax.errors import InputError
-from vae_jax.models import VQVAE, Hierarchical, vector_levels
+from vae_jax.models import VQVAE, Hierarchical, Stacked, vector_levels
 from vae_jax.nets.units import Units
 from vae_jax.posteriors.quantizers import VectorQuantizer
 
@@ -58,6 +58,12 @@ MODELS = {
         likelihoods.Gaussian((3,)), prior=priors.VampPrior((3,), 4, low=-jnp.inf, high=jnp.inf)
     ),
     "ladder": ladder(likelihoods.LearnedGaussian((3,), (3,))),
+    "stacked": Stacked(
+        (2, 2),
+        priors.VampPrior((3,), 4, low=-jnp.inf, high=jnp.inf),
+        likelihoods.Gaussian((3,)),
+        hidden=(5,),
+    ),
     "codes": codes(likelihoods.LearnedGaussian((3,), (3,))),
 }
 

@@ -145,7 +145,7 @@ def test_groups_are_apart_and_have_headers():
 class Decoder:
     """Latent 0 changes a pixel by all of the range, 1 by a fifth, the others by nothing seen."""
 
-    model = types.SimpleNamespace(prior=priors.StandardNormal(2))
+    model = types.SimpleNamespace(prior=priors.StandardNormal(2), supports=lambda capability: True)
 
     def image(self, z, *, y=None):
         change = jnp.stack([z[:, 0] / 5, z[:, 1] / 25, *[z[:, 2] / 1e3] * 2], 1)

@@ -14,32 +14,30 @@ from vae_jax.distributions import Bernoulli, DiagGaussian
 
 
 @pytest.mark.parametrize(
-    ("model", "has_kl", "text"),
+    ("prior", "is_flat", "has_kl", "text"),
     [
+        (priors.StandardNormal(2), True, True, "±2.5 prior standard deviations"),
         (
-            types.SimpleNamespace(prior=priors.StandardNormal(2)),
+            priors.LearnedDiagonal(2),
             True,
-            "±2.5 prior standard deviations",
-        ),
-        (
-            types.SimpleNamespace(prior=priors.LearnedDiagonal(2)),
             True,
             "−2.5 .. 2.5 in units of z, .*LearnedDiagonal.* is not the",
         ),
-        (
-            types.SimpleNamespace(prior=None),
-            True,
-            "−2.5 .. 2.5 in units of z, .*hierarchy, learned.* is not the standard normal",
+        *(
+            (
+                prior,
+                False,
+                True,
+                "−2.5 .. 2.5 in units of z, .*hierarchy, learned.* is not the standard normal",
+            )
+            for prior in (None, priors.StandardNormal(1))
         ),
-        (
-            types.SimpleNamespace(prior=priors.StandardNormal(2)),
-            False,
-            "±2.5 standard deviations of the codes",
-        ),
+        (priors.StandardNormal(2), True, False, "±2.5 standard deviations of the codes"),
     ],
 )
-def test_traversals_say_what_they_go_over(model, has_kl, text):
+def test_traversals_say_what_they_go_over(prior, is_flat, has_kl, text):
     rng = np.random.default_rng(0)
+    model = types.SimpleNamespace(prior=prior, supports=lambda capability: is_flat)
     terms = types.SimpleNamespace(
         code=rng.normal(size=(9, 2)), kl=rng.random((9, 2)) if has_kl else None, y=None
     )
@@ -93,7 +91,9 @@ class FakeModel:
     """Decodes nothing: codes are images; records the temperatures of its samples."""
 
     is_conditional = False
-    model = types.SimpleNamespace(prior=priors.StandardNormal(4), conditioning=None)
+    model = types.SimpleNamespace(
+        prior=priors.StandardNormal(4), conditioning=None, supports=lambda capability: True
+    )
 
     def __init__(self, supported):
         self.supported = supported

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 
 from vae_jax.config.metadata import AUTO, field
-from vae_jax.config.rules import none_of, one_of
+from vae_jax.config.rules import Condition, none_of, one_of
 
 FLOW_POSTERIOR = one_of("model.posterior", "planar", "iaf", "sylvester")
 GUMBEL_SOFTMAX = one_of("model.posterior", "gumbel_softmax")
@@ -32,6 +32,12 @@ VQ = one_of("model.kind", "vq")
 CODEBOOK = VQ & one_of("codes.quantizer", "vq")
 PIXELCNN = one_of("codes.prior", "pixelcnn")
 HIERARCHICAL = one_of("model.kind", "hierarchical")
+LADDER = HIERARCHICAL & one_of("hierarchy.networks", "ladder")
+STACKED = HIERARCHICAL & one_of("hierarchy.networks", "separate")
+DENSE = Condition(
+    "dense networks other than a ladder's",
+    lambda config: STACKED.holds(config) or config.model.kind in ("vae", "vq"),
+)
 
 _flows = functools.partial(field, at_least=1, used_by=FLOW_PRIOR)
 _masked = functools.partial(field, at_least=1, used_by=AUTOREGRESSIVE)
@@ -40,6 +46,7 @@ _pixelcnn = functools.partial(field, at_least=1, used_by=PIXELCNN)
 _codebook = functools.partial(field, used_by=CODEBOOK)
 _vq = functools.partial(field, used_by=VQ)
 _hierarchical = functools.partial(field, used_by=HIERARCHICAL)
+_ladder = functools.partial(field, used_by=LADDER)
 
 
 @dataclasses.dataclass
@@ -62,8 +69,7 @@ class ModelConfig:
     gated: bool = field(
         False,
         "gate each dense layer, instead of an activation: (A h + a) * sigmoid(B h + b)",
-        used_by=none_of("model.kind", "hierarchical", "language_model")
-        & one_of("model.network", "mlp", AUTO),
+        used_by=DENSE & one_of("model.network", "mlp", AUTO),
     )
     channels: tuple[int, ...] = field(
         (32, 64), "conv, broadcast, resnet: in encoder order", at_least=1
@@ -109,7 +115,9 @@ class ModelConfig:
     temperature: float = field(
         0.5, "temperature of gumbel_softmax", above=0, used_by=GUMBEL_SOFTMAX, sweep=True
     )
-    prior: str = field("standard_normal", "family of p(z)")
+    prior: str = field(
+        "standard_normal", "family of p(z); of the top layer with hierarchy.networks 'separate'"
+    )
     prior_components: int = field(
         100,
         "components of mixture and vamp",
@@ -219,22 +227,27 @@ class Codes:
 class Hierarchy:
     """The stochastic layers of a model of kind hierarchical, from the top down."""
 
+    networks: str = _hierarchical(
+        "ladder",
+        "ladder: prior and posterior share a residual network; separate: dense layers of sizes "
+        "model.hidden for each conditional, and model.prior for the top",
+    )
     stack: str = field(
         "",
         'conv: resolution x layers, "1x1 4x2 8x2"; empty: the top, and the largest maps',
-        used_by=HIERARCHICAL & one_of("model.network", "conv", AUTO),
+        used_by=LADDER & one_of("model.network", "conv", AUTO),
     )
     latents: tuple[int, ...] = _hierarchical(
         (10, 20),
         "mlp: size of each z; conv: channels of each z, a single number or one per stack entry",
         at_least=1,
     )
-    widths: tuple[int, ...] = _hierarchical(
+    widths: tuple[int, ...] = _ladder(
         (64, 128), "width of the deterministic state of each layer, likewise", at_least=1
     )
-    blocks: int = _hierarchical(1, "residual blocks after each layer", at_least=1)
-    merge: str = _hierarchical(
+    blocks: int = _ladder(1, "residual blocks after each layer", at_least=1)
+    merge: str = _ladder(
         "learned",
         "posterior of features and prior; precision: weighted by it, as in the ladder VAE",
     )
-    remat: bool = _hierarchical(False, "recompute activations in the backward pass, to save memory")
+    remat: bool = _ladder(False, "recompute activations in the backward pass, to save memory")

@@ -15,7 +15,7 @@ def value_of(config: Any, path: str) -> Any:
 class Condition(NamedTuple):
     """A property of a config, and its description in messages, such as "model.kind 'vq'".
 
-    `path` and `values` are arguments of `one_of` and `metric`.
+    `path` and `values` are arguments of `one_of` and `metric`; of two conditions, the first's.
     """
 
     text: str
@@ -27,6 +27,8 @@ class Condition(NamedTuple):
         return Condition(
             f"{self.text} and {other.text}",
             lambda config: self.holds(config) and other.holds(config),
+            self.path,
+            self.values,
         )
 
     def first(self, config: Any) -> object | None:

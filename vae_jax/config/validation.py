@@ -62,15 +62,23 @@ def _wide_enough(condition: Condition, path: str) -> Rule:
     """A MADE needs a unit for each dimension, or some are not read."""
 
     def rule(config: Config) -> str | None:
-        width, latent_dim = value_of(config, path), config.model.latent_dim
+        width, (name, latent_dim) = value_of(config, path), _top_latents(config)
         if not condition.holds(config) or width >= latent_dim:
             return None
         return (
-            f"config.{path} = {width}: must be at least config.model.latent_dim = {latent_dim} "
+            f"config.{path} = {width}: must be at least config.{name} = {latent_dim} "
             f"with {condition.text}; narrower, some dimensions are not read"
         )
 
     return rule
+
+
+def _top_latents(config: Config) -> tuple[str, int]:
+    """The field with the dimensions of the latents that `model.prior` is over, and their number."""
+    latents = config.hierarchy.latents
+    if config.model.kind == "hierarchical" and latents:
+        return "hierarchy.latents[0]", latents[0]
+    return "model.latent_dim", config.model.latent_dim
 
 
 def _corruption_level(config: Config) -> str | None:

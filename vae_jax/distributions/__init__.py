@@ -64,6 +64,7 @@ from vae_jax.distributions.scale import (
     softplus_logvar,
 )
 from vae_jax.distributions.scaled import Affine, Scaled
+from vae_jax.distributions.side_by_side import SideBySide
 from vae_jax.distributions.student_t import StudentT
 from vae_jax.distributions.tokens import TokenSequence
 
@@ -100,6 +101,7 @@ __all__ = [
     "Poisson",
     "Quantized",
     "Scaled",
+    "SideBySide",
     "StudentT",
     "TokenSequence",
     "UniformCodes",

@@ -22,7 +22,7 @@ from vae_jax.evaluation.reconstruction import to_psnr
 from vae_jax.evaluation.scan import OverBatches, mean_over_draws, over_batches
 from vae_jax.models.base import Model
 from vae_jax.objectives.loss import given, given_y
-from vae_jax.objectives.terms import dimension_rates, per_example_terms
+from vae_jax.objectives.terms import dimension_rates, layer_rates, per_example_terms
 from vae_jax.types import Array, Batch, Params
 
 MAX_LATENTS = 128  # latents with their own KL in the summary; maps of latents have thousands
@@ -51,6 +51,7 @@ class Terms:
     # [N, D] reconstruction less x of each column of a table, NaN where x is missing
     error: np.ndarray | None = None
     num_observed: np.ndarray | None = None  # [N] observed values; None if no value is missing
+    layer_rates: np.ndarray | None = None  # [N, L] KL of each layer, if `kl` has no closed form
 
     @property
     def elbo(self) -> np.ndarray:
@@ -164,6 +165,8 @@ def make_evaluator(
             terms = {"distortion": distortion, "rate": rate}
             if has_kl_terms(outputs.posterior, outputs.prior):
                 terms["kl"] = dimension_rates(outputs)
+            elif len(outputs.layers) > 1:
+                terms["layer_rates"] = layer_rates(outputs).T
             return terms
 
         terms = mean_over_draws(some_draws, key_z, num_samples=num_samples, num_rows=len(x))

@@ -10,7 +10,8 @@ from vae_jax.data import ArraySource, Dataset
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.units import is_plain
 from vae_jax.likelihoods import Mixed, check_support, check_table, column_masks
-from vae_jax.models import VQVAE, Hierarchical
+from vae_jax.models import VQVAE
+from vae_jax.models.layered import Layered
 from vae_jax.nets import OneHot, SizeFactor, Vector
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.posteriors import DeterministicHead
@@ -47,7 +48,7 @@ def describe_model(model: nn.Module) -> Config:
         config.codes.quantizer = (
             "fsq" if isinstance(model.quantizer, FiniteScalarQuantizer) else "vq"
         )
-    elif isinstance(model, Hierarchical):
+    elif isinstance(model, Layered):
         config.model.kind = "hierarchical"
     elif isinstance(model.posterior, DeterministicHead):
         config.model.posterior, config.objective.name = "deterministic", "reconstruction"

@@ -4,6 +4,7 @@ from vae_jax.errors import UnsupportedError
 from vae_jax.models.base import LatentModel, Model
 from vae_jax.models.hierarchical import Hierarchical
 from vae_jax.models.ladder_levels import Level, map_levels, vector_levels
+from vae_jax.models.stacked import Stacked
 from vae_jax.models.vae import VAE
 from vae_jax.models.vqvae import VQVAE
 
@@ -14,6 +15,7 @@ __all__ = [
     "LatentModel",
     "Level",
     "Model",
+    "Stacked",
     "UnsupportedError",
     "map_levels",
     "vector_levels",

@@ -38,6 +38,12 @@ def with_mask(model: nn.Module, inputs: Array, observed: Array) -> Array:
     return jnp.concatenate([inputs, observed.astype(inputs.dtype)], axis=-1)
 
 
+def pseudo_input(model: nn.Module, inputs: Array) -> Array:
+    """Network inputs [M, ...] with a mask after them, if networks see it: all are observed."""
+    event = read_attribute(model.likelihood, "event_shape") or inputs.shape[1:]
+    return with_mask(model, inputs, jnp.ones((len(inputs), *event), bool))
+
+
 def in_units(model: nn.Module, p: Distribution, c: Array | None) -> Distribution:
     """The distribution p(x | z) in the units of the data, from what the likelihood returns.
 

@@ -1,13 +1,13 @@
 """The two passes of a ladder: features of x bottom-up, prior and posterior top-down."""
 
 import typing
-from collections.abc import Callable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import DiagGaussian
+from vae_jax.models.descent import Choose, Descent, tile_rows
 from vae_jax.models.ladder_levels import Level
 from vae_jax.nets.conditioning import Shift
 from vae_jax.nets.dense import Dense
@@ -15,30 +15,8 @@ from vae_jax.nets.residual import Blocks, Down, Style, Up, small_init
 from vae_jax.posteriors import bounded_logvar
 from vae_jax.types import Array
 
-Choose: TypeAlias = Callable[[int, DiagGaussian, DiagGaussian | None], Array]
-"""(number of the layer, p(z_l | z_<l), q(z_l | z_<l, x) or None without x) -> z_l [M, D_l].
-
-M is a multiple of the rows of the distributions.
-"""
-
-
 Merge: TypeAlias = Literal["learned", "precision"]
 MERGES = typing.get_args(Merge)
-
-
-class Descent(NamedTuple):
-    """A top-down pass with N rows; lists have one entry per layer, the top first."""
-
-    h: Array  # [M, ...] the last state, activated
-    z: list[Array]  # [M, D_l]
-    priors: list[DiagGaussian]  # over [N, D_l] for the first layer, and [M, D_l]
-    posteriors: list[DiagGaussian | None]
-
-
-def tile_rows(a: Array, rows: int) -> Array:
-    """Repeat rows [N, ...] to [rows, ...]."""
-    copies = rows // a.shape[0]
-    return a if copies == 1 else jnp.broadcast_to(a, (copies, *a.shape)).reshape(rows, *a.shape[1:])
 
 
 class BottomUp(nn.Module):

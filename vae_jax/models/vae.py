@@ -3,13 +3,11 @@
 from typing import NamedTuple
 
 import chex
-import jax.numpy as jnp
 from flax import linen as nn
 
 from vae_jax.distributions import Distribution, has_closed_form_kl, kl_divergence
 from vae_jax.models import common, parts
 from vae_jax.models.base import Capability
-from vae_jax.nets.attributes import read_attribute
 from vae_jax.nets.conditioning import call_with_condition
 from vae_jax.nets.units import Units
 from vae_jax.types import Array, Outputs, Scalar
@@ -79,9 +77,7 @@ class VAE(nn.Module):
 
     def _from_pseudo_input(self, inputs: Array, c: Array | None) -> Distribution:
         """q(z | u) of pseudo-inputs u, network inputs of which all values are observed."""
-        event = read_attribute(self.likelihood, "event_shape") or inputs.shape[1:]
-        observed = jnp.ones((len(inputs), *event), bool)
-        return self._from_input(common.with_mask(self, inputs, observed), c)
+        return self._from_input(common.pseudo_input(self, inputs), c)
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [*lead, D], over [*lead, *E]; the shape of y is a tail of lead."""

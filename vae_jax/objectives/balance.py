@@ -28,7 +28,7 @@ def balanced_rate(outputs: Outputs, strength: Scalar = 1.0) -> Array:
 
     gamma are the `layer_weights`. s = 0 is the rate, s = 1 the version of the paper, which balances
     during warm-up: decrease s from 1 to 0 as beta goes to 1, because with s > 0 the loss is not a
-    bound. Raises TypeError if the KL of each dimension has no closed form.
+    bound. Raises TypeError if `layer_rates` are unknown.
     """
     weights = 1 + strength * (layer_weights(outputs) - 1)
     return (weights * layer_rates(outputs).mean(1)).sum()
@@ -38,6 +38,6 @@ def layer_free_bits_rate(outputs: Outputs, free_bits: Scalar) -> Array:
     """sum_l max(free_bits, mean_B KL_l), [], nats: no gradient from a layer below its allowance.
 
     Kingma et al., 2016, arXiv:1606.04934, appendix C.8, with every stochastic layer a group. Raises
-    TypeError if the KL of each dimension has no closed form.
+    TypeError if `layer_rates` are unknown.
     """
     return jnp.maximum(layer_rates(outputs).mean(1), free_bits).sum()

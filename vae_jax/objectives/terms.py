@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from vae_jax.distributions import kl_terms
+from vae_jax.distributions import SideBySide, kl_terms
 from vae_jax.types import Array, Metrics, Outputs
 
 
@@ -45,6 +45,15 @@ def dimension_rates(outputs: Outputs) -> Array:
 
 
 def layer_rates(outputs: Outputs) -> Array:
-    """KL of each stochastic layer, [L, B], nats: `dimension_rates` summed over its part of D."""
-    edges = np.cumsum(outputs.layers)[:-1]
-    return jnp.stack([part.sum(-1) for part in jnp.split(dimension_rates(outputs), edges, axis=-1)])
+    """KL of each stochastic layer, [L, B], nats: `dimension_rates` summed over its part of D.
+
+    In a hierarchy without a closed form for its top, the mean over K of log q(z_l) - log p(z_l) of
+    each layer, so that their sum is the rate. Raises TypeError for one layer without a closed form.
+    """
+    edges, p = np.cumsum(outputs.layers)[:-1], outputs.prior
+    if not isinstance(p, SideBySide):
+        terms = dimension_rates(outputs)
+        return jnp.stack([part.sum(-1) for part in jnp.split(terms, edges, axis=-1)])
+    log_q = jnp.split(outputs.posterior.log_prob_terms(outputs.z), edges, axis=-1)
+    pairs = zip(log_q, p.block_log_probs(outputs.z), strict=True)
+    return jnp.stack([(terms.sum(-1) - log_p).mean(0) for terms, log_p in pairs])

@@ -67,10 +67,10 @@ class TraversalPaths:
         """The range of the paths, with a note if the prior is not the standard normal."""
         if not self.has_kl:
             return f"±{TRAVERSAL_RANGE} standard deviations of the codes"
-        prior = model.prior
-        if isinstance(prior, StandardNormal):
+        prior, is_flat = model.prior, model.supports("flat_posterior")
+        if isinstance(prior, StandardNormal) and is_flat:
             return f"±{TRAVERSAL_RANGE} prior standard deviations, KL in nats"
-        name = "of a hierarchy, learned" if prior is None else type(prior).__name__
+        name = type(prior).__name__ if is_flat else "of a hierarchy, learned"
         note = f"KL in nats; the prior ({name}) is not the standard normal"
         return f"−{TRAVERSAL_RANGE} .. {TRAVERSAL_RANGE} in units of z,\n{note}"
 

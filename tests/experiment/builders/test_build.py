@@ -275,6 +275,7 @@ UNKNOWN = [
     ("data.property", "logq", "logp"),
     ("evaluation.search_goal", "maximise", "maximize"),
     ("evaluation.search_property", "wieght", "weight"),
+    ("hierarchy.networks", "seperate", "separate"),
     ("hierarchy.merge", "precison", "precision"),
     ("train.order", "by_lenght", "by_length"),
     ("train.select", "bset", "best"),

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from vae_jax.config import Config
+from vae_jax.config.validation import check
 from vae_jax.errors import Argument, InputError, prefix_arguments
 from vae_jax.experiment import builders
 from vae_jax.experiment.metrics import requirements
@@ -100,6 +101,19 @@ def test_errors_about_a_ladder_name_its_fields(network, stack, beginning) -> Non
     with pytest.raises(InputError) as error:
         builders.build_model(config, shape)
     assert str(error.value).startswith(beginning)
+
+
+def test_errors_about_separate_networks_name_their_fields() -> None:
+    config = Config()
+    config.model.kind, config.hierarchy.networks = "hierarchical", "separate"
+    config.model.prior, config.model.prior_width = "autoregressive", 8
+    with pytest.raises(
+        InputError, match=r"prior_width = 8: must be at least config\.hierarchy\.latents\[0\] = 10"
+    ):
+        check(config)
+    config.hierarchy.latents = ()
+    with pytest.raises(InputError, match=r"^config\.hierarchy\.latents = \(\): must have at"):
+        builders.build_model(config, (64,))
 
 
 def test_an_unusable_path_names_the_field() -> None:

@@ -92,6 +92,22 @@ WHOLE = {  # models beside the flat one
         "model.conditioning": "label",
         "objective.name": "iwae",
     },
+    "separate networks with a VampPrior": {
+        "model.kind": "hierarchical",
+        "hierarchy.networks": "separate",
+        "model.prior": "vamp",
+        "model.gated": True,
+        "model.hidden": (6, 5),
+        "objective.layer_free_bits": 0.01,
+    },
+    "separate networks with a conditional prior": {
+        "model.kind": "hierarchical",
+        "hierarchy.networks": "separate",
+        "model.prior": "mixture",
+        "model.conditioning": "label",
+        "model.condition_prior": True,
+        "objective.name": "iwae",
+    },
     "a conditional prior": {
         "model.prior": "mixture",
         "model.conditioning": "vector",
@@ -210,7 +226,7 @@ def test_gradients_of_two_trials(row):
         name = jax.tree_util.keystr(path)
         assert np.all(np.isfinite(leaf)), name
         if not any(part in name for part in NO_GRADIENT) or (
-            config.model.kind == "vae" and "prior" in name
+            config.model.kind != "vq" and "prior" in name
         ):
             assert np.any(leaf != 0), name
 
@@ -301,6 +317,7 @@ def test_every_objective_and_part_has_a_row():
     ) + len(WHOLE)
 
 
+SEPARATE = {"model.kind": "hierarchical", "hierarchy.networks": "separate"}
 REFUSED = {
     "an ELBO of points": ({"model.posterior": "deterministic"}, "an infinite rate"),
     "DIP of a flow": ({"objective.name": "dip", "model.posterior": "iaf"}, "mean and variance"),
@@ -349,6 +366,35 @@ REFUSED = {
         },
         "use one of them",
     ),
+    "a prior of a ladder": (
+        {"model.kind": "hierarchical", "model.prior": "vamp"},
+        "'separate' has one for the top layer",
+    ),
+    "a ladder's prior without y": (
+        {
+            "model.kind": "hierarchical",
+            "model.conditioning": "label",
+            "model.condition_prior": True,
+        },
+        "always depends on y",
+    ),
+    "separate networks of maps": (
+        SEPARATE | {"model.network": "conv"},
+        "has dense layers",
+    ),
+    "a top prior that takes no y": (
+        SEPARATE
+        | {
+            "model.prior": "vamp",
+            "model.conditioning": "label",
+            "model.condition_prior": True,
+        },
+        "nothing that y could change",
+    ),
+    "free bits of a VampPrior": (
+        SEPARATE | {"model.prior": "vamp", "objective.free_bits": 0.1},
+        "KL of each latent",
+    ),
     "a network of codes": ({"model.network": "resnet"}, "codes on a grid"),
 }
 
@@ -379,6 +425,7 @@ UNUSED = {
     "objective.beta_cycles": 2,
     "objective.codebook_weight": 2.0,
     "hierarchy.widths": (3,),
+    "hierarchy.networks": "separate",
 }
 TOO_SMALL = {
     "channels": {

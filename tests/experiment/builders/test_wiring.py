@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import linen as nn
 
 from vae_jax import corruptions, likelihoods, nets, objectives, posteriors, priors
 from vae_jax.config import Config
@@ -24,6 +25,18 @@ STEPS = (0, 7, 20, 999)
 KEY = jax.random.key(3)
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 HIERARCHY = {"model.kind": "hierarchical", "hierarchy.latents": (2, 3), "hierarchy.widths": (4, 5)}
+STACKED = {
+    "model.kind": "hierarchical",
+    "model.network": "mlp",
+    "model.hidden": (7, 6),
+    "model.gated": True,
+    "model.activation": "tanh",
+    "model.posterior_scale": "softplus",
+    "model.prior": "mixture",
+    "model.prior_components": 4,
+    "hierarchy.networks": "separate",
+    "hierarchy.latents": (2, 3),
+}
 VQ = {"model.kind": "vq", "codes.num_codes": 5, "codes.code_dim": 3, "codes.grid": (2,)}
 TOKENS = {
     "model.likelihood": "tokens",
@@ -578,6 +591,12 @@ def test_models_of_codes_and_ladders_have_the_sizes_of_their_fields() -> None:
     )
     assert [level.latent for level in ladder.levels] == [2, 3]
     assert (ladder.blocks, ladder.remat) == (3, True)
+    stacked = builders.build_model(config_with(STACKED), EVENT)
+    assert stacked.prior.clone(parent=None) == priors.Mixture(2, 4)
+    fields = ("layers", "hidden", "gated", "activation", "logvar_fn")
+    assert [getattr(stacked, name) for name in fields] == [
+        *((2, 3), (7, 6), True, nn.tanh, posteriors.softplus_logvar)
+    ]
 
 
 def test_networks_of_an_objective_have_the_sizes_of_their_fields() -> None:

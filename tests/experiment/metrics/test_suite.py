@@ -192,6 +192,24 @@ def test_a_hierarchy_has_a_rate_for_each_layer(tmp_path):
     assert result["likelihood"]["log_likelihood"] > result["likelihood"]["elbo"]
 
 
+@pytest.mark.slow
+def test_a_hierarchy_without_a_closed_form_has_a_rate_for_each_layer_by_draws(tmp_path):
+    stacked = {
+        "model__kind": "hierarchical",
+        "model__prior": "vamp",
+        "model__prior_components": 5,
+        "hierarchy__networks": "separate",
+        "hierarchy__latents": (2, 3),
+    }
+    result = measure(small("likelihood", "decomposition", **stacked), tmp_path)
+    parts = result["decomposition"]
+    assert len(parts["kl_per_layer"]) == 2
+    assert sum(parts["kl_per_layer"]) == pytest.approx(parts["rate"], rel=1e-3)
+    assert "kl_per_unit" not in parts
+    assert "each layer by 1 draw of z for each example, log q - log p" in parts["estimator"]
+    assert result["likelihood"]["log_likelihood"] > result["likelihood"]["elbo"]
+
+
 def test_a_rate_without_a_closed_form_names_its_draws(tmp_path):
     config = small("decomposition", model__prior="mixture", evaluation__num_samples=4)
     parts = measure(config, tmp_path)["decomposition"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from vae_jax.config import AUTO, Codes, Config, is_auto, value_of
 from vae_jax.config.fields import TEXT_SETS
-from vae_jax.config.model import DISCRETE_LIKELIHOODS, SIGMA_LIKELIHOODS
+from vae_jax.config.model import DISCRETE_LIKELIHOODS, LADDER, SIGMA_LIKELIHOODS
 from vae_jax.data.images import describe_shape
 from vae_jax.data.kinds import Kind, kind_of
 from vae_jax.data.tables.schema import TableSchema
@@ -185,7 +185,7 @@ def _choose_network(
     if c.kind == "vq" and is_image and tuple(codes.grid) != Codes().grid:
         network, reason = "mlp", "codes.grid is given"
     if c.kind == "hierarchical":
-        reason = "a ladder of vectors"
+        reason = "a ladder of vectors" if LADDER.holds(config) else "separate dense networks"
         if config.hierarchy.stack:
             network, reason = "conv", "a ladder of maps"
     choices = [Choice("model.network", network, reason)]

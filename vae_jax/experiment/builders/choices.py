@@ -30,6 +30,7 @@ TABLES: dict[str, Iterable[str]] = {
     "model.likelihood": (AUTO, *parts.LIKELIHOODS),
     "model.sigma": (AUTO, *parts.GAUSSIANS),
     "model.df": likelihoods.DF_SOURCES,
+    "hierarchy.networks": model.HIERARCHIES,
     "hierarchy.merge": MERGES,
     "codes.quantizer": model.QUANTIZERS,
     "codes.prior": model.CODE_PRIORS,

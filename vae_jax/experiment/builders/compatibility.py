@@ -3,7 +3,7 @@
 import functools
 
 from vae_jax.config import Config
-from vae_jax.config.model import COUNT_LIKELIHOODS, SEQUENCE_NETWORKS
+from vae_jax.config.model import COUNT_LIKELIHOODS, LADDER, SEQUENCE_NETWORKS, STACKED
 from vae_jax.config.rules import Rule, all_but, needs, objective, one_of
 from vae_jax.errors import InputError
 from vae_jax.experiment.builders.lookup import value_or_none
@@ -31,12 +31,13 @@ _prior = functools.partial(one_of, "model.prior")
 
 def _prior_ignores_y(config: Config) -> str | None:
     c = config.model
+    if LADDER.holds(config):
+        return None
     group, priors = {
         "vq": ("codes", ("uniform",)),
         "vae": ("model", ("standard_normal", "vamp", "uniform")),
-        "hierarchical": ("model", ()),
         "language_model": ("model", ("standard_normal",)),
-    }[c.kind]
+    }["vae" if STACKED.holds(config) else c.kind]
     name = getattr(config, group).prior
     if not c.condition_prior or name not in priors:
         return None
@@ -67,9 +68,10 @@ def _other_rates(config: Config) -> str | None:
             f"config.objective.{', '.join(options)}: each replaces the rate by another; use one of "
             "them"
         )
-    has_kl_per_latent = c.kind == "hierarchical" or (c.posterior, c.prior) in CLOSED_FORM
-    if has_kl_per_latent:
+    if LADDER.holds(config) or (c.posterior, c.prior) in CLOSED_FORM:
         return None
+    if STACKED.holds(config):  # the rate of a layer is known by draws
+        options = {name: value for name, value in options.items() if name == "free_bits"}
     return next(
         (
             f"config.objective.{name} = {value!r}: needs the KL of each latent, which has no "
@@ -165,7 +167,12 @@ RULES: tuple[Rule, ...] = (
     ),
     needs(_kind("vq"), objective("vq"), "the encoder selects codes, it does not sample them"),
     needs(_kind(*OWN_LATENTS), _posterior("diag_gaussian"), "the model has its own posterior"),
-    needs(_kind(*OWN_LATENTS), _prior("standard_normal"), "the model has its own prior"),
+    needs(_kind("vq", "language_model"), _prior("standard_normal"), "the model has its own prior"),
+    needs(
+        LADDER,
+        _prior("standard_normal"),
+        "a ladder has its own prior; hierarchy.networks 'separate' has one for the top layer",
+    ),
     needs(
         one_of("model.likelihood", "tokens"),
         _network(*SEQUENCE_NETWORKS),
@@ -196,9 +203,9 @@ RULES: tuple[Rule, ...] = (
         for name, neutral in (("beta", 1.0), ("free_bits", 0.0), ("capacity", 0.0))
     ),
     needs(
-        _kind("hierarchical"),
+        LADDER,
         one_of("model.condition_prior", False),
-        "its prior always depends on y",
+        "the prior of a ladder always depends on y",
     ),
     needs(_network("resnet"), _kind("vq"), "it is the network of codes on a grid"),
     needs(
@@ -208,6 +215,11 @@ RULES: tuple[Rule, ...] = (
         _kind("hierarchical"),
         _network("mlp", "conv"),
         "its networks are ladders of vectors or of maps",
+    ),
+    needs(
+        one_of("hierarchy.networks", "separate"),
+        _network("mlp"),
+        "each of its networks has dense layers",
     ),
     needs(
         one_of("model.conditioning", "size"),

@@ -1,19 +1,21 @@
 """Build the model from a config."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from flax import linen as nn
 
 from vae_jax import nets, posteriors, priors
 from vae_jax.config import Config, ModelConfig
-from vae_jax.errors import prefix_arguments
+from vae_jax.errors import InputError, prefix_arguments
 from vae_jax.experiment.builders import parts
 from vae_jax.experiment.builders.auto import resolve_by_name
 from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import Shape
 from vae_jax.likelihoods import REALS
-from vae_jax.models import VAE, VQVAE, Hierarchical, Model
+from vae_jax.models import VAE, VQVAE, Hierarchical, Model, Stacked
 from vae_jax.models.ladder_levels import Level, map_levels, vector_levels
+from vae_jax.models.layered import Layered
 from vae_jax.nets.conv import halve_resolution
 from vae_jax.nets.units import Units
 from vae_jax.posteriors.quantizers import FiniteScalarQuantizer, VectorQuantizer
@@ -102,7 +104,34 @@ def _vqvae(config: Config, event_shape: Shape, units: Units | None) -> VQVAE:
     )
 
 
-def _hierarchical(config: Config, event_shape: Shape, units: Units | None) -> Hierarchical:
+def _hierarchical(config: Config, event_shape: Shape, units: Units | None) -> Layered:
+    make = pick(HIERARCHIES, "hierarchy.networks", config.hierarchy.networks)
+    return make(config, event_shape, units)
+
+
+def _stacked(config: Config, event_shape: Shape, units: Units | None) -> Stacked:
+    c, latents = config.model, tuple(config.hierarchy.latents)
+    if not latents:
+        raise InputError("config.hierarchy.latents = (): must have at least one entry")
+    activation, dtype = parts.activation_and_dtype(c)
+    return Stacked(
+        latents,
+        prior=_prior(dataclasses.replace(c, latent_dim=latents[0]), event_shape, units),
+        likelihood=pick(parts.LIKELIHOODS, "model.likelihood", c.likelihood)(c, event_shape),
+        hidden=tuple(c.hidden),
+        gated=c.gated,
+        activation=activation,
+        dtype=dtype,
+        logvar_fn=pick(parts.LOGVARS, "model.posterior_scale", c.posterior_scale),
+        conditioning=pick(parts.CONDITIONINGS, "model.conditioning", c.conditioning)(c),
+        condition_prior=c.condition_prior,
+        classifier=_classifier(config, event_shape),
+        units=units,
+        mask_input=c.mask_input,
+    )
+
+
+def _ladder(config: Config, event_shape: Shape, units: Units | None) -> Hierarchical:
     c, h = config.model, config.hierarchy
     activation, dtype = parts.activation_and_dtype(c)
     return Hierarchical(
@@ -165,6 +194,7 @@ CODE_PRIORS = {
         grid, num, codes.prior_features, codes.prior_layers
     ),
 }
+HIERARCHIES = {"ladder": _ladder, "separate": _stacked}
 KINDS = {
     "vae": _vae,
     "vq": _vqvae,

@@ -206,6 +206,8 @@ def decomposition(context: Context, key: Array) -> Numbers:
             layers = model.layers
         parts = np.split(terms.kl, np.cumsum(layers)[:-1], axis=1)
         numbers |= _each("kl_per_layer", np.stack([part.sum(1) for part in parts], axis=1))
+    elif terms.layer_rates is not None:
+        numbers |= _each("kl_per_layer", terms.layer_rates)
     estimator = (
         f"means over the test set, {_rate_estimator(context)}, standard errors over examples; a "
         f"unit is active if the variance of its posterior mean is above {ACTIVE}"
@@ -225,6 +227,8 @@ def _rate_estimator(context: Context) -> str:
     num = context.config.evaluation.num_samples
     draws = "1 draw" if num == 1 else f"{num} draws"
     if not context.model.supports("flat_posterior"):
+        if context.terms.kl is None:
+            return f"each layer by {draws} of z for each example, log q - log p"
         return f"each layer in closed form given the layers above it, by {draws} for each example"
     inferred = _inferred(context)
     if has_closed_form_kl(inferred.posterior, inferred.prior):
