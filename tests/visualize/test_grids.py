@@ -154,13 +154,16 @@ class Decoder:
 
 def test_traversals_show_the_latents_that_change_something():
     codes = np.zeros((50, 6), np.float32)
-    kl = np.tile([0.1, 2.0, 3.0, 0.5, 0.0, 0.0], (50, 1))  # the KL is the order, not the choice
+    kl = np.tile([0.2, 2.0, 3.0, 0.5, 0.01, 0.0], (50, 1))
     terms = types.SimpleNamespace(code=codes, kl=kl, y=None)
     figure = visualize.traversals(Decoder(), terms, value_range=(0.0, 1.0))
     labels = [text for text in texts(figure) if text.startswith("z")]
     assert [label.split()[0] for label in labels] == ["z1", "z0"]
     title = " ".join(figure.axes[0].get_title().split())
-    assert "2 of 6 latents shown; 4 change no pixel by 10% of the range" in title
+    assert (
+        "2 of 6 latents shown; not shown: 2 with a KL below 0.1 nats, 2 without a change of a "
+        "pixel by 10% of the range of the data"
+    ) in title
     assert texts(figure)[2:] == [
         "−2.5",
         "−2",
@@ -175,9 +178,44 @@ def test_traversals_show_the_latents_that_change_something():
         "2.5",
     ]
     still = {d: np.full((3, 2), d) for d in range(3)}
-    shown, text = image_grids.select_visible(still.__getitem__, [2, 1, 0], (0, 1))
+    shown, hidden = image_grids.select_visible(still.__getitem__, [2, 1, 0], (0, 1))
     assert list(shown) == [2]
-    assert text.startswith("no latent of 3 changes")
+    assert [reason for reason, count in hidden.items() if count] == [
+        "without a change of a pixel by 10% of the range of the data, as the one that changes most"
+    ]
+
+
+def test_traversals_leave_out_latents_without_information():
+    """An unused latent may move an edge by a shade; it is counted, not shown, nor named."""
+    rng = np.random.default_rng(0)
+    terms = types.SimpleNamespace(code=rng.normal(size=(50, 6)), kl=None, y=None)
+    for kl, shown, count in (
+        ([0.05, 0.2, 0, 0, 0, 0], ["z1"], "1 of 6 latents shown; not shown: 5 with a KL below 0.1"),
+        ([0.05, 0.02, 0, 0, 0, 0], ["z0"], "1 of 6 latents shown; not shown: 5 with a smaller KL"),
+    ):
+        terms.kl = np.tile(kl, (50, 1))
+        figure = visualize.traversals(Decoder(), terms, value_range=(0.0, 1.0))
+        assert [text.split()[0] for text in texts(figure) if text.startswith("z")] == shown
+        assert count in " ".join(figure.axes[0].get_title().split())
+    terms.kl = None  # an autoencoder has no such measure
+    figure = visualize.traversals(Decoder(), terms, value_range=(0.0, 1.0))
+    title = " ".join(figure.axes[0].get_title().split())
+    assert "2 of 6 latents shown; not shown: 4 without" in title
+
+
+def test_samples_say_that_classes_are_left_out():
+    conditioning = types.SimpleNamespace(num_classes=30)
+    model = types.SimpleNamespace(model=types.SimpleNamespace(conditioning=conditioning))
+    y = image_grids.sample_labels(model, np.zeros(5, int), 2)
+    same = "the same first characters of "
+    classes = ["a class with a name that is too long", "data", f"{same}a", f"{same}b"]
+    names = image_grids.row_names(model, y, 2, classes=classes)
+    assert names[:2] == ["a class with a name tha…", "data (1)"]
+    assert len(set(names)) == 16
+    arrays = {"draw": RNG.random((len(y), 4, 4, 1)), "y": y}
+    figure = image_grids.sample_rows(arrays, names, num_classes=30)
+    title = " ".join(figure.axes[0].get_title().split())
+    assert "a row for each of the first 16 of 30 classes" in title
 
 
 def test_interpolations_stand_between_their_sources():

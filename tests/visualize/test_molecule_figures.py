@@ -13,8 +13,7 @@ pytest.importorskip("rdkit")
 from vae_jax.evaluation.molecules import properties, wasserstein
 from vae_jax.evaluation.search.candidates import Candidates, as_texts
 from vae_jax.visualize import canvas, molecules
-from vae_jax.visualize.charts import RED
-from vae_jax.visualize.grids import BLUE
+from vae_jax.visualize.colors import BLUE, RED
 from vae_jax.visualize.molecules import paths, structures, tiles
 
 ASPIRIN, PHENOL, ETHANOL = "CC(=O)Oc1ccccc1C(=O)O", "Oc1ccccc1", "CCO"
@@ -205,7 +204,7 @@ def make_candidates(decoded, recomputed, predicted, stddev=np.nan):
 
 
 def captions_of(figure, word):
-    lines = [t.split() for t in texts(figure) if t.startswith(word)]
+    lines = [t.replace("−", "-").split() for t in texts(figure) if t.startswith(word)]
     return [float(number) for _, number, *_ in lines if number != "too"]
 
 
@@ -258,9 +257,11 @@ def test_properties_have_their_distance():
     figure = molecules.property_histograms(data, samples)
     values = [properties(smiles)["logp"] for smiles in (data, samples)]
     names = [axes.get_title() for axes in figure.axes]
-    assert names[0] == f"logP (distance {wasserstein(*values):.2g})"
-    assert re.fullmatch(r"weight \(distance \d{2,3}\)", names[3])  # not 1.1e+02
-    assert figure.texts[0].get_text().startswith("Properties of test data and samples")
+    assert names == ["logP", "QED", "SA score", "weight (g/mol)"]
+    text = " ".join(figure.texts[0].get_text().split())
+    assert text.startswith("Properties of test data and samples")
+    assert f"Wasserstein distances: logP {wasserstein(*values):.2g}, QED" in text
+    assert re.search(r", weight \d{2,3} g/mol$", text)  # not 1.1e+02
     molecules.property_histograms(data, ["C1"])
     molecules.property_histograms([None], [])
 

@@ -15,8 +15,8 @@ from vae_jax.evaluation.association import Associations
 from vae_jax.evaluation.latent_effects import LatentEffects
 from vae_jax.evaluation.table_columns import BOOLEAN, CATEGORY, COUNT, ORDINAL, NamedColumn
 from vae_jax.models.trained import TrainedModel
+from vae_jax.visualize.colors import RED
 from vae_jax.visualize.tables import bins, comparison, heat_map, panels
-from vae_jax.visualize.tables.histograms import RED
 
 RNG = np.random.default_rng(0)
 CITY = NamedColumn("city", CATEGORY, ("Bern", "Rome", "Oslo"))

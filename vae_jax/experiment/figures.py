@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.metric_writer import read_metrics, write_figures
 from vae_jax.files import Path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +59,13 @@ def _plot_search(context: metrics.Context) -> None:
         goal=c.search_goal,
         best_training=numbers["best_training"],
     )
-    for suffix in dict.fromkeys(("png", c.figures)):
-        visualize.save(figure, context.workdir / "figures" / f"molecule_search.{suffix}")
+    _save(figure, context.workdir / "figures", "molecule_search", c.figures)
+
+
+def _save(figure: "Figure", directory: Path, name: str, file_format: str) -> None:
+    """Write a figure as PNG, and as PDF or SVG if that is the format."""
+    for suffix in dict.fromkeys(("png", file_format)):
+        visualize.save(figure, directory / f"{name}.{suffix}")
 
 
 def tolerance_of(numbers: Mapping[str, Any]) -> float:
@@ -78,4 +86,5 @@ def plot_front(
     if any(np.isfinite(test["rate"]) for _, test in points):
         directory = workdir / "figures"
         directory.mkdir(exist_ok=True)
-        visualize.save(visualize.rate_distortion(points), directory / "rate_distortion.png")
+        figure = visualize.rate_distortion(points)
+        _save(figure, directory, "rate_distortion", config.evaluation.figures)

@@ -110,6 +110,8 @@ def _plot_images(
         names = image_grids.row_names(model, labels, classes=classes)
 
         options: dict[str, Any] = {"data": x, "value_range": scale}
+        if labels is not None:
+            options["num_classes"] = image_grids.count_classes(model, labels)
         files["samples"] = model_arrays.sample(model, key, num, y=labels)
         figures["samples"] = image_grids.sample_rows(files["samples"], names, **options)
         if model.supports("temperature"):

@@ -1,6 +1,7 @@
 """Canvases in CSS pixels for figures of text and structures, and text in cells of equal width."""
 
 import functools
+import re
 import unicodedata
 from typing import Any
 
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from vae_jax.visualize.files import DPI
@@ -68,20 +70,46 @@ def cell_width(size: float) -> float:
 def add_cells(
     axes: Axes, x: float, baseline: float, text: str, size: float, color: str = INK
 ) -> None:
-    """Write text as outlines, each character in a cell of the same width.
+    """Write text with each character in a cell of the same width.
 
-    As text, matplotlib would round the width of each character to pixels, so that the 100th would
-    be off by several characters. Characters that the font lacks are replaced, see `printable`.
+    Characters that the font lacks are replaced, see `printable`.
     """
-    step, scale = cell_width(size), size * CSS_DPI / 72
-    glyphs = [
-        Path(outline.vertices * (scale, -scale) + (x + i * step, baseline), outline.codes)
-        for i, char in enumerate(printable(text))
-        if (outline := _outline(char)) is not None
-    ]
-    if glyphs:
+    text = printable(text)
+    if text.strip():
+        axes.add_artist(_Cells(x, baseline, text, size, color))
+
+
+class _Cells(PathPatch):
+    """Outlines of characters in pixels, and words as text in vector formats.
+
+    In pixels, matplotlib would round the width of each character of a text, so that the 100th would
+    be off by several characters.
+    """
+
+    def __init__(self, x: float, baseline: float, text: str, size: float, color: str) -> None:
+        step, scale = cell_width(size), size * CSS_DPI / 72
+        glyphs = [
+            Path(outline.vertices * (scale, -scale) + (x + i * step, baseline), outline.codes)
+            for i, char in enumerate(text)
+            if (outline := _outline(char)) is not None
+        ]
         outlines = Path.make_compound_path(*glyphs)
-        axes.add_artist(PathPatch(outlines, facecolor=color, linewidth=0, snap=False))
+        super().__init__(outlines, facecolor=color, linewidth=0, snap=False)
+        self._words = [
+            (x + word.start() * step, baseline, word.group()) for word in re.finditer(r"\S+", text)
+        ]
+        font = FontProperties(family=MONOSPACED.get_family(), size=size)
+        self._style = {"color": color, "fontproperties": font, "parse_math": False}
+
+    def draw(self, renderer: Any) -> None:
+        if hasattr(renderer, "buffer_rgba"):
+            super().draw(renderer)
+            return
+        for x, y, word in self._words:
+            text = Text(x, y, word, **self._style)
+            text.set_figure(self.get_figure())
+            text.set_transform(self.axes.transData)
+            text.draw(renderer)
 
 
 def add_box(

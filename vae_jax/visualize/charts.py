@@ -1,5 +1,6 @@
 """Charts of numbers: learning curves, bars and histograms."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,13 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vae_jax.visualize.grids import BLUE
+from vae_jax.visualize.colors import BLUE, CATEGORIES, GRAY, PALE_BLUE, RED
 
-PALE_BLUE = "#9bb8dc"
-RED = "#c0392b"
-GRAY = "#888888"
 CHART_SIZE = (4.4, 2.9)  # inches
 CURVES = ("elbo", "distortion", "rate")
+NAMES = {"elbo": "ELBO"}
+SPLITS = {"train": "training", "valid": "validation"}
 MAX_BARS = 40
 MAX_CURVE_POINTS = 500
 MAX_MARKERS = 60
@@ -25,8 +25,7 @@ Points = Sequence[tuple[int, float]]  # (step, value)
 
 def learning_curves(history: History) -> Figure:
     """Bound, distortion and rate against the step, for training and validation."""
-    figure = Figure(figsize=(11, 3.4))
-    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.14, top=0.9, wspace=0.22)
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), CURVES, strict=True):
         _plot_curve(axes, history, name)
     return figure
@@ -45,16 +44,19 @@ def overlaid_curves(histories: Mapping[str, History], name: str, split: str = "v
     axes = figure.add_subplot()
     late: list[float] = []
     max_points = max(MAX_CURVE_POINTS * 4 // max(len(histories), 4), 50)
-    for label, history in histories.items():
+    colors = itertools.cycle(CATEGORIES)
+    for (label, history), color in zip(histories.items(), colors, strict=False):
         points = _subsample(_points(history, name, split), max_points)
         if points:
             marker = _marker("o", points)
-            axes.plot(*zip(*points, strict=True), label=label, lw=1.2, ms=3, marker=marker)
+            style = {"label": label, "color": color, "lw": 1.2, "ms": 3, "marker": marker}
+            axes.plot(*zip(*points, strict=True), **style)
             late += _late_values(points)
     _frame(axes, late)
     if 1 < len(axes.lines) <= 10:
-        axes.legend(frameon=False, fontsize=7)
-    axes.set(xlabel="step", title=f"{name} on {split} (nats)")
+        axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+    name = NAMES.get(name, name)
+    axes.set(xlabel="training step", ylabel=f"{name} on {SPLITS[split]} data (nats)")
     return figure
 
 
@@ -101,8 +103,9 @@ def histogram(
     if threshold is not None:
         axes.axvline(threshold, color=GRAY, ls="--", lw=1, label="threshold")
     axes.legend(frameon=False, fontsize=8)
-    axes.set(title=title, yticks=[])
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.set(xlabel=title, ylabel="density")
+    axes.ticklabel_format(axis="y", scilimits=(-2, 3))
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -112,12 +115,13 @@ def _plot_curve(axes: Axes, history: History, name: str) -> None:
         points = _subsample(_points(history, name, split), MAX_CURVE_POINTS)
         if points:
             marker = _marker(symbol, points)
-            axes.plot(*zip(*points, strict=True), label=split, color=color, ms=3, marker=marker)
+            style = {"label": SPLITS[split], "color": color, "ms": 3, "marker": marker}
+            axes.plot(*zip(*points, strict=True), **style)
             late += _late_values(points, last=history[-1]["step"])
     _frame(axes, late)
     if axes.lines:
-        axes.legend(frameon=False)
-    axes.set(xlabel="step", title=f"{name} (nats)")
+        axes.legend(frameon=False, fontsize=8)
+    axes.set(xlabel="training step", ylabel=f"{NAMES.get(name, name)} (nats)")
 
 
 def _points(history: History, name: str, split: str) -> Points:

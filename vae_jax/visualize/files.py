@@ -9,25 +9,22 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from vae_jax.files import Path, write_atomically
+from vae_jax.visualize import fonts
+from vae_jax.visualize.colors import DARK_PAGE
 
 DPI = 130
-_DARK_COLORS = {  # color of a chart -> its color on a dark page
-    "#000000": "#e4e7ec",
-    "#3b6fb6": "#7fb0f0",
-    "#9bb8dc": "#5f82ad",
-    "#c0392b": "#ff8a75",
-    "#888888": "#a3a8b0",
-    "#b0b0b0": "#7a808a",
-    "#cccccc": "#565c66",
-    "#1f77b4": "#5ea8e0",
+_SETTINGS = {  # text of vector formats remains text, and files are reproducible
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "vae_jax",
 }
 
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a PNG, PDF or SVG file, by the suffix of `path`, atomically; return the path.
 
-    A PNG has `DPI` pixels per inch, or those of the figure if they are more. The same figure gives
-    the same bytes.
+    A PNG has `DPI` pixels per inch, or those of the figure if they are more. Text in a PDF or SVG
+    remains text, which other programs can edit. The same figure gives the same bytes.
     """
     content = io.BytesIO()
     kind = path.suffix.removeprefix(".")
@@ -36,7 +33,8 @@ def save(figure: Figure, path: Path) -> Path:
         options["pil_kwargs"] = {"compress_level": 2}  # faster
     else:
         options["metadata"] = {"Date" if kind == "svg" else "CreationDate": None}
-    with matplotlib.rc_context({"svg.hashsalt": "vae_jax"}):
+    fonts.add_missing_fonts(figure)
+    with matplotlib.rc_context(_SETTINGS):
         figure.savefig(content, **options)
     write_atomically(path, content.getvalue())
     return path
@@ -48,16 +46,16 @@ def svg(figure: Figure) -> str:
     The same figure gives the same text.
     """
     content = io.StringIO()
-    options = {"svg.fonttype": "none", "svg.hashsalt": "vae_jax", "font.family": "sans-serif"}
     metadata = {"Date": None, "Creator": None}
-    with matplotlib.rc_context(options):
+    fonts.add_missing_fonts(figure)
+    with matplotlib.rc_context(_SETTINGS | {"font.family": "sans-serif"}):
         figure.savefig(content, format="svg", transparent=True, metadata=metadata)
     text = re.sub(r"^.*?(?=<svg)", "", content.getvalue(), flags=re.DOTALL)
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    for index, color in enumerate(_DARK_COLORS):
+    for index, color in enumerate(DARK_PAGE):
         text = text.replace(color, f"var(--c{index})")
-    light = _css_variables(_DARK_COLORS)
-    dark = _css_variables(_DARK_COLORS.values())
+    light = _css_variables(DARK_PAGE)
+    dark = _css_variables(DARK_PAGE.values())
     rules = f":root{{{light}}}text{{fill:var(--c0)}}"
     rules += f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
     return text.replace("<defs>", f"<style>{rules}</style><defs>", 1)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,14 +13,15 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from vae_jax.visualize import pixels
+from vae_jax.visualize.colors import BLUE
 from vae_jax.visualize.files import DPI
 
 LABEL_SIZE, TITLE_SIZE = 8, 10  # points
 GAP, WIDE_GAP = 4, 18  # pixels between tiles, and between groups of them
 MARGIN = 10  # pixels
 LINE = 1.35  # height of a line of text, in font sizes
+NO_BREAK = "\u00a0|\u00a0"  # ' | ' of p(x | z), where a line does not break
 FRAME = 205  # gray of the frame around each image
-BLUE = "#3b6fb6"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,10 +82,12 @@ def image_rows(
     axes.set(xlim=(-0.5, size[0] - 0.5), ylim=(size[1] - 0.5, -0.5))
     # Texts are several times faster than ticks.
     for label, top in zip(arrays if names else (), tops, strict=False):
-        axes.text(-6, top + height / 2, label, ha="right", va="center", fontsize=LABEL_SIZE)
+        place = -6, top + height / 2
+        axes.text(*place, label, ha="right", va="center", fontsize=LABEL_SIZE, parse_math=False)
     for column, header in groups.headers.items():
         center = float(np.interp(column, range(columns), lefts)) + width / 2
-        axes.text(center, -4, header, ha="center", va="bottom", fontsize=LABEL_SIZE)
+        style = {"ha": "center", "va": "bottom", "fontsize": LABEL_SIZE, "parse_math": False}
+        axes.text(center, -4, header, **style)
     return axes.figure
 
 
@@ -157,6 +161,7 @@ def _make_axes(size: tuple[int, int], labels: Sequence[str], title: str, has_hea
         y=1 + (header + 4) / size[1],
         ha="left",
         pad=0,
+        parse_math=False,
     )
     return axes
 
@@ -164,6 +169,8 @@ def _make_axes(size: tuple[int, int], labels: Sequence[str], title: str, has_hea
 def text_width(text: str, size: float) -> int:
     """The width of the longest line of a text, in pixels of a figure at `DPI`."""
     font = FontProperties(size=size)
+    if not text.isascii():  # characters such as 中, which another font has, are as wide as an m
+        text = "".join("m" if unicodedata.east_asian_width(char) in "WF" else char for char in text)
     widths = [
         text_to_path.get_text_width_height_descent(line, font, ismath=False)[0]
         for line in text.split("\n")
@@ -171,9 +178,16 @@ def text_width(text: str, size: float) -> int:
     return int(_to_pixels(max(widths))) + 1
 
 
+def shorten(text: str, length: int) -> str:
+    """At most `length` characters of one line of a text."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[: max(length - 1, 1)]}…"
+
+
 def wrap(text: str, size: float, width: int) -> str:
-    """Break the lines of a text so that each fits into `width` pixels."""
+    """Break the lines of a text so that each fits into `width` pixels, but none at ' | '."""
     lines = []
+    text = text.replace(" | ", NO_BREAK)
     for line in text.split("\n"):
         chars = max(20, int(len(line) * width / text_width(line, size))) if line else 20
         parts = textwrap.wrap(line, chars)
@@ -181,7 +195,7 @@ def wrap(text: str, size: float, width: int) -> str:
             chars -= 1  # the characters of a part are wider than those of the line on average
             parts = textwrap.wrap(line, chars)
         lines += parts or [""]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(NO_BREAK, " | ")
 
 
 def _to_pixels(points: float) -> float:

@@ -15,14 +15,21 @@ from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array
 from vae_jax.visualize import model_arrays, pixels
 from vae_jax.visualize.factors import match_factors
-from vae_jax.visualize.grids import Groups, image_rows
+from vae_jax.visualize.grids import Groups, image_rows, shorten
 from vae_jax.visualize.model_arrays import Arrays, choose
-from vae_jax.visualize.traversal_paths import MAX_CODES, TraversalPaths, format_offset
+from vae_jax.visualize.traversal_paths import (
+    MAX_CODES,
+    TraversalPaths,
+    count_latents,
+    format_offset,
+)
 
 MIN_CHANGE = 0.1  # share of the range of the data; a smaller change of a pixel is hardly visible
 MAX_ROWS = 16
+MAX_NAME = 24  # characters of a class
 MAX_DECODED = 256  # latents whose effect is looked at
 SIDE = 8  # samples in a row
+DATA = "data"  # label of a row of data
 KINDS: tuple[Kind, ...] = ("linear", "spherical")
 
 Range = tuple[float, float]
@@ -78,8 +85,14 @@ def samples(
     y = None if y is None else sample_labels(model, y, side)
     num = side * side if y is None else len(y)
     arrays = model_arrays.sample(model, key, num, y=y, temperature=temperature)
-    names = row_names(model, y, side)
-    return sample_rows(arrays, names, temperature=temperature, data=data, value_range=value_range)
+    return sample_rows(
+        arrays,
+        row_names(model, y, side),
+        temperature=temperature,
+        data=data,
+        value_range=value_range,
+        num_classes=None if y is None else count_classes(model, y),
+    )
 
 
 def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
@@ -87,7 +100,7 @@ def sample_labels(model: TrainedModel, y: Array, side: int = SIDE) -> Array:
 
     [M * side] for M classes, [side^2] or [side^2, C] for the first of y [B] or [B, C].
     """
-    num_classes = _num_classes(model, y)
+    num_classes = count_classes(model, y)
     rows = y[:side] if num_classes is None else jnp.arange(min(num_classes, MAX_ROWS))
     return jnp.repeat(rows, side, axis=0)
 
@@ -99,12 +112,16 @@ def row_names(
     if y is None:
         return [""] * side
     count = len(y) // side
-    if _num_classes(model, y) is None:
+    if count_classes(model, y) is None:
         return [f"y of example {i}" for i in range(count)]
-    return [classes[i] if i < len(classes) else f"class {i}" for i in range(count)]
+    names = [str(classes[i]) if i < len(classes) else f"class {i}" for i in range(count)]
+    names = [shorten(name, MAX_NAME) for name in names]
+    numbered = {name for name in names if names.count(name) > 1} | {DATA}
+    return [f"{name} ({i})" if name in numbered else name for i, name in enumerate(names)]
 
 
-def _num_classes(model: TrainedModel, y: Array) -> int | None:
+def count_classes(model: TrainedModel, y: Array) -> int | None:
+    """The number of classes of a model whose y [B] are class labels; None for other y [B, C]."""
     return read_attribute(model.model.conditioning, "num_classes") if y.ndim == 1 else None
 
 
@@ -115,8 +132,12 @@ def sample_rows(
     temperature: float | None = None,
     data: Array | None = None,
     value_range: Range | None = None,
+    num_classes: int | None = None,
 ) -> Figure:
-    """A grid of the arrays of `model_arrays.sample` with named rows, above data [N, *E]."""
+    """A grid of the arrays of `model_arrays.sample` with named rows, above data [N, *E].
+
+    If there are more classes, `num_classes`, than rows, the title says so.
+    """
     blocks = [arrays[kind] for kind in ("mean", "draw") if kind in arrays]
     side = len(blocks[0]) // len(names)
     grids = [block.reshape(len(names), side, *block.shape[1:]) for block in blocks]
@@ -133,11 +154,14 @@ def sample_rows(
         headers={side * i + (side - 1) / 2: text for i, text in enumerate(headers)},
     )
     if data is not None:
-        rows["data"] = np.asarray(data)[: side * len(blocks)]
+        rows[DATA] = np.asarray(data)[: side * len(blocks)]
     title = "Samples: z from the prior"
     title += "" if temperature is None else f" at temperature {temperature:g}"
     title += ", the same on both sides" if len(blocks) > 1 else ""
-    title += ", a row for each y" if "y" in arrays else ""
+    if num_classes is not None and num_classes > len(names):
+        title += f", a row for each of the first {len(names)} of {num_classes} classes"
+    elif "y" in arrays:
+        title += ", a row for each y"
     return image_rows(rows, title, value_range=value_range, groups=groups)
 
 
@@ -194,18 +218,21 @@ def traversals(
 ) -> Figure:
     """Traversals of single latents from the first code of `terms`, in order of their KL.
 
-    Shows the latents along which some value changes by `MIN_CHANGE` of the range of the data; the
-    title says how many do not. All latents move over the same range around 0; the title says so if
-    the prior is not the standard normal. Without a finite KL (an autoencoder), order and range come
-    from the spread of the codes. If the labels are factors, a latent that clearly follows one shows
-    its name. Images of a conditional model are for one y, [] or [C].
+    Shows the latents with a KL of at least `USED` nats along which some value changes by
+    `MIN_CHANGE` of the range of the data; the title counts the others. If no latent has such a KL,
+    the one with the largest is shown. All latents move over the same range around 0; the title says
+    so if the prior is not the standard normal. Without a finite KL (an autoencoder), order and
+    range come from the spread of the codes. If the labels are factors, a latent that clearly
+    follows one shows its name. Images of a conditional model are for one y, [] or [C].
     """
     paths = TraversalPaths.of(terms, num_points)
 
     def decode(d: int) -> np.ndarray:
         return np.asarray(model.image(jnp.asarray(paths.path(d)), y=y))
 
-    visible, count = select_visible(decode, paths.order, value_range)
+    latents = paths.used or paths.order[:1]
+    visible, hidden = select_visible(decode, latents, value_range)
+    hidden = paths.unused | hidden if paths.used else {"with a smaller KL": len(paths.order) - 1}
     index = choose(len(terms.code), MAX_CODES)
     y_of_codes = None if terms.y is None else np.asarray(terms.y)[index]
     matches = match_factors(terms.code[index][:, list(visible)], y_of_codes, factor_names)
@@ -216,25 +243,26 @@ def traversals(
     title += paths.describe_range(model.model)
     headers: dict[float, str] = {j: format_offset(value) for j, value in enumerate(paths.offsets)}
     groups = Groups(headers=headers)
-    return image_rows(rows, f"{title}\n{count}", value_range=value_range, groups=groups)
+    title += f"\n{count_latents(len(paths.order), len(visible), hidden)}"
+    return image_rows(rows, title, value_range=value_range, groups=groups)
 
 
 def select_visible(
-    decode: Callable[[int], np.ndarray], order: Sequence[int], value_range: Range | None = None
-) -> tuple[dict[int, np.ndarray], str]:
-    """The first `MAX_ROWS` latents that change something, and the number of hidden latents.
+    decode: Callable[[int], np.ndarray], latents: Sequence[int], value_range: Range | None = None
+) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+    """The first `MAX_ROWS` latents that change something, and how many are hidden by the reason.
 
     A latent changes something if some value of its images differs by `MIN_CHANGE` of the range of
     the data. If none does, the latent with the largest difference is returned.
 
     Args:
       decode: latent -> images [P, *E].
-      order: all latents; the first `MAX_DECODED` are decoded.
+      latents: to choose from, in order; the first `MAX_DECODED` are decoded.
       value_range: range of the data; by default the range of the first latent's images.
     """
     visible: dict[int, np.ndarray] = {}
     best, best_change, num_visible = -1, -1.0, 0
-    for d in order[:MAX_DECODED]:
+    for d in latents[:MAX_DECODED]:
         images = decode(d)
         value_range = value_range or pixels.find_range([images])
         change = float(np.ptp(images, axis=0).max())
@@ -244,18 +272,14 @@ def select_visible(
             num_visible += 1
             if len(visible) < MAX_ROWS:
                 visible[d] = images
-    num_decoded = min(len(order), MAX_DECODED)
-    limit = f"{MIN_CHANGE:.0%} of the range of the data"
+    num_decoded = min(len(latents), MAX_DECODED)
+    unchanging = f"without a change of a pixel by {MIN_CHANGE:.0%} of the range of the data"
     if not num_visible:
-        text = (
-            f"no latent of {num_decoded} changes a pixel by {limit}; the latent that changes most"
-        )
-        return {best: decode(best)}, text
-    parts = [f"{len(visible)} of {len(order)} latents shown"]
-    if num_visible < num_decoded:
-        parts.append(f"{num_decoded - num_visible} change no pixel by {limit}")
-    if num_visible > len(visible):
-        parts.append(f"{num_visible - len(visible)} more that change something come after them")
-    if num_decoded < len(order):
-        parts.append(f"{len(order) - num_decoded} were not looked at")
-    return visible, "; ".join(parts)
+        visible, num_visible = {best: decode(best)}, 1
+        unchanging += ", as the one that changes most"
+    hidden = {
+        "further down in this order": num_visible - len(visible),
+        "not examined": len(latents) - num_decoded,
+        unchanging: num_decoded - num_visible,
+    }
+    return visible, hidden

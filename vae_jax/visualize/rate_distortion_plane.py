@@ -8,6 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from vae_jax.visualize.colors import CATEGORIES, GRAY
+
+MARKERS = "os^Dv"  # of the first ten lines, of the next ten, and so on
+MAX_INSIDE = 5  # lines with a legend within the axes
+MIN_ROOM = 0.2  # of the width, for the label of a diagonal
+
 
 def rate_distortion(points: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]]) -> Figure:
     """Test rate against distortion of a sweep: a point per setting, with the spread over seeds.
@@ -31,14 +37,17 @@ def rate_distortion(points: Sequence[tuple[Mapping[str, Any], Mapping[str, float
     figure = Figure(figsize=(5.4, 4.2), layout="constrained")
     axes = figure.add_subplot()
     has_beta = any("beta" in values for values, _ in points)
-    for label, line in lines.items():
+    for number, (label, line) in enumerate(lines.items()):
         line.sort(key=lambda point: point[0])
-        _plot_line(axes, label, line, has_beta)
+        lap, place = divmod(number, len(CATEGORIES))
+        style = {"color": CATEGORIES[place], "marker": MARKERS[lap % len(MARKERS)], "label": label}
+        _plot_line(axes, line, has_beta, style)
     if len(trials) == 1:
         _frame(axes, *next(iter(lines.values()))[0][1])
     _plot_elbo_lines(axes)
     if len(lines) > 1:
-        axes.legend(frameon=False, fontsize=8)
+        outside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
+        axes.legend(frameon=False, fontsize=8, **(outside if len(lines) > MAX_INSIDE else {}))
     num_seeds = max(map(len, trials.values()))
     suffix = f"\n± standard deviation over {num_seeds} seeds" if num_seeds > 1 else ""
     title = f"Rate and distortion on the test set{suffix}"
@@ -52,16 +61,15 @@ def _label(values: Mapping[str, Any]) -> str:
     )
 
 
-def _plot_line(axes: Axes, label: str, line: Sequence[tuple], has_beta: bool) -> None:
+def _plot_line(axes: Axes, line: Sequence[tuple], has_beta: bool, style: Mapping[str, Any]) -> None:
     """Plot a line of (beta, center [2], spread [2])."""
     betas, centers, spreads = (np.asarray(column) for column in zip(*line, strict=True))
-    xerr, yerr = spreads.T
-    style = {"fmt": "o-", "ms": 4, "lw": 1, "capsize": 2}
-    axes.errorbar(*centers.T, xerr=xerr, yerr=yerr, label=label, **style)
+    xerr, yerr = spreads.T if spreads.any() else (None, None)
+    axes.errorbar(*centers.T, xerr=xerr, yerr=yerr, ms=4, lw=1, capsize=2, **style)
     if has_beta:
-        style = {"textcoords": "offset points", "xytext": (6, 4), "fontsize": 8}
+        place = {"textcoords": "offset points", "xytext": (6, 4), "fontsize": 8}
         for beta, center in zip(betas, centers, strict=True):
-            axes.annotate(f"β = {beta:g}", center, **style)
+            axes.annotate(f"β = {beta:g}", center, **place)
 
 
 def _frame(axes: Axes, rate: float, distortion: float) -> None:
@@ -76,11 +84,14 @@ def _plot_elbo_lines(axes: Axes) -> None:
         axes.margins(0.12)
     left, right = axes.get_xlim()
     bottom, top = axes.get_ylim()
-    style = {"xytext": (2, -8), "textcoords": "offset points", "fontsize": 7, "color": "#888888"}
+    style = {"rotation": -45, "transform_rotates_text": True, "rotation_mode": "anchor"}
+    style |= {"fontsize": 7, "color": GRAY, "va": "bottom", "zorder": 0}
+    first_x, first_y = left + 0.02 * (right - left), top - 0.06 * (top - bottom)
     for total in MaxNLocator(6).tick_values(left + bottom, right + top):
         if left + bottom < total < right + top:
             ends = [total - left, total - right]
             axes.plot([left, right], ends, color="#cccccc", lw=0.7, zorder=0)
-            position = (left, total - left) if total - left < top else (total - top, top)
-            axes.annotate(f"ELBO {-total:g}", position, **style)
+            x = max(first_x, total - first_y)
+            if min(right, total - bottom) - x > MIN_ROOM * (right - left):
+                axes.text(x, total - x, f"ELBO {-total:g}".replace("-", "−"), **style)
     axes.set(xlim=(left, right), ylim=(bottom, top))

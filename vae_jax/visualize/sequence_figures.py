@@ -17,7 +17,12 @@ from vae_jax.models.trained import TrainedModel
 from vae_jax.visualize import molecules, text
 from vae_jax.visualize import sequence_arrays as arrays
 from vae_jax.visualize.sequence_arrays import Codes, Examples
-from vae_jax.visualize.traversal_paths import TraversalPaths, format_offset, has_traversals
+from vae_jax.visualize.traversal_paths import (
+    TraversalPaths,
+    count_latents,
+    format_offset,
+    has_traversals,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +99,7 @@ def _plot_codes(
     paths = None
     if has_traversals(terms) and model.supports("traversals"):
         paths = TraversalPaths.of(terms, NUM_POINTS)
-        z = np.stack([paths.path(latent) for latent in paths.order[:NUM_LATENTS]])
+        z = np.stack([paths.path(latent) for latent in _select_latents(paths)])
         codes["traversals"] = Codes(z, None if examples.y is None else examples.y[:1])
     lines = arrays.decode_codes(model, arrays.text_alphabet(dataset), codes)
     plot = _plot_molecules if has_structures else _plot_lines
@@ -120,13 +125,26 @@ def _plot_lines(examples: Examples, lines: dict[str, np.ndarray], distances: np.
     return figures
 
 
+def _select_latents(paths: TraversalPaths) -> list[int]:
+    """The latents with the largest KL that are used, or the one with the largest."""
+    return paths.used[:NUM_LATENTS] or paths.order[:1]
+
+
+def _count_latents(paths: TraversalPaths, num_shown: int) -> str:
+    smaller = f"with a smaller {'KL' if paths.has_kl else 'spread'}"
+    if not paths.used:
+        return count_latents(len(paths.order), num_shown, {smaller: len(paths.order) - num_shown})
+    hidden = {smaller: len(paths.used) - num_shown} | paths.unused
+    return count_latents(len(paths.order), num_shown, hidden)
+
+
 def _plot_traversals(model: TrainedModel, paths: TraversalPaths, lines: np.ndarray) -> Figure:
     """Lines as single latents move; `lines` [latents, P]."""
-    latents = paths.order[:NUM_LATENTS]
+    latents = _select_latents(paths)
     num_still = sum(len(set(path)) == 1 for path in lines.tolist())
     title = f"Traversals from the first test line: latents over {paths.describe_range(model.model)}"
-    title += f"\n{len(latents)} of {len(paths.order)} latents shown"
-    title += f"; along {num_still} of them nothing changes" if num_still else ""
+    title += f"\nAlong {num_still} of these latents nothing changes; " if num_still else "\n"
+    title += _count_latents(paths, len(latents))
     return text.text_paths(
         lines.tolist(),
         title,

@@ -25,7 +25,8 @@ from vae_jax.visualize.canvas import (
 
 WIDTH, MIN_WIDTH = 980, 600  # pixels of a figure
 SIZE, LABEL_SIZE, HEADER_SIZE = 8, 8, 8.5  # points
-LINE, HEADER, GAP = 17, 18, 8  # pixels of a line, of a header, and above a block
+LINE, HEADER = 17, 15  # pixels of a line, and of a header
+GAP, HEADER_GAP = 8, 16  # pixels above a block, and above one with a header
 MIN_CHARACTERS = 40  # of a line, however long its label and note
 DOT, PALE = "·", "#999999"  # in place of a space at an end
 MISSING, ADDED = "#cfe0f5", "#f9d0ca"  # behind characters that are missing below, or new there
@@ -171,15 +172,16 @@ def line_blocks(blocks: Sequence[Lines], title: str) -> Figure:
     width = left + longest * cell_width(SIZE) + right + MARGIN
     width = min(max(width, MIN_WIDTH), WIDTH)
     height = sum(len(block.lines) * LINE + HEADER * bool(block.header) for block in blocks)
-    axes, y = make_canvas(width, height + GAP * max(len(blocks) - 1, 0), title)
-    for block in blocks:
+    gaps = [0, *(HEADER_GAP if block.header else GAP for block in blocks[1:])]
+    axes, y = make_canvas(width, height + sum(gaps), title)
+    for block, gap in zip(blocks, gaps, strict=False):
+        y += gap
         if block.header:
             add_text(axes, MARGIN, y, block.header, HEADER_SIZE, va="top", color=SOFT)
             y += HEADER
         for line in block.lines:
             _add_line(axes, left, y, line, num_cells)
             y += LINE
-        y += GAP
     return axes.figure
 
 

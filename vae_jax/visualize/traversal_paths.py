@@ -1,10 +1,12 @@
 """The paths of traversals: single latents that move through the range of their prior."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 
 from vae_jax.evaluation import Terms
+from vae_jax.evaluation.terms import USED
 from vae_jax.models.base import Model
 from vae_jax.priors import StandardNormal
 from vae_jax.visualize.model_arrays import choose
@@ -42,7 +44,7 @@ class TraversalPaths:
         codes = terms.code[index]
         kl = None if terms.kl is None else terms.kl[index]
         has_kl = kl is not None and bool(np.isfinite(kl).all())
-        weight = codes.std(0) if kl is None or not has_kl else kl.mean(0)
+        weight = codes.std(0) if kl is None or not has_kl else kl.mean(0, dtype=np.float64)
         scale = np.ones_like(weight) if has_kl else weight
         center = np.zeros_like(weight) if has_kl else codes.mean(0)
         offsets = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points, dtype=np.float32)
@@ -52,6 +54,16 @@ class TraversalPaths:
     def order(self) -> list[int]:
         """The latents in decreasing order of their weight."""
         return np.argsort(-self.weight).tolist()
+
+    @property
+    def used(self) -> list[int]:
+        """The latents in this order with a KL of at least `USED` nats; all if there is no KL."""
+        return [d for d in self.order if not self.has_kl or self.weight[d] >= USED]
+
+    @property
+    def unused(self) -> dict[str, int]:
+        """The number of the other latents, as a reason for `count_latents` not to show them."""
+        return {f"with a KL below {USED:g} nats": len(self.weight) - len(self.used)}
 
     def path(self, latent: int) -> np.ndarray:
         """The codes [P, D] as this latent moves."""
@@ -78,6 +90,17 @@ class TraversalPaths:
 def has_traversals(terms: Terms) -> bool:
     """True if the KL, if any, is one of single latents."""
     return terms.kl is None or terms.kl.shape == terms.code.shape
+
+
+def count_latents(num: int, num_shown: int, hidden: Mapping[str, int]) -> str:
+    """The number of latents that are shown, and of those that are not by the reason.
+
+    >>> count_latents(9, 4, {"with a KL below 0.1 nats": 5, "not examined": 0})
+    '4 of 9 latents shown; not shown: 5 with a KL below 0.1 nats'
+    """
+    parts = [f"{count} {reason}" for reason, count in hidden.items() if count]
+    text = f"{num_shown} of {num} latents shown"
+    return text + (f"; not shown: {', '.join(parts)}" if parts else "")
 
 
 def format_offset(value: float) -> str:

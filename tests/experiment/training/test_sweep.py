@@ -6,6 +6,7 @@ Nothing is lost, and one bad trial stops no other.
 import json
 import logging
 import shutil
+import types
 
 import jax
 import numpy as np
@@ -16,7 +17,7 @@ import vae_jax
 from vae_jax import visualize
 from vae_jax.config import Config, Sweep, from_dict, sweep, value_of
 from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import evaluate, results, run
+from vae_jax.experiment import evaluate, figures, results, run
 from vae_jax.experiment.storage import checkpoint
 from vae_jax.experiment.training import loop, trainers
 
@@ -213,6 +214,21 @@ def test_the_front_joins_betas_and_spreads_over_seeds():
         "free_bits = 0",
         "free_bits = 0.5",
     }
+
+
+def test_the_front_has_the_format_that_is_asked_for(tmp_path):
+    config = Config()
+    config.sweep.beta = (1.0, 2.0)
+    config.evaluation.figures = "svg"
+    runs = []
+    for beta in config.sweep.beta:
+        trial = Config()
+        trial.objective.beta = beta
+        runs.append(types.SimpleNamespace(config=trial, workdir=tmp_path / f"beta={beta}"))
+    trials = {run.workdir.name: {"test": {"rate": 5.0, "distortion": 9.0}} for run in runs}
+    figures.plot_front(runs, trials, config, tmp_path)
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"rate_distortion.png", "rate_distortion.svg"}
 
 
 @pytest.mark.parametrize(

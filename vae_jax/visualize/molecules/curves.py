@@ -15,6 +15,7 @@ PROPERTY_NAMES = {
     "sa": "SA score",
     "weight": "weight",
 }
+UNITS = {"weight": "g/mol"}  # the other properties have none
 
 
 def property_histograms(
@@ -25,11 +26,13 @@ def property_histograms(
     `split` is that of the data, for the title.
     """
     of_data, of_samples = properties(data), properties(samples)
-    columns = []
+    columns, distances = [], []
     for name, label in PROPERTY_NAMES.items():
+        unit = UNITS.get(name, "")
+        columns.append(NamedColumn(f"{label} ({unit})" if unit else label))
         distance = wasserstein(of_data[name], of_samples[name])
-        known = f" (distance {_format_distance(distance)})" if np.isfinite(distance) else ""
-        columns.append(NamedColumn(f"{label}{known}"))
+        if np.isfinite(distance):
+            distances.append(f"{label} {_format_distance(distance)} {unit}".rstrip())
     samples_table = _valid(of_samples)
     return column_histograms(
         _valid(of_data),
@@ -37,6 +40,7 @@ def property_histograms(
         columns=columns,
         split=split,
         noun="Properties",
+        note=f"Wasserstein distances: {', '.join(distances)}" if distances else "",
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from matplotlib.figure import Figure
 
-from vae_jax.visualize.grids import BLUE
+from vae_jax.visualize.colors import BLUE
 from vae_jax.visualize.molecules.compare import canonical, format_similarity
 from vae_jax.visualize.molecules.tiles import ACROSS, Block, Tile, tile_grid, wrap_tiles
 

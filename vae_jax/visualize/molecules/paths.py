@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from vae_jax.visualize.grids import BLUE
+from vae_jax.visualize.colors import BLUE
 from vae_jax.visualize.molecules.compare import canonical, count_nouns, format_similarity
 from vae_jax.visualize.molecules.tiles import ACROSS, Block, Tile, tile_grid, wrap_tiles
 from vae_jax.visualize.text import merge_runs

@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from vae_jax.evaluation.search.candidates import Candidates, Goal
-from vae_jax.visualize.charts import RED
-from vae_jax.visualize.grids import BLUE
+from vae_jax.visualize.colors import BLUE, RED
 from vae_jax.visualize.molecules.compare import count_nouns
 from vae_jax.visualize.molecules.tiles import ACROSS, Block, Tile, tile_grid, wrap_tiles
 
@@ -87,11 +86,11 @@ def _tiles(candidates: Candidates, sign: float, tolerance: float) -> Sequence[Se
 def _tile(candidates: Candidates, i: int, is_fooled: bool) -> Tile:
     recomputed = candidates.recomputed[i]
     is_valid, is_known = bool(candidates.is_valid[i]), bool(candidates.in_training[i])
-    predicted = f"predicted {candidates.predicted[i]:.2f}"
+    predicted = f"predicted {candidates.predicted[i]:.2f}".replace("-", "−")
     if math.isfinite(candidates.predicted_stddev[i]):
         predicted += f" ± {candidates.predicted_stddev[i]:.2f}"
     captions = (
-        f"recomputed {recomputed:.2f}" if is_valid else "not a molecule",
+        f"recomputed {recomputed:.2f}".replace("-", "−") if is_valid else "not a molecule",
         predicted,
         f"distance {candidates.distance[i]:.2f}" + (", new" if is_valid and not is_known else ""),
     )

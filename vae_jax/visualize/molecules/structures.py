@@ -19,6 +19,11 @@ LINE = 1.1  # pixels
 SMALLEST, LARGEST = 6, 11  # pixels of the font of atoms
 SHARP = 8  # RDKit rounds to 0.1 of its pixels, so it draws on a larger canvas
 POINTS = 0.75  # points of a pixel
+DARK_ATOMS = {  # atomic number -> color; RDKit's own are too pale on white
+    9: (0.0, 0.45, 0.45),  # F
+    16: (0.55, 0.45, 0.0),  # S
+    17: (0.0, 0.5, 0.0),  # Cl
+}
 _CODES = {
     "M": (Path.MOVETO,),
     "L": (Path.LINETO,),
@@ -60,6 +65,7 @@ def draw_structure(
     options.scaleBondWidth = False
     options.clearBackground = False
     options.padding = 0.04
+    options.updateAtomPalette(DARK_ATOMS)
     options.minFontSize = SMALLEST * SHARP
     options.maxFontSize = LARGEST * SHARP
     options.baseFontSize = 0.55

@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from vae_jax.visualize.files import DPI
-from vae_jax.visualize.grids import text_width
-from vae_jax.visualize.tables.panels import shorten
+from vae_jax.visualize.grids import shorten, text_width
 
 UNDEFINED = "#d9d9d9"
 LABEL_SIZE, MIN_SIZE = 8.0, 5.5  # points

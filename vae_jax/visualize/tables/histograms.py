@@ -11,13 +11,12 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from vae_jax.evaluation.table_columns import NamedColumn, name_columns
-from vae_jax.visualize.grids import BLUE
+from vae_jax.visualize.colors import BLUE, GRAY, RED
 from vae_jax.visualize.tables.bins import Shares, bin_edges, count_values, has_bars, make_bars
 from vae_jax.visualize.tables.panels import label_categories, make_panels, select_panels
 
-RED = "#c0392b"
 DATA = "data"
-STYLES = {DATA: ("#888888", "-"), "samples": (RED, "-"), "reconstructions": (BLUE, "--")}
+STYLES = {DATA: (GRAY, "-"), "samples": (RED, "-"), "reconstructions": (BLUE, "--")}
 TITLES = {
     "samples": "samples (x from p(x | z), z from the prior)",
     "reconstructions": "reconstructions (x from p(x | z) at the center of q(z | x))",
@@ -33,6 +32,7 @@ def column_histograms(
     columns: Sequence[NamedColumn] = (),
     split: str = "test",
     noun: str = "Columns",
+    note: str = "",
 ) -> Figure:
     """The distribution of each column in data [N, *E], samples [M, *E] and reconstructions [N, *E].
 
@@ -48,6 +48,7 @@ def column_histograms(
       columns: names and forms; numbered columns of numbers by default.
       split: of the data, for the title.
       noun: what the columns are, for the title.
+      note: end of the title.
     """
     arrays = {DATA: data, "samples": samples, "reconstructions": reconstructions}
     groups = {
@@ -65,12 +66,13 @@ def column_histograms(
     title = f"{noun} of " + " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
     reason = "that differ most from the data"
     shown, text = select_panels(len(columns), lambda number: picture(number).distance, reason)
-    title += f"; {text}" if text else ""
+    title = "; ".join(filter(None, [title, text, note]))
     figure, panels = make_panels(
         [columns[number] for number in shown],
         title,
         texts=[picture(number).texts for number in shown],
         has_legend=True,
+        axis_names=("", "share of values"),
     )
     for number, axes in zip(shown, panels, strict=True):
         picture(number).plot(axes)

@@ -51,7 +51,7 @@ def latent_columns(
     width = max(room + sum(width + BAR + GAP for width in widths) + 0.2, 7.2)
     text = f"Change of the mean of each column as one latent moves by ±{RANGE:g} standard "
     text += "deviations of the codes, on average over test rows"
-    text += f"; the {len(shown)} of {len(columns)} columns that move most" * (
+    text += f"; the {len(shown)} of {len(columns):,} columns that move most" * (
         len(shown) < len(columns)
     )
     title = wrap("\n".join(filter(None, (text, note))), 10, int((width - 0.3) * DPI))

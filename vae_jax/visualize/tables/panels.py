@@ -1,5 +1,6 @@
 """A grid of panels, one for each column of a table."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from vae_jax.evaluation.common import choose_examples
 from vae_jax.evaluation.table_columns import NamedColumn
 from vae_jax.visualize.files import DPI
-from vae_jax.visualize.grids import text_width, wrap
+from vae_jax.visualize.grids import shorten, text_width, wrap
 
 MAX_PANELS = 30
 MAX_EXAMINED = 256  # columns among which the panels are selected
@@ -17,6 +18,7 @@ WIDTH, HEIGHT = 2.45, 1.2  # inches of a panel with its margin, and of its axes
 MIN_WIDTH = 7.2  # inches of a figure
 LEFT, RIGHT = 0.45, 0.15  # margins of a panel
 NAME, LABELS = 0.38, 0.3  # inches for the name above, and labels below, a panel
+NAME_LINE, LABEL = 0.15, 0.17  # inches of a second line of the name, and of the name of an axis
 TITLE_SIZE, NAME_SIZE, LABEL_SIZE = 10, 9, 7  # points
 LINE = 0.2  # inches of a line of the title
 LONGEST = 12  # characters of a category, horizontally or not
@@ -30,6 +32,7 @@ def make_panels(
     height: float = HEIGHT,
     left: float = LEFT,
     has_legend: bool = False,
+    axis_names: tuple[str, str] = ("", ""),
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a panel for each column, which has its name.
 
@@ -40,36 +43,49 @@ def make_panels(
       height: inches of the axes.
       left: inches to the left of the axes.
       has_legend: leave a line below the title.
+      axis_names: across and up, the same for all panels.
     """
     across = _num_across(len(columns))
     down = -(-len(columns) // across)
     width = max(across * WIDTH, MIN_WIDTH)
     panel = width / across
+    left += LABEL if axis_names[1] else 0
     inner = panel - left - RIGHT
+    names = [_wrap_name(column.name, inner) for column in columns]
+    above = NAME + NAME_LINE * max([name.count("\n") for name in names], default=0)
     texts = [shorten_all(labels) for labels in texts] or [()] * len(columns)
     tilted = [not fits(labels, inner) for labels in texts]
     extra = []  # inches below each row of panels
     for row in range(down):
         rows = range(row * across, min((row + 1) * across, len(columns)))
         lengths = [label_inches(text) for n in rows if tilted[n] for text in texts[n]]
-        extra.append(max([LABELS, *(length + 0.1 for length in lengths)]))
+        labels = max([LABELS, *(length + 0.1 for length in lengths)])
+        extra.append(labels + (LABEL if axis_names[0] else 0))
     title = wrap(title, TITLE_SIZE, int((width - 0.3) * DPI))
     top = 0.15 + LINE * (1 + title.count("\n")) + (0.22 if has_legend else 0)
-    total = top + sum(NAME + height + below for below in extra) + 0.08
+    total = top + sum(above + height + below for below in extra) + 0.08
     figure = Figure(figsize=(width, total))
     axes_of = []
-    for number, column in enumerate(columns):
+    for number in range(len(columns)):
         row, place = divmod(number, across)
-        bottom = total - top - sum(NAME + height + below for below in extra[:row]) - NAME - height
+        bottom = total - top - sum(above + height + below for below in extra[:row]) - above - height
         box = (place * panel + left) / width, bottom / total, inner / width, height / total
         axes = figure.add_axes(box)
-        name = shorten(column.name, int(24 * inner / (WIDTH - LEFT - RIGHT)))
-        axes.set_title(name, fontsize=NAME_SIZE, parse_math=False)
+        axes.set_title(names[number], fontsize=NAME_SIZE, parse_math=False)
+        axes.set_xlabel(axis_names[0], fontsize=LABEL_SIZE, labelpad=2)
+        axes.set_ylabel(axis_names[1], fontsize=LABEL_SIZE, labelpad=3)
         axes.tick_params(labelsize=LABEL_SIZE)
         axes.spines[["top", "right"]].set_visible(False)
         axes_of.append(axes)
     figure.text(0.15 / width, 1 - 0.1 / total, title, fontsize=TITLE_SIZE, va="top")
     return figure, axes_of
+
+
+def _wrap_name(name: str, inches: float) -> str:
+    """The name of a column on at most two lines above axes of this width, shortened if needed."""
+    length = int(24 * inches / (WIDTH - LEFT - RIGHT))
+    lines = textwrap.wrap(name, length, max_lines=2, placeholder="…")
+    return "\n".join(lines)
 
 
 def _num_across(num: int) -> int:
@@ -98,12 +114,6 @@ def fits(texts: Sequence[str], inches: float) -> bool:
 def shorten_all(texts: Sequence[str]) -> list[str]:
     """The labels of categories, each at most `LONGEST` characters."""
     return [shorten(text, LONGEST) for text in texts]
-
-
-def shorten(text: str, length: int) -> str:
-    """At most `length` characters of one line of a text."""
-    text = " ".join(text.split())
-    return text if len(text) <= length else f"{text[: max(length - 1, 1)]}…"
 
 
 def label_inches(text: str) -> float:

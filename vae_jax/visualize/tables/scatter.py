@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vae_jax.evaluation.table_columns import NamedColumn, name_columns
-from vae_jax.visualize.grids import BLUE
+from vae_jax.visualize.colors import BLUE, GRAY
 from vae_jax.visualize.tables.bins import Bars, bin_edges, has_bars, make_bars
 from vae_jax.visualize.tables.heat_map import plot_heat_map
 from vae_jax.visualize.tables.panels import (
@@ -20,6 +20,7 @@ from vae_jax.visualize.tables.panels import (
 )
 
 HEIGHT = 1.6  # inches of a panel
+NARROW = 1.6  # inches of axes with few ticks
 MARGIN = 0.04  # of the range of the data
 
 
@@ -40,8 +41,8 @@ def column_reconstructions(
     """
     data, again = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (data, reconstructions))
     columns = columns or name_columns(None, data.shape[1])
-    title = "Columns of test data (across) and their reconstructions (up), the mean or most likely "
-    title += "category of p(x | z) at the center of q(z | x); exact on the diagonal"
+    title = "Reconstructions of the columns of test data: the mean or most likely category of "
+    title += "p(x | z) at the center of q(z | x), exact on the diagonal"
     shown, text = select_panels(
         len(columns),
         lambda number: _error(data[:, number], again[:, number], columns[number]),
@@ -53,6 +54,7 @@ def column_reconstructions(
         for number in shown
         if has_bars(columns[number])
     }
+    title += "; blue: share of the rows of a category, from 0 to 1" if bars else ""
     texts = [bars[number].texts if number in bars else () for number in shown]
     longest = max([0.0, *(label_inches(text) for labels in texts for text in shorten_all(labels))])
     figure, panels = make_panels(
@@ -61,6 +63,7 @@ def column_reconstructions(
         texts=texts,
         height=HEIGHT,
         left=max(LEFT, longest + 0.2),
+        axis_names=("data", "reconstruction"),
     )
     for number, axes in zip(shown, panels, strict=True):
         observed = ~np.isnan(data[:, number])
@@ -80,11 +83,13 @@ def _plot_numbers(axes: Axes, data: np.ndarray, again: np.ndarray) -> None:
     margin = MARGIN * (high - low)
     low, high = low - margin, high + margin
     is_inside = (data >= low) & (data <= high) & (again >= low) & (again <= high)
-    axes.plot([low, high], [low, high], color="#888888", lw=0.8)
-    size = 3 if len(data) > 100 else 4
+    axes.plot([low, high], [low, high], color=GRAY, lw=0.8)
+    size = 3 if len(data) > 100 else 4 if len(data) > 10 else 8
     axes.plot(data[is_inside], again[is_inside], ".", ms=size, color=BLUE, alpha=0.5, mew=0)
     axes.set(xlim=(low, high), ylim=(low, high))
-    axes.locator_params(nbins=4)
+    is_narrow = axes.get_position().width * axes.figure.get_figwidth() < NARROW
+    axes.locator_params(axis="x", nbins=3 if is_narrow else 4)
+    axes.locator_params(axis="y", nbins=4)
     for axis in (axes.xaxis, axes.yaxis):
         axis.get_offset_text().set_fontsize(6)
     if not is_inside.all():
