@@ -77,6 +77,20 @@ def test_an_extreme_value_is_named_with_row_and_column(split, value, caplog):
     assert f"{split}_images: row 17, column 1 is {value:g}, " in message
 
 
+@pytest.mark.parametrize("share", [0.1, 0.6])
+@pytest.mark.parametrize("read_bytes", [1000, 2**24])  # parts of 62 rows, or all
+def test_a_value_that_marks_missing_ones_is_named(share, read_bytes, monkeypatch, caplog):
+    monkeypatch.setattr(moments, "READ_BYTES", read_bytes)
+    x = RNG.normal(size=(200, 4)) + 5
+    is_missing = RNG.random(200) < share
+    is_missing[::25] = False  # the rows of test
+    x[is_missing, 1] = x[is_missing, 3] = -999
+    [message] = warnings_of({"train_images": x, "test_images": x[::25]}, caplog)
+    count = int(is_missing.sum())
+    assert f"column 1, like 1 other column, has the value -999 in {count} rows" in message
+    assert "if it marks missing values, leave them empty, as NaN, and set missing = True" in message
+
+
 @pytest.mark.parametrize("row", range(0, 300, 50))
 def test_rows_are_numbered_as_in_the_file_when_splits_are_cut(row, caplog):
     x = table()
@@ -106,6 +120,9 @@ def test_a_column_that_float32_cannot_resolve_is_named(caplog):
         ("bytes, mostly 0", (RNG.random((50, 9)) < 0.02) * RNG.integers(0, 256, (50, 9))),
         ("zeros and ones", np.eye(9)),
         ("images", RNG.normal(size=(9, 3, 3, 1)) * 0 + 0.3),
+        ("a rare amount", (RNG.random((200, 2)) < 0.1) * 1e5 + 0.5),
+        ("a limit", np.minimum(np.exp(RNG.normal(size=(200, 2))), 2.0)),
+        ("mostly 0", (RNG.random((200, 2)) < 0.3) * np.exp(RNG.normal(size=(200, 2)))),
         ("a seldom event", (RNG.random((400, 2)) < 0.02) * RNG.normal(size=(400, 2))),
     ],
 )
@@ -121,7 +138,15 @@ def test_a_split_in_other_units_is_named_by_column(caplog):
     assert "the splits must have the same units" in message
 
 
-@pytest.mark.parametrize("rows", [5, 60])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_a_few_rows_in_far_other_units_are_named(rows, caplog):
+    x, other = table(), table()[:rows]
+    other[:, 0] *= 1e4
+    [message] = warnings_of({"train_images": x, "test_images": other}, caplog)
+    assert "test_images: column 0 has mean" in message
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 60])
 def test_a_small_or_shifted_split_is_none_in_other_units(rows, caplog):
     x = table()
     assert not warnings_of({"train_images": x, "test_images": x[:rows] + 3 * x.std(0)}, caplog)

@@ -28,6 +28,43 @@ def test_small_integers_are_named_for_they_are_divided_by_255(dtype, caplog):
     assert COUNTS in message
 
 
+def test_a_table_of_integers_is_named_for_it_is_read_as_pixels(caplog):
+    x = RNG.integers(0, 91, (80, 5))
+    [message] = warnings_of(x, x, caplog)
+    assert "rows of integers from 0 to 90 are divided by 255, as pixels of 8 bits" in message
+    assert "save a table as floats" in message
+    caplog.clear()
+    assert not warnings_of(x.astype(np.uint8), x.astype(np.uint8), caplog)
+    assert not warnings_of(x.reshape(80, 5, 1), x.reshape(80, 5, 1), caplog)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 4)])
+@pytest.mark.parametrize("factor", [0.01, 100])
+def test_counts_of_a_split_of_another_depth_are_named(shape, factor, caplog):
+    train, test = (RNG.poisson(rate, (60, *shape)) for rate in (200, 200 * factor))
+    with caplog.at_level(logging.WARNING, logger="vae_jax"):
+        data.from_arrays({"train_images": train, "test_images": test}, values="counts")
+    [message] = caplog.messages
+    assert "test_images has a mean count of" in message
+    caplog.clear()
+    data.from_arrays({"train_images": train, "test_images": 3 * train[:20]}, values="counts")
+    assert not caplog.messages
+
+
+def test_a_pixel_that_sets_the_scale_of_all_images_is_named(caplog):
+    x = RNG.normal(size=(60, 4, 4, 2)) * [1, 100]
+    arrays = {"train_images": x, "test_images": x[:9]}
+    assert not data.from_arrays(arrays).moments.mean.max() > 50
+    heavy = {"train_images": np.exp(x / [1, 60]), "test_images": np.exp(x[:9] / [1, 60])}
+    assert data.from_arrays(heavy).moments.mean.max() > 0
+    assert not caplog.messages
+    x[5, 1, 2, 0] = 1e20
+    assert data.from_arrays(arrays).moments.mean.max() > 1e10
+    [message] = caplog.messages
+    assert "train_images has the value 1e+20, " in message
+    assert "standard deviations from the mean" in message
+
+
 @pytest.mark.parametrize(("high", "is_image"), [(255, True), (4000, False)])
 def test_whole_numbers_in_floats_are_named(high, is_image, caplog):
     x = RNG.integers(0, high + 1, (80, 30)).astype(float)

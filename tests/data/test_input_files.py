@@ -94,6 +94,22 @@ def test_images_of_16_bits_and_transparent_ones(tmp_path) -> None:
     assert (x[:, 2:] == 255).all()
 
 
+def test_folders_whose_images_or_names_are_of_two_kinds(tmp_path, caplog) -> None:
+    save(tmp_path / "mixed", [*pixels(1, (6, 5)), *pixels(9)])
+    with caplog.at_level("WARNING", logger="vae_jax"):
+        load("npz", path=os.fspath(tmp_path / "mixed"))
+    [message] = caplog.messages
+    assert "9 of 10 images are in color, such as 001.png, and are read as gray" in message
+    caplog.clear()
+    for name in ("validation", "test", "cat"):
+        save(tmp_path / "splits" / name, pixels(3))
+    load("npz", path=os.fspath(tmp_path / "splits"))
+    [message] = caplog.messages
+    assert "without a folder 'train', 'test' and 'validation' are read as training" in message
+    save(tmp_path / "deep", [*pixels(5, (6, 5)), *pixels(5, (6, 5)).astype(np.uint16) * 99])
+    assert "has mode I;16, 16 bits, and the first training image 8" in refusal(tmp_path / "deep")
+
+
 def test_unequal_sizes_are_refused_or_cropped(tmp_path) -> None:
     save(tmp_path / "a", pixels(5))
     save(tmp_path / "b", pixels(5, (9, 12, 3)))

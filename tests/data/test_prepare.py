@@ -331,6 +331,26 @@ REFUSED = {
         {"train_labels": np.array([np.nan, *range(19)])},
         ["train_labels has 1 values that are NaN or infinite", "finite"],
     ),
+    "texts of NaN": (
+        {"train_labels": np.array(["cat", *[np.nan] * 19]).astype(str)},
+        ["train_labels has 19 times 'nan', which is no class", "without a class by -1"],
+    ),
+    "empty texts": (
+        {"test_labels": ["", "dog"] * 5},
+        ["test_labels has 5 times ''", "numpy.unique(y, return_inverse=True)[1]"],
+    ),
+    "objects as labels": (
+        {"test_labels": np.array(["cat"] * 9 + [None], object)},
+        ["test_labels holds objects, such as None", "without a class by -1"],
+    ),
+    "masked labels": (
+        {"train_labels": np.ma.array(np.arange(20), mask=np.arange(20) == 3)},
+        ["train_labels is a masked array", "-1, the class of examples without a label"],
+    ),
+    "labels of no images": (
+        {"valid_labels": np.arange(5)},
+        ["valid_labels without valid_images", "'train_images'"],
+    ),
     "infinite labels": (
         {"test_labels": np.full((10, 2), np.inf)},
         ["test_labels has 20 values that are NaN or infinite", "finite"],
@@ -448,6 +468,23 @@ def test_examples_without_a_label_stay_in_train() -> None:
     assert np.min(dataset.valid.labels) >= 0
     assert (len(dataset.test.labels), len(dataset.valid.labels)) == (4, 2)
     assert np.sum(np.asarray(dataset.train.labels) == -1) == 80
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["cat", "?"], "has 10 times '?', which is read as a class"),
+        (["dog", "Unknown"], "has 10 times 'Unknown', which is read as a class"),
+        (["cat", "cat "], "has the classes 'cat' and 'cat ', which differ only in case or spaces"),
+        (["Dog", "dog"], "has the classes 'Dog' and 'dog', which differ only in case or spaces"),
+        (["cat", "dog"], ""),
+    ],
+)
+def test_texts_that_are_perhaps_no_class_are_named(texts, said, caplog) -> None:
+    with caplog.at_level("WARNING", logger="vae_jax"):
+        dataset = from_arrays(arrays(train_labels=np.array(texts * 10)))
+    assert dataset.preparation["classes"] == sorted(texts)
+    assert [said in message for message in caplog.messages] == [True] * bool(said)
 
 
 def test_classes_of_minus_one_and_one_are_two_classes() -> None:

@@ -163,6 +163,12 @@ def test_centers_are_those_of_the_training_codes():
     assert clustering(train, test, [0, 0, 1, 1]) == (0.0, 0.0)
 
 
+@pytest.mark.parametrize("classes", [[0], [1, 1, 1]])
+def test_clusters_agree_with_no_single_class(classes):
+    train = np.array([[0.0], [0.1], [10.0], [10.1]])
+    assert np.isnan(clustering(train, train[: len(classes)], classes)).all()
+
+
 def test_bad_input():
     z, y = blobs(20)
     with pytest.raises(InputError, match=r"train_labels: has shape \(19,\); must be \[20\]"):

@@ -4,6 +4,7 @@ import pathlib
 import re
 
 import jax
+import numpy as np
 import pytest
 
 import vae_jax
@@ -110,6 +111,14 @@ def test_a_device_that_is_not_there(monkeypatch, variables, message):
     monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(RunStopped, match=f"^{message}"):
         devices.check_devices()
+
+
+def test_a_device_that_is_not_there_for_a_call_in_python(monkeypatch):
+    monkeypatch.setenv("JAX_PLATFORMS", "rocm")
+    monkeypatch.setattr(jax, "devices", missing_device)
+    for call in (lambda: vae_jax.load("run"), lambda: vae_jax.fit(np.eye(9))):
+        with pytest.raises(RunStopped, match=r"^JAX_PLATFORMS = 'rocm': no such device here"):
+            call()
 
 
 def test_a_plugin_whose_device_cannot_be_used(monkeypatch):

@@ -15,6 +15,7 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.errors import InputError
 from vae_jax.evaluation.anomaly import scores
 from vae_jax.models import VQVAE, Hierarchical, UnsupportedError, vector_levels
+from vae_jax.models.examples import convert_labels
 from vae_jax.models.trained import TrainedModel
 from vae_jax.posteriors.quantizers import VectorQuantizer
 
@@ -115,6 +116,40 @@ def test_examples_that_are_refused(kind, x, message):
             call(x)
 
 
+@pytest.mark.parametrize("x", [(BYTES > 99).astype(np.uint8), UNIT / 255], ids=["bits", "floats"])
+def test_nearly_black_images_are_named(x, caplog):
+    model = trained()
+    model.encode(x)
+    assert "the images are nearly black; if they were on another scale" in caplog.text
+    caplog.clear()
+    for bright in (BYTES // 99, BYTES > 99, 0 * BYTES):
+        model.encode(bright)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m: m.encode(np.ma.array(UNIT, mask=UNIT > 0.9)), "x is a masked array"),
+        (lambda m: m.encode([UNIT[0], UNIT[1, :2]]), "x holds entries of unequal lengths"),
+        (lambda m: m.sample(KEY, 0), "num_samples = 0: must be a whole number, at least 1"),
+        (lambda m: m.sample(KEY, 2.5), "num_samples = 2.5: must be a whole number"),
+        (lambda m: m.sample(0, 2), "key = 0: must be one PRNG key"),
+        (lambda m: m.sample(jax.random.split(KEY), 2), "key has shape (2,) and dtype key"),
+        (lambda m: m.sample(KEY, 2, temperature=-1.0), "temperature = -1.0: must be a finite"),
+        (lambda m: m.generate(KEY, 2, temperature=np.nan), "temperature = nan: must be a finite"),
+        (lambda m: m.score(KEY, BYTES, num_samples=0), "num_samples = 0: must be a whole number"),
+        (lambda m: m.impute(KEY, BYTES, num_imputations=True), "num_imputations = True: must be"),
+        (lambda m: m.decode(np.zeros((3, 7))), "z has shape (3, 7): must be [..., D]"),
+        (lambda m: m.interpolate(BYTES[:2], BYTES[:3]), "end has 3 examples, start 2"),
+    ],
+)
+def test_arguments_that_are_refused(call, message):
+    with pytest.raises(InputError) as error:
+        call(trained())
+    assert message in str(error.value)
+
+
 def test_integers_for_a_model_of_floats():
     floats = {key: x / np.float32(255) for key, x in IMAGES.items()}
     inputs = Inputs.of(from_arrays(floats))
@@ -171,6 +206,22 @@ def test_a_class_that_does_not_exist(y):
     for call in calls:
         with pytest.raises(InputError, match=message):
             call()
+
+
+def test_conditions_that_are_not_finite_or_too_few():
+    y = np.ones((5, 2))
+    y[3, 1] = np.nan
+    for call in (
+        lambda: trained("columns").encode(BYTES, y=y),
+        lambda: trained("columns").sample(KEY, 5, y=y),
+    ):
+        with pytest.raises(InputError, match=r"y is nan at \(3, 1\): all of it must be finite"):
+            call()
+    with pytest.raises(InputError, match="y has 3 labels for 5 examples"):
+        trained("labels").score(KEY, BYTES, y=np.zeros(3, int))
+    for pair in ((1.0, 2.0), (np.inf, 0.0), (1.0, 0.5)):
+        with pytest.raises(InputError, match="sizes must be finite, groups whole numbers from 0"):
+            convert_labels(nets.SizeFactor(2), np.array([[1.0, 0.0], pair]))
 
 
 def test_labels_of_other_forms():

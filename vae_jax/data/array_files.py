@@ -16,11 +16,14 @@ from vae_jax.files import check_file
 from vae_jax.memory import in_gigabytes, machine_memory
 
 
-def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Mapping[str, Any]:
+def read_path(
+    path: str, *, streaming: bool = False, image_size: int = 0, needs_train: bool = True
+) -> Mapping[str, Any]:
     """The arrays of a file or folder, for `from_arrays`, without executing pickles.
 
     An .npz, .npy or HDF5 file, a folder of .npy files, or one of images. Only arrays that are used
-    are read, see `names`. With `streaming`, the training arrays stay on disk.
+    are read, see `names`. With `streaming`, the training arrays stay on disk. Without
+    `needs_train`, arrays of any split will do.
 
     Raises:
       InputError: it cannot be read, or not in this way.
@@ -49,12 +52,12 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
                 )
             return read_folder(folder, image_size)
         _check_no_size(image_size)
-        names = _assign(files, path)
+        names = _assign(files, path, needs_train)
         return {key: _npy(files[name], key in streamed) for key, name in names.items()}
     check_file("path", path)
     _check_no_size(image_size)
     if path.lower().endswith((".h5", ".hdf5")):
-        return _hdf5(path, streaming)
+        return _hdf5(path, streaming, needs_train)
     if path.lower().endswith(".npy"):
         return {"train_images": _npy(path, streaming)}
     if not _is_archive(path):
@@ -66,7 +69,7 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
             sizes = {
                 info.filename.removesuffix(".npy"): info.file_size for info in archive.infolist()
             }
-        names = _assign(sizes, path)
+        names = _assign(sizes, path, needs_train)
         in_memory = {key: name for key, name in names.items() if key not in streamed}
         if sum(sizes[name] for name in in_memory.values()) > machine_memory():
             raise ValueError(
@@ -87,9 +90,9 @@ def read_path(path: str, *, streaming: bool = False, image_size: int = 0) -> Map
         ) from error
 
 
-def _assign(names: Iterable[str], path: str) -> dict[str, str]:
+def _assign(names: Iterable[str], path: str, needs_train: bool) -> dict[str, str]:
     """The name in the file of each canonical name; warns of those that nothing reads."""
-    assignment = assign(names, (Argument("path"), f" = {path!r}"))
+    assignment = assign(names, (Argument("path"), f" = {path!r}"), needs_train=needs_train)
     warn_unused(assignment.unused, repr(path))
     return assignment.arrays
 
@@ -121,7 +124,7 @@ def _check_no_size(image_size: int) -> None:
         )
 
 
-def _hdf5(path: str, streaming: bool) -> Mapping[str, Any]:
+def _hdf5(path: str, streaming: bool, needs_train: bool) -> Mapping[str, Any]:
     """The arrays at any depth of an HDF5 file; a group's name and its array's are one name."""
     if streaming:
         raise InputError.of(
@@ -142,7 +145,7 @@ def _hdf5(path: str, streaming: bool) -> Mapping[str, Any]:
             file.visititems(
                 lambda name, entry: found.append(name) if isinstance(entry, h5py.Dataset) else None
             )
-            names = _assign(found, path)
+            names = _assign(found, path, needs_train)
             size = sum(file[name].nbytes for name in names.values())
             if size > machine_memory():
                 raise ValueError(

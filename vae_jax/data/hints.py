@@ -1,18 +1,24 @@
 """Warnings about values that are probably meant in another way than they are read."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from vae_jax.data.moments import Moments
 from vae_jax.data.values import Values
 
 logger = logging.getLogger(__name__)
 
+FAR = 10  # standard deviations that values of few images may be away
 DARK = 64  # integers up to this one are hardly images of 8 bits
 SHOWN = 5  # classes named in one warning
 FEW = 50  # examples below which the range of a split says little
+FEW_COUNTS = 5  # examples below which the mean of their counts says little
+PIXELS = 200  # integers of rows below it are hardly pixels, if they aren't stored in 8 bits
+OTHER_TOTAL = 10  # ratio of mean counts beyond which a split has another depth than train
 COUNTS = "for counts, set values = 'counts'"
 
 
@@ -31,6 +37,42 @@ def warn_values(values: Values, name: str) -> None:
             "%s: floats that are integers from %g to %g are read as real numbers; %s%s",
             *(name, values.low, values.high, remedy, COUNTS),
         )
+
+
+def warn_table_of_integers(values: Values, dtypes: Collection[np.dtype], name: str) -> None:
+    """Warn about rows of integers that are read as 8-bit pixels, unless they are stored so.
+
+    Args:
+      values: survey of all splits.
+      dtypes: of the splits, as they were given.
+      name: name of the data set.
+    """
+    is_pixels = all(dtype in (np.uint8, bool) for dtype in dtypes)
+    if is_pixels or not values.integer or not DARK < values.high < PIXELS:
+        return
+    logger.warning(
+        "%s: rows of integers from %g to %g are divided by 255, as pixels of 8 bits; save a table "
+        "as floats; %s",
+        *(name, values.low, values.high, COUNTS),
+    )
+
+
+def warn_counts(means: Mapping[str, float], sizes: Mapping[str, int], name: str) -> None:
+    """Warn about counts of a split that are far more, or fewer, than those of train.
+
+    Args:
+      means: the mean of all counts of each split.
+      sizes: number of examples of each split.
+      name: name of the data set.
+    """
+    for split, mean in means.items():
+        low, high = sorted((mean, means["train"]))
+        if sizes[split] >= FEW_COUNTS and high > OTHER_TOTAL * low:
+            logger.warning(
+                "%s: %s_images has a mean count of %.4g, train of %.4g; the splits must have one "
+                "scale",
+                *(name, split, mean, means["train"]),
+            )
 
 
 def warn_ranges(
@@ -54,6 +96,28 @@ def warn_ranges(
                 "must have one scale",
                 *(name, split, lowest, highest, low, high),
             )
+
+
+def warn_pixel(moments: Moments, value_range: tuple[float, float], count: int, name: str) -> None:
+    """Warn if one value makes up much of the variance of all training images, such as 1e20.
+
+    Args:
+      moments: of train, by channel.
+      value_range: lowest and highest value of train.
+      count: number of values of a channel.
+      name: name of the data set.
+    """
+    low, high = value_range
+    value = np.where(high - moments.mean > moments.mean - low, high, low)
+    distance = np.abs(value - moments.mean) / np.maximum(moments.stddev, np.finfo(float).tiny)
+    channel = int(distance.argmin())  # the widest, in which the value is
+    # At most sqrt(count), for a value that is all of the variance.
+    if distance[channel] > max(FAR, 0.5 * math.sqrt(count)):
+        logger.warning(
+            "%s: train_images has the value %g, %.3g standard deviations from the mean, so that "
+            "the scale of all images is that of this value; correct it, or remove the image",
+            *(name, value[channel], distance[channel]),
+        )
 
 
 def warn_classes(labels: Mapping[str, Any], names: Sequence[str], name: str) -> None:

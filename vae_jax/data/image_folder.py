@@ -1,5 +1,6 @@
 """A folder of image files as arrays; subfolders are splits, classes, or classes of splits."""
 
+import logging
 import pathlib
 from collections.abc import Sequence
 
@@ -9,7 +10,11 @@ from vae_jax.data.names import SPLIT_WORDS
 from vae_jax.errors import Argument, InputError
 from vae_jax.memory import in_gigabytes, machine_memory
 
+logger = logging.getLogger(__name__)
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+COLOR = ("RGB", "RGBA", "CMYK", "YCbCr")  # modes that lose their color in "L"
+SPLIT_FOLDERS = ("valid", "validation", "val", "test", "testing")  # hardly names of classes
 
 
 def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -43,6 +48,12 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
         raise InputError.of("path", str(folder), f"no images there ({', '.join(SUFFIXES)})")
     tops = {path.relative_to(folder).parts[0].lower() for path in files}
     has_splits = "train" in {names.get(top) for top in tops}
+    if not has_splits and (splits := tops.intersection(SPLIT_FOLDERS)):
+        logger.warning(
+            "%s: without a folder 'train', %s read as training images of a class",
+            folder,
+            " and ".join(map(repr, sorted(splits))) + (" is" if len(splits) == 1 else " are"),
+        )
     rows: dict[str, list[tuple[pathlib.Path, str | None]]] = {}
     for path in files:
         parts = path.relative_to(folder).parts
@@ -90,6 +101,8 @@ def _mode(first: pathlib.Path, files: Sequence[pathlib.Path], size: int) -> str:
 def _read(files: Sequence[pathlib.Path], size: int, mode: str, folder: pathlib.Path) -> np.ndarray:
     """The images of files as one array [N, H, W] or [N, H, W, 3], bool if black and white."""
     images: list[np.ndarray] = []
+    if mode == "L":
+        _warn_of_color(files, folder)
     for path in files:
         image = _convert(path, size, mode)
         if images and image.shape != images[0].shape:
@@ -113,6 +126,17 @@ def _read(files: Sequence[pathlib.Path], size: int, mode: str, folder: pathlib.P
     return np.stack(images)
 
 
+def _warn_of_color(files: Sequence[pathlib.Path], folder: pathlib.Path) -> None:
+    """Warn of images in color that are read as gray ones."""
+    colored = [path for path in files if _open(path).mode in COLOR]
+    if colored:
+        logger.warning(
+            "%s: %d of %d images are in color, such as %s, and are read as gray, as the first "
+            "training image is",
+            *(folder, len(colored), len(files), colored[0].name),
+        )
+
+
 def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
     """One image, in its upright orientation, resized and cropped to a square of `size` if any."""
     from PIL import Image, ImageOps
@@ -120,6 +144,11 @@ def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
     image = _open(path)
     try:
         image = ImageOps.exif_transpose(image)
+        if mode != "I;16" and image.mode.startswith("I"):
+            raise InputError(
+                f"{path}: has mode {image.mode}, 16 bits, and the first training image 8; must be "
+                "equal"
+            )
         if mode != "I;16" and image.mode != mode:
             if "A" in image.mode or "transparency" in image.info:  # transparent parts are white
                 image = image.convert("RGBA")

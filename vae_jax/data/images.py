@@ -24,6 +24,10 @@ def as_array(values: Any, key: str, name: str) -> np.ndarray:
     Raises:
       InputError: a ragged list, or a mask of numpy.ma.
     """
+    if np.ma.is_masked(values) and key.endswith("labels"):
+        raise InputError(
+            f"{name}: {key} is a masked array; fill it by -1, the class of examples without a label"
+        )
     if np.ma.is_masked(values):
         raise InputError(
             f"{name}: {key} is a masked array; replace its masked entries by NaN and set ",

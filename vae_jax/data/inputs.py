@@ -1,6 +1,7 @@
 """Conversion of examples for a trained model: form and scale of its training data."""
 
 import dataclasses
+import logging
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -16,7 +17,10 @@ from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.data.text.inputs import convert_texts
 from vae_jax.errors import InputError
 
+logger = logging.getLogger(__name__)
+
 TEST = SPLITS.index("test")
+GRAY_LEVEL = 1.001 / 255  # largest value of images from 0 to 1 that are nearly black
 IMAGE_MARGIN = 0.5  # share of the range of images; values beyond it have another scale
 TABLE_MARGIN = 15.0  # the same for tables, whose anomalies may be far away
 GIVEN = "the examples given to the model"
@@ -177,6 +181,13 @@ divide by 255, or pass integers, which are scaled
             raise InputError(
                 f"x has values from {smallest:g} to {largest:g}, the model was trained on {low:g} "
                 f"to {high:g}: {remedy}"
+            )
+        if len(self.shape) == 3 and self.value_range == (0.0, 1.0) and 0 < largest <= GRAY_LEVEL:
+            logger.warning(
+                "x has values from %.2g to %.2g, the model was trained on 0 to 1: the images are "
+                "nearly black; if they were on another scale, such as integers 0 and 1, pass "
+                "booleans, or values up to 1",
+                *(smallest, largest),
             )
 
     def binarize(self, x: np.ndarray, start: int = 0) -> np.ndarray:

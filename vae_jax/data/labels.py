@@ -4,16 +4,22 @@
 ({'train': array([0, 1], dtype=int32), 'test': array([1], dtype=int32)}, ['cat', 'dog'])
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vae_jax.data.rows import HostRows, NpyRows
-from vae_jax.errors import InputError
+from vae_jax.errors import InputError, format_value
+
+logger = logging.getLogger(__name__)
 
 INT32 = np.iinfo(np.int32)
 UNKNOWN = -1  # the class of an example without a label
+NO_TEXT = ("", "nan", "nat", "<na>")  # missing labels as texts, in lower case
+PERHAPS_NO_TEXT = ("none", "null", "na", "n/a", "?", "-", "unknown", "unlabeled")
+NUMBERED = "numpy.unique(y, return_inverse=True)[1]"
 
 
 def unknown(labels: np.ndarray) -> np.ndarray:
@@ -74,7 +80,15 @@ def _check(labels: np.ndarray, key: str, name: str) -> np.ndarray:
     """Labels of a type that is understood, with values that are finite and fit into int32."""
     if labels.dtype == object and all(isinstance(entry, str) for entry in labels.reshape(-1)):
         labels = labels.astype(str)
+    if labels.dtype == object:
+        wrong = next(entry for entry in labels.reshape(-1) if not isinstance(entry, str))
+        raise InputError(
+            f"{name}: {key} holds objects, such as {format_value(wrong, 40)}; must be numbers or "
+            "texts. Number the classes from 0, and mark examples without a class by -1"
+        )
     kind = labels.dtype.kind
+    if kind in "US":
+        _check_texts(labels, key, name)
     if kind not in "biufUS":
         raise InputError(
             f"{name}: {key} has dtype {labels.dtype}; must be numbers (integers, floats) or texts"
@@ -91,9 +105,41 @@ def _check(labels: np.ndarray, key: str, name: str) -> np.ndarray:
     if kind in "iu" and (int(labels.max()) > INT32.max or int(labels.min()) < INT32.min):
         raise InputError(
             f"{name}: {key} has integers from {labels.min()} to {labels.max()}; must fit into 32 "
-            "bits; number the classes from 0, as numpy.unique(y, return_inverse=True)[1] does"
+            f"bits; number the classes from 0, as {NUMBERED} does"
         )
     return labels
+
+
+def _check_texts(labels: np.ndarray, key: str, name: str) -> None:
+    """Raises InputError for texts that stand for no label; warns about texts that may."""
+    texts, counts = np.unique(labels.astype(str), return_counts=True)
+    for text, count in zip(texts.tolist(), counts.tolist(), strict=True):
+        plain = text.strip().lower()
+        if plain in NO_TEXT:
+            raise InputError(
+                f"{name}: {key} has {count} times {text!r}, which is no class; number the classes "
+                f"from 0, as {NUMBERED} does, and mark examples without a class by -1"
+            )
+        if plain in PERHAPS_NO_TEXT:
+            logger.warning(
+                "%s: %s has %d times %r, which is read as a class; if these examples have no "
+                "label, number the classes from 0 and mark them by -1",
+                *(name, key, count, text),
+            )
+    _warn_of_spellings(texts.tolist(), key, name)
+
+
+def _warn_of_spellings(texts: Sequence[str], key: str, name: str) -> None:
+    """Warn about classes whose texts differ only in case or in spaces around them."""
+    first: dict[str, str] = {}
+    for text in texts:
+        other = first.setdefault(text.strip().lower(), text)
+        if other != text:
+            logger.warning(
+                "%s: %s has the classes %r and %r, which differ only in case or spaces",
+                *(name, key, other, text),
+            )
+            return
 
 
 def _convert(

@@ -14,7 +14,7 @@ from vae_jax.data.array_files import read_path
 from vae_jax.data.images import describe_shape
 from vae_jax.data.missing_splits import warn_complete
 from vae_jax.data.prepare import check_values, from_arrays
-from vae_jax.data.sources import Dataset, SpriteSource
+from vae_jax.data.sources import ArraySource, Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.data.text.named import AUTO, TEXTS, choose_alphabet
 from vae_jax.errors import InputError
@@ -124,6 +124,36 @@ def load(
     # Results name the file only, without the folders of this machine.
     file = os.path.basename(os.path.abspath(os.path.expanduser(path)))
     return dataclasses.replace(dataset, name=f"{_noun(path)} {file}")
+
+
+def load_examples(
+    path: str,
+    *,
+    values: str = "scaled",
+    binarization: str = "none",
+    missing: bool = False,
+    image_size: int = 0,
+) -> ArraySource:
+    """The test examples of a file or folder of arrays, or all of one without a test split.
+
+    Args:
+      path: as for `load`.
+      values, binarization, missing: as for `from_arrays`; binarized as a test set is.
+      image_size: as for `load`.
+
+    Raises:
+      InputError: the file cannot be read, or its examples are refused by `from_arrays`.
+    """
+    path = os.path.expanduser(path)
+    arrays = read_path(path, image_size=image_size, needs_train=False)
+    split = next(s for s in ("test", "train", "valid") if f"{s}_images" in arrays)
+    roles = ("images", "observed")
+    rows = {role: arrays[f"{split}_{role}"] for role in roles if f"{split}_{role}" in arrays}
+    copies = {f"{s}_{role}": array for s in ("train", "valid") for role, array in rows.items()}
+    options = {"values": values, "binarization": binarization, "missing": missing}
+    dataset = from_arrays(copies, name=f"{_noun(path)} {path}", needs_test=False, **options)
+    assert isinstance(dataset.test, ArraySource)
+    return dataset.test
 
 
 def _noun(path: str) -> str:

@@ -72,6 +72,16 @@ def read_observed(rows: Any, observed: Any) -> Iterator[tuple[np.ndarray, np.nda
             yield rows[index], None if observed is None else observed[index]
 
 
+def mean_of_all(rows: Any, observed: Any = None) -> float:
+    """The mean of all values of rows [N, *E], or of the `observed` ones."""
+    total, count = 0.0, 0
+    for part, mask in read_observed(rows, observed):
+        values = part if mask is None else part[mask]
+        total += float(values.sum(dtype=np.float64))
+        count += values.size
+    return total / max(count, 1)
+
+
 def measure(rows: Any, scale: float = 1.0, observed: Any = None) -> Moments:
     """The moments of rows [N, ..., C] times a scale, over `observed` entries if not all are."""
     parts = []

@@ -77,7 +77,9 @@ def _split_and_role(name: str) -> tuple[str, str] | None:
     return _SPLITS.get(split or "", ""), _ROLES.get(match["role"] or "x", "images")
 
 
-def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignment:
+def assign(
+    names: Iterable[str], where: Sequence[str] = ("arrays",), *, needs_train: bool = True
+) -> Assignment:
     """Assign arrays to splits and roles by their names.
 
     The canonical name, such as `train_images`, takes precedence. A name without a split is for
@@ -85,7 +87,8 @@ def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignme
     `where` has the parts of a message's beginning, see `InputError`.
 
     Raises:
-      InputError: two arrays could be the same, or none holds training images.
+      InputError: two arrays could be the same, or none holds training images; if not
+        `needs_train`, none holds images.
     """
     names = list(names)
     candidates: dict[str, list[str]] = {}
@@ -112,7 +115,8 @@ def assign(names: Iterable[str], where: Sequence[str] = ("arrays",)) -> Assignme
             )
         if matches:
             arrays[key] = matches[0]
-    if "train_images" not in arrays:
+    has_images = any(key.endswith("_images") for key in arrays)
+    if not has_images or (needs_train and "train_images" not in arrays):
         raise InputError(
             *where,
             ": no array 'train_images'; it needs train_images and test_images, or names such as "

@@ -10,12 +10,19 @@ import numpy as np
 
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
 from vae_jax.data.columns import binary_columns, survey_columns, warn_columns
-from vae_jax.data.hints import warn_classes, warn_ranges, warn_values
+from vae_jax.data.hints import (
+    warn_classes,
+    warn_counts,
+    warn_ranges,
+    warn_table_of_integers,
+    warn_values,
+)
 from vae_jax.data.identity import describe_identity, hash_arrays
 from vae_jax.data.images import as_array, convert_splits, warn_axes
 from vae_jax.data.kinds import kind_of
 from vae_jax.data.labels import convert_labels
 from vae_jax.data.missing_splits import mark_missing, summarize
+from vae_jax.data.moments import mean_of_all
 from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import ArraySource, Dataset
@@ -140,10 +147,15 @@ def from_arrays(
         warn_columns(surveys, name)
         if binary := binary_columns(surveys):
             preparation["binary_columns"] = binary
+    if values == "counts":
+        totals = {split: mean_of_all(splits[split], observed.get(split)) for split in images}
+        warn_counts(totals, {split: len(splits[split]) for split in images}, name)
     if values == "scaled" and not has_schema:
         given = {split: ranges[split] for split in images}
         _check_scales(given, scale, name)
         warn_values(combined, name)
+        if len(shape) == 1:
+            warn_table_of_integers(combined, [rows.dtype for rows in images.values()], name)
         if len(shape) == 3:
             warn_ranges(given, {split: len(splits[split]) for split in given}, name)
     sources: dict[str, Any] = {}
@@ -184,6 +196,11 @@ def _labels(
     arrays: Mapping[str, Any], splits: Mapping[str, Any], name: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Labels of each split, None without any, and the names of text classes."""
+    for split in SPLITS:
+        if split not in splits and f"{split}_labels" in arrays:
+            raise InputError(
+                f"{name}: {split}_labels without {split}_images; it has {sorted(arrays)}"
+            )
     labels = {split: arrays.get(f"{split}_labels") for split in splits}
     present = {split: rows for split, rows in labels.items() if rows is not None}
     for split, rows in present.items():

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data import order, sprites
+from vae_jax.data.hints import warn_pixel
 from vae_jax.data.moments import Moments, measure
 from vae_jax.data.rows import HostRows
 from vae_jax.data.tables.schema import TableSchema
@@ -223,4 +224,9 @@ class Dataset:
         if not isinstance(images, HostRows):
             images = np.asarray(images)
             observed = None if observed is None else np.asarray(observed)
-        return measure(images, scale, observed)
+        moments = measure(images, scale, observed)
+        value_range = self.preparation.get("ranges", {}).get("train")
+        if len(self.shape) == 3 and value_range is not None:
+            count = self.train.num_examples * math.prod(self.shape[:2])
+            warn_pixel(moments, value_range, count, self.name)
+        return moments

@@ -6,6 +6,7 @@ don't by default: the prior defines the scale of distances, and standardizing wo
 noise of unused dimensions. `standardize=True` standardizes them too.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,6 +112,8 @@ def clustering(
     Args:
       num_clusters: the number of classes in `test_labels` by default.
       num_restarts: k-means++ runs, of which the tightest clusters are used.
+
+    Both are NaN if all test examples are of one class, which any clusters agree with or none.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
@@ -120,6 +123,8 @@ def clustering(
     num_clusters = len(np.unique(classes)) if num_clusters is None else num_clusters
     check_range("num_clusters", num_clusters, 1, len(train))
     check_range("num_restarts", num_restarts, 1)
+    if len(np.unique(classes)) < 2:
+        return Clusters(nmi=math.nan, ari=math.nan)
     clusters = KMeans(num_clusters, n_init=num_restarts, random_state=seed).fit(train).predict(test)
     return Clusters(
         nmi=float(normalized_mutual_info_score(classes, clusters)),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import jax
 
 from vae_jax.data.fixed_random import GENERATOR, fixed_draws
+from vae_jax.experiment.launch.devices import check_devices
 
 
 @contextlib.contextmanager
@@ -16,7 +17,11 @@ def run_settings() -> Iterator[None]:
     different ranks. A checkpoint or a number never depends on what the environment, or a notebook,
     has set. `jax_debug_nans` and `jax_default_matmul_precision` stay as they are; the latter is
     recorded in the results.
+
+    Raises:
+      RunStopped: JAX cannot use the devices that the environment asks for.
     """
+    check_devices()
     with (
         _in_32_bits(),
         fixed_draws(),

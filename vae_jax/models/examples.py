@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from vae_jax.data.inputs import Inputs
+from vae_jax.data.images import as_array
+from vae_jax.data.inputs import GIVEN, Inputs
 from vae_jax.data.missing import Names, separate
 from vae_jax.data.tables import encode_frame
 from vae_jax.errors import InputError, format_value, suggest
@@ -58,8 +59,8 @@ def convert_observed(
     if hasattr(x, "columns") and inputs is not None and inputs.table is not None:
         x, observed = _encode_frame(x, inputs, observed)
     if inputs is None or inputs.text is None:
-        x = np.asarray(x)
-    observed = None if observed is None else np.asarray(observed)
+        x = as_array(x, "x", GIVEN)
+    observed = None if observed is None else as_array(observed, "observed", GIVEN)
     if inputs is not None:
         x, observed = inputs.convert_observed(x, observed)
     elif observed is not None:
@@ -92,6 +93,9 @@ def make_batch(x: Any, y: Any, observed: Any, *, is_conditional: bool) -> dict[s
         return batch
     if y is None:
         raise InputError("y = None: a conditional model needs y [B], what to condition on")
+    leading = jnp.shape(y)[:1]
+    if leading not in ((), (1,), (len(x),)):
+        raise InputError(f"y has {leading[0]} labels for {len(x)} examples: must have one each")
     return batch | {"y": jnp.broadcast_to(y, (len(x), *jnp.shape(y)[1:]))}
 
 
@@ -111,7 +115,7 @@ def convert_labels(
     """
     if not isinstance(conditioning, OneHot | Vector | SizeFactor):
         return y
-    y = np.asarray(y)
+    y = as_array(y, "y, the labels", GIVEN)
     if isinstance(conditioning, SizeFactor):
         is_valid = y.shape[-1:] == (2,) and y.dtype.kind in "biuf" and bool((y[..., 0] > 0).all())
         if not is_valid:
@@ -119,6 +123,7 @@ def convert_labels(
                 f"y has shape {y.shape} and dtype {y.dtype}: must be [B, 2], a size above 0 and a "
                 "group"
             )
+        _check_groups(y, conditioning.num_groups)
         return y.astype(np.float32)
     if isinstance(conditioning, Vector):
         if y.shape[-1:] != (conditioning.size,) or y.dtype.kind not in "biuf":
@@ -126,6 +131,9 @@ def convert_labels(
                 f"y has shape {y.shape} and dtype {y.dtype}: must be [B, {conditioning.size}] "
                 "numbers, what to condition on"
             )
+        if not np.isfinite(y).all():
+            first = tuple(map(int, np.argwhere(~np.isfinite(y))[0]))
+            raise InputError(f"y is {y[first]} at {first}: all of it must be finite")
         return y.astype(np.float32)
     if y.dtype.kind in "US":
         y = _numbers(y.astype(str), classes)
@@ -141,6 +149,18 @@ def convert_labels(
         )
     y = y[:, 0] if is_flat and y.ndim == 2 and y.shape[1] == 1 else y
     return y.astype(np.int32)
+
+
+def _check_groups(y: np.ndarray, num_groups: int) -> None:
+    """Raises InputError unless y [..., 2] has finite sizes and groups from 0."""
+    sizes, groups = y[..., 0], y[..., 1]
+    is_group = (groups == np.round(groups)) & (groups >= 0) & (groups < num_groups)
+    if not np.isfinite(sizes).all() or not is_group.all():
+        raise InputError(
+            f"y has sizes up to {sizes.max():g} and groups from {groups.min():g} to "
+            f"{groups.max():g}: sizes must be finite, groups whole numbers from 0 to "
+            f"{num_groups - 1}"
+        )
 
 
 def _numbers(y: np.ndarray, classes: Sequence[str]) -> np.ndarray:

@@ -9,6 +9,7 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.errors import UnsupportedError, check_choice
 from vae_jax.evaluation.imputation import Imputation
 from vae_jax.models import rows
+from vae_jax.models.arguments import check_key, check_number
 from vae_jax.models.base import Capability, Model
 from vae_jax.models.blocks import block_rows
 from vae_jax.models.examples import convert_labels, convert_observed, make_batch
@@ -147,6 +148,10 @@ class RowMethods:
             raise UnsupportedError(
                 "impute: lines of text have no missing values; the mask of a line is its length"
             )
+        check_key(key)
+        check_number("num_samples", num_samples)
+        if num_imputations is not None:
+            check_number("num_imputations", num_imputations)
         batch = self._batch(x, y, observed, first_row)
         number = first_row // block_rows(batch["x"].shape[1:])
         options = {"num_samples": num_samples, "num_imputations": num_imputations}
@@ -163,6 +168,8 @@ class RowMethods:
         first_row: int = 0,
         **options: Any,
     ) -> rows.RowScores:
+        check_key(key)
+        check_number("num_samples", num_samples)
         batch = self._batch(x, y, observed, first_row)
         number = first_row // block_rows(batch["x"].shape[1:])
         options = {"num_samples": num_samples, "first_block": number, **options}

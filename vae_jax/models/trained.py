@@ -6,12 +6,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax.errors import ScopeParamShapeError
 
 from vae_jax.data.images import describe_shape
 from vae_jax.data.inputs import Inputs
 from vae_jax.distributions import Distribution
-from vae_jax.errors import UnsupportedError
+from vae_jax.errors import InputError, UnsupportedError
 from vae_jax.interpolation import Kind, interpolate
+from vae_jax.models.arguments import check_key, check_number, check_temperature
 from vae_jax.models.base import Model
 from vae_jax.models.row_methods import RowMethods
 from vae_jax.nets.attributes import read_attribute
@@ -86,8 +88,17 @@ class TrainedModel(RowMethods):
         return self._apply(self.params, x, y=self._y(y), observed=observed, method="encode")
 
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
-        """p(x | z) for z [..., D]: a distribution over [..., *E]."""
-        return self._apply(self.params, z, y=self._y(y, is_flat=False), method="decode")
+        """p(x | z) for z [..., D]: a distribution over [..., *E].
+
+        Raises InputError for codes of another size than those of `encode`.
+        """
+        y = self._y(y, is_flat=False)
+        try:
+            return self._apply(self.params, z, y=y, method="decode")
+        except ScopeParamShapeError as error:
+            raise InputError(
+                f"z has shape {np.shape(z)}: must be [..., D], codes of the size of `encode`"
+            ) from error
 
     def reconstruct(
         self, x: Array, *, y: Array | None = None, observed: Array | None = None
@@ -127,6 +138,7 @@ class TrainedModel(RowMethods):
         is for a conditional model. `temperature` below 1 narrows the prior; raises
         UnsupportedError if the prior has none.
         """
+        check_key(key)
         key_z, key_x = jax.random.split(key)
         p = self.generate(key_z, num_samples, y=y, temperature=temperature)
         return _draw(p, key_x) if draws else _image(p, key_x)
@@ -140,6 +152,9 @@ class TrainedModel(RowMethods):
         temperature: Scalar | None = None,
     ) -> Distribution:
         """p(x | z) at draws of z from the prior, over [num_samples, *E]; options as of `sample`."""
+        check_key(key)
+        check_number("num_samples", num_samples)
+        check_temperature(temperature)
         options = {"num_samples": num_samples, "y": self._y(y), "temperature": temperature}
         return self._apply(self.params, key, **options, method="generate")
 
@@ -156,9 +171,16 @@ class TrainedModel(RowMethods):
         """Decoded means [num_points, B, *E] between posterior centers of two batches [B, *E].
 
         `observed` are the masks of both, each [B, *E].
+
+        Raises:
+          InputError: batches of unequal sizes.
         """
         ends = zip((start, end), observed or (None, None), strict=True)
         codes = [self.encode(x, y=y, observed=mask).center for x, mask in ends]
+        if len({np.shape(code) for code in codes}) > 1:
+            raise InputError(
+                f"end has {len(codes[1])} examples, start {len(codes[0])}: must have equally many"
+            )
         return self.image(_interpolate(*codes, num_points, kind=kind), y=y)
 
 

@@ -291,6 +291,20 @@ def test_an_extreme_value_is_told_by_column_and_line(tmp_path, caplog):
     assert "line 19, column 'score' is 1e+07, and the standard deviation" in message
 
 
+def test_a_mark_of_missing_values_is_named_in_columns_of_any_numbers(tmp_path, caplog):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"level": rng.normal(size=300), "visits": rng.poisson(3, 300), "free": rng.normal(size=300)}
+    )
+    marked = np.arange(300) % 10 == 0
+    frame.loc[marked, "level"], frame.loc[marked, "visits"] = -999, 9999
+    messages = [text for text in warnings_of(write(tmp_path, frame), caplog) if "train" in text]
+    assert [text.partition(" in ")[0].partition(": column ")[2] for text in messages] == [
+        "'level' has the value -999",
+        "'visits' has the value 9999",
+    ]
+
+
 def test_whole_numbers_and_categories_raise_no_warning(tmp_path, caplog):
     frame = FRAME.assign(score=RNG.integers(0, 300, N), rare=[7] + [0, 1, 2] * 19 + [1, 1])
     assert not warnings_of(write(tmp_path, frame), caplog)

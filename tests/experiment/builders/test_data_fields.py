@@ -176,6 +176,7 @@ def test_own_examples_without_a_label_are_those_of_m2(tmp_path) -> None:
         (np.arange(20) % 3, "it must be at least 3"),
         (np.arange(20) % 2 * 2 - 1, "save (y + 1) // 2"),
         (np.arange(20) % 3 - 1, "only objective 'm2' takes -1"),
+        (np.where(np.arange(20) % 4 == 0, 255, np.arange(20) % 2), "save -1 in signed integers"),
     ],
 )
 def test_labels_of_another_numbering_come_with_the_remedy(tmp_path, labels, remedy) -> None:

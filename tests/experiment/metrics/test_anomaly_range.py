@@ -8,6 +8,7 @@ import pytest
 from vae_jax.config import Config
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders, train_and_evaluate
+from vae_jax.experiment.metrics import anomaly
 from vae_jax.experiment.validation import validate
 
 
@@ -33,6 +34,56 @@ def test_values_outside_the_range_lose_only_the_score_of_eight_bits(tmp_path) ->
     assert set(result["scores"]) == {"reconstruction", "elbo", "likelihood"}
     assert "likelihood_less_[...] is omitted" in result["estimator"]
     assert result["scores"]["elbo"]["auroc"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("arrays", "count"),
+    [
+        ({"test_images": 9}, 9),
+        ({"x": 9}, 9),
+        ({"anything": 3}, 3),
+        ({"train_images": 4, "train_labels": 4}, 4),
+        ({"train_images": 30, "test_images": 7}, 7),
+        ({"val_images": 5}, 5),
+    ],
+)
+def test_all_examples_of_a_file_without_a_test_split_are_anomalies(tmp_path, arrays, count):
+    rows = np.random.default_rng(0).integers(0, 256, (40, 3)).astype(np.uint8)
+    config = config_of(tmp_path, rows, rows)
+    np.savez(tmp_path / "odd.npz", **{name: rows[:size] for name, size in arrays.items()})
+    name, source = builders.build_anomalies(config)
+    assert (name, source.num_examples) == ("odd", count)
+    np.testing.assert_allclose(source.images * source.scale, rows[:count] / 255, rtol=1e-6)
+
+
+def test_an_array_file_of_any_format_has_anomalies(tmp_path, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    config = config_of(tmp_path, rows, rows)
+    np.save(tmp_path / "odd.npy", rows[:6])
+    monkeypatch.chdir(tmp_path)
+    config.evaluation.anomaly = "odd.npy"
+    assert builders.build_anomalies(config)[1].num_examples == 6
+    np.savez(tmp_path / "odd.npz", test_labels=np.arange(3), codes=rows)
+    config.evaluation.anomaly = "odd.npz"
+    with pytest.raises(InputError, match=r"^config\.evaluation\.anomaly = 'odd\.npz': no array"):
+        builders.build_anomalies(config)
+
+
+def test_images_of_anomalies_on_another_scale_are_named(caplog):
+    for given, shape in (
+        ((0, 255), (4, 4, 1)),
+        ((-1, 1), (4, 4, 1)),
+        ((0, 1), (4, 4, 1)),
+        (
+            (0, 255),
+            (4,),
+        ),
+    ):
+        anomaly._warn_of_scale("odd", given, (0.0, 1.0), shape)
+    assert [message.partition(", the data")[0] for message in caplog.messages] == [
+        "config.evaluation.anomaly: odd has values from 0 to 255",
+        "config.evaluation.anomaly: odd has values from -1 to 1",
+    ]
 
 
 @pytest.mark.parametrize(

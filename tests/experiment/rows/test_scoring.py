@@ -26,6 +26,14 @@ def test_flags_depend_neither_on_units_nor_on_the_number_of_observed_values(unit
     assert "missing value" in str(reference)
 
 
+@pytest.mark.parametrize(("rows", "quantile"), [(99, 0.99), (100, 0.99), (9, 0.9), (10, 0.9)])
+def test_a_quantile_of_too_few_rows_is_named(rows, quantile, caplog):
+    measure_reference([make_scores(np.zeros((rows, 2)))], quantile)
+    is_enough = rows in (10, 100)
+    assert bool(caplog.messages) != is_enough
+    assert is_enough or f"needs at least {rows + 1} rows" in caplog.text
+
+
 def test_a_column_without_a_value_in_validation():
     valid = np.random.default_rng(0).normal(1, 0.1, (50, 2))
     valid[:, 0] = np.nan

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vae_jax.data.columns import Wording, survey_columns, warn_columns
+from vae_jax.data.columns import Wording, survey_columns, warn_columns, warn_marks
 from vae_jax.data.tables.errors import Place
-from vae_jax.data.tables.schema import CODED, TableSchema
+from vae_jax.data.tables.schema import CODED, COUNTS, TableSchema
 
 logger = logging.getLogger(__name__)
 
 REAL = ("gaussian", "student_t")
+SKEWED = ("positive", *COUNTS)  # kinds with large values of their own
 SHOWN = 5  # categories named in one warning
 
 
@@ -22,7 +23,7 @@ def warn_table(
     rows: Mapping[str, np.ndarray],
     place: Place,
 ) -> None:
-    """Warn about categories that train lacks, and about real columns, see `warn_columns`.
+    """Warn about categories that train lacks, and about numbers, see `warn_columns`.
 
     Args:
       schema: the schema.
@@ -37,19 +38,21 @@ def warn_table(
     if observed is not None:
         _check_train(schema, observed[rows["train"]], place)
     _warn_new_categories(schema, x, observed, rows, place)
-    real = [number for number, column in enumerate(schema.columns) if column.kind in REAL]
-    if not real:
-        return
-    wording = Wording(
-        split=str,
-        row=lambda split, row: place.describe_row(int(rows[split][row])),
-        column=lambda number: repr(schema.columns[real[number]].name),
-    )
-    surveys = {}
-    for split, index in rows.items():
-        mask = None if observed is None else observed[np.ix_(index, real)]
-        surveys[split] = survey_columns(x[np.ix_(index, real)], mask)
-    warn_columns(surveys, place.name, wording)
+    for kinds, warn in ((REAL, warn_columns), (SKEWED, warn_marks)):
+        some = [number for number, column in enumerate(schema.columns) if column.kind in kinds]
+        if not some:
+            continue
+        names = [schema.columns[number].name for number in some]
+        wording = Wording(
+            split=str,
+            row=lambda split, row: place.describe_row(int(rows[split][row])),
+            column=lambda number, names=names: repr(names[number]),  # type: ignore[misc]
+        )
+        surveys = {}
+        for split, index in rows.items():
+            mask = None if observed is None else observed[np.ix_(index, some)]
+            surveys[split] = survey_columns(x[np.ix_(index, some)], mask)
+        warn(surveys, place.name, wording)
 
 
 def _check_train(schema: TableSchema, observed: np.ndarray, place: Place) -> None:

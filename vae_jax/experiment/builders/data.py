@@ -10,6 +10,7 @@ from vae_jax.config.fields import TABLE_SETS, TEXT_SETS
 from vae_jax.data import Dataset, Source
 from vae_jax.data.examples import Examples
 from vae_jax.data.hidden import hide_entries
+from vae_jax.data.load import load_examples
 from vae_jax.data.tables.dataset import load_rows
 from vae_jax.data.tables.reading import is_table
 from vae_jax.data.text.dataset import load_lines
@@ -30,6 +31,7 @@ from vae_jax.experiment.builders.property_labels import add_property, standardiz
 logger = logging.getLogger(__name__)
 
 FIELDS = "config.data"  # arguments of `data.load`
+ARRAY_FILES = (".npz", ".npy", ".h5", ".hdf5")
 
 
 def build_data(config: Config) -> Dataset:
@@ -80,7 +82,8 @@ def _prepare(config: Config, dataset: Dataset) -> Dataset:
 def build_anomalies(config: Config) -> tuple[str, Source]:
     """Return the name and the test examples of the removed class, or of other data.
 
-    Other data are prepared as the config's own. Raises InputError if they are unavailable.
+    Other data are prepared as the config's own. Of a file without a test split, all are anomalies.
+    Raises InputError if they are unavailable.
     """
     config = resolve_binarization(config)
     c = config.data
@@ -99,15 +102,14 @@ def build_anomalies(config: Config) -> tuple[str, Source]:
             own = data_lib.load(c.name, path=c.path, **_options(config))
         with prefix_arguments(FIELDS, path="config.evaluation.anomaly"):
             return pathlib.Path(other).stem, load_lines(other, own.text, own.shape[0])
-    name = other
-    source = {"name": other, "path": c.path}
-    argument = "name"
-    if other.endswith(".npz") or "/" in other:
-        name = pathlib.Path(other).stem
-        source = {"name": "npz", "path": other}
-        argument = "path"
-    with prefix_arguments(FIELDS, **{argument: "config.evaluation.anomaly"}):
-        return name, data_lib.load(dir=c.dir, **source, **_options(config)).test
+    options = _options(config)
+    if other.lower().endswith(ARRAY_FILES) or "/" in other:
+        named = {name: options[name] for name in ("values", "binarization", "missing")}
+        with prefix_arguments(FIELDS, path="config.evaluation.anomaly"):
+            source = load_examples(other, image_size=c.image_size, **named)
+        return pathlib.Path(other).stem, source
+    with prefix_arguments(FIELDS, name="config.evaluation.anomaly"):
+        return other, data_lib.load(other, path=c.path, dir=c.dir, **options).test
 
 
 def _options(config: Config) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from vae_jax.experiment.builders.lookup import pick
 from vae_jax.experiment.builders.parts import LIKELIHOODS
 from vae_jax.likelihoods import check_table, parse_columns
 
+WRAPPED = 255  # -1 in unsigned integers of 8 bits
+
 
 def _explain_batch_size(config: Config, dataset: Dataset) -> str | None:
     batch_size, num_examples = config.train.batch_size, dataset.train.num_examples
@@ -200,6 +202,8 @@ def _explain_sizes(y: np.ndarray, num_groups: int, name: str) -> str | None:
 def _label_remedy(y: np.ndarray, size: int) -> str:
     """The remedy for labels [N] that are not 0 to size - 1."""
     classes = np.unique(y)
+    if classes[0] >= 0 and classes[-1] == WRAPPED and np.all(classes[:-1] < size):
+        return "; if 255 marks examples without a label, save -1 in signed integers"
     if classes[0] == 1 and classes[-1] == size:
         return "; classes count from 0: save y - 1"
     if classes[0] >= 0 and len(classes) <= size:

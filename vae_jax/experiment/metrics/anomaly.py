@@ -5,6 +5,7 @@ Anomalies are other data, or a class that was removed from training.
 
 import functools
 import io
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vae_jax.data import Source
+from vae_jax.data.inputs import IMAGE_MARGIN
 from vae_jax.evaluation import anomaly as measures
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.experiment import processes
@@ -24,6 +26,8 @@ from vae_jax.models.base import Model
 from vae_jax.objectives.loss import given
 from vae_jax.objectives.terms import per_example_terms
 from vae_jax.types import Array, Batch, Outputs, Params
+
+logger = logging.getLogger(__name__)
 
 SCORES = "anomaly.npz"
 DRAWS = 16  # draws of z for the reconstruction probability and the ELBO
@@ -42,6 +46,7 @@ def anomaly(context: Context, key: Array) -> Numbers:
     ranges = [source.value_range for source in sources.values()]
     low, high = dataset.test.value_range
     in_range = all(low <= smallest and largest <= high for smallest, largest in ranges)
+    _warn_of_scale(name, anomalous.value_range, (low, high), dataset.shape)
     has_missing = any(source.observed is not None for source in sources.values())
     scores = {
         kind: _scores(
@@ -85,6 +90,20 @@ def anomaly(context: Context, key: Array) -> Numbers:
             for score in scores["normal"]
         },
     }
+
+
+def _warn_of_scale(
+    name: str, given: tuple[float, float], own: tuple[float, float], shape: tuple[int, ...]
+) -> None:
+    """Warn of images whose range is far from that of the data, which alone tells them apart."""
+    (smallest, largest), (low, high) = given, own
+    margin = (high - low) * IMAGE_MARGIN
+    if len(shape) == 3 and (smallest < low - margin or largest > high + margin):
+        logger.warning(
+            "config.evaluation.anomaly: %s has values from %.4g to %.4g, the data from %.4g to "
+            "%.4g; on another scale any images are anomalies",
+            *(name, smallest, largest, low, high),
+        )
 
 
 def _save(path: Path, scores: Mapping[str, Mapping[str, np.ndarray]]) -> None:

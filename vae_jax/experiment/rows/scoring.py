@@ -1,6 +1,7 @@
 """Anomaly scores of rows, compared with those of validation rows."""
 
 import logging
+import math
 import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -58,6 +59,12 @@ def measure_reference(
             medians = np.nanmedian(scores.columns, axis=0)
     values = anomaly_score(scores, kind, medians, per_token=per_token)
     limit = threshold(values, quantile=quantile)
+    if quantile < 1 and len(values) * (1 - quantile) < 1 - 1e-9:
+        logger.warning(
+            "the %g quantile of %d validation rows is their largest score; a threshold needs at "
+            "least %d rows, or a lower flag_quantile",
+            *(quantile, len(values), math.ceil(1 / (1 - quantile) - 1e-9)),
+        )
     missing = scores.columns is not None and bool(np.isnan(scores.columns).any())
     return Reference(kind, limit, quantile, len(values), medians, missing, per_token)
 
