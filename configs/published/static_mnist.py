@@ -1,6 +1,6 @@
 """VAEs of Tomczak and Welling, 2018 (arXiv:1705.07120): gated dense layers 2 x 300, 40 latents.
 
-With two stochastic layers each of them has 40, and each network an input layer for x and each z.
+With two stochastic layers, each has 40 latents, and a network has a first layer for each input.
 
 Statically binarized MNIST of Larochelle and Murray, 50,000 training, 10,000 validation and 10,000
 test images, -log p(x) with 5,000 importance samples. As published: warm-up of the rate over 100
