@@ -111,8 +111,8 @@ def warn_pixel(moments: Moments, value_range: tuple[float, float], count: int, n
     value = np.where(high - moments.mean > moments.mean - low, high, low)
     distance = np.abs(value - moments.mean) / np.maximum(moments.stddev, np.finfo(float).tiny)
     channel = int(distance.argmin())  # the widest, in which the value is
-    # At most sqrt(count), for a value that is all of the variance.
-    if distance[channel] > max(FAR, 0.5 * math.sqrt(count)):
+    # At most sqrt(count), for one value that is all of the variance; half of it here.
+    if distance[channel] > max(FAR, 0.7 * math.sqrt(count)):
         logger.warning(
             "%s: train_images has the value %g, %.3g standard deviations from the mean, so that "
             "the scale of all images is that of this value; correct it, or remove the image",

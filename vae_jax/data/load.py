@@ -150,7 +150,7 @@ def load_examples(
     roles = ("images", "observed")
     rows = {role: arrays[f"{split}_{role}"] for role in roles if f"{split}_{role}" in arrays}
     copies = {f"{s}_{role}": array for s in ("train", "valid") for role, array in rows.items()}
-    options = {"values": values, "binarization": binarization, "missing": missing}
+    options: dict[str, Any] = {"values": values, "binarization": binarization, "missing": missing}
     dataset = from_arrays(copies, name=f"{_noun(path)} {path}", needs_test=False, **options)
     assert isinstance(dataset.test, ArraySource)
     return dataset.test
