@@ -9,8 +9,10 @@ python -m vae_jax.main --config=configs/molecule_vae.py
     rate 38.8 at beta = 0.05 (seed 0); 2 min on 2 CPU cores
 
 python -m vae_jax.main --config=configs/molecule_vae.py:text --config.data.path=mine.smi
-    your own file of SMILES, or ZINC 250k, for whose size the settings are;
-    config.data.split_path names a file with its split
+    your own file of SMILES, modeled as SELFIES, with settings for the size of ZINC 250k;
+    config.data.split_path names a file with its split. ZINC (seed 0): 76 % of test molecules are
+    reconstructed exactly, 56 of 56 latents are active at beta = 0.05, rate 70.3 nats; samples are
+    molecules by construction, 99.9 % of them different. docs/molecules.md has the control beside it
 
 python -m vae_jax.main --config=configs/molecule_vae.py:text --config.data.path=mine.smi
     --config.train.batch_size=64 --config.train.num_steps=2000 --config.objective.beta_steps=200
@@ -48,8 +50,9 @@ def get_config(variant: str = "molecules") -> Config:
     config.evaluation.metrics = ("sequences", "molecules")
     if data == "molecules":
         config.model.decoder_width = 128
-    else:  # 9 epochs of ZINC 250k, two hours on two CPU cores
-        config.train.num_steps, config.train.batch_size = 8_000, 256
+    else:  # 7 epochs of ZINC 250k
+        config.data.alphabet = "selfies"
+        config.train.num_steps, config.train.batch_size = 6_000, 256
         config.train.log_every = 50
     if kind == "control":
         config.model.kind = "language_model"
