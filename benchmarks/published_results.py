@@ -148,6 +148,7 @@ def keep(
     _check_config(workdir, results, entry)
     target = folder / f"{entry.config.name.removeprefix('published_')}.json"
     content = json.dumps(trim(entry, results), indent=1, sort_keys=True)
+    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(target, f"{content}\n".encode())
     return target
 

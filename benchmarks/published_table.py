@@ -7,10 +7,10 @@ from typing import Any
 from benchmarks.report import table
 from vae_jax.config.published import Bar
 
-NOT_RUN = "not run"
+NOT_RUN, REACHED = "not run", "yes"
 HEADER = ("result", "number", "published", "bar", "ours", "spread", "bar reached")
 RUN_HEADER = ("result", "command", "seeds", "hardware", "training", "metrics", "date", "commit")
-SHORT_HEADER = ("result", "number", "published", "ours", "bar reached")
+SHORT_HEADER = ("result", "number", "published", "ours", "bars reached")
 INTRODUCTION = """# Published results
 
 This page is written by `python -m benchmarks.published_results write` from the configs in
@@ -55,16 +55,16 @@ def full_page(entries: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]])
 
 
 def short_table(entries: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]]) -> str:
-    """The numbers with a bar of the rows that were run."""
+    """For each row that was run: its first number with a bar, and how many bars it reached."""
     rows = []
     for name, entry in entries.items():
-        for bar in entry.row.bars:
-            if name in kept and bar.is_reached(0.0) is not None:
-                title, quantity, published, _, ours, spread, reached = _cells(
-                    entry, bar, kept[name], first=True
-                )
-                ours = f"{ours} +- {spread}" if spread else ours
-                rows.append((title, quantity, published, ours, reached))
+        bars = [bar for bar in entry.row.bars if bar.is_reached(0.0) is not None]
+        if name in kept and bars:
+            cells = [_cells(entry, bar, kept[name], first=True) for bar in bars]
+            title, quantity, published, _, ours, spread, _ = cells[0]
+            ours = f"{ours} +- {spread}" if spread else ours
+            count = sum(reached == REACHED for *_, reached in cells)
+            rows.append((title, quantity, published, ours, f"{count} of {len(bars)}"))
     return table(SHORT_HEADER, rows)
 
 
@@ -91,7 +91,7 @@ def _cells(
     value = bar.summarize(values)
     ours = f"{value:.{bar.digits}f}" + (" (median)" if bar.by == "median" else "")
     spread = f"{statistics.stdev(values):.{bar.digits}f}" if len(values) > 1 else ""
-    reached = {True: "yes", False: "missed", None: ""}[bar.is_reached(value)]
+    reached = {True: REACHED, False: "missed", None: ""}[bar.is_reached(value)]
     return (*start, ours, spread, reached)
 
 

@@ -24,7 +24,7 @@ BARS = (
         "metrics/ppca/relative_error",
         "0",
         at_most=1e-4,
-        digits=6,
+        digits=7,
     ),
     Bar("subspace angle, radians", "metrics/ppca/subspace_angle", "0", at_most=1e-2, digits=4),
     Bar("error of sigma^2, relative", "metrics/ppca/variance_error", "0", at_most=5e-3, digits=5),

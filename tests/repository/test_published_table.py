@@ -118,18 +118,18 @@ def test_a_run_is_kept_and_shown(tmp_path) -> None:
     config = dataclasses.replace(entry.config, data=dataclasses.replace(entry.config.data))
     config.data.path = "/home/me/x.npz"
     write_run(tmp_path / "run", results_of(0, -2.4), config)
-    path = published_results.keep(tmp_path / "run", entries, tmp_path)
+    path = published_results.keep(tmp_path / "run", entries, tmp_path / "kept")
     assert path.name == "x.json"
     assert "/home" not in path.read_text()
     assert "/tmp" not in path.read_text()
-    kept = published_results.read_kept(entries, tmp_path)
+    kept = published_results.read_kept(entries, tmp_path / "kept")
     page = published_table.full_page(entries, kept)
     assert "| model x | loss, nats | 3.0 | <= 2.5 | 2.40 |  | yes |" in page
     assert "|  | gap, nats |  |  | 1.5 (median) |  |  |" in page
     assert "| 0 | 2 cores, P | 10 min | 30 s | 2026-01-02 | aaaaaaaaaa |" in page
     assert "`python -m vae_jax.main --config=published/x --config.data.path=x.npz`" in page
     assert "Source: nobody. A note." in page
-    assert "| model x | loss, nats | 3.0 | 2.40 | yes |" in published_table.short_table(
+    assert "| model x | loss, nats | 3.0 | 2.40 | 1 of 1 |" in published_table.short_table(
         entries, kept
     )
 
