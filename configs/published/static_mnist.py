@@ -5,7 +5,8 @@ With two stochastic layers, each has 40 latents, and a network has a first layer
 Statically binarized MNIST of Larochelle and Murray, 50,000 training, 10,000 validation and 10,000
 test images, -log p(x) with 5,000 importance samples. As published: warm-up of the rate over 100
 epochs, learning rate 5e-4, batches of 100, the checkpoint with the best validation bound. Ours: a
-parameter average, at most 500 epochs, and Adam on the gradient as it is.
+parameter average, at most 500 epochs, patience of 100 instead of 50, Adam on the gradient as it is,
+pseudo-inputs that start as sigmoids of normal draws, and log-variances without hard bounds.
 
 python -m vae_jax.main --config=published/static_mnist --config.data.path=binarized_mnist.npz
     standard normal prior. Published: 88.56

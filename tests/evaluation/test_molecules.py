@@ -125,6 +125,17 @@ def test_filters_are_named_for_what_they_are():
         m.filters(["CCO"], ["BRENC"])
 
 
+def test_radicals_and_large_rings_are_shares_of_valid_molecules():
+    share = m.radicals(["[CH2]C", "CCO", "C[N+](C)(C)C", "bad", "O=[N+]([O-])C"])
+    assert share.value == 1 / 4
+    assert share.stderr == pytest.approx(math.sqrt(1 / 4 * 3 / 4 / 4))
+    naphthalene, cyclooctane, cycloheptane = "c1ccc2ccccc2c1", "C1CCCCCCC1", "C1CCCCCC1"
+    rings = [naphthalene, cyclooctane, cycloheptane, None, "CCCCCCCCC"]
+    assert m.large_rings(rings).value == 1 / 4
+    assert m.large_rings(rings, 7).value == 2 / 4
+    assert math.isnan(m.radicals(["bad"]).value)
+
+
 def test_properties_have_published_values():
     methane, ethanol = "C", "CCO"
     values = m.properties([methane, None, ethanol, "C1CC"])

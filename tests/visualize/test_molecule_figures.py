@@ -219,7 +219,7 @@ def test_the_best_come_first_and_fooled_predictions_are_marked(goal, sign):
     assert found[:4] == [sign * value for value in (3.0, 2.0, 1.0, -5.0)]
     assert captions_of(figure, "predicted")[4:6] == [sign * 9, sign * 8]  # the best promises
     assert title(figure) == (
-        f"Search in latent space to {goal} logP; the best of the training data has 2.5. "
+        f"Search in latent space to {goal} logP; the best training molecule that it knows has 2.5. "
         "Red: predicted too good by more than 1"
     )
     assert texts(figure)[1] == (

@@ -84,6 +84,7 @@ def test_the_numbers_are_described(numbers):
     result, _ = numbers
     assert set(result["regressions"]) == {"ridge", "network", "constant"}
     assert result["regressions"]["constant"]["r2"] <= 0
+    assert result["rate_weight"] > 0
     assert "6 candidates of each search to maximize logp;" in result["estimator"]
     assert f"of the prediction of the {result['predictor']}, the" in result["estimator"]
     assert all(np.isfinite(list(numbers_in(result["regressions"]))))

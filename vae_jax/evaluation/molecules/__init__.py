@@ -13,7 +13,15 @@ from vae_jax.evaluation.molecules.counts import (
 )
 from vae_jax.evaluation.molecules.parsing import Molecule, canonical, canonical_set, parse
 from vae_jax.evaluation.molecules.properties import PROPERTIES, properties, wasserstein
-from vae_jax.evaluation.molecules.shares import FILTERS, filters, novelty, uniqueness, validity
+from vae_jax.evaluation.molecules.shares import (
+    FILTERS,
+    filters,
+    large_rings,
+    novelty,
+    radicals,
+    uniqueness,
+    validity,
+)
 from vae_jax.evaluation.molecules.similarity import (
     Nearest,
     fingerprints,
@@ -43,11 +51,13 @@ __all__ = [
     "fingerprints",
     "fragment_similarity",
     "internal_diversity",
+    "large_rings",
     "nearest_neighbors",
     "nearest_similarity",
     "novelty",
     "parse",
     "properties",
+    "radicals",
     "scaffold_similarity",
     "uniqueness",
     "validity",

@@ -16,6 +16,7 @@ from vae_jax.evaluation.common import Estimate, share_estimate
 from vae_jax.evaluation.molecules.parsing import Molecule, canonical, parse, parse_valid
 
 FILTERS = ("BRENK", "PAINS")
+LARGE_RING = 8  # atoms
 UNKNOWN = Estimate(math.nan, math.nan)
 
 
@@ -85,6 +86,26 @@ def filters(
     """
     valid = parse_valid(molecules)
     return {name: _share([not _catalog(name).HasMatch(m) for m in valid]) for name in catalogs}
+
+
+def radicals(molecules: Sequence[Molecule]) -> Estimate:
+    """The share of valid molecules with an unpaired electron, with its binomial standard error.
+
+    RDKit reads an atom in brackets with fewer bonds than it can have, such as [CH], as a radical.
+    Drug-like compounds have none.
+    """
+    return _share(
+        [any(a.GetNumRadicalElectrons() for a in m.GetAtoms()) for m in parse_valid(molecules)]
+    )
+
+
+def large_rings(molecules: Sequence[Molecule], size: int = LARGE_RING) -> Estimate:
+    """The share of valid molecules with a ring of at least `size` atoms, with its binomial error.
+
+    Rings are those of RDKit's smallest set, so that fused small rings don't count as a large one.
+    """
+    rings = [m.GetRingInfo().AtomRings() for m in parse_valid(molecules)]
+    return _share([any(len(ring) >= size for ring in each) for each in rings])
 
 
 @functools.cache

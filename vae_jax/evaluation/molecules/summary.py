@@ -77,6 +77,8 @@ def compare(
         "fragment_similarity": counts.cosine(samples.fragments, reference.fragments),
         "scaffold_similarity": counts.cosine(samples.scaffolds, reference.scaffolds),
         **{f"passes_{name.lower()}": share for name, share in alerts.items()},
+        "has_radical": shares.radicals(parsed),
+        "has_large_ring": shares.large_rings(parsed),
         **{
             f"wasserstein_{name}": wasserstein(values, reference.properties[name])
             for name, values in samples.properties.items()

@@ -23,6 +23,7 @@ from vae_jax.experiment.metrics.context import (
     name_estimate,
     subset,
 )
+from vae_jax.experiment.metrics.latents import rate_weight
 from vae_jax.experiment.metrics.molecules import training_molecules
 from vae_jax.models.base import Model
 from vae_jax.types import Array, Params
@@ -79,9 +80,11 @@ def search(context: Context, key: Array) -> Numbers:
         table = measures.concatenate(list(tables.values()))
         measures.write_candidates(context.workdir / CANDIDATES, table)
     best_training = measures.best_value(train.values, c.search_goal)
+    weight = rate_weight(context.config, dataset.shape)
     return {
         "estimator": f"{c.search_budget} candidates of each search to {c.search_goal} "
         f"{c.search_property}; {_describe(context, len(train.z), len(test.z), kind)}",
+        **({} if weight is None else {"rate_weight": weight}),
         "num_candidates": c.search_budget,
         "typical_distance": unit,
         "best_training": best_training,

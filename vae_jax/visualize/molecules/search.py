@@ -50,7 +50,7 @@ def best_found(
         blocks.append(Block(tiles, f"The best of all by predicted {name}"))
     title = f"Search in latent space to {goal} {name}"
     if math.isfinite(best_training):
-        title += f"; the best of the training data has {best_training:.3g}"
+        title += f"; the best training molecule that it knows has {best_training:.3g}"
     title += f". Red: predicted too good by more than {tolerance:.2g}"
     return tile_grid(blocks, title)
 
