@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
-from vae_jax.data.columns import binary_columns, survey_columns, warn_columns
+from vae_jax.data.column_survey import binary_columns, survey_columns
+from vae_jax.data.columns import warn_columns
 from vae_jax.data.hints import (
     warn_classes,
     warn_counts,
