@@ -63,6 +63,28 @@ def test_the_survey_of_a_table_leaves_out_its_extreme_row(read_bytes, monkeypatc
     np.testing.assert_allclose(survey.sums.stddev, x.std(0), rtol=1e-12)
 
 
+@pytest.mark.parametrize("read_bytes", [300, 2**24])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_survey_tells_common_values_from_varied_ones(masked, read_bytes, monkeypatch):
+    monkeypatch.setattr(moments, "READ_BYTES", read_bytes)
+    x = RNG.normal(size=(90, 2)) + 4
+    x[RNG.random(90) < 0.6, 1] = 0
+    x[40:52, 1] = 0  # a part of no other value
+    x[:2, 1] = 0, 0
+    x[[60, 75], 1] = 30.0
+    observed = RNG.random(x.shape) < 0.9
+    observed[[60, 75]] = True
+    survey = survey_columns(x, observed if masked else None)
+    column = x[:, 1][observed[:, 1]] if masked else x[:, 1]
+    varied = column[(column != 0) & (column != 30)]
+    assert np.isnan(survey.common[0])
+    assert (survey.common[1], survey.value[1], survey.times[1]) == (0, 30, 2)
+    assert survey.varied.count[1] == len(varied)
+    np.testing.assert_allclose(survey.size(0.0)[1], np.sqrt(np.square(varied).mean()), rtol=1e-9)
+    np.testing.assert_allclose(survey.reach(0.0)[1], 30)
+    np.testing.assert_allclose(survey.rest.count[1], len(column) - 2)
+
+
 def warnings_of(arrays, caplog, **options):
     with caplog.at_level(logging.WARNING, logger="vae_jax"):
         data.from_arrays(arrays, **options)

@@ -30,16 +30,16 @@ class Survey(NamedTuple):
 
     @property
     def origin(self) -> np.ndarray:
-        """The common value; NaN if there is none, or if it is the extreme one."""
+        """The common value, [C]; NaN if there is none, or if it is the extreme one."""
         return np.where(self.value == self.common, np.nan, self.common)
 
     def size(self, origin: Any) -> np.ndarray:
-        """Root mean square distance of the varied values from an origin; 0 without any."""
+        """Root mean square distance [C] of the varied values from an origin; 0 without any."""
         size = np.hypot(self.varied.mean - origin, self.varied.stddev)
         return np.where(self.varied.count > 0, size, 0.0)
 
     def reach(self, origin: Any) -> np.ndarray:
-        """Distance of the extreme value from an origin, or the size if it is larger."""
+        """Distance [C] of the extreme value from an origin, or the size if it is larger."""
         return np.fmax(np.abs(self.value - origin), self.size(origin))
 
 
@@ -49,7 +49,7 @@ def survey_columns(rows: Any, observed: Any = None) -> Survey:
     start = 0
     for part, mask in read_observed(rows, observed):
         x = part.astype(np.float64)
-        if center is None:
+        if center is None or common is None:
             center, common = _center(x, mask)
         distance = _distance(x if mask is None else np.where(mask, x, np.nan), center)
         extreme, columns = distance.argmax(0), np.arange(x.shape[1])
