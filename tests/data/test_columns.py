@@ -7,7 +7,8 @@ import pytest
 
 from vae_jax import data
 from vae_jax.data import moments
-from vae_jax.data.columns import survey_columns
+from vae_jax.data.column_survey import survey_columns
+from vae_jax.data.columns import warn_columns
 
 RNG = np.random.default_rng(0)
 
@@ -60,6 +61,28 @@ def test_the_survey_of_a_table_leaves_out_its_extreme_row(read_bytes, monkeypatc
     assert (survey.row[1], survey.value[1]) == (31, -7.0)
     np.testing.assert_allclose(survey.rest.stddev[1], np.delete(x[:, 1], 31).std(), rtol=1e-9)
     np.testing.assert_allclose(survey.sums.stddev, x.std(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("read_bytes", [300, 2**24])
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_survey_tells_common_values_from_varied_ones(masked, read_bytes, monkeypatch):
+    monkeypatch.setattr(moments, "READ_BYTES", read_bytes)
+    x = RNG.normal(size=(90, 2)) + 4
+    x[RNG.random(90) < 0.6, 1] = 0
+    x[40:52, 1] = 0  # a part of no other value
+    x[:2, 1] = 0, 0
+    x[[60, 75], 1] = 30.0
+    observed = RNG.random(x.shape) < 0.9
+    observed[[60, 75]] = True
+    survey = survey_columns(x, observed if masked else None)
+    column = x[:, 1][observed[:, 1]] if masked else x[:, 1]
+    varied = column[(column != 0) & (column != 30)]
+    assert np.isnan(survey.common[0])
+    assert (survey.common[1], survey.value[1], survey.times[1]) == (0, 30, 2)
+    assert survey.varied.count[1] == len(varied)
+    np.testing.assert_allclose(survey.size(0.0)[1], np.sqrt(np.square(varied).mean()), rtol=1e-9)
+    np.testing.assert_allclose(survey.reach(0.0)[1], 30)
+    np.testing.assert_allclose(survey.rest.count[1], len(column) - 2)
 
 
 def warnings_of(arrays, caplog, **options):
@@ -128,6 +151,75 @@ def test_a_column_that_float32_cannot_resolve_is_named(caplog):
 )
 def test_other_data_raise_no_warning(name, x, caplog):
     assert not warnings_of({"train_images": x, "test_images": x}, caplog), name
+
+
+def bits(rng, rows):
+    return np.eye(30)[np.minimum(rng.geometric(0.25, rows) - 1, 29)]
+
+
+def standard(x):
+    return (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+
+
+def seldom(rng, rows):
+    return (rng.random((rows, 60)) < 0.01) * rng.gamma(2, size=(rows, 60))
+
+
+def amounts(rng, rows, share, mean, stddev):
+    return (rng.random((rows, 5)) < share) * rng.normal(mean, stddev, (rows, 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "other"),
+    [
+        ("categories, one-hot", bits, 75),
+        ("the same, standardized", lambda *args: standard(bits(*args)), 75),
+        ("seldom events", seldom, 75),
+        ("seldom events, a few rows", seldom, 8),
+        (
+            "seldom bytes, standardized",
+            lambda *args: standard(np.minimum(150 * seldom(*args), 255)),
+            75,
+        ),
+        ("on and off", lambda *args: amounts(*args, 0.3, 1000, 30), 75),
+        ("mostly on", lambda *args: amounts(*args, 0.8, 50, 0.5), 75),
+        ("mostly on, a few rows", lambda *args: amounts(*args, 0.8, 50, 0.5), 8),
+        ("a seldom amount", lambda rng, rows: (rng.random((rows, 9)) < 0.02) * 1e5 + 0.5, 75),
+        ("two close rows of three", lambda rng, rows: rng.normal(size=(rows, 20)), 3),
+    ],
+)
+def test_splits_of_one_law_raise_no_warning(name, make, other, caplog):
+    for seed in range(10):
+        x = make(np.random.default_rng(seed), 450 + 2 * other)
+        rows = dict(zip(("train", "valid", "test"), np.split(x, [450, 450 + other]), strict=True))
+        with caplog.at_level(logging.WARNING, logger="vae_jax"):
+            warn_columns({split: survey_columns(part) for split, part in rows.items()}, "x")
+        named = [text for text in caplog.messages if "constant" not in text]
+        assert not named, (name, seed)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_an_extreme_value_of_a_column_of_zeros_is_named(split, caplog):
+    arrays = {name: np.append(table(), np.zeros((300, 1)), axis=1) for name in ("train", "test")}
+    arrays[split][17, 3] = 1e9
+    images = {f"{name}_images": x for name, x in arrays.items()}
+    message = warnings_of(images, caplog)[-1]
+    assert f"{split}_images: row 17, column 3 is 1e+09" in message
+
+
+def test_a_mark_of_train_is_named_once(caplog):
+    """And train is not in other units for it, nor for a test set that has none."""
+    x = table()
+    x[::20, 1] = -999
+    rows = {"train_images": x, "valid_images": x[:100], "test_images": x[1:20]}
+    [message] = warnings_of(rows, caplog)
+    assert "train_images: column 1 has the value -999 in 15 rows" in message
+
+
+def test_a_split_of_seldom_events_in_other_units_is_named(caplog):
+    x = seldom(RNG, 3000)
+    [*_, message] = warnings_of({"train_images": x, "test_images": x * 1000}, caplog)
+    assert "the splits must have the same units" in message
 
 
 def test_a_split_in_other_units_is_named_by_column(caplog):

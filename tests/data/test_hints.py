@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from vae_jax import data
+from vae_jax.data.hints import warn_counts
+from vae_jax.data.moments import sums_of_means
 from vae_jax.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -51,6 +53,48 @@ def test_counts_of_a_split_of_another_depth_are_named(shape, factor, caplog):
     assert not caplog.messages
 
 
+def heavy(rng, shape):
+    return rng.poisson((rng.random(shape) < 0.05) * np.exp(3 + 2 * rng.normal(size=shape)))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "size", "num_counts"),
+    [
+        ("many zeros, few large counts", heavy, 10, 3),
+        ("few large counts, more rows", heavy, 60, 3),
+        ("seldom counts", lambda rng, shape: rng.poisson(0.05, shape), 20, 4),
+        ("zeros of a test set", lambda rng, shape: rng.poisson(0.01, shape), 10, 5),
+    ],
+)
+def test_counts_of_one_law_raise_no_warning(name, make, size, num_counts, caplog):
+    for seed in range(100):
+        x = make(np.random.default_rng(seed), (300 + size, num_counts))
+        rows = {"train": sums_of_means(x[:300]), "test": sums_of_means(x[300:])}
+        with caplog.at_level(logging.WARNING, logger="vae_jax"):
+            warn_counts(rows, num_counts, "x")
+        assert not caplog.messages, (name, seed)
+
+
+def test_the_means_of_rows_of_counts_are_over_observed_entries():
+    x = np.arange(12).reshape(3, 4)
+    observed = np.array([[1, 1, 1, 1], [1, 0, 0, 1], [0, 0, 0, 0]], bool)
+    sums = sums_of_means(x, observed)
+    assert (sums.count, sums.mean, sums.stddev) == (2, 3.5, 2.0)
+    assert sums_of_means(x).mean == x.mean()
+
+
+@pytest.mark.parametrize("factor", [1, 1 / 255])
+@pytest.mark.filterwarnings("error")
+def test_a_constant_channel_is_no_single_pixel(factor, caplog):
+    images = RNG.uniform(0, 255 * factor, (40, 4, 4, 4))
+    images[..., 3] = 255  # of opacity
+    dataset = data.from_arrays({"train_images": images, "test_images": images})
+    assert dataset.moments.stddev[3] == 0
+    constant = data.from_arrays({"train_images": 0 * images + 255.5, "test_images": images})
+    assert not constant.moments.stddev.any()
+    assert not [text for text in caplog.messages if "standard deviations" in text]
+
+
 def test_a_pixel_that_sets_the_scale_of_all_images_is_named(caplog):
     x = RNG.normal(size=(60, 4, 4, 2)) * [1, 100]
     arrays = {"train_images": x, "test_images": x[:9]}
@@ -63,6 +107,7 @@ def test_a_pixel_that_sets_the_scale_of_all_images_is_named(caplog):
     [message] = caplog.messages
     assert "train_images has the value 1e+20, " in message
     assert "standard deviations from the mean" in message
+    assert message.endswith("if it is an error, correct it")
 
 
 @pytest.mark.parametrize(("high", "is_image"), [(255, True), (4000, False)])

@@ -13,7 +13,7 @@ import pytest
 from vae_jax import parallel
 from vae_jax.config import Config
 from vae_jax.data import HostSource, from_arrays, load, moments, order, streaming
-from vae_jax.data.columns import survey_columns
+from vae_jax.data.column_survey import survey_columns
 from vae_jax.data.identity import check_same_data, data_identity
 from vae_jax.data.inputs import Inputs
 from vae_jax.data.names import canonical_name

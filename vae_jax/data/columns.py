@@ -1,108 +1,22 @@
-"""Columns of a table: those of zeros and ones, and warnings about what no model can use."""
+"""Warnings about columns of a table that no model can use."""
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from vae_jax.data.moments import Sums, read_observed, sums_of
+from vae_jax.data.column_survey import MIN_ROWS, Survey
+from vae_jax.data.moments import Sums
 
 logger = logging.getLogger(__name__)
 
 RUINED = 10  # a value is named if the standard deviation without it is smaller by this factor
+CERTAIN = 1e6  # the same of a few rows, two of which are close by chance
 RESOLVED = 16  # steps of float32 that a standard deviation should have
 OTHER_SCALE = 30  # ratio of standard deviations beyond which a split has other units than train
 OTHER_MEAN = 10  # standard deviations of train between the means of such a split and of train
-MIN_ROWS = 10  # of which the spread is known
 SHOWN = 3  # columns named in one warning
-
-
-class Survey(NamedTuple):
-    """A reading of a table, by column."""
-
-    sums: Sums  # all rows
-    rest: Sums  # all rows but those of the extreme value
-    row: np.ndarray  # [C] of the value that is farthest from the median of the first rows
-    value: np.ndarray  # [C]; NaN if none is observed
-    times: np.ndarray  # [C] number of rows with this value
-    is_bits: np.ndarray  # [C] True if all values are 0 or 1
-
-    @property
-    def without_row(self) -> Sums:
-        """All rows but the extreme one, or all if several have its value."""
-        pairs = zip(self.rest, self.sums, strict=True)
-        return Sums(*(np.where(self.times == 1, rest, all_rows) for rest, all_rows in pairs))
-
-
-def survey_columns(rows: Any, observed: Any = None) -> Survey:
-    """Read a table [N, C] once; finite numbers, of which the `observed` count."""
-    result = center = None
-    start = 0
-    for part, mask in read_observed(rows, observed):
-        x = part.astype(np.float64)
-        if center is None:
-            center = _center(x, mask)
-        distance = _distance(x if mask is None else np.where(mask, x, np.nan), center)
-        extreme, columns = distance.argmax(0), np.arange(x.shape[1])
-        value = np.where(distance[extreme, columns] < 0, np.nan, x[extreme, columns])
-        is_value = x == value if mask is None else mask & (x == value)
-        new = Survey(
-            sums_of(x, mask),
-            sums_of(x, ~is_value if mask is None else mask & ~is_value),
-            start + extreme,
-            value,
-            is_value.sum(0),
-            ((x == 0) | (x == 1)).all(0),
-        )
-        result = new if result is None else _join(result, new, center)
-        start += len(x)
-    assert result is not None, "empty splits are rejected earlier"
-    return result
-
-
-def _center(x: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
-    """The median of each column of x [N, C]; 0 for a column without observed entries.
-
-    If a third of the rows have this very value, the median of the others, if they are enough.
-    """
-    center = np.median(x, axis=0) if mask is None else _median(x, mask)
-    other = x != center if mask is None else mask & (x != center)
-    count = other.sum(0)
-    repeated = np.flatnonzero((3 * count < 2 * len(x)) & (count >= MIN_ROWS))
-    center[repeated] = _median(x[:, repeated], other[:, repeated])
-    return center
-
-
-def _median(x: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    masked = np.ma.median(np.ma.array(x, mask=~mask), axis=0)
-    return np.ma.filled(masked.astype(np.float64), 0.0)
-
-
-def _distance(value: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """Distances of values from the centers of their columns; -1 for missing ones, which are NaN."""
-    return np.where(np.isnan(value), -1.0, np.abs(value - center))
-
-
-def _join(a: Survey, b: Survey, center: np.ndarray) -> Survey:
-    """The survey of two parts of a table; the lesser extreme joins the other rows."""
-    is_b = _distance(b.value, center) > _distance(a.value, center)
-    lesser = np.where(is_b, a.value, b.value)
-    lesser_times = np.where(is_b, a.times, b.times)
-    row, value = np.where(is_b, b.row, a.row), np.where(is_b, b.value, a.value)
-    times = np.where(is_b, b.times, a.times)
-    is_same = a.value == b.value
-    times = np.where(is_same, a.times + b.times, times)
-    is_lesser = ~is_same & ~np.isnan(lesser)
-    joining = Sums(lesser_times * is_lesser, np.where(is_lesser, lesser, 0), np.zeros_like(lesser))
-    rest = a.rest + b.rest + joining
-    return Survey(a.sums + b.sums, rest, row, value, times, a.is_bits & b.is_bits)
-
-
-def binary_columns(surveys: Mapping[str, Survey]) -> list[int]:
-    """The columns that are 0 or 1 in all rows of all splits."""
-    is_bits = np.all([survey.is_bits for survey in surveys.values()], axis=0)
-    return [int(column) for column in np.flatnonzero(is_bits)]
 
 
 class Wording(NamedTuple):
@@ -127,6 +41,7 @@ def warn_columns(surveys: Mapping[str, Survey], name: str, wording: Wording = WO
       name: name of the data set.
       wording: the names of splits, rows and columns.
     """
+    limits = _limits(surveys)
     for split, survey in surveys.items():
         where = f"{name}: {wording.split(split)}"
         spread = survey.sums.stddev
@@ -138,12 +53,11 @@ def warn_columns(surveys: Mapping[str, Survey], name: str, wording: Wording = WO
                 where,
                 _name_columns(np.flatnonzero(constant), survey.sums.mean, wording),
             )
-        ruined = ~constant & (survey.rest.stddev * RUINED < spread) & (survey.rest.count > 1)
-        ruined &= survey.times == 1
+        ruined = ~constant & _is_extreme(survey, limits[split]) & (survey.times == 1)
         for column in np.flatnonzero(ruined)[:SHOWN]:
             logger.warning(
                 "%s: %s, column %s is %g, and the standard deviation of the column is %.3g with it "
-                "and %.3g without; correct it, or remove the row",
+                "and %.3g without; if it is an error, correct it, or remove the row",
                 where,
                 wording.row(split, int(survey.row[column])),
                 *(wording.column(column), survey.value[column]),
@@ -158,7 +72,7 @@ def warn_columns(surveys: Mapping[str, Survey], name: str, wording: Wording = WO
                 *(wording.column(column), survey.sums.mean[column], spread[column], step[column]),
             )
         if split != "train" and "train" in surveys:
-            _warn_of_units(survey, surveys["train"], where, wording)
+            _warn_of_units(split, surveys, limits, wording, where)
     warn_marks(surveys, name, wording)
 
 
@@ -168,15 +82,49 @@ def _is_constant(sums: Sums) -> np.ndarray:
     return sums.stddev <= 1e-3 * step
 
 
+def _limits(surveys: Mapping[str, Survey]) -> dict[str, np.ndarray]:
+    """Distances [C] from the common value that a rare value may have, by split.
+
+    No column standardized over N rows exceeds sqrt(N). A rare value may also be as large as those
+    of the other columns, and those of train.
+    """
+    rows = sum(np.max(survey.sums.count) for survey in surveys.values())
+    reach = np.max([survey.reach(0.0) for survey in surveys.values()], axis=0)
+    largest = np.full_like(reach, reach.max())  # of the other columns
+    largest[reach.argmax()] = np.delete(reach, reach.argmax()).max(initial=0.0)
+    limit = np.maximum(2 * np.sqrt(rows), RUINED * largest)
+    train = surveys.get("train")
+    limits = {}
+    for split, survey in surveys.items():
+        known = np.zeros_like(limit)
+        if train is not None and split != "train":
+            known = np.nan_to_num(train.reach(survey.origin))
+        limits[split] = np.maximum(limit, 2 * known)
+    return limits
+
+
+def _is_extreme(survey: Survey, limit: np.ndarray) -> np.ndarray:
+    """[C], True if the extreme value is far from the others, and beyond the limit if it is rare."""
+    factor = np.where(survey.rest.count < MIN_ROWS, CERTAIN, RUINED)
+    is_far = (survey.rest.stddev * factor < survey.sums.stddev) & (survey.rest.count > 1)
+    distance = np.abs(survey.value - survey.origin)  # NaN without a common value
+    is_far &= ~(distance <= RUINED * survey.size(survey.origin))
+    return is_far & (~survey.is_rare | (distance > limit))
+
+
 def warn_marks(surveys: Mapping[str, Survey], name: str, wording: Wording = WORDING) -> None:
     """Warn about a value far from all others that several rows have, such as -999.
 
-    Of each split the first such column is named; arguments as for `warn_columns`.
+    Of each split the first such column is named, unless train has the same value there; arguments
+    as for `warn_columns`. 0 is none: amounts and counts have it in many rows.
     """
+    limits = _limits(surveys)
+    marks = {split: _is_mark(survey, limits[split]) for split, survey in surveys.items()}
     for split, survey in surveys.items():
-        is_far = survey.rest.stddev * RUINED < survey.sums.stddev
-        is_mark = is_far & (survey.times > 1) & (survey.rest.count > 1)
-        marked = np.flatnonzero(is_mark & ~_is_constant(survey.rest))
+        is_new = marks[split]
+        if split != "train" and "train" in surveys:
+            is_new = is_new & ~(marks["train"] & (survey.value == surveys["train"].value))
+        marked = np.flatnonzero(is_new)
         if not len(marked):
             continue
         column, more = marked[0], len(marked) - 1
@@ -191,12 +139,32 @@ def warn_marks(surveys: Mapping[str, Survey], name: str, wording: Wording = WORD
         )
 
 
-def _warn_of_units(survey: Survey, train: Survey, where: str, wording: Wording) -> None:
-    """Warn about columns whose mean or spread, without the extreme row, is far from train's.
+def _is_mark(survey: Survey, limit: np.ndarray) -> np.ndarray:
+    """[C], True if several rows have the extreme value, which is far from the others and not 0."""
+    is_mark = _is_extreme(survey, limit) & (survey.times > 1) & (survey.value != 0)
+    return is_mark & (survey.sums.count >= MIN_ROWS) & ~_is_constant(survey.rest)
+
+
+def _usual(survey: Survey, limit: np.ndarray) -> Sums:
+    """All rows but the extreme one, or those of a mark."""
+    is_rest = (survey.times == 1) | _is_mark(survey, limit)
+    pairs = zip(survey.rest, survey.sums, strict=True)
+    return Sums(*(np.where(is_rest, rest, all_rows) for rest, all_rows in pairs))
+
+
+def _warn_of_units(
+    split: str,
+    surveys: Mapping[str, Survey],
+    limits: Mapping[str, np.ndarray],
+    wording: Wording,
+    where: str,
+) -> None:
+    """Warn about columns whose mean or spread, without extreme values, is far from train's.
 
     Of a few rows only about those that are far larger than the spread of train.
     """
-    own, others = survey.without_row, train.without_row
+    survey, train = surveys[split], surveys["train"]
+    own, others = _usual(survey, limits[split]), _usual(train, limits["train"])
     pairs = zip(own, survey.sums, strict=True)
     count, mean, squares = (np.where(own.count > 1, rest, every) for rest, every in pairs)
     spread = Sums(count, mean, squares).stddev
@@ -205,8 +173,10 @@ def _warn_of_units(survey: Survey, train: Survey, where: str, wording: Wording) 
     other = (spread > OTHER_SCALE * train_spread) | (OTHER_SCALE * spread < train_spread)
     other |= distance > OTHER_MEAN * np.maximum(train_spread, spread)
     other &= ~_is_constant(survey.sums)
-    is_far = np.maximum(distance, spread) > OTHER_SCALE * train_spread
+    widest = np.where(train.times > 1, train.sums.stddev, train_spread)
+    is_far = np.maximum(distance, spread) > OTHER_SCALE * widest
     other = np.where(count >= MIN_ROWS, other, is_far)
+    other &= _has_other_reach(survey, train, limits["train"])
     other &= (others.count >= MIN_ROWS) & ~_is_constant(train.sums)
     for column in np.flatnonzero(other)[:SHOWN]:
         logger.warning(
@@ -221,6 +191,17 @@ def _warn_of_units(survey: Survey, train: Survey, where: str, wording: Wording) 
                 train_spread[column],
             ),
         )
+
+
+def _has_other_reach(survey: Survey, train: Survey, limit: np.ndarray) -> np.ndarray:
+    """[C], True if the reach of a split from the common value of train is far from that of train.
+
+    And for columns of train without a common value, whose spread says enough.
+    """
+    reach, train_reach = survey.reach(train.common), train.reach(train.common)
+    is_larger = reach > np.maximum(OTHER_SCALE * train_reach, np.where(train.is_rare, limit, 0))
+    is_smaller = (OTHER_SCALE * reach < train_reach) & (survey.varied.count >= MIN_ROWS)
+    return np.isnan(train.common) | is_larger | (is_smaller & ~train.is_rare)
 
 
 def _name_columns(columns: np.ndarray, mean: np.ndarray, wording: Wording) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.moments import Moments
+from vae_jax.data.moments import Moments, Sums
 from vae_jax.data.values import Values
 
 logger = logging.getLogger(__name__)
@@ -17,6 +17,8 @@ DARK = 64  # integers up to this one are hardly images of 8 bits
 SHOWN = 5  # classes named in one warning
 FEW = 50  # examples below which the range of a split says little
 FEW_COUNTS = 5  # examples below which the mean of their counts says little
+FEW_EVENTS = 100  # sum of counts below which it says little
+SURE = 5  # standard errors between two means that differ for certain
 PIXELS = 200  # integers of rows below it are hardly pixels, if they aren't stored in 8 bits
 OTHER_TOTAL = 10  # ratio of mean counts beyond which a split has another depth than train
 COUNTS = "for counts, set values = 'counts'"
@@ -57,21 +59,31 @@ def warn_table_of_integers(values: Values, dtypes: Collection[np.dtype], name: s
     )
 
 
-def warn_counts(means: Mapping[str, float], sizes: Mapping[str, int], name: str) -> None:
+def warn_counts(rows: Mapping[str, Sums], num_counts: int, name: str) -> None:
     """Warn about counts of a split that are far more, or fewer, than those of train.
 
+    Their means differ by a factor, and by more than chance gives: by several standard errors, of
+    examples with the larger variance of both splits.
+
     Args:
-      means: the mean of all counts of each split.
-      sizes: number of examples of each split.
+      rows: number, mean and spread of the mean counts of the examples of each split.
+      num_counts: number of counts of an example.
       name: name of the data set.
     """
-    for split, mean in means.items():
-        low, high = sorted((mean, means["train"]))
-        if sizes[split] >= FEW_COUNTS and high > OTHER_TOTAL * low:
+    train = rows["train"]
+    for split, own in rows.items():
+        mean, train_mean = float(own.mean), float(train.mean)
+        low, high = sorted((mean, train_mean))
+        size = min(own.count, train.count)
+        events = high * own.count * num_counts
+        if size < FEW_COUNTS or events < FEW_EVENTS or high <= OTHER_TOTAL * low:
+            continue
+        spread = max(float(own.stddev), float(train.stddev))
+        if high - low > SURE * spread * math.sqrt(1 / own.count + 1 / train.count):
             logger.warning(
                 "%s: %s_images has a mean count of %.4g, train of %.4g; the splits must have one "
                 "scale",
-                *(name, split, mean, means["train"]),
+                *(name, split, mean, train_mean),
             )
 
 
@@ -109,13 +121,16 @@ def warn_pixel(moments: Moments, value_range: tuple[float, float], count: int, n
     """
     low, high = value_range
     value = np.where(high - moments.mean > moments.mean - low, high, low)
-    distance = np.abs(value - moments.mean) / np.maximum(moments.stddev, np.finfo(float).tiny)
+    distance, varies = np.abs(value - moments.mean), moments.stddev > 0
+    distance = np.divide(distance, moments.stddev, out=np.full_like(distance, np.inf), where=varies)
     channel = int(distance.argmin())  # the widest, in which the value is
-    # At most sqrt(count), for one value that is all of the variance; half of it here.
-    if distance[channel] > max(FAR, 0.7 * math.sqrt(count)):
+    # At most sqrt(count), for one value that is all of the variance; half of it here. A value that
+    # is farther is that of another channel, a constant one.
+    bound = math.sqrt(count)
+    if max(FAR, 0.7 * bound) < distance[channel] < 1.01 * bound:
         logger.warning(
             "%s: train_images has the value %g, %.3g standard deviations from the mean, so that "
-            "the scale of all images is that of this value; correct it, or remove the image",
+            "the scale of all images is that of this value; if it is an error, correct it",
             *(name, value[channel], distance[channel]),
         )
 

@@ -72,14 +72,20 @@ def read_observed(rows: Any, observed: Any) -> Iterator[tuple[np.ndarray, np.nda
             yield rows[index], None if observed is None else observed[index]
 
 
-def mean_of_all(rows: Any, observed: Any = None) -> float:
-    """The mean of all values of rows [N, *E], or of the `observed` ones."""
-    total, count = 0.0, 0
+def sums_of_means(rows: Any, observed: Any = None) -> Sums:
+    """The sums of the means of each row of rows [N, *E], over its `observed` entries if any."""
+    parts = []
     for part, mask in read_observed(rows, observed):
-        values = part if mask is None else part[mask]
-        total += float(values.sum(dtype=np.float64))
-        count += values.size
-    return total / max(count, 1)
+        x = part.reshape(len(part), -1)
+        if mask is None:
+            means = x.mean(1, dtype=np.float64)
+        else:
+            seen = mask.reshape(x.shape)
+            count = seen.sum(1)
+            means = np.where(seen, x, 0).sum(1, dtype=np.float64)[count > 0] / count[count > 0]
+        if len(means):
+            parts.append(sums_of(means))
+    return functools.reduce(operator.add, parts, Sums(0, np.zeros(()), np.zeros(())))
 
 
 def measure(rows: Any, scale: float = 1.0, observed: Any = None) -> Moments:

@@ -1,6 +1,7 @@
 """From arrays to a data set: checks, scale, the split, binarization."""
 
 import functools
+import math
 import operator
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
-from vae_jax.data.columns import binary_columns, survey_columns, warn_columns
+from vae_jax.data.column_survey import binary_columns, survey_columns
+from vae_jax.data.columns import warn_columns
 from vae_jax.data.hints import (
     warn_classes,
     warn_counts,
@@ -22,7 +24,7 @@ from vae_jax.data.images import as_array, convert_splits, warn_axes
 from vae_jax.data.kinds import kind_of
 from vae_jax.data.labels import convert_labels
 from vae_jax.data.missing_splits import mark_missing, summarize
-from vae_jax.data.moments import mean_of_all
+from vae_jax.data.moments import sums_of_means
 from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import HostRows
 from vae_jax.data.sources import ArraySource, Dataset
@@ -148,8 +150,8 @@ def from_arrays(
         if binary := binary_columns(surveys):
             preparation["binary_columns"] = binary
     if values == "counts":
-        totals = {split: mean_of_all(splits[split], observed.get(split)) for split in images}
-        warn_counts(totals, {split: len(splits[split]) for split in images}, name)
+        means = {split: sums_of_means(splits[split], observed.get(split)) for split in images}
+        warn_counts(means, math.prod(shape), name)
     if values == "scaled" and not has_schema:
         given = {split: ranges[split] for split in images}
         _check_scales(given, scale, name)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vae_jax.data.columns import Wording, survey_columns, warn_columns, warn_marks
+from vae_jax.data.column_survey import survey_columns
+from vae_jax.data.columns import Wording, warn_columns, warn_marks
 from vae_jax.data.tables.errors import Place
 from vae_jax.data.tables.schema import CODED, COUNTS, TableSchema
 
