@@ -504,7 +504,7 @@ def test_texts_are_named_once_for_all_splits(caplog) -> None:
 
 @pytest.mark.parametrize("text", ["NaT", "<NA>", " nan", "NaN"])
 def test_texts_of_missing_values_are_no_classes(text) -> None:
-    with pytest.raises(InputError, match="train_labels has 10 times .*, which is no class"):
+    with pytest.raises(InputError, match=r"train_labels has 10 times .*, which is no class"):
         from_arrays(arrays(train_labels=np.resize(["cat", text], 20)))
 
 
