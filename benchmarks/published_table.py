@@ -61,8 +61,7 @@ def short_table(entries: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]
         bars = [bar for bar in entry.row.bars if bar.is_reached(0.0) is not None]
         if name in kept and bars:
             cells = [_cells(entry, bar, kept[name], first=True) for bar in bars]
-            title, quantity, published, _, ours, spread, _ = cells[0]
-            ours = f"{ours} +- {spread}" if spread else ours
+            title, quantity, published, _, ours, *_ = cells[0]
             count = sum(reached == REACHED for *_, reached in cells)
             rows.append((title, quantity, published, ours, f"{count} of {len(bars)}"))
     return table(SHORT_HEADER, rows)

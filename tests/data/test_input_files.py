@@ -107,7 +107,21 @@ def test_folders_whose_images_or_names_are_of_two_kinds(tmp_path, caplog) -> Non
     [message] = caplog.messages
     assert "without a folder 'train', 'test' and 'validation' are read as training" in message
     save(tmp_path / "deep", [*pixels(5, (6, 5)), *pixels(5, (6, 5)).astype(np.uint16) * 99])
-    assert "has mode I;16, 16 bits, and the first training image 8" in refusal(tmp_path / "deep")
+    assert "has mode I;16, more than 8 bits, and the first training image 8" in refusal(
+        tmp_path / "deep"
+    )
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_gray_images_stored_in_color_are_gray(tmp_path, suffix, caplog) -> None:
+    gray = pixels(10, (6, 5))
+    for i, image in enumerate(gray):
+        stored = Image.fromarray(image if i == 0 else np.stack([image] * 3, -1))
+        stored.save(tmp_path / f"{i}.{suffix}")
+    dataset = load("npz", path=os.fspath(tmp_path))
+    assert dataset.shape == (6, 5, 1)
+    assert not caplog.messages
 
 
 def test_unequal_sizes_are_refused_or_cropped(tmp_path) -> None:

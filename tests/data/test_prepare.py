@@ -473,18 +473,39 @@ def test_examples_without_a_label_stay_in_train() -> None:
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["cat", "?"], "has 10 times '?', which is read as a class"),
-        (["dog", "Unknown"], "has 10 times 'Unknown', which is read as a class"),
-        (["cat", "cat "], "has the classes 'cat' and 'cat ', which differ only in case or spaces"),
-        (["Dog", "dog"], "has the classes 'Dog' and 'dog', which differ only in case or spaces"),
+        (["cat", "?"], "10 labels are '?', which is read as a class"),
+        (["dog", "Unknown"], "10 labels are 'Unknown', which is read as a class"),
+        (["cat", "cat "], "the classes 'cat' and 'cat ' differ only in case or spaces"),
+        (["Dog", "dog"], "the classes 'Dog' and 'dog' differ only in case or spaces"),
         (["cat", "dog"], ""),
+        (["DOI", "NAT"], ""),  # kinds of addresses
+        (["A", "a"], ""),
+        (["-", "?", "A", "B", "a"], ""),  # a set of characters
+        (["a", "a "], "the classes 'a' and 'a ' differ only in case or spaces"),
     ],
 )
 def test_texts_that_are_perhaps_no_class_are_named(texts, said, caplog) -> None:
     with caplog.at_level("WARNING", logger="vae_jax"):
-        dataset = from_arrays(arrays(train_labels=np.array(texts * 10)))
+        dataset = from_arrays(arrays(train_labels=np.resize(texts, 20)))
     assert dataset.preparation["classes"] == sorted(texts)
     assert [said in message for message in caplog.messages] == [True] * bool(said)
+
+
+def test_texts_are_named_once_for_all_splits(caplog) -> None:
+    labels = {"train_labels": np.resize(["Dog", "?"], 20), "test_labels": np.resize(["dog"], 10)}
+    with caplog.at_level("WARNING", logger="vae_jax.data.labels"):
+        from_arrays(arrays(**labels))
+    of_labels = [message for message in caplog.messages if "has classes that" not in message]
+    assert [message.partition(",")[0] for message in of_labels] == [
+        "arrays: 10 labels are '?'",
+        "arrays: the classes 'Dog' and 'dog' differ only in case or spaces",
+    ]
+
+
+@pytest.mark.parametrize("text", ["NaT", "<NA>", " nan", "NaN"])
+def test_texts_of_missing_values_are_no_classes(text) -> None:
+    with pytest.raises(InputError, match=r"train_labels has 10 times .*, which is no class"):
+        from_arrays(arrays(train_labels=np.resize(["cat", text], 20)))
 
 
 def test_classes_of_minus_one_and_one_are_two_classes() -> None:

@@ -1,8 +1,10 @@
 """Models with their parameters: examples and labels as people have them, bounds and scores."""
 
+import dataclasses
 import functools
 import math
 import re
+from decimal import Decimal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from vae_jax.data.inputs import Inputs
 from vae_jax.errors import InputError
 from vae_jax.evaluation.anomaly import scores
 from vae_jax.models import VQVAE, Hierarchical, UnsupportedError, vector_levels
+from vae_jax.models.arguments import check_key, check_temperature
 from vae_jax.models.examples import convert_labels
 from vae_jax.models.trained import TrainedModel
 from vae_jax.posteriors.quantizers import VectorQuantizer
@@ -127,17 +130,29 @@ def test_nearly_black_images_are_named(x, caplog):
     assert not caplog.messages
 
 
+MASKED_X = "x is a masked array; fill it, and pass `observed`, False at masked entries"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m: m.encode(np.ma.array(UNIT, mask=UNIT > 0.9)), "x is a masked array"),
+        (lambda m: m.encode(np.ma.array(UNIT, mask=UNIT > 0.9)), MASKED_X),
+        (
+            lambda m: m.encode(UNIT, observed=np.ma.array(UNIT > 0, mask=UNIT > 0.9)),
+            "observed is a masked array; fill its masked entries",
+        ),
         (lambda m: m.encode([UNIT[0], UNIT[1, :2]]), "x holds entries of unequal lengths"),
         (lambda m: m.sample(KEY, 0), "num_samples = 0: must be a whole number, at least 1"),
         (lambda m: m.sample(KEY, 2.5), "num_samples = 2.5: must be a whole number"),
         (lambda m: m.sample(0, 2), "key = 0: must be one PRNG key"),
         (lambda m: m.sample(jax.random.split(KEY), 2), "key has shape (2,) and dtype key"),
-        (lambda m: m.sample(KEY, 2, temperature=-1.0), "temperature = -1.0: must be a finite"),
-        (lambda m: m.generate(KEY, 2, temperature=np.nan), "temperature = nan: must be a finite"),
+        (lambda m: m.sample(KEY, 2, temperature=-1.0), "temperature = -1.0: must be one number"),
+        (lambda m: m.generate(KEY, 2, temperature=np.nan), "temperature = nan: must be one number"),
+        *(
+            (lambda m, value=value: m.generate(KEY, 2, temperature=value), "must be one number")
+            for value in ("0.7", np.array(0.7, object), np.ones(1), jnp.ones((6, 1)), Decimal(1))
+        ),
+        (lambda m: m.sample(np.zeros(3, np.uint32), 2), "key has shape (3,) and dtype uint32"),
         (lambda m: m.score(KEY, BYTES, num_samples=0), "num_samples = 0: must be a whole number"),
         (lambda m: m.impute(KEY, BYTES, num_imputations=True), "num_imputations = True: must be"),
         (lambda m: m.decode(np.zeros((3, 7))), "z has shape (3, 7): must be [..., D]"),
@@ -148,6 +163,33 @@ def test_arguments_that_are_refused(call, message):
     with pytest.raises(InputError) as error:
         call(trained())
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("temperature", [0, 0.7, np.float32(0.7), jnp.array(0.7, jnp.bfloat16)])
+@pytest.mark.parametrize("key", [KEY, jax.random.PRNGKey(0), np.zeros(2, np.uint32)])
+def test_keys_and_temperatures_that_are_allowed(key, temperature):
+    check_key(key)
+    check_temperature(temperature)
+    jax.jit(check_key)(key)
+    jax.jit(check_temperature)(temperature)
+
+
+def test_a_wrong_size_of_y_is_not_blamed_on_z_alone():
+    model = dataclasses.replace(trained("columns"), checks=False)
+    assert model.decode(np.zeros((4, 2)), y=np.zeros((4, 2))).mean.shape == (4, *EVENT)
+    with pytest.raises(InputError, match=r"z has shape \(4, 2\).*; or y, of shape \(4, 5\)"):
+        model.decode(np.zeros((4, 2)), y=np.zeros((4, 5)))
+
+
+def test_labels_of_two_axes_are_named_without_padding():
+    model = trained("labels")
+    assert model.elbo(KEY, BYTES, y=np.zeros(5, int)).shape == (5,)
+    for y in (np.zeros((1, 5), int), np.zeros((5, 3), int)):
+        message = re.escape(f"y has shape {y.shape}: must be [5], a class of each example")
+        with pytest.raises(InputError, match=message):
+            model.elbo(KEY, BYTES, y=y)
+    with pytest.raises(InputError, match=": y is a masked array; fill its masked entries"):
+        model.encode(UNIT, y=np.ma.array(np.zeros(5, int), mask=np.arange(5) == 1))
 
 
 def test_integers_for_a_model_of_floats():

@@ -13,7 +13,8 @@ from vae_jax.memory import in_gigabytes, machine_memory
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-COLOR = ("RGB", "RGBA", "CMYK", "YCbCr")  # modes that lose their color in "L"
+GRAY = ("1", "L", "LA", "La", "F")  # modes without color
+GRAY_DIFFERENCE = 8  # of the channels of a gray image stored in color, at most
 SPLIT_FOLDERS = ("valid", "validation", "val", "test", "testing")  # hardly names of classes
 
 
@@ -90,21 +91,26 @@ def _mode(first: pathlib.Path, files: Sequence[pathlib.Path], size: int) -> str:
 
     "1", black and white as bool, only if all images are and none is resized.
     """
-    mode = _open(first).mode
-    if mode == "1" and not size and all(_open(path).mode == "1" for path in files):
+    mode = _read_mode(first)
+    if mode == "1" and not size and all(_read_mode(path) == "1" for path in files):
         return "1"
     if mode in ("1", "L"):
         return "L"
     return "I;16" if mode.startswith("I") else "RGB"
 
 
+def _read_mode(path: pathlib.Path) -> str:
+    with _open(path) as image:
+        return image.mode
+
+
 def _read(files: Sequence[pathlib.Path], size: int, mode: str, folder: pathlib.Path) -> np.ndarray:
     """The images of files as one array [N, H, W] or [N, H, W, 3], bool if black and white."""
     images: list[np.ndarray] = []
-    if mode == "L":
-        _warn_of_color(files, folder)
+    colored: list[str] = []
     for path in files:
-        image = _convert(path, size, mode)
+        image, is_colored = _convert(path, size, mode)
+        colored += [path.name] * is_colored
         if images and image.shape != images[0].shape:
             raise InputError.of(
                 "path",
@@ -123,37 +129,37 @@ def _read(files: Sequence[pathlib.Path], size: int, mode: str, folder: pathlib.P
                 Argument("image_size"),
             )
         images.append(image)
-    return np.stack(images)
-
-
-def _warn_of_color(files: Sequence[pathlib.Path], folder: pathlib.Path) -> None:
-    """Warn of images in color that are read as gray ones."""
-    colored = [path for path in files if _open(path).mode in COLOR]
     if colored:
         logger.warning(
             "%s: %d of %d images are in color, such as %s, and are read as gray, as the first "
             "training image is",
-            *(folder, len(colored), len(files), colored[0].name),
+            *(folder, len(colored), len(files), colored[0]),
         )
+    return np.stack(images)
 
 
-def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
-    """One image, in its upright orientation, resized and cropped to a square of `size` if any."""
+def _convert(path: pathlib.Path, size: int, mode: str) -> tuple[np.ndarray, bool]:
+    """One image, in its upright orientation, resized and cropped to a square of `size` if any.
+
+    And True if it loses its color in the mode "L".
+    """
     from PIL import Image, ImageOps
 
-    image = _open(path)
+    is_colored = False
     try:
-        image = ImageOps.exif_transpose(image)
+        with _open(path) as file:
+            image = ImageOps.exif_transpose(file)
         if mode != "I;16" and image.mode.startswith("I"):
             raise InputError(
-                f"{path}: has mode {image.mode}, 16 bits, and the first training image 8; must be "
-                "equal"
+                f"{path}: has mode {image.mode}, more than 8 bits, and the first training image 8; "
+                "must be equal"
             )
         if mode != "I;16" and image.mode != mode:
             if "A" in image.mode or "transparency" in image.info:  # transparent parts are white
                 image = image.convert("RGBA")
                 white = Image.new("RGBA", image.size, "white")
                 image = Image.alpha_composite(white, image)
+            is_colored = mode == "L" and _has_color(image)
             image = image.convert(mode)
         elif mode == "I;16" and not image.mode.startswith("I"):
             raise InputError(f"{path}: has mode {image.mode}, not 16 bits; must be equal")
@@ -170,7 +176,14 @@ def _convert(path: pathlib.Path, size: int, mode: str) -> np.ndarray:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: the image cannot be read ({error})") from error
-    return array.astype(np.uint16) if mode == "I;16" else array
+    return array.astype(np.uint16) if mode == "I;16" else array, is_colored
+
+
+def _has_color(image) -> bool:  # noqa: ANN001 - Pillow is imported when needed
+    """True if the channels of an image differ by more than compression makes gray ones differ."""
+    if image.mode in GRAY:
+        return False
+    return bool(np.ptp(np.asarray(image.convert("RGB")), axis=-1).max() > GRAY_DIFFERENCE)
 
 
 def _open(path: pathlib.Path):  # noqa: ANN202 - Pillow is imported when needed

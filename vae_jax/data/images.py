@@ -18,12 +18,14 @@ PLAIN_CHANNELS = (1, 2, 3, 4)
 NAN_REMEDY = ("; if NaN are missing values, set ", Argument("missing"), " = True")
 
 
-def as_array(values: Any, key: str, name: str) -> np.ndarray:
-    """The values as an array of their shape.
+def as_array(values: Any, key: str, name: str, remedy: str = "") -> np.ndarray:
+    """The values as an array of their shape; `remedy` ends the message about a mask.
 
     Raises:
       InputError: a ragged list, or a mask of numpy.ma.
     """
+    if np.ma.is_masked(values) and remedy:
+        raise InputError(f"{name}: {key} is a masked array; {remedy}")
     if np.ma.is_masked(values) and key.endswith("labels"):
         raise InputError(
             f"{name}: {key} is a masked array; fill it by -1, the class of examples without a label"

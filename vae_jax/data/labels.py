@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 INT32 = np.iinfo(np.int32)
 UNKNOWN = -1  # the class of an example without a label
-NO_TEXT = ("", "nan", "nat", "<na>")  # missing labels as texts, in lower case
+NO_TEXT = ("", "nan", "NaN", "NaT", "<NA>")  # missing labels, as pandas and numpy print them
 PERHAPS_NO_TEXT = ("none", "null", "na", "n/a", "?", "-", "unknown", "unlabeled")
 NUMBERED = "numpy.unique(y, return_inverse=True)[1]"
 
@@ -56,6 +56,7 @@ def convert_labels(
     in_memory = {split: rows for split, rows in arrays.items() if split not in lazy}
     for split, rows in in_memory.items():
         in_memory[split] = _check(rows, f"{split}_labels", name)
+    _warn_of_texts([y for y in in_memory.values() if y.dtype.kind in "US"], name)
     converted, classes = _convert(in_memory, name)
     if lazy and classes:
         raise InputError(f"{name}: some labels are texts, some numbers; must be the same")
@@ -111,33 +112,46 @@ def _check(labels: np.ndarray, key: str, name: str) -> np.ndarray:
 
 
 def _check_texts(labels: np.ndarray, key: str, name: str) -> None:
-    """Raises InputError for texts that stand for no label; warns about texts that may."""
+    """Raises InputError for texts that stand for no label."""
     texts, counts = np.unique(labels.astype(str), return_counts=True)
     for text, count in zip(texts.tolist(), counts.tolist(), strict=True):
-        plain = text.strip().lower()
-        if plain in NO_TEXT:
+        if text.strip() in NO_TEXT:
             raise InputError(
                 f"{name}: {key} has {count} times {text!r}, which is no class; number the classes "
                 f"from 0, as {NUMBERED} does, and mark examples without a class by -1"
             )
-        if plain in PERHAPS_NO_TEXT:
+
+
+def _warn_of_texts(labels: Sequence[np.ndarray], name: str) -> None:
+    """Warn about texts of all splits that may stand for no label, or for one class twice."""
+    if not labels:
+        return
+    every = np.concatenate([y.reshape(-1).astype(str) for y in labels])
+    texts, counts = np.unique(every, return_counts=True)
+    is_character = [len(text.strip()) == 1 for text in texts.tolist()]
+    are_characters = 2 * sum(is_character) > len(texts)  # "?" and "-" are classes as well
+    for text, count, is_one in zip(texts.tolist(), counts.tolist(), is_character, strict=True):
+        if text.strip().lower() in PERHAPS_NO_TEXT and not (is_one and are_characters):
             logger.warning(
-                "%s: %s has %d times %r, which is read as a class; if these examples have no "
-                "label, number the classes from 0 and mark them by -1",
-                *(name, key, count, text),
+                "%s: %d labels are %r, which is read as a class; if these examples have no label, "
+                "number the classes from 0 and mark them by -1",
+                *(name, count, text),
             )
-    _warn_of_spellings(texts.tolist(), key, name)
+    _warn_of_spellings(texts.tolist(), name)
 
 
-def _warn_of_spellings(texts: Sequence[str], key: str, name: str) -> None:
-    """Warn about classes whose texts differ only in case or in spaces around them."""
+def _warn_of_spellings(texts: Sequence[str], name: str) -> None:
+    """Warn about classes whose texts differ only in case or in spaces around them.
+
+    Single characters may differ in case.
+    """
     first: dict[str, str] = {}
     for text in texts:
-        other = first.setdefault(text.strip().lower(), text)
+        plain = text.strip()
+        other = first.setdefault(plain if len(plain) == 1 else plain.lower(), text)
         if other != text:
             logger.warning(
-                "%s: %s has the classes %r and %r, which differ only in case or spaces",
-                *(name, key, other, text),
+                "%s: the classes %r and %r differ only in case or spaces", name, other, text
             )
             return
 

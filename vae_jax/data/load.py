@@ -13,7 +13,7 @@ from vae_jax.data import sprites
 from vae_jax.data.array_files import read_path
 from vae_jax.data.images import describe_shape
 from vae_jax.data.missing_splits import warn_complete
-from vae_jax.data.prepare import check_values, from_arrays
+from vae_jax.data.prepare import check_values, convert_examples, from_arrays
 from vae_jax.data.sources import ArraySource, Dataset, SpriteSource
 from vae_jax.data.splits import CUT_TEST_RULE, SPLITS, cut_test
 from vae_jax.data.text.named import AUTO, TEXTS, choose_alphabet
@@ -142,18 +142,17 @@ def load_examples(
       image_size: as for `load`.
 
     Raises:
-      InputError: the file cannot be read, or its examples are refused by `from_arrays`.
+      InputError: the file cannot be read, or its examples are refused by `convert_examples`.
     """
     path = os.path.expanduser(path)
     arrays = read_path(path, image_size=image_size, needs_train=False)
     split = next(s for s in ("test", "train", "valid") if f"{s}_images" in arrays)
     roles = ("images", "observed")
-    rows = {role: arrays[f"{split}_{role}"] for role in roles if f"{split}_{role}" in arrays}
-    copies = {f"{s}_{role}": array for s in ("train", "valid") for role, array in rows.items()}
+    keys = [f"{split}_{role}" for role in roles]
+    rows = {key: arrays[key] for key in keys if key in arrays}
+    name = f"{_noun(path)} {path}"
     options: dict[str, Any] = {"values": values, "binarization": binarization, "missing": missing}
-    dataset = from_arrays(copies, name=f"{_noun(path)} {path}", needs_test=False, **options)
-    assert isinstance(dataset.test, ArraySource)
-    return dataset.test
+    return convert_examples(rows, name=name, **options)
 
 
 def _noun(path: str) -> str:

@@ -19,7 +19,12 @@ SHOWN = 5  # columns named in one message
 
 
 def mark_missing(
-    arrays: Mapping[str, Any], *, missing: bool, lazy: Collection[str], name: str
+    arrays: Mapping[str, Any],
+    *,
+    missing: bool,
+    lazy: Collection[str],
+    name: str,
+    needs_missing: bool = True,
 ) -> dict[str, Any]:
     """The arrays with zeros at missing entries, and with the observed entries of each split.
 
@@ -28,6 +33,7 @@ def mark_missing(
       missing: False: nothing is changed, and a mask is an error.
       lazy: names of images that stay on disk or on the host.
       name: name of the data set.
+      needs_missing: False: no warning if nothing is missing.
 
     Returns:
       If a value of any split is missing, `<split>_observed` [N, *E], bool, for all splits; with a
@@ -71,7 +77,8 @@ def mark_missing(
         if images.dtype.kind == "f" or mask is not None:
             is_complete &= _is_complete(HostRows(marked[key], np.asarray).observed, names)
     if is_complete:
-        warn_complete(name)
+        if needs_missing:
+            warn_complete(name)
         return plain
     return marked
 
@@ -113,16 +120,22 @@ def summarize(observed: Mapping[str, np.ndarray | HostRows], name: str) -> dict[
     """
     shares = {}
     for split, mask in observed.items():
-        count = np.zeros(mask.shape[1:], np.int64)
-        for part in read_rows(mask):
-            count += part.sum(0)
-        if not count.any():
-            raise InputError(f"{name}: {split}{IMAGES} has no observed value; it must have some")
+        count = count_observed(mask, split, name)
         if split == "train":
             _check_columns(count, name)
         num_values = count.size * len(mask)
         shares[split] = (num_values - int(count.sum())) / num_values
     return shares
+
+
+def count_observed(mask: np.ndarray | HostRows, split: str, name: str) -> np.ndarray:
+    """The numbers [*E] of observed entries [N, *E]; raises InputError if none is observed."""
+    count = np.zeros(mask.shape[1:], np.int64)
+    for part in read_rows(mask):
+        count += part.sum(0)
+    if not count.any():
+        raise InputError(f"{name}: {split}{IMAGES} has no observed value; it must have some")
+    return count
 
 
 def _check_columns(count: np.ndarray, name: str) -> None:

@@ -23,7 +23,7 @@ from vae_jax.data.identity import describe_identity, hash_arrays
 from vae_jax.data.images import as_array, convert_splits, warn_axes
 from vae_jax.data.kinds import kind_of
 from vae_jax.data.labels import convert_labels
-from vae_jax.data.missing_splits import mark_missing, summarize
+from vae_jax.data.missing_splits import count_observed, mark_missing, summarize
 from vae_jax.data.moments import sums_of_means
 from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import HostRows
@@ -132,13 +132,7 @@ def from_arrays(
     preparation["binary"] = combined.binary
     preparation["levels"] = combined.grid if values == "scaled" else 0
     if binarization != "none":
-        low, high = value_range
-        if low < 0 or high > 1:
-            raise InputError.of(
-                "binarization",
-                binarization,
-                f"needs values in [0, 1], but {name} has values from {low:g} to {high:g}",
-            )
+        _check_unit(value_range, binarization, name)
         value_range = (0.0, 1.0)
         preparation |= {"binary": True, "levels": 2}
     shape = tuple(splits["train"].shape[1:])
@@ -175,6 +169,51 @@ def from_arrays(
         mask = jnp.asarray(observed[split]) if split in observed else None
         sources[split] = ArraySource(jnp.asarray(rows), y, image_scale, dynamic, value_range, mask)
     return Dataset(name=name, **sources, preparation=preparation)
+
+
+def convert_examples(
+    arrays: Mapping[str, Any],
+    *,
+    name: str,
+    values: str = "scaled",
+    binarization: str = "none",
+    missing: bool = False,
+) -> ArraySource:
+    """Examples of one split, such as anomalies, as a source, binarized as a test set is.
+
+    `arrays` are the images, such as `test_images`, and `test_observed`, if any; options and errors
+    are as of `from_arrays`. Extreme values, and columns without an observed value, are fine.
+    """
+    check_values(values, binarization)
+    arrays = {key: as_array(rows, key, name) for key, rows in arrays.items()}
+    arrays = mark_missing(arrays, missing=missing, lazy=(), name=name, needs_missing=False)
+    given, observed = _by_split(arrays, "images"), _by_split(arrays, "observed")
+    converted, _ = convert_splits(given, name=name, values=values)
+    [(split, rows)] = converted.items()
+    assert isinstance(rows, np.ndarray)
+    mask = observed.get(split)
+    if mask is not None:
+        count_observed(mask, split, name)
+    combined, scale, value_range, _ = _merge_surveys(converted, observed, name)
+    warn_axes(rows.shape[1:], name)
+    if values == "scaled":
+        warn_values(combined, name)
+    if binarization != "none":
+        _check_unit(value_range, binarization, name)
+        rows = binarize(rows, scale, binarization, SPLITS.index("test"))
+        scale, value_range = 1.0, (0.0, 1.0)
+    observed_entries = None if mask is None else jnp.asarray(mask)
+    return ArraySource(jnp.asarray(rows), None, scale, False, value_range, observed_entries)
+
+
+def _check_unit(value_range: tuple[float, float], binarization: str, name: str) -> None:
+    low, high = value_range
+    if low < 0 or high > 1:
+        raise InputError.of(
+            "binarization",
+            binarization,
+            f"needs values in [0, 1], but {name} has values from {low:g} to {high:g}",
+        )
 
 
 def _canonical(arrays: Mapping[str, Any], name: str) -> dict[str, Any]:

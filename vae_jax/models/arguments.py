@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vae_jax.errors import InputError, format_value
 
@@ -19,12 +20,23 @@ def check_key(key: Any) -> None:
         is_new = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
         if is_new and key.shape == ():
             return
-        if not is_new and key.dtype == jnp.uint32 and len(key.shape) == 1:
+        if not is_new and _is_key_data(key):
             return
         problem = f"key has shape {tuple(key.shape)} and dtype {key.dtype}"
     else:
         problem = f"key = {format_value(key, 60)}"
     raise InputError(f"{problem}: must be one PRNG key, such as jax.random.key(0)")
+
+
+def _is_key_data(key: Any) -> bool:
+    """True for uint32 of the size of a key of the default generator."""
+    if key.dtype != jnp.uint32 or len(key.shape) != 1:
+        return False
+    try:
+        jax.eval_shape(jax.random.wrap_key_data, key)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def check_number(name: str, value: Any) -> None:
@@ -39,10 +51,11 @@ def check_temperature(value: Any) -> None:
     if value is None or isinstance(value, jax.core.Tracer):
         return
     try:
-        number = float(value)
+        array = np.asarray(value)
+        number = float(value) if array.ndim == 0 and array.dtype.kind not in "OUS" else math.nan
     except (TypeError, ValueError):
         number = math.nan
     if not 0 <= number < math.inf:
         raise InputError(
-            f"temperature = {format_value(value, 60)}: must be a finite number, at least 0"
+            f"temperature = {format_value(value, 60)}: must be one number, finite and at least 0"
         )

@@ -19,6 +19,8 @@ from vae_jax.nets import OneHot, SizeFactor, Vector
 from vae_jax.nets.attributes import read_attribute
 from vae_jax.types import Array
 
+MASK_REMEDY = "fill it, and pass `observed`, False at masked entries"
+FILL_REMEDY = "fill its masked entries"
 MAX_NAMES = 20  # limit for the names of classes in a message
 
 
@@ -59,8 +61,9 @@ def convert_observed(
     if hasattr(x, "columns") and inputs is not None and inputs.table is not None:
         x, observed = _encode_frame(x, inputs, observed)
     if inputs is None or inputs.text is None:
-        x = as_array(x, "x", GIVEN)
-    observed = None if observed is None else as_array(observed, "observed", GIVEN)
+        x = as_array(x, "x", GIVEN, MASK_REMEDY)
+    if observed is not None:
+        observed = as_array(observed, "observed", GIVEN, FILL_REMEDY)
     if inputs is not None:
         x, observed = inputs.convert_observed(x, observed)
     elif observed is not None:
@@ -81,19 +84,21 @@ def _encode_frame(
     return x, mask
 
 
-def make_batch(x: Any, y: Any, observed: Any, *, is_conditional: bool) -> dict[str, Any]:
+def make_batch(x: Any, y: Any, observed: Any, *, conditioning: nn.Module | None) -> dict[str, Any]:
     """The batch of converted x [B, *E], with y [B] or [B, C] of a conditional model.
 
-    Raises InputError if y is missing, or given to an unconditional model.
+    Raises InputError if y is missing, of another number, or given to an unconditional model.
     """
     batch = {"x": x} if observed is None else {"x": x, "observed": observed}
-    if not is_conditional:
+    if conditioning is None:
         if y is not None:
             raise InputError("y was given to a model without conditioning; omit it")
         return batch
     if y is None:
         raise InputError("y = None: a conditional model needs y [B], what to condition on")
     leading = jnp.shape(y)[:1]
+    if isinstance(conditioning, OneHot) and jnp.ndim(y) > 1:
+        raise InputError(f"y has shape {jnp.shape(y)}: must be [{len(x)}], a class of each example")
     if leading not in ((), (1,), (len(x),)):
         raise InputError(f"y has {leading[0]} labels for {len(x)} examples: must have one each")
     return batch | {"y": jnp.broadcast_to(y, (len(x), *jnp.shape(y)[1:]))}
@@ -115,7 +120,7 @@ def convert_labels(
     """
     if not isinstance(conditioning, OneHot | Vector | SizeFactor):
         return y
-    y = as_array(y, "y, the labels", GIVEN)
+    y = as_array(y, "y", GIVEN, FILL_REMEDY)
     if isinstance(conditioning, SizeFactor):
         is_valid = y.shape[-1:] == (2,) and y.dtype.kind in "biuf" and bool((y[..., 0] > 0).all())
         if not is_valid:

@@ -180,7 +180,7 @@ class RowMethods:
         (x, observed), y = self._x(x, observed), self._y(y)
         if self.inputs is not None and self.checks and not isinstance(x, jax.core.Tracer):
             x = self.inputs.binarize(np.asarray(x), first_row)
-        return make_batch(x, y, observed, is_conditional=self.is_conditional)
+        return make_batch(x, y, observed, conditioning=self.model.conditioning)
 
     def _x(self, x: Any, observed: Any) -> tuple[Any, Any]:
         if not self.checks:

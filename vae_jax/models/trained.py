@@ -28,9 +28,10 @@ class TrainedModel(RowMethods):
     given as the training data were: images may lack their channel axis, and integers are scaled if
     the run scaled its integers. Values are checked once on the host, against the range of the
     training data and the support of the likelihood; messages name the allowed range. Inside
-    `jax.jit` nothing is checked. A model of a table also takes data frames with its columns, in any
-    order; `vae_jax.data.tables.decode_rows(model.inputs.table, rows)` makes one of rows [B, C]. A
-    model of lines of text also takes a list of texts, and `text` gives the texts of rows [B, L].
+    `jax.jit` no values of x and y are checked; the key, `num_samples` and the shape of y are. A
+    model of a table also takes data frames with its columns, in any order;
+    `vae_jax.data.tables.decode_rows(model.inputs.table, rows)` makes one of rows [B, C]. A model of
+    lines of text also takes a list of texts, and `text` gives the texts of rows [B, L].
 
     Values of x are missing where `observed` [B, *E] is False and, if the training data had missing
     values, where x is NaN. The encoder sees zeros there, and bounds are of the observed values.
@@ -90,15 +91,16 @@ class TrainedModel(RowMethods):
     def decode(self, z: Array, *, y: Array | None = None) -> Distribution:
         """p(x | z) for z [..., D]: a distribution over [..., *E].
 
-        Raises InputError for codes of another size than those of `encode`.
+        Raises InputError for codes of another size than those of `encode`, or such y.
         """
         y = self._y(y, is_flat=False)
         try:
             return self._apply(self.params, z, y=y, method="decode")
         except ScopeParamShapeError as error:
-            raise InputError(
-                f"z has shape {np.shape(z)}: must be [..., D], codes of the size of `encode`"
-            ) from error
+            message = f"z has shape {np.shape(z)}: must be [..., D], codes of the size of `encode`"
+            if y is not None:
+                message += f"; or y, of shape {np.shape(y)}, is not of the size of the training"
+            raise InputError(message) from error
 
     def reconstruct(
         self, x: Array, *, y: Array | None = None, observed: Array | None = None

@@ -22,7 +22,7 @@ def add_missing_fonts(figure: Figure) -> None:
     families = find_fonts(missing)
     for text in texts:
         if missing & set(text.get_text()):
-            text.set_fontfamily([*text.get_fontfamily(), *families])
+            text.set_fontfamily(list(dict.fromkeys([*text.get_fontfamily(), *families])))
 
 
 @functools.cache

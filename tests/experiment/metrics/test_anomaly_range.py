@@ -56,6 +56,55 @@ def test_all_examples_of_a_file_without_a_test_split_are_anomalies(tmp_path, arr
     np.testing.assert_allclose(source.images * source.scale, rows[:count] / 255, rtol=1e-6)
 
 
+def test_anomalies_are_extreme_without_a_warning(tmp_path, caplog) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    config = config_of(tmp_path, rows, rows)
+    odd = rows[:20].copy()
+    odd[3, 1], odd[:, 2] = 1e7, 5.0
+    np.savez(tmp_path / "odd.npz", test_images=odd)
+    for missing in (False, True):
+        config.data.missing = missing
+        assert builders.build_anomalies(config)[1].value_range[1] == 1e7
+    odd[:, 0] = np.nan  # a column that all anomalies lack
+    np.savez(tmp_path / "odd.npz", train_images=odd)
+    source = builders.build_anomalies(config)[1]
+    assert not source.observed[:, 0].any()
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("rows", "part"),
+    [
+        (np.arange(40).reshape(10, 4) % 17, "integers from 0 to 16 are divided by 255"),
+        (np.zeros((10, 3, 8, 8), np.uint8), "images of 3x8 with 8 channels"),
+    ],
+)
+def test_a_warning_about_anomalies_comes_once(tmp_path, caplog, rows, part) -> None:
+    config = config_of(tmp_path, rows, rows)
+    np.savez(tmp_path / "odd.npz", test_images=rows)
+    builders.build_anomalies(config)
+    [message] = caplog.messages
+    assert part in message
+
+
+@pytest.mark.parametrize(
+    ("value", "missing", "part"),
+    [
+        (np.nan, False, "test_images has 40 values that are NaN or infinite"),
+        (np.nan, True, "test_images has no observed value"),
+        (-3.0, False, "needs values in [0, 1]"),
+    ],
+)
+def test_anomalies_that_cannot_be_read_are_refused(tmp_path, value, missing, part) -> None:
+    rows = np.full((10, 4), value)
+    config = config_of(tmp_path, np.zeros((10, 4)), rows)
+    np.savez(tmp_path / "odd.npz", test_images=rows)
+    config.data.missing, config.data.binarization = missing, "threshold"
+    with pytest.raises(InputError) as error:
+        builders.build_anomalies(config)
+    assert part in str(error.value)
+
+
 def test_an_array_file_of_any_format_has_anomalies(tmp_path, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(40, 3))
     config = config_of(tmp_path, rows, rows)

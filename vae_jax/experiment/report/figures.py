@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from vae_jax import visualize
+from vae_jax.evaluation.terms import USED
 from vae_jax.experiment.report.page import Block, Maker, Section, encode, render_section
 from vae_jax.experiment.report.workdir_files import Contents
 
@@ -73,16 +74,16 @@ SECTIONS = {  # section -> its title, and its figures with their captions
     "traversals": (
         "Traversals",
         {
-            "traversals": "A row for each latent that has a KL of at least 0.1 nats and changes "
-            "something, ordered by its KL: the decoder's output as this latent alone moves. If the "
-            "factors of the data are known, a latent that clearly follows one is labeled with its "
-            "name.",
+            "traversals": f"A row for each latent that has a KL of at least {USED:g} nats and "
+            "changes something, ordered by its KL: the decoder's output as this latent alone "
+            "moves. If the factors of the data are known, a latent that clearly follows one is "
+            "labeled with its name.",
             "latent_columns": "A row for each latent, with its KL: the change of the mean of each "
             "column as this latent alone moves, in standard deviations of the column, or of "
             "categories as the total variation of their probabilities.",
             "text_traversals": "What the code of a test line decodes to as one latent alone moves, "
-            "for the latents with the largest KL, if it is 0.1 nats or more; what is new in a line "
-            "is marked.",
+            f"for the latents with the largest KL, if it is {USED:g} nats or more; what is new in "
+            "a line is marked.",
         },
     ),
     "latent-map": (
