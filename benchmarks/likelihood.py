@@ -82,7 +82,7 @@ SIDES = {"ours": ours, "pythae": pythae}
 
 
 def run_side(side: str, args: argparse.Namespace) -> dict[str, float]:
-    """The result of a side in a process of its own."""
+    """The result of a side in a separate process."""
     command = [sys.executable, "-m", "benchmarks.likelihood", f"--side={side}"]
     options = ("samples", "images", "pythae_images")
     command += [f"--{name}={getattr(args, name)}" for name in options]

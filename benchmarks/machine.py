@@ -107,6 +107,13 @@ def git_state() -> dict[str, Any]:
     }
 
 
+def short_commit(record: Mapping[str, Any]) -> str:
+    """The first digits of the commit of a record, and a mark if files had changed since."""
+    if not record["commit"]:
+        return UNKNOWN
+    return record["commit"][:10] + (" (changed)" if record["changed_since_commit"] else "")
+
+
 def check_out(path: pathlib.Path | None) -> None:
     """Ends the program if the file for the numbers exists, or its folder does not."""
     if path is not None and path.exists():

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.machine import short_commit
 from benchmarks.report import table
 from vae_jax.config.published import Bar
 
@@ -108,7 +109,6 @@ def _run_cells(entry: Any, result: Mapping[str, Any] | None) -> tuple[str, ...]:
     if result is None:
         return (entry.row.title, f"`{command}`", NOT_RUN, "", "", "", "", "")
     seconds = result["seconds"]
-    commit = result["commit"][:10] + (" (changed)" if result["changed_since_commit"] else "")
     return (
         entry.row.title,
         f"`{result['command'] or command}`",
@@ -117,7 +117,7 @@ def _run_cells(entry: Any, result: Mapping[str, Any] | None) -> tuple[str, ...]:
         format_duration(seconds["training"]),
         format_duration(seconds["metrics"]),
         result["started"][:10],
-        commit,
+        short_commit(result),
     )
 
 

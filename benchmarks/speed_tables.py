@@ -86,7 +86,7 @@ def _dtype(record: Record) -> str:
 def _sections(
     records: Records, part: str, section: Any, module: str, *, gpu: bool | None = None
 ) -> str:
-    """What the sections of the records with this part say, one after the other."""
+    """The sections of the records with this part, in order, or the command that measures it."""
     texts = [
         f"{circumstances(record)}\n\n{section(record)}"
         for record in records.values()
@@ -102,20 +102,13 @@ def circumstances(record: Record) -> str:
         parts.append(record["dtype"])
     if record.get("rounds"):
         parts.append(f"{record['rounds']} rounds")
-    parts += [f"date {record['started'] or UNKNOWN}", f"commit {commit(record)}"]
+    parts += [f"date {record['started'] or UNKNOWN}", f"commit {machine.short_commit(record)}"]
     sentence = "; ".join(parts)
     lines = [f"{sentence[0].upper()}{sentence[1:]}."]
     if "peak" in record:
         lines.append(report.peak_sentence(record["peak"], record["dtype"]) + ".")
     lines += [record["note"]] if "note" in record else []
     return f"```bash\n{record['command']}\n```\n\n" + "\n".join(lines)
-
-
-def commit(record: Record) -> str:
-    """The first digits of the commit, and a mark if files had changed since."""
-    if not record["commit"]:
-        return UNKNOWN
-    return record["commit"][:10] + (" (changed)" if record["changed_since_commit"] else "")
 
 
 def _training_section(record: Record) -> str:

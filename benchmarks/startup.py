@@ -180,7 +180,7 @@ def main() -> None:
         summary = summarize(times)
         record["startup"][config] = {"steps": steps, "runs": times, "summary": summary}
         print_summary(f"{config}, {steps} steps", summary)
-        if options.out:  # after each job, so that a benchmark that is ended leaves the others
+        if options.out:  # after each job, so that an interrupted benchmark keeps the earlier ones
             # Imports JAX, which the driver must not do while runs are timed.
             from vae_jax.files import write_json
 

@@ -5,8 +5,9 @@ contestant without that name is skipped. Ours is built from its config, as in th
 """
 
 import dataclasses
+import functools
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ class Task:
     learning_rate: float
     layers: tuple[int, ...]  # multiply-adds per example of each layer, in order
     bare_steps: int = 100  # steps in one call of the hand-written scan
-    settings: tuple[tuple[str, Any], ...] = ()  # changes of the config: path and value
+    # changes of the config: path -> value
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     num_tokens: int = 0  # ids of tokens [number, L]; 0: images
 
     @property
@@ -43,23 +45,24 @@ class Task:
         name, argument = self.config
         config = importlib.import_module(f"configs.{name}").get_config(argument)
         config.train.batch_size, config.train.num_steps = self.batch_size, 10_000_000
-        for path, value in self.settings:
+        for path, value in self.settings.items():
             group, field = path.split(".")
             setattr(getattr(config, group), field, value)
         return config
 
 
+_on_digits = functools.partial(
+    Task, examples=images.digits, num_examples=55_000, dynamic=True, beta=1.0
+)
+
+
 def _mlp(batch_size: int) -> Task:
-    return Task(
+    return _on_digits(
         name=f"mlp{batch_size}",
         title=f"VAE 784-400-20, batch {batch_size}",
         batch_size=batch_size,
         network="mlp",
         config=("vae", "mnist"),
-        examples=images.digits,
-        num_examples=55_000,
-        dynamic=True,
-        beta=1.0,
         learning_rate=1e-3,
         layers=layers.MLP,
     )
@@ -92,79 +95,71 @@ VQVAE = Task(
     beta=0.25,  # weight of the commitment loss
     learning_rate=3e-4,
     layers=layers.VQ,
-    settings=(  # published widths; a codebook of moving averages, no revival, no prior training
-        *(
-            ("model.channels", (32, 128)),
-            ("model.likelihood", "gaussian"),
-            ("model.init_sigma", 0.25),
-        ),
-        *(("codes.num_codes", 512), ("codes.code_dim", 64), ("codes.revive_below", 0.0)),
-        *(("codes.prior", "uniform"), ("codes.prior_steps", 0)),
-        *(("optimizer.learning_rate", 3e-4), ("optimizer.schedule", "constant")),
-    ),
+    settings={  # published widths; a codebook of moving averages, no revival, no prior training
+        "model.channels": (32, 128),
+        "model.likelihood": "gaussian",
+        "model.init_sigma": 0.25,
+        "codes.num_codes": 512,
+        "codes.code_dim": 64,
+        "codes.revive_below": 0.0,
+        "codes.prior": "uniform",
+        "codes.prior_steps": 0,
+        "optimizer.learning_rate": 3e-4,
+        "optimizer.schedule": "constant",
+    },
 )
 
-LADDER = Task(
+LADDER = _on_digits(
     name="ladder",
     title="ladder VAE 28x28, maps of 7 and 14, batch 128",
     batch_size=128,
     network="ladder",
     config=("hierarchical_conv", "mnist"),
-    examples=images.digits,
-    num_examples=55_000,
-    dynamic=True,
-    beta=1.0,
     learning_rate=1e-3,
     layers=layers.LADDER,
-    settings=(
-        *(
-            ("hierarchy.stack", "7x1 14x1"),
-            ("hierarchy.latents", (4,)),
-            ("hierarchy.widths", (32,)),
-        ),
-        *(
-            ("objective.beta_schedule", "constant"),
-            ("objective.beta_steps", 0),
-            ("optimizer.schedule", "constant"),
-        ),
-    ),
+    settings={
+        "hierarchy.stack": "7x1 14x1",
+        "hierarchy.latents": (4,),
+        "hierarchy.widths": (32,),
+        "objective.beta_schedule": "constant",
+        "objective.beta_steps": 0,
+        "optimizer.schedule": "constant",
+    },
 )
 
-VAMP = Task(
+VAMP = _on_digits(
     name="vamp",
     title="VampPrior 784-300-300-40, gated, 500 pseudo-inputs, batch 100",
     batch_size=100,
     network="vamp",
     config=("vamp_prior", "mnist"),
-    examples=images.digits,
-    num_examples=55_000,
-    dynamic=True,
-    beta=1.0,
     learning_rate=5e-4,
     layers=layers.VAMP,
-    settings=(
-        *(("model.hidden", (300, 300)), ("model.gated", True), ("model.latent_dim", 40)),
-        *(("model.prior_components", 500), ("optimizer.learning_rate", 5e-4)),
-        ("optimizer.schedule", "constant"),
-    ),
+    settings={
+        "model.hidden": (300, 300),
+        "model.gated": True,
+        "model.latent_dim": 40,
+        "model.prior_components": 500,
+        "optimizer.learning_rate": 5e-4,
+        "optimizer.schedule": "constant",
+    },
 )
 
-IWAE = Task(
+IWAE = _on_digits(
     name="iwae50",
     title="IWAE 784-200-200-50, k = 50, batch 20",
     batch_size=20,  # as in the paper
     network="iwae",
     config=("iwae", "mnist"),
-    examples=images.digits,
-    num_examples=55_000,
-    dynamic=True,
-    beta=1.0,
     learning_rate=1e-3,
     layers=layers.IWAE,
-    settings=(
-        *(("model.hidden", (200, 200)), ("model.activation", "tanh"), ("model.latent_dim", 50)),
-        *(("objective.num_samples", 50), ("optimizer.schedule", "constant")),
-    ),
+    settings={
+        "model.hidden": (200, 200),
+        "model.activation": "tanh",
+        "model.latent_dim": 50,
+        "objective.num_samples": 50,
+        "optimizer.schedule": "constant",
+    },
 )
 
 SEQUENCE = Task(
@@ -179,13 +174,18 @@ SEQUENCE = Task(
     beta=1.0,
     learning_rate=1e-3,
     layers=layers.SEQUENCE,
-    settings=(  # teacher forcing: the decoder sees all earlier tokens
-        *(("model.encoder_width", 256), ("model.decoder_width", 512), ("model.latent_dim", 32)),
-        *(("model.token_features", 64), ("model.num_tokens", sequences.NUM_TOKENS)),
-        *(("objective.token_dropout", 0.0), ("objective.beta_schedule", "constant")),
-        *(("optimizer.learning_rate", 1e-3), ("optimizer.schedule", "constant")),
-        ("train.log_every", 10),
-    ),
+    settings={  # teacher forcing: the decoder sees all earlier tokens
+        "model.encoder_width": 256,
+        "model.decoder_width": 512,
+        "model.latent_dim": 32,
+        "model.token_features": 64,
+        "model.num_tokens": sequences.NUM_TOKENS,
+        "objective.token_dropout": 0.0,
+        "objective.beta_schedule": "constant",
+        "optimizer.learning_rate": 1e-3,
+        "optimizer.schedule": "constant",
+        "train.log_every": 10,
+    },
     num_tokens=sequences.NUM_TOKENS,
 )
 

@@ -1,10 +1,19 @@
 """The VampPrior and the IWAE in idiomatic PyTorch, for images [N, 1, 28, 28]."""
 
+import itertools
 import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+def _dense(sizes: tuple[int, ...], activation: type[nn.Module], gates: int = 1) -> nn.Sequential:
+    """Dense layers of these sizes, with an activation of `gates` inputs after all but the last."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in itertools.pairwise(sizes[:-1]):
+        layers += [nn.Linear(inputs, gates * outputs), activation()]
+    return nn.Sequential(*layers, nn.Linear(*sizes[-2:]))
 
 
 class VampVAE(nn.Module):
@@ -22,14 +31,8 @@ class VampVAE(nn.Module):
         num_components: int = 500,
     ) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(
-            *(nn.Linear(pixels, 2 * hidden), nn.GLU(), nn.Linear(hidden, 2 * hidden), nn.GLU()),
-            nn.Linear(hidden, 2 * latent_dim),
-        )
-        self.decoder = nn.Sequential(
-            *(nn.Linear(latent_dim, 2 * hidden), nn.GLU(), nn.Linear(hidden, 2 * hidden), nn.GLU()),
-            nn.Linear(hidden, pixels),
-        )
+        self.encoder = _dense((pixels, hidden, hidden, 2 * latent_dim), nn.GLU, gates=2)
+        self.decoder = _dense((latent_dim, hidden, hidden, pixels), nn.GLU, gates=2)
         self.pseudo_inputs = nn.Parameter(torch.randn(num_components, pixels))
         self.beta, self.latent_dim = beta, latent_dim
 
@@ -64,14 +67,8 @@ class IWAE(nn.Module):
         self, pixels: int = 784, hidden: int = 200, latent_dim: int = 50, num_samples: int = 50
     ) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(
-            *(nn.Linear(pixels, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()),
-            nn.Linear(hidden, 2 * latent_dim),
-        )
-        self.decoder = nn.Sequential(
-            *(nn.Linear(latent_dim, hidden), nn.Tanh(), nn.Linear(hidden, hidden), nn.Tanh()),
-            nn.Linear(hidden, pixels),
-        )
+        self.encoder = _dense((pixels, hidden, hidden, 2 * latent_dim), nn.Tanh)
+        self.decoder = _dense((latent_dim, hidden, hidden, pixels), nn.Tanh)
         self.latent_dim, self.num_samples = latent_dim, num_samples
 
     def forward(self, x: Tensor) -> Tensor:

@@ -94,9 +94,8 @@ def test_pytorch_averages_the_codebook_as_we_do():
     from vae_jax.objectives import vq_post_update
 
     model, rng = VQVAE(0.25, num_codes=5, code_dim=2), np.random.default_rng(0)
-    book = {name: np.array(getattr(model, name)) for name in ("counts", "sums")} | {
-        "embedding": np.array(model.codebook)
-    }
+    names = {"counts": "counts", "sums": "sums", "embedding": "codebook"}
+    book = {ours: getattr(model, theirs).numpy().copy() for ours, theirs in names.items()}
     vectors, codes = rng.normal(size=(30, 2)).astype(np.float32), rng.integers(0, 4, 30)
     model.average(torch.from_numpy(vectors), torch.from_numpy(codes))
     chosen = np.eye(5, dtype=np.float32)[codes]
@@ -107,8 +106,8 @@ def test_pytorch_averages_the_codebook_as_we_do():
     ours = vq_post_update(revive_below=None)(params, params, statistics, jax.random.key(0), 0)[
         "codebook"
     ]["quantizer"]
-    np.testing.assert_allclose(ours["embedding"], model.codebook, rtol=1e-5)
-    np.testing.assert_allclose(ours["counts"], model.counts, rtol=1e-5)
+    np.testing.assert_allclose(ours["embedding"], model.codebook.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(ours["counts"], model.counts.numpy(), rtol=1e-5)
 
 
 def test_bare_learns():

@@ -27,7 +27,7 @@ def add_missing_fonts(figure: Figure) -> None:
 
 @functools.cache
 def find_fonts(chars: frozenset[str]) -> tuple[str, ...]:
-    """Families of this machine that together have as many of these characters as there are."""
+    """Families of this machine that together have all of these characters that any has."""
     families = []
     rest = set(chars)
     for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.name, entry.fname)):

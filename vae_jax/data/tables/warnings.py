@@ -13,7 +13,7 @@ from vae_jax.data.tables.schema import CODED, COUNTS, TableSchema
 logger = logging.getLogger(__name__)
 
 REAL = ("gaussian", "student_t")
-SKEWED = ("positive", *COUNTS)  # kinds with large values of their own
+SKEWED = ("positive", *COUNTS)  # kinds that have large values
 SHOWN = 5  # categories named in one warning
 
 
