@@ -318,6 +318,10 @@ REFUSED = {
     "few labels": ({"train_labels": np.arange(19)}, ["train_labels", "(19,)", "20 images", "[20]"]),
     "many labels": ({"test_labels": np.arange(11)}, ["test_labels", "(11,)", "10 images", "[10]"]),
     "one label": ({"test_labels": 3}, ["test_labels", "()", "10 images", "[10]"]),
+    "no label columns": (
+        {"train_labels": np.zeros((20, 0), np.uint8)},
+        ["train_labels", "(20, 0)", "[20, C]"],
+    ),
     "label images": ({"test_labels": gray(10)}, ["test_labels", "(10, 4, 3)", "[10, C]"]),
     "ragged labels": (
         {"test_labels": [[1], [1, 2]] * 5},

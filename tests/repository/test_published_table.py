@@ -13,6 +13,7 @@ from vae_jax.config import AUTO, Config, Sweep
 from vae_jax.config.published import Bar, Row, read_number
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
+from vae_jax.experiment.builders.auto import resolve_binarization
 from vae_jax.experiment.training import loop
 from vae_jax.experiment.validation import validate
 
@@ -226,10 +227,9 @@ def test_a_published_config_runs_to_its_row(name, tmp_path) -> None:
     config = entry.config
     if config.data.name != "sprites":
         images_for(name, tmp_path / "data.npz")
+        config.data.binarization = resolve_binarization(config).data.binarization
         config.data.name, config.data.path = "npz", str(tmp_path / "data.npz")
         config.data.valid_fraction = 0.2
-        if config.data.num_labels == 0 and config.data.binarization == AUTO:
-            config.data.binarization = "dynamic"
     if config.evaluation.anomaly:
         config.evaluation.anomaly = str(tmp_path / "data.npz")
     if config.objective.beta_steps:

@@ -74,7 +74,10 @@ divide by 255, or pass integers, which are scaled
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild from the fields as JSON has them; raises TypeError or ValueError if damaged."""
+        """Rebuild from the fields as JSON has them.
+
+        Raises KeyError, TypeError or ValueError if damaged.
+        """
         low, high = values["value_range"]
         entries = {**values, "value_range": (float(low), float(high))}
         if values.get("table") is not None:

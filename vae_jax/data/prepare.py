@@ -246,7 +246,7 @@ def _labels(
     present = {split: rows for split, rows in labels.items() if rows is not None}
     for split, rows in present.items():
         n = len(splits[split])
-        if len(rows.shape) not in (1, 2) or rows.shape[0] != n:
+        if len(rows.shape) not in (1, 2) or rows.shape[0] != n or 0 in rows.shape:
             raise InputError(
                 f"{name}: {split}_labels has shape {rows.shape} for {n} images; must be [{n}] or "
                 f"[{n}, C]"

@@ -194,6 +194,8 @@ def test_a_kind_that_does_not_exist_is_named():
 def test_a_damaged_alphabet_is_an_error(values):
     with pytest.raises(ValueError, match="damaged alphabet"):
         Alphabet.from_json(values)
+    with pytest.raises(TypeError, match="alphabet = True"):
+        Alphabet.from_json(True)
 
 
 def test_molecules_without_selfies_are_named():

@@ -74,6 +74,8 @@ class Alphabet:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild from `to_json`; raises ValueError or TypeError if damaged."""
+        if not isinstance(values, Mapping):
+            raise TypeError(f"alphabet = {format_value(values)}")
         kind, tokens = values.get("kind"), tuple(map(str, values.get("tokens", ("", ""))))
         if kind not in KINDS or len(set(tokens)) < len(tokens) or "" in tokens:
             raise ValueError(f"damaged alphabet {format_value(values)}")
