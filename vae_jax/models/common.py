@@ -59,9 +59,13 @@ def log_px_z(
 ) -> Array:
     """The log-density of the observed values of x [B, *E] under p(x | z).
 
-    With a `history` [B, *E] an autoregressive p(x | z) sees it as the past, in place of x.
+    With a `history` [B, *E] an autoregressive p(x | z) sees it as the past, in place of x; 0 at
+    missing values.
     """
-    return (p if history is None else p.given_history(history)).observed_log_prob(x, observed)
+    if history is not None:
+        seen = history if observed is None else jnp.where(observed, history, 0)
+        p = p.given_history(seen)
+    return p.observed_log_prob(x, observed)
 
 
 def condition(model: nn.Module, y: Array | None, lead: tuple[int, ...]) -> Array | None:
