@@ -56,16 +56,23 @@ def full_page(entries: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]])
 
 
 def short_table(entries: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]]) -> str:
-    """For each row that was run: its first number with a bar, and how many bars it reached."""
-    rows = []
+    """For each config that was run: its first number with a bar, and how many bars were reached.
+
+    The variants of a config share a row, so a missed bar of any of them shows in the count.
+    """
+    rows: dict[str, list[tuple[str, ...]]] = {}
     for name, entry in entries.items():
         bars = [bar for bar in entry.row.bars if bar.is_reached(0.0) is not None]
         if name in kept and bars:
             cells = [_cells(entry, bar, kept[name], first=True) for bar in bars]
-            title, quantity, published, _, ours, *_ = cells[0]
-            count = sum(reached == REACHED for *_, reached in cells)
-            rows.append((title, quantity, published, ours, f"{count} of {len(bars)}"))
-    return table(SHORT_HEADER, rows)
+            rows.setdefault(entry.name.partition(":")[0], []).extend(cells)
+    return table(SHORT_HEADER, [_short_cells(cells) for cells in rows.values()])
+
+
+def _short_cells(cells: list[tuple[str, ...]]) -> tuple[str, ...]:
+    title, quantity, published, _, ours, *_ = cells[0]
+    count = sum(reached == REACHED for *_, reached in cells)
+    return title, quantity, published, ours, f"{count} of {len(cells)}"
 
 
 def describe_bar(bar: Bar) -> str:

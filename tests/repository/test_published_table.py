@@ -135,6 +135,17 @@ def test_a_run_is_kept_and_shown(tmp_path) -> None:
     )
 
 
+def test_variants_share_a_row_of_the_short_table():
+    first = make_entry()
+    second = first._replace(name="x:other", row=dataclasses.replace(first.row, title="the other"))
+    entries = {"published_x": first, "published_x_other": second}
+    losses = (-2.4, -2.6)  # the bar is 2.5
+    results = [published_results.trim(first, results_of(0, elbo)) for elbo in losses]
+    kept = dict(zip(entries, results, strict=True))
+    lines = published_table.short_table(entries, kept).splitlines()
+    assert lines[2:] == ["| model x | loss, nats | 3.0 | 2.40 | 1 of 2 |"]
+
+
 def test_seeds_of_a_sweep_are_summarized(tmp_path) -> None:
     entry = make_entry()
     entry.config.sweep = Sweep(seed=(0, 1, 2))
