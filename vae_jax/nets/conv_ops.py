@@ -131,11 +131,17 @@ def _product(spec: str, x: Array, y: Array) -> Array:
     return jnp.einsum(spec, x, y, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
 
 
+def _outside(g: Geometry) -> list[tuple[int, int]]:
+    """Rows and columns of the cells, in pixels, that lie before and after x; negative within it."""
+    cells = (p + a - 1 for p, a in zip(g.small, g.taps, strict=True))
+    return g.padding(tuple(n * g.stride for n in cells))
+
+
 def _cells(g: Geometry, x: Array) -> Array:
     """Pixels ``[N, H, W, C]`` as the cells that y meets, ``[N, P + a - 1, Q + b - 1, s s C]``."""
     s, (n, *_, channels) = g.stride, x.shape
     rows, columns = (p + a - 1 for p, a in zip(g.small, g.taps, strict=True))
-    x = _pad(x, g.padding((rows * s, columns * s))).reshape(n, rows, s, columns, s, channels)
+    x = _pad(x, _outside(g)).reshape(n, rows, s, columns, s, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, s * s * channels)
 
 
@@ -147,15 +153,18 @@ def _pixels(g: Geometry, cells: Array) -> Array:
         .transpose(0, 1, 3, 2, 4, 5)
         .reshape(n, rows * s, columns * s, -1)
     )
-    return _pad(x, [(-lo, -hi) for lo, hi in g.padding((rows * s, columns * s))])
+    return _pad(x, [(-lo, -hi) for lo, hi in _outside(g)])
 
 
-def _slide_kernel(y: Array, kernel: Array) -> Array:
-    """Full convolution by XLA.
+def _slide_kernel(y: Array, kernel: Array, crop: list[tuple[int, int]] | None = None) -> Array:
+    """Full convolution by XLA, without the rows and columns to `crop` before and after.
 
     Maps y ``[N, P, Q, O]`` and kernel ``[a, b, O, C]`` to ``[N, P + a - 1, Q + b - 1, C]``.
     """
-    return _convolve(y, kernel[::-1, ::-1], 1, [(a - 1, a - 1) for a in kernel.shape[:2]])
+    taps = kernel.shape[:2]
+    crop = crop or [(0, 0)] * 2
+    padding = [(a - 1 - lo, a - 1 - hi) for a, (lo, hi) in zip(taps, crop, strict=True)]
+    return _convolve(y, kernel[::-1, ::-1], 1, padding)
 
 
 def _overlap_add(y: Array, kernel: Array) -> Array:
@@ -181,8 +190,11 @@ def _cell_spread(g: Geometry, y: Array, kernel: Array) -> Array:
     )
     kernel = kernel.transpose(0, 2, 5, 1, 3, 4).reshape(a, b, cout, s * s * cin)
     # XLA vectorizes over output channels: with fewer than 16 its convolution is 3x slower.
-    full_conv = _overlap_add if s * s * cin < 16 else _slide_kernel
-    return _pixels(g, full_conv(y, kernel))
+    if s * s * cin < 16:
+        return _pixels(g, _overlap_add(y, kernel))
+    if s == 1:  # cells are pixels: those that would be cropped are not computed
+        return _slide_kernel(y, kernel, crop=_outside(g))
+    return _pixels(g, _slide_kernel(y, kernel))
 
 
 def _window_products(
