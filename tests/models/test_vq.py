@@ -71,6 +71,13 @@ def test_the_nearest_code_is_the_nearest():
     np.testing.assert_array_equal(nearest_codes(vectors, codebook), squared.argmin(-1))
 
 
+def test_the_first_of_equal_codes_is_the_nearest_and_nan_has_an_index():
+    codebook = jnp.array([[3.0], [1.0], [1.0], [-1.0]])
+    codes = nearest_codes(jnp.array([[1.0], [0.0], [jnp.nan]]), codebook)
+    assert codes.dtype == jnp.int32
+    np.testing.assert_array_equal(codes, [1, 1, 3])
+
+
 @pytest.mark.parametrize("kind", ["average", "gradient", "none"])
 def test_gradients_pass_straight_through(kind):
     quantizer = quantizers.VectorQuantizer(M, DIM, ema=kind == "average")

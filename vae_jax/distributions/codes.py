@@ -125,7 +125,17 @@ def nearest_codes(vectors: Array, codebook: Array) -> Array:
     full float32, since narrower types confuse neighbors.
     """
     products = jnp.matmul(vectors, codebook.T, precision=jax.lax.Precision.HIGHEST)
-    return jnp.argmin(jnp.square(codebook).sum(-1) - 2 * products, axis=-1).astype(jnp.int32)
+    return _first_smallest(jnp.square(codebook).sum(-1) - 2 * products)
+
+
+def _first_smallest(values: Array) -> Array:
+    """`jnp.argmin` over the last axis, int32 [...]; as two minima, an eighth of its time on a CPU.
+
+    Of NaN, the last index.
+    """
+    last = values.shape[-1] - 1
+    is_smallest = values <= values.min(-1, keepdims=True)
+    return jnp.where(is_smallest, jnp.arange(last + 1, dtype=jnp.int32), last).min(-1)
 
 
 @closed_form_kl(Quantized, EmbeddedCodes, total=True)
