@@ -19,7 +19,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from benchmarks import blocks
+from benchmarks import blocks, machine
 from benchmarks.published_table import full_page, short_table
 from vae_jax.config import Config, check_same, from_dict
 from vae_jax.config.published import Row, read_number
@@ -121,7 +121,7 @@ def hardware(environment: Mapping[str, Any]) -> str:
     '2 cores, AMD EPYC'
     """
     if environment["platform"] == "cpu":
-        return f"{environment['cores']} cores, {environment['processor']}"
+        return f"{machine.count_cores(environment['cores'])}, {environment['processor']}"
     return f"{environment['num_devices']} x {environment['device']}"
 
 

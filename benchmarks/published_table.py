@@ -24,7 +24,8 @@ once.
 and refuses a run of another one. `python -m vae_jax.main --list` shows the configs.
 
 The spread is the standard deviation over seeds. A number without a spread is of one seed. A row
-whose bar is missed says so, and its note says what was tried.
+whose bar is missed says so, and its note says what was tried. Times are of machines that did other
+work besides.
 """
 
 
