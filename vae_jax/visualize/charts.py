@@ -14,6 +14,7 @@ CHART_SIZE = (4.4, 2.9)  # inches
 CURVES = ("elbo", "distortion", "rate")
 NAMES = {"elbo": "ELBO"}
 SPLITS = {"train": "training", "valid": "validation"}
+LATENT_CLASS = {"train": "training, with the KL of y", "valid": "validation, given y"}
 MAX_BARS = 40
 MAX_CURVE_POINTS = 500
 MAX_MARKERS = 60
@@ -111,11 +112,13 @@ def histogram(
 
 def _plot_curve(axes: Axes, history: History, name: str) -> None:
     late: list[float] = []
+    # In semi-supervised training the class is latent, so its bound is another one.
+    labels = LATENT_CLASS if any("label_rate" in line for line in history) else SPLITS
     for split, color, symbol in (("train", PALE_BLUE, "."), ("valid", RED, "o")):
         points = _subsample(_points(history, name, split), MAX_CURVE_POINTS)
         if points:
             marker = _marker(symbol, points)
-            style = {"label": SPLITS[split], "color": color, "ms": 3, "marker": marker}
+            style = {"label": labels[split], "color": color, "ms": 3, "marker": marker}
             axes.plot(*zip(*points, strict=True), **style)
             late += _late_values(points, last=history[-1]["step"])
     _frame(axes, late)

@@ -16,13 +16,8 @@ from vae_jax.evaluation.molecules import parse
 from vae_jax.models.trained import TrainedModel
 from vae_jax.visualize import molecules, text
 from vae_jax.visualize import sequence_arrays as arrays
+from vae_jax.visualize.latent_paths import Paths, count_latents, has_paths, make_paths
 from vae_jax.visualize.sequence_arrays import Codes, Examples
-from vae_jax.visualize.traversal_paths import (
-    TraversalPaths,
-    count_latents,
-    format_offset,
-    has_traversals,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +92,8 @@ def _plot_codes(
     if has_structures:
         codes["neighbors"], distances = arrays.neighbor_codes(examples, terms)
     paths = None
-    if has_traversals(terms) and model.supports("traversals"):
-        paths = TraversalPaths.of(terms, NUM_POINTS)
+    if has_paths(model, terms):
+        paths = make_paths(model.model, terms, NUM_POINTS)
         z = np.stack([paths.path(latent) for latent in _select_latents(paths)])
         codes["traversals"] = Codes(z, None if examples.y is None else examples.y[:1])
     lines = arrays.decode_codes(model, arrays.text_alphabet(dataset), codes)
@@ -125,12 +120,12 @@ def _plot_lines(examples: Examples, lines: dict[str, np.ndarray], distances: np.
     return figures
 
 
-def _select_latents(paths: TraversalPaths) -> list[int]:
+def _select_latents(paths: Paths) -> list[int]:
     """The latents with the largest KL that are used, or the one with the largest."""
     return paths.used[:NUM_LATENTS] or paths.order[:1]
 
 
-def _count_latents(paths: TraversalPaths, num_shown: int) -> str:
+def _count_latents(paths: Paths, num_shown: int) -> str:
     smaller = f"with a smaller {'KL' if paths.has_kl else 'spread'}"
     if not paths.used:
         return count_latents(len(paths.order), num_shown, {smaller: len(paths.order) - num_shown})
@@ -138,7 +133,7 @@ def _count_latents(paths: TraversalPaths, num_shown: int) -> str:
     return count_latents(len(paths.order), num_shown, hidden)
 
 
-def _plot_traversals(model: TrainedModel, paths: TraversalPaths, lines: np.ndarray) -> Figure:
+def _plot_traversals(model: TrainedModel, paths: Paths, lines: np.ndarray) -> Figure:
     """Lines as single latents move; `lines` [latents, P]."""
     latents = _select_latents(paths)
     num_still = sum(len(set(path)) == 1 for path in lines.tolist())
@@ -148,7 +143,7 @@ def _plot_traversals(model: TrainedModel, paths: TraversalPaths, lines: np.ndarr
     return text.text_paths(
         lines.tolist(),
         title,
-        labels=[format_offset(value) for value in paths.offsets],
+        labels=paths.points,
         headers=[paths.label(latent) for latent in latents],
     )
 
