@@ -192,3 +192,17 @@ def test_a_map_says_what_its_colors_are(y, text):
     title = visualize.latent_map(terms).texts[0].get_text()
     assert title.endswith(text)
     assert ("colored" in title) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("supported", "title"),
+    [((), "between the vectors of the discrete codes"), (("traversals",), "between the codes")],
+)
+def test_interpolations_say_what_they_are_between(supported, title):
+    terms = types.SimpleNamespace(code=np.zeros((4, 4)), kl=None)
+    model = FakeModel(supported)
+    options = all_figures._describe_paths(model, terms)
+    figure = visualize.interpolations(model, np.zeros((4, 2, 2, 1), np.float32), **options)
+    assert title in figure.axes[0].get_title()
+    texts = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert ("spherical" in texts) == bool(supported)

@@ -36,6 +36,7 @@ def plot_all(
     corruption: Corruption | None = None,
     file_format: str = "png",
     projection: str = "pca",
+    phases: Mapping[str, int] | None = None,
 ) -> list[Path]:
     """Write every figure that the model and its data support; return the paths of the PNG files.
 
@@ -52,6 +53,7 @@ def plot_all(
       corruption: corrupts the inputs, for denoising models.
       file_format: png; pdf or svg: these files too.
       projection: method of the map of the codes, see `project`.
+      phases: steps at which a phase of the training begins, by name, see `learning_curves`.
     """
     figures, arrays, lines = _plot_data(model, dataset, terms, corruption)
     if len(terms.code) > 1 and terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
@@ -62,7 +64,7 @@ def plot_all(
             projection=projection,
         )
     if history:
-        figures["learning_curves"] = learning_curves(history)
+        figures["learning_curves"] = learning_curves(history, phases=phases)
     arrays["latents"] = model_arrays.codes(terms, "test")
     directory.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
@@ -103,11 +105,9 @@ def _plot_images(
             value_range=scale,
         )
     if len(x) > 1:
-        kinds: dict[str, Any] = {}
-        if has_categories(terms):  # mixtures of one-hot codes; a sphere has no meaning for them
-            kinds = {"kinds": ("linear",), "codes": "posterior probabilities"}
+        paths = _describe_paths(model, terms)
         figures["interpolations"] = image_grids.interpolations(
-            model, x, y=y, value_range=scale, **kinds
+            model, x, y=y, value_range=scale, **paths
         )
     if np.isfinite(terms.rate).all():
         classes = dataset.preparation.get("classes", ())
@@ -141,6 +141,15 @@ def _plot_samples(
             options["temperature"] = LOW_TEMPERATURE
             figures["samples_low_temperature"] = image_grids.sample_rows(cold, names, **options)
     return figures, arrays
+
+
+def _describe_paths(model: TrainedModel, terms: Terms) -> dict[str, Any]:
+    """The options of interpolations: between discrete codes there are lines, and no codes."""
+    if has_categories(terms):
+        return {"kinds": ("linear",), "codes": "posterior probabilities"}
+    if not model.supports("traversals"):
+        return {"kinds": ("linear",), "codes": "vectors of the discrete codes"}
+    return {}
 
 
 def _is_equal(first: model_arrays.Arrays, second: model_arrays.Arrays) -> bool:

@@ -24,18 +24,23 @@ History = Sequence[Mapping[str, Any]]
 Points = Sequence[tuple[int, float]]  # (step, value)
 
 
-def learning_curves(history: History) -> Figure:
-    """Bound, distortion and rate against the step, for training and validation."""
+def learning_curves(history: History, *, phases: Mapping[str, int] | None = None) -> Figure:
+    """Bound, distortion and rate against the step, for training and validation.
+
+    `phases` has the step at which a phase of the training begins, by the name for the legend.
+    """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), CURVES, strict=True):
-        _plot_curve(axes, history, name)
+        _plot_curve(axes, history, name, phases)
     return figure
 
 
-def learning_curve(history: History, name: str) -> Figure:
-    """One number against the step, for training and validation."""
+def learning_curve(
+    history: History, name: str, *, phases: Mapping[str, int] | None = None
+) -> Figure:
+    """One number against the step, for training and validation; `phases` as `learning_curves`."""
     figure = Figure(figsize=CHART_SIZE, layout="constrained")
-    _plot_curve(figure.add_subplot(), history, name)
+    _plot_curve(figure.add_subplot(), history, name, phases)
     return figure
 
 
@@ -110,7 +115,7 @@ def histogram(
     return figure
 
 
-def _plot_curve(axes: Axes, history: History, name: str) -> None:
+def _plot_curve(axes: Axes, history: History, name: str, phases: Mapping[str, int] | None) -> None:
     late: list[float] = []
     # In semi-supervised training the class is latent, so its bound is another one.
     labels = LATENT_CLASS if any("label_rate" in line for line in history) else SPLITS
@@ -122,6 +127,8 @@ def _plot_curve(axes: Axes, history: History, name: str) -> None:
             axes.plot(*zip(*points, strict=True), **style)
             late += _late_values(points, last=history[-1]["step"])
     _frame(axes, late)
+    for label, step in (phases or {}).items():
+        axes.axvline(step, color=GRAY, ls="--", lw=1, label=label)
     if axes.lines:
         axes.legend(frameon=False, fontsize=8)
     axes.set(xlabel="training step", ylabel=f"{NAMES.get(name, name)} (nats)")

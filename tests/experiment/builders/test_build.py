@@ -499,3 +499,10 @@ def test_epsilon_is_added_to_the_root_of_the_second_moment(name) -> None:
     params, gradient = {"w": jnp.zeros(())}, {"w": jnp.float32(2.0)}
     updates, _ = tx.update(gradient, tx.init(params), params)
     assert float(updates["w"]) == pytest.approx(-1e-3 * 2 / (2 + 0.5), rel=1e-5)
+
+
+def test_the_curves_name_the_phase_that_trains_the_prior_of_codes():
+    config = Config()
+    assert builders.name_phases(config) == {}
+    config.train.num_steps, config.codes.prior_steps = 600, 200
+    assert builders.name_phases(config) == {"prior of the codes, alone": 400}

@@ -11,7 +11,7 @@ from vae_jax.experiment.builders.loss import (
     make_corruption,
 )
 from vae_jax.experiment.builders.model import build_model
-from vae_jax.experiment.builders.optimizer import build_optimizer, final_learning_rate
+from vae_jax.experiment.builders.optimizer import build_optimizer, final_learning_rate, name_phases
 from vae_jax.experiment.builders.score import (
     build_value,
     final_step,
@@ -44,6 +44,7 @@ __all__ = [
     "is_last_phase",
     "is_on",
     "make_corruption",
+    "name_phases",
     "name_score",
     "resolve",
     "resolve_binarization",
