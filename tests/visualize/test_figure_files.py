@@ -105,8 +105,10 @@ def test_axes_have_names_and_units():
     history = [{"step": s, "split": "valid", "elbo": -9.0 + s, "rate": 1.0} for s in range(4)]
     axes = visualize.learning_curve(history, "elbo").axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("training step", "ELBO (nats)")
-    axes = visualize.learning_curve(history, "elbo", phases={"second": 2}).axes[0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["validation", "second"]
+    names = {"splits": {"valid": "validation, given y"}, "phases": {"second": 2}}
+    axes = visualize.learning_curve(history, "elbo", **names).axes[0]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["validation, given y", "second"]
     axes = visualize.overlaid_curves({"a": history, "b": history}, "rate").axes[0]
     assert axes.get_ylabel() == "rate on validation data (nats)"
     axes = visualize.histogram({"normal": RNG.normal(size=9)}, "Score").axes[0]

@@ -172,17 +172,6 @@ def test_interpolations_of_a_conditional_model_name_its_y(y, is_said):
     assert ("with the y of the first" in figure.axes[0].get_title()) == is_said
 
 
-def test_curves_of_a_latent_class_say_which_bounds_they_are():
-    def legends(line):
-        history = [line | {"step": 1, "elbo": -1.0, "split": split} for split in ("train", "valid")]
-        figure = visualize.learning_curve(history, "elbo")
-        return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-
-    assert legends({}) == ["training", "validation"]
-    with_class = ["training, with the KL of y", "validation, given y"]
-    assert legends({"label_rate": 0.5}) == with_class
-
-
 @pytest.mark.parametrize(
     ("y", "text"),
     [(None, ""), (np.arange(30) % 3, ", colored by class"), (np.linspace(0, 1, 30), " by label")],

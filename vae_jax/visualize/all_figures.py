@@ -36,7 +36,7 @@ def plot_all(
     corruption: Corruption | None = None,
     file_format: str = "png",
     projection: str = "pca",
-    phases: Mapping[str, int] | None = None,
+    curves: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write every figure that the model and its data support; return the paths of the PNG files.
 
@@ -53,7 +53,7 @@ def plot_all(
       corruption: corrupts the inputs, for denoising models.
       file_format: png; pdf or svg: these files too.
       projection: method of the map of the codes, see `project`.
-      phases: steps at which a phase of the training begins, by name, see `learning_curves`.
+      curves: keywords of `learning_curves`.
     """
     figures, arrays, lines = _plot_data(model, dataset, terms, corruption)
     if len(terms.code) > 1 and terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
@@ -64,7 +64,7 @@ def plot_all(
             projection=projection,
         )
     if history:
-        figures["learning_curves"] = learning_curves(history, phases=phases)
+        figures["learning_curves"] = learning_curves(history, **(curves or {}))
     arrays["latents"] = model_arrays.codes(terms, "test")
     directory.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
@@ -96,6 +96,7 @@ def _plot_images(
     scale = dataset.test.value_range
     figures = {"reconstructions": image_grids.reconstruction_rows(arrays, value_range=scale)}
     files = {"reconstructions": arrays}
+    is_drawn = "mean" not in arrays
     if has_paths(model, terms):
         figures["traversals"] = image_grids.traversals(
             model,
@@ -103,11 +104,12 @@ def _plot_images(
             y=None if y is None else y[0],
             factor_names=dataset.factor_names,
             value_range=scale,
+            is_drawn=is_drawn,
         )
     if len(x) > 1:
         paths = _describe_paths(model, terms)
         figures["interpolations"] = image_grids.interpolations(
-            model, x, y=y, value_range=scale, **paths
+            model, x, y=y, value_range=scale, is_drawn=is_drawn, **paths
         )
     if np.isfinite(terms.rate).all():
         classes = dataset.preparation.get("classes", ())

@@ -14,7 +14,6 @@ CHART_SIZE = (4.4, 2.9)  # inches
 CURVES = ("elbo", "distortion", "rate")
 NAMES = {"elbo": "ELBO"}
 SPLITS = {"train": "training", "valid": "validation"}
-LATENT_CLASS = {"train": "training, with the KL of y", "valid": "validation, given y"}
 MAX_BARS = 40
 MAX_CURVE_POINTS = 500
 MAX_MARKERS = 60
@@ -24,23 +23,35 @@ History = Sequence[Mapping[str, Any]]
 Points = Sequence[tuple[int, float]]  # (step, value)
 
 
-def learning_curves(history: History, *, phases: Mapping[str, int] | None = None) -> Figure:
+def learning_curves(
+    history: History,
+    *,
+    splits: Mapping[str, str] | None = None,
+    phases: Mapping[str, int] | None = None,
+) -> Figure:
     """Bound, distortion and rate against the step, for training and validation.
 
-    `phases` has the step at which a phase of the training begins, by the name for the legend.
+    Args:
+      history: lines of metrics.jsonl.
+      splits: names of the curves "train" and "valid", if they are not of the same quantity.
+      phases: the step at which a phase of the training begins, by its name.
     """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), CURVES, strict=True):
-        _plot_curve(axes, history, name, phases)
+        _plot_curve(axes, history, name, splits, phases)
     return figure
 
 
 def learning_curve(
-    history: History, name: str, *, phases: Mapping[str, int] | None = None
+    history: History,
+    name: str,
+    *,
+    splits: Mapping[str, str] | None = None,
+    phases: Mapping[str, int] | None = None,
 ) -> Figure:
-    """One number against the step, for training and validation; `phases` as `learning_curves`."""
+    """One number against the step, for training and validation; see `learning_curves`."""
     figure = Figure(figsize=CHART_SIZE, layout="constrained")
-    _plot_curve(figure.add_subplot(), history, name, phases)
+    _plot_curve(figure.add_subplot(), history, name, splits, phases)
     return figure
 
 
@@ -115,10 +126,15 @@ def histogram(
     return figure
 
 
-def _plot_curve(axes: Axes, history: History, name: str, phases: Mapping[str, int] | None) -> None:
+def _plot_curve(
+    axes: Axes,
+    history: History,
+    name: str,
+    splits: Mapping[str, str] | None,
+    phases: Mapping[str, int] | None,
+) -> None:
     late: list[float] = []
-    # In semi-supervised training the class is latent, so its bound is another one.
-    labels = LATENT_CLASS if any("label_rate" in line for line in history) else SPLITS
+    labels = SPLITS | dict(splits or {})
     for split, color, symbol in (("train", PALE_BLUE, "."), ("valid", RED, "o")):
         points = _subsample(_points(history, name, split), MAX_CURVE_POINTS)
         if points:

@@ -26,6 +26,7 @@ MAX_NAME = 24  # characters of a class
 MAX_DECODED = 256  # latents whose effect is looked at
 SIDE = 8  # samples in a row
 DATA = "data"  # label of a row of data
+DRAWN = "; draws from p(x | z) with the same random numbers"
 KINDS: tuple[Kind, ...] = ("linear", "spherical")
 
 Range = tuple[float, float]
@@ -171,11 +172,13 @@ def interpolations(
     value_range: Range | None = None,
     kinds: Sequence[Kind] = KINDS,
     codes: str = "codes",
+    is_drawn: bool = False,
 ) -> Figure:
     """Linear and spherical paths between the codes of pairs of images, with both images.
 
     Pair i has the images i and `num_pairs` + i of x [N, *E]. y, [N] or [N, C], belongs to the first
-    image. NaN are missing values. The title names the `codes`.
+    image. NaN are missing values. The title names the `codes`, and says if p(x | z) `is_drawn` from
+    because it has no mean.
     """
     num_pairs = min(num_pairs, len(x) // 2)
     start, end = (np.asarray(x)[i * num_pairs : (i + 1) * num_pairs] for i in range(2))
@@ -203,6 +206,7 @@ def interpolations(
     )
     title = f"Interpolations between the {codes} of two test examples, decoded"
     title += "" if y is None else " with the y of the first"
+    title += DRAWN if is_drawn else ""
     return image_rows(rows, title, value_range=value_range, groups=groups)
 
 
@@ -214,6 +218,7 @@ def traversals(
     y: Array | None = None,
     factor_names: Sequence[str] = (),
     value_range: Range | None = None,
+    is_drawn: bool = False,
 ) -> Figure:
     """Traversals of single latents from the first code of `terms`, in order of their KL.
 
@@ -223,7 +228,7 @@ def traversals(
     so if the prior is not the standard normal. A categorical latent takes each of its categories.
     Without a finite KL (an autoencoder), order and range come from the spread of the codes. If the
     labels are factors, a latent that clearly follows one shows its name. Images of a conditional
-    model are for one y, [] or [C].
+    model are for one y, [] or [C]. The title says if p(x | z) `is_drawn` from, without a mean.
     """
     paths = make_paths(model.model, terms, num_points)
 
@@ -242,7 +247,7 @@ def traversals(
         rows[paths.label(d) + (f"\nfollows {factor}" if factor else "")] = images
     title = "Traversals from the first test image"
     title += ": latents over " if y is None else ", for one y: latents over "
-    title += paths.describe_range(model.model)
+    title += paths.describe_range(model.model) + (DRAWN if is_drawn else "")
     groups = Groups(headers=dict(enumerate(paths.points)))
     title += f"\n{count_latents(len(paths.order), len(visible), hidden)}"
     return image_rows(rows, title, value_range=value_range, groups=groups)

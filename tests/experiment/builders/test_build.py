@@ -501,8 +501,22 @@ def test_epsilon_is_added_to_the_root_of_the_second_moment(name) -> None:
     assert float(updates["w"]) == pytest.approx(-1e-3 * 2 / (2 + 0.5), rel=1e-5)
 
 
-def test_the_curves_name_the_phase_that_trains_the_prior_of_codes():
+def test_curves_say_where_training_and_validation_differ():
     config = Config()
-    assert builders.name_phases(config) == {}
+    assert builders.describe_curves(config) == {"splits": {}, "phases": {}}
     config.train.num_steps, config.codes.prior_steps = 600, 200
-    assert builders.name_phases(config) == {"prior of the codes, alone": 400}
+    assert builders.describe_curves(config)["phases"] == {"prior of the codes, alone": 400}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "splits"),
+    [
+        ("name", "m2", {"train": "training, with the KL of y", "valid": "validation, given y"}),
+        ("token_dropout", 0.3, {"train": "training, with token dropout"}),
+        ("corruption", "masking", {"train": "training, from corrupted inputs"}),
+    ],
+)
+def test_curves_of_other_quantities_have_other_names(field, value, splits):
+    config = Config()
+    setattr(config.objective, field, value)
+    assert builders.describe_curves(config)["splits"] == splits

@@ -1,6 +1,7 @@
 """Build the parts of a run from its config. Only here does a name become a part: by tables."""
 
 from vae_jax.experiment.builders.auto import describe_choices, resolve, resolve_binarization
+from vae_jax.experiment.builders.curves import describe_curves
 from vae_jax.experiment.builders.data import build_anomalies, build_data, build_examples
 from vae_jax.experiment.builders.lookup import is_on
 from vae_jax.experiment.builders.loss import (
@@ -11,7 +12,7 @@ from vae_jax.experiment.builders.loss import (
     make_corruption,
 )
 from vae_jax.experiment.builders.model import build_model
-from vae_jax.experiment.builders.optimizer import build_optimizer, final_learning_rate, name_phases
+from vae_jax.experiment.builders.optimizer import build_optimizer, final_learning_rate
 from vae_jax.experiment.builders.score import (
     build_value,
     final_step,
@@ -36,6 +37,7 @@ __all__ = [
     "build_units",
     "build_value",
     "describe_choices",
+    "describe_curves",
     "describe_units",
     "final_learning_rate",
     "final_step",
@@ -44,7 +46,6 @@ __all__ = [
     "is_last_phase",
     "is_on",
     "make_corruption",
-    "name_phases",
     "name_score",
     "resolve",
     "resolve_binarization",

@@ -40,12 +40,6 @@ def prior_from(config: Config) -> int | None:
     return config.train.num_steps - config.codes.prior_steps if config.codes.prior_steps else None
 
 
-def name_phases(config: Config) -> dict[str, int]:
-    """The step after which a further phase of the training begins, by the name of the phase."""
-    start = prior_from(config)
-    return {} if start is None else {"prior of the codes, alone": start}
-
-
 def skip_zero_gradients(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """Skip the update if the gradient is all zeros: no momentum, decay or step of the schedule."""
 

@@ -170,7 +170,7 @@ def learning_curves(run: Contents) -> list[Block]:
     if not run.history:
         return []
     figures = []
-    phases = {} if run.config is None else builders.name_phases(run.config)
+    curves = {} if run.config is None else builders.describe_curves(run.config)
     for name in visualize.CURVES:
         lines = [line for line in run.history if is_number(line.get(name))]
         values = [line[name] for line in lines if line["split"] == "valid"]
@@ -179,7 +179,7 @@ def learning_curves(run: Contents) -> list[Block]:
             if values:
                 first, last = format_value(values[0]), format_value(values[-1])
                 alt += f", from {first} to {last} nats on validation"
-            figures.append((visualize.learning_curve(run.history, name, phases=phases), f"{alt}."))
+            figures.append((visualize.learning_curve(run.history, name, **curves), f"{alt}."))
     stopped = [
         paragraph(f"Stopped early: {line['stopped']}.") for line in run.history if "stopped" in line
     ]
