@@ -145,8 +145,8 @@ def _plot_curve(
     _frame(axes, late)
     for label, step in (phases or {}).items():
         axes.axvline(step, color=GRAY, ls="--", lw=1, label=label)
-    if axes.lines:
-        axes.legend(frameon=False, fontsize=8)
+    if axes.lines:  # on white, for the line of a phase may cross it
+        axes.legend(frameon=bool(phases), edgecolor="none", framealpha=0.9, fontsize=8)
     axes.set(xlabel="training step", ylabel=f"{NAMES.get(name, name)} (nats)")
 
 
