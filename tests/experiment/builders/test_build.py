@@ -505,7 +505,7 @@ def test_curves_say_where_training_and_validation_differ():
     config = Config()
     assert builders.describe_curves(config) == {"splits": {}, "phases": {}}
     config.train.num_steps, config.codes.prior_steps = 600, 200
-    assert builders.describe_curves(config)["phases"] == {"prior of the codes, alone": 400}
+    assert builders.describe_curves(config)["phases"] == {"only the prior from here on": 400}
 
 
 @pytest.mark.parametrize(

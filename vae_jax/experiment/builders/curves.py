@@ -9,7 +9,7 @@ from vae_jax.experiment.builders.optimizer import prior_from
 def describe_curves(config: Config) -> dict[str, Any]:
     """The keywords of `visualize.learning_curves`: names of both splits, and phases."""
     start = prior_from(config)
-    phases = {} if start is None else {"prior of the codes, alone": start}
+    phases = {} if start is None else {"only the prior from here on": start}
     return {"splits": _name_splits(config), "phases": phases}
 
 
