@@ -131,3 +131,9 @@ def test_lines_break_outside_of_densities():
     for width in range(150, 320, 10):
         assert all(line.count("(") == line.count(")") for line in wrap(text, 10, width).split("\n"))
         assert " ".join(wrap(text, 10, width).split("\n")) == text
+
+
+def test_a_constant_has_an_axis_around_it():
+    history = [{"step": s, "split": "valid", "rate": 0.0, "elbo": -9.0} for s in range(4)]
+    assert visualize.learning_curve(history, "rate").axes[0].get_ylim() == (-0.5, 0.5)
+    assert visualize.learning_curve(history, "elbo").axes[0].get_ylim() == (-9.5, -8.5)

@@ -178,7 +178,9 @@ def _late_values(points: Points, last: int | None = None) -> list[float]:
 
 def _frame(axes: Axes, values: Sequence[float]) -> None:
     if values:
-        margin = 0.08 * max(max(values) - min(values), 1e-6)
+        spread = max(values) - min(values)
+        is_flat = spread <= 1e-6 * max(map(abs, values))  # such as the rate of a language model
+        margin = 0.5 if is_flat else 0.08 * spread
         axes.set_ylim(min(values) - margin, max(values) + margin)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -26,6 +26,7 @@ NUM_LATENTS, NUM_POINTS = 8, 5  # traversals, and codes on each
 MAX_KNOWN = 20_000  # training molecules with which samples are compared; it takes seconds
 GREEDY = "decoded greedily at the center of the posterior"
 DRAWN = "z from the prior, x from p(x | z)"
+DRAWN_WITHOUT_CODES = "x from p(x)"
 
 Figures = dict[str, Figure]
 Arrays = dict[str, dict[str, np.ndarray]]
@@ -45,7 +46,9 @@ def plot_sequences(
     figures: Figures = {}
     files: Arrays = {}
     lines: Lines = {}
+    drawn = DRAWN_WITHOUT_CODES
     if arrays.has_codes(terms):
+        drawn = DRAWN
         figures, decoded = _plot_codes(model, dataset, terms, examples, has_structures)
         files["reconstructions"] = {"data": examples.x}
         pairs = zip(examples.lines, decoded, strict=True)
@@ -56,11 +59,11 @@ def plot_sequences(
         if has_structures:
             is_valid = [molecule is not None for molecule in parse(samples)]
             lines["samples.smi"] = list(itertools.compress(samples, is_valid))
-            figures |= _plot_molecule_samples(dataset, samples)
+            figures |= _plot_molecule_samples(dataset, samples, drawn)
         else:
             lines["samples.txt"] = samples
             figures["text_samples"] = text.text_samples(
-                samples[:NUM_LINES], f"Samples: {DRAWN}", data=examples.lines[:NUM_DATA]
+                samples[:NUM_LINES], f"Samples: {drawn}", data=examples.lines[:NUM_DATA]
             )
     return figures, files, lines
 
@@ -177,13 +180,13 @@ def _plot_molecules(
     return figures
 
 
-def _plot_molecule_samples(dataset: Dataset, lines: list[str]) -> Figures:
+def _plot_molecule_samples(dataset: Dataset, lines: list[str], drawn: str) -> Figures:
     alphabet = arrays.text_alphabet(dataset)
     known: list[str] = []
     if dataset.train.num_examples <= MAX_KNOWN:
         known = arrays.read_lines(dataset.train, alphabet, MAX_KNOWN)
     data = arrays.read_lines(dataset.test, alphabet, len(lines))
     return {
-        "molecule_samples": molecules.samples(lines, known=known, description=DRAWN),
+        "molecule_samples": molecules.samples(lines, known=known, description=drawn),
         "molecule_properties": molecules.property_histograms(data, lines),
     }
