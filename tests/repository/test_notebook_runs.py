@@ -186,7 +186,7 @@ def test_scaling(run, monkeypatch):
     )
     [_, large, split] = got["rows"]
     assert large[:2] == ["one device", 256]
-    assert split[:2] == ["8 device(s)", 256]
+    assert split[:2] == ["8 devices", 256]
     assert large[3] == pytest.approx(split[3], rel=1e-4)  # the same steps on 8 devices
     assert min(row[2] for row in got["rows"]) > 0
     assert len(got["sweep"]) == len(got["points"]) == 8

@@ -105,6 +105,10 @@ def test_axes_have_names_and_units():
     history = [{"step": s, "split": "valid", "elbo": -9.0 + s, "rate": 1.0} for s in range(4)]
     axes = visualize.learning_curve(history, "elbo").axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("training step", "ELBO (nats)")
+    names = {"splits": {"valid": "validation, given y"}, "phases": {"second": 2}}
+    axes = visualize.learning_curve(history, "elbo", **names).axes[0]
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["validation, given y", "second"]
     axes = visualize.overlaid_curves({"a": history, "b": history}, "rate").axes[0]
     assert axes.get_ylabel() == "rate on validation data (nats)"
     axes = visualize.histogram({"normal": RNG.normal(size=9)}, "Score").axes[0]
@@ -127,3 +131,9 @@ def test_lines_break_outside_of_densities():
     for width in range(150, 320, 10):
         assert all(line.count("(") == line.count(")") for line in wrap(text, 10, width).split("\n"))
         assert " ".join(wrap(text, 10, width).split("\n")) == text
+
+
+def test_a_constant_has_an_axis_around_it():
+    history = [{"step": s, "split": "valid", "rate": 0.0, "elbo": -9.0} for s in range(4)]
+    assert visualize.learning_curve(history, "rate").axes[0].get_ylim() == (-0.5, 0.5)
+    assert visualize.learning_curve(history, "elbo").axes[0].get_ylim() == (-9.5, -8.5)

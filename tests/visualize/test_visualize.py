@@ -11,6 +11,7 @@ import pytest
 from vae_jax import priors, visualize
 from vae_jax.data import ArraySource
 from vae_jax.distributions import Bernoulli, DiagGaussian
+from vae_jax.visualize import all_figures
 
 
 @pytest.mark.parametrize(
@@ -37,12 +38,14 @@ from vae_jax.distributions import Bernoulli, DiagGaussian
 )
 def test_traversals_say_what_they_go_over(prior, is_flat, has_kl, text):
     rng = np.random.default_rng(0)
-    model = types.SimpleNamespace(prior=prior, supports=lambda capability: is_flat)
+    model = types.SimpleNamespace(prior=prior, supports=lambda capability: is_flat, layers=(1, 1))
     terms = types.SimpleNamespace(
         code=rng.normal(size=(9, 2)), kl=rng.random((9, 2)) if has_kl else None, y=None
     )
     figure = visualize.traversals(types.SimpleNamespace(model=model, image=lambda z, y: z), terms)
     assert re.search(text, " ".join(figure.axes[0].get_title().split()))
+    labels = "".join(label.get_text() for label in figure.axes[0].texts)
+    assert ("z0, layer 0 " in labels, "z1, layer 1 " in labels) == (not is_flat, not is_flat)
 
 
 def test_which_latent_follows_which_factor():
@@ -116,7 +119,8 @@ class FakeModel:
 
     def generate(self, key, num_samples, *, y=None, temperature=None):
         self.temperatures.append(temperature)
-        return self.decode(jax.random.normal(key, (num_samples, 4)))
+        scale = 1 if temperature is None else temperature
+        return self.decode(scale * jax.random.normal(key, (num_samples, 4)))
 
 
 @pytest.mark.parametrize(
@@ -143,3 +147,51 @@ def test_figures_that_a_model_supports(tmp_path, supported, names):
     arrays = {path.stem for path in (tmp_path / "figures").glob("*.npz")}
     assert arrays == {"reconstructions", "samples", "latents"}
     assert model.temperatures == ([None, 0.7] if "temperature" in supported else [None])
+
+
+def test_a_temperature_that_changes_nothing_has_no_figure():
+    class Uniform(FakeModel):
+        def generate(self, key, num_samples, *, y=None, temperature=None):
+            return super().generate(key, num_samples, y=y)
+
+    x = np.zeros((4, 2, 2, 1), np.float32)
+    key = jax.random.key(0)
+    for model, names in (
+        (Uniform(("temperature",)), {"samples"}),
+        (FakeModel(("temperature",)), {"samples", "samples_low_temperature"}),
+    ):
+        figures, arrays = all_figures._plot_samples(model, x, None, key, (), None)
+        assert set(figures) == names
+        assert set(arrays) == {"mean", "draw"}
+
+
+@pytest.mark.parametrize(("y", "is_said"), [(None, False), (jnp.zeros(4, int), True)])
+def test_interpolations_of_a_conditional_model_name_its_y(y, is_said):
+    x = np.zeros((4, 2, 2, 1), np.float32)
+    figure = visualize.interpolations(FakeModel(()), x, y=y)
+    assert ("with the y of the first" in figure.axes[0].get_title()) == is_said
+
+
+@pytest.mark.parametrize(
+    ("y", "text"),
+    [(None, ""), (np.arange(30) % 3, ", colored by class"), (np.linspace(0, 1, 30), " by label")],
+)
+def test_a_map_says_what_its_colors_are(y, text):
+    terms = types.SimpleNamespace(code=np.random.default_rng(0).normal(size=(30, 2)), y=y)
+    title = visualize.latent_map(terms).texts[0].get_text()
+    assert title.endswith(text)
+    assert ("colored" in title) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("supported", "title"),
+    [((), "between the vectors of the discrete codes"), (("traversals",), "between the codes")],
+)
+def test_interpolations_say_what_they_are_between(supported, title):
+    terms = types.SimpleNamespace(code=np.zeros((4, 4)), kl=None)
+    model = FakeModel(supported)
+    options = all_figures._describe_paths(model, terms)
+    figure = visualize.interpolations(model, np.zeros((4, 2, 2, 1), np.float32), **options)
+    assert title in figure.axes[0].get_title()
+    texts = " ".join(text.get_text() for text in figure.axes[0].texts)
+    assert ("spherical" in texts) == bool(supported)

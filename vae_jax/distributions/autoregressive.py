@@ -70,6 +70,15 @@ class Autoregressive(Distribution):
             lambda logits, i: self._sample_index(jax.random.fold_in(key, i), logits), shape
         )
 
+    def typical(self, key: Array) -> Array:
+        """A draw ``[*batch, *event]``, with the same random numbers for all of the batch.
+
+        So draws of two elements differ only as far as their distributions do.
+        """
+        return self._generate(
+            lambda logits, i: self._share_noise(jax.random.fold_in(key, i), logits), ()
+        )
+
     def log_prob_terms(self, value: Array) -> Array:
         """The terms log p(x_i | x_1 .. x_{i-1}), ``[..., *event]``.
 
@@ -124,6 +133,14 @@ class Autoregressive(Distribution):
         if self.levels == 2:
             return jax.random.bernoulli(key, jax.nn.sigmoid(logits[..., 0])).astype(jnp.int32)
         return jax.random.categorical(key, logits).astype(jnp.int32)
+
+    def _share_noise(self, key: Array, logits: Array) -> Array:
+        """A draw for each row of logits [N, levels or 1], from the same noise."""
+        if self.levels == 2:
+            probability = jax.nn.sigmoid(logits[..., 0])
+            return (jax.random.uniform(key, (), logits.dtype) < probability).astype(jnp.int32)
+        noise = jax.random.gumbel(key, logits.shape[-1:], logits.dtype)
+        return jnp.argmax(logits + noise, axis=-1).astype(jnp.int32)
 
     def _mode(self, logits: Array) -> Array:
         if self.levels == 2:

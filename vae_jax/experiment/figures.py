@@ -38,6 +38,7 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
             corruption=builders.build_corruption(context.config, context.model.units),
             file_format=context.config.evaluation.figures,
             projection=context.config.evaluation.projection,
+            curves=builders.describe_curves(context.config),
         )
         write_figures(context.workdir, history[-1]["step"] if history else 0, paths)
         _plot_search(context)

@@ -111,7 +111,8 @@ class TrainedModel(RowMethods):
     def image(self, z: Array, *, y: Array | None = None) -> Array:
         """A typical x of p(x | z) for z [..., D]: [..., *E].
 
-        The mean, the greedy sequence of tokens, or a draw if there is neither.
+        The mean, the greedy sequence of tokens, or a draw if there is neither. Autoregressive draws
+        use the same random numbers for all z, so that they differ only as far as p(x | z) does.
         """
         return _image(self.decode(z, y=y))
 

@@ -14,12 +14,13 @@ from vae_jax.files import Path, write_atomically
 from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Array
 from vae_jax.visualize import image_grids, model_arrays, pixels
+from vae_jax.visualize.category_paths import has_categories
 from vae_jax.visualize.charts import learning_curves
 from vae_jax.visualize.code_map import latent_map
 from vae_jax.visualize.files import save
+from vae_jax.visualize.latent_paths import has_paths
 from vae_jax.visualize.sequence_figures import plot_sequences
 from vae_jax.visualize.tables.plot import plot_table
-from vae_jax.visualize.traversal_paths import has_traversals
 
 LOW_TEMPERATURE = 0.7
 NUM_EXAMPLES = 16
@@ -35,6 +36,7 @@ def plot_all(
     corruption: Corruption | None = None,
     file_format: str = "png",
     projection: str = "pca",
+    curves: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write every figure that the model and its data support; return the paths of the PNG files.
 
@@ -51,6 +53,7 @@ def plot_all(
       corruption: corrupts the inputs, for denoising models.
       file_format: png; pdf or svg: these files too.
       projection: method of the map of the codes, see `project`.
+      curves: keywords of `learning_curves`.
     """
     figures, arrays, lines = _plot_data(model, dataset, terms, corruption)
     if len(terms.code) > 1 and terms.code.shape[1] > 1 and np.isfinite(terms.code).all():
@@ -61,7 +64,7 @@ def plot_all(
             projection=projection,
         )
     if history:
-        figures["learning_curves"] = learning_curves(history)
+        figures["learning_curves"] = learning_curves(history, **(curves or {}))
     arrays["latents"] = model_arrays.codes(terms, "test")
     directory.mkdir(parents=True, exist_ok=True)
     for name, values in arrays.items():
@@ -93,34 +96,66 @@ def _plot_images(
     scale = dataset.test.value_range
     figures = {"reconstructions": image_grids.reconstruction_rows(arrays, value_range=scale)}
     files = {"reconstructions": arrays}
-    if has_traversals(terms) and model.supports("traversals"):
+    is_drawn = "mean" not in arrays
+    if has_paths(model, terms):
         figures["traversals"] = image_grids.traversals(
             model,
             terms,
             y=None if y is None else y[0],
             factor_names=dataset.factor_names,
             value_range=scale,
+            is_drawn=is_drawn,
         )
     if len(x) > 1:
-        figures["interpolations"] = image_grids.interpolations(model, x, y=y, value_range=scale)
+        paths = _describe_paths(model, terms)
+        figures["interpolations"] = image_grids.interpolations(
+            model, x, y=y, value_range=scale, is_drawn=is_drawn, **paths
+        )
     if np.isfinite(terms.rate).all():
-        labels = None if y is None else image_grids.sample_labels(model, y)
-        num = image_grids.SIDE**2 if labels is None else len(labels)
         classes = dataset.preparation.get("classes", ())
-        names = image_grids.row_names(model, labels, classes=classes)
-
-        options: dict[str, Any] = {"data": x, "value_range": scale}
-        if labels is not None:
-            options["num_classes"] = image_grids.count_classes(model, labels)
-        files["samples"] = model_arrays.sample(model, key, num, y=labels)
-        figures["samples"] = image_grids.sample_rows(files["samples"], names, **options)
-        if model.supports("temperature"):
-            options["temperature"] = LOW_TEMPERATURE
-            values = model_arrays.sample(model, key, num, y=labels, temperature=LOW_TEMPERATURE)
-            if "mean" in values:
-                del values["draw"]
-            figures["samples_low_temperature"] = image_grids.sample_rows(values, names, **options)
+        samples, files["samples"] = _plot_samples(model, x, y, key, classes, scale)
+        figures |= samples
     return figures, files
+
+
+def _plot_samples(
+    model: TrainedModel,
+    x: np.ndarray,
+    y: Array | None,
+    key: Array,
+    classes: Sequence[str],
+    scale: tuple[float, float] | None,
+) -> tuple[dict[str, Figure], model_arrays.Arrays]:
+    """Samples above data x, also at `LOW_TEMPERATURE` if it changes them, and their arrays."""
+    labels = None if y is None else image_grids.sample_labels(model, y)
+    num = image_grids.SIDE**2 if labels is None else len(labels)
+    names = image_grids.row_names(model, labels, classes=classes)
+    options: dict[str, Any] = {"data": x, "value_range": scale}
+    if labels is not None:
+        options["num_classes"] = image_grids.count_classes(model, labels)
+    arrays = model_arrays.sample(model, key, num, y=labels)
+    figures = {"samples": image_grids.sample_rows(arrays, names, **options)}
+    if model.supports("temperature"):
+        cold = model_arrays.sample(model, key, num, y=labels, temperature=LOW_TEMPERATURE)
+        if not _is_equal(cold, arrays):  # as of a uniform prior
+            if "mean" in cold:
+                del cold["draw"]
+            options["temperature"] = LOW_TEMPERATURE
+            figures["samples_low_temperature"] = image_grids.sample_rows(cold, names, **options)
+    return figures, arrays
+
+
+def _describe_paths(model: TrainedModel, terms: Terms) -> dict[str, Any]:
+    """The options of interpolations: between discrete codes there are lines, and no codes."""
+    if has_categories(terms):
+        return {"kinds": ("linear",), "codes": "posterior probabilities"}
+    if not model.supports("traversals"):
+        return {"kinds": ("linear",), "codes": "vectors of the discrete codes"}
+    return {}
+
+
+def _is_equal(first: model_arrays.Arrays, second: model_arrays.Arrays) -> bool:
+    return all(np.array_equal(first[name], second[name]) for name in first)
 
 
 def _reconstruct(

@@ -23,18 +23,35 @@ History = Sequence[Mapping[str, Any]]
 Points = Sequence[tuple[int, float]]  # (step, value)
 
 
-def learning_curves(history: History) -> Figure:
-    """Bound, distortion and rate against the step, for training and validation."""
+def learning_curves(
+    history: History,
+    *,
+    splits: Mapping[str, str] | None = None,
+    phases: Mapping[str, int] | None = None,
+) -> Figure:
+    """Bound, distortion and rate against the step, for training and validation.
+
+    Args:
+      history: lines of metrics.jsonl.
+      splits: names of the curves "train" and "valid", if they are not of the same quantity.
+      phases: the step at which a phase of the training begins, by its name.
+    """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), CURVES, strict=True):
-        _plot_curve(axes, history, name)
+        _plot_curve(axes, history, name, splits, phases)
     return figure
 
 
-def learning_curve(history: History, name: str) -> Figure:
-    """One number against the step, for training and validation."""
+def learning_curve(
+    history: History,
+    name: str,
+    *,
+    splits: Mapping[str, str] | None = None,
+    phases: Mapping[str, int] | None = None,
+) -> Figure:
+    """One number against the step, for training and validation; see `learning_curves`."""
     figure = Figure(figsize=CHART_SIZE, layout="constrained")
-    _plot_curve(figure.add_subplot(), history, name)
+    _plot_curve(figure.add_subplot(), history, name, splits, phases)
     return figure
 
 
@@ -109,18 +126,27 @@ def histogram(
     return figure
 
 
-def _plot_curve(axes: Axes, history: History, name: str) -> None:
+def _plot_curve(
+    axes: Axes,
+    history: History,
+    name: str,
+    splits: Mapping[str, str] | None,
+    phases: Mapping[str, int] | None,
+) -> None:
     late: list[float] = []
+    labels = SPLITS | dict(splits or {})
     for split, color, symbol in (("train", PALE_BLUE, "."), ("valid", RED, "o")):
         points = _subsample(_points(history, name, split), MAX_CURVE_POINTS)
         if points:
             marker = _marker(symbol, points)
-            style = {"label": SPLITS[split], "color": color, "ms": 3, "marker": marker}
+            style = {"label": labels[split], "color": color, "ms": 3, "marker": marker}
             axes.plot(*zip(*points, strict=True), **style)
             late += _late_values(points, last=history[-1]["step"])
     _frame(axes, late)
-    if axes.lines:
-        axes.legend(frameon=False, fontsize=8)
+    for label, step in (phases or {}).items():
+        axes.axvline(step, color=GRAY, ls="--", lw=1, label=label)
+    if axes.lines:  # on white, for the line of a phase may cross it
+        axes.legend(frameon=bool(phases), edgecolor="none", framealpha=0.9, fontsize=8)
     axes.set(xlabel="training step", ylabel=f"{NAMES.get(name, name)} (nats)")
 
 
@@ -152,7 +178,9 @@ def _late_values(points: Points, last: int | None = None) -> list[float]:
 
 def _frame(axes: Axes, values: Sequence[float]) -> None:
     if values:
-        margin = 0.08 * max(max(values) - min(values), 1e-6)
+        spread = max(values) - min(values)
+        is_flat = spread <= 1e-6 * max(map(abs, values))  # such as the rate of a language model
+        margin = 0.5 if is_flat else 0.08 * spread
         axes.set_ylim(min(values) - margin, max(values) + margin)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)

@@ -16,13 +16,9 @@ from vae_jax.types import Array
 from vae_jax.visualize import model_arrays, pixels
 from vae_jax.visualize.factors import match_factors
 from vae_jax.visualize.grids import Groups, image_rows, shorten
+from vae_jax.visualize.latent_paths import count_latents, make_paths
 from vae_jax.visualize.model_arrays import Arrays, choose
-from vae_jax.visualize.traversal_paths import (
-    MAX_CODES,
-    TraversalPaths,
-    count_latents,
-    format_offset,
-)
+from vae_jax.visualize.traversal_paths import MAX_CODES
 
 MIN_CHANGE = 0.1  # share of the range of the data; a smaller change of a pixel is hardly visible
 MAX_ROWS = 16
@@ -30,6 +26,7 @@ MAX_NAME = 24  # characters of a class
 MAX_DECODED = 256  # latents whose effect is looked at
 SIDE = 8  # samples in a row
 DATA = "data"  # label of a row of data
+DRAWN = "; draws from p(x | z) with the same random numbers"
 KINDS: tuple[Kind, ...] = ("linear", "spherical")
 
 Range = tuple[float, float]
@@ -173,11 +170,15 @@ def interpolations(
     *,
     y: Array | None = None,
     value_range: Range | None = None,
+    kinds: Sequence[Kind] = KINDS,
+    codes: str = "codes",
+    is_drawn: bool = False,
 ) -> Figure:
     """Linear and spherical paths between the codes of pairs of images, with both images.
 
     Pair i has the images i and `num_pairs` + i of x [N, *E]. y, [N] or [N, C], belongs to the first
-    image. NaN are missing values.
+    image. NaN are missing values. The title names the `codes`, and says if p(x | z) `is_drawn` from
+    because it has no mean.
     """
     num_pairs = min(num_pairs, len(x) // 2)
     start, end = (np.asarray(x)[i * num_pairs : (i + 1) * num_pairs] for i in range(2))
@@ -189,7 +190,7 @@ def interpolations(
     first, last = (jnp.asarray(np.where(np.isnan(part), 0, part)) for part in (start, end))
     paths = {
         kind: np.asarray(model.interpolate(first, last, num_points, kind=kind, **options))
-        for kind in KINDS
+        for kind in kinds
     }
     for pair in range(num_pairs):
         ends = start[pair][None], end[pair][None]
@@ -199,11 +200,13 @@ def interpolations(
         i + 1: f"{part:.2f}" for i, part in enumerate(np.linspace(0, 1, num_points))
     }
     groups = Groups(
-        rows=range(len(KINDS), len(rows), len(KINDS)),
+        rows=range(len(kinds), len(rows), len(kinds)),
         columns=(1, num_points + 1),
         headers={0: "data", **parts, num_points + 1: "data"},
     )
-    title = "Interpolations between the codes of two test examples, decoded"
+    title = f"Interpolations between the {codes} of two test examples, decoded"
+    title += "" if y is None else " with the y of the first"
+    title += DRAWN if is_drawn else ""
     return image_rows(rows, title, value_range=value_range, groups=groups)
 
 
@@ -215,17 +218,19 @@ def traversals(
     y: Array | None = None,
     factor_names: Sequence[str] = (),
     value_range: Range | None = None,
+    is_drawn: bool = False,
 ) -> Figure:
     """Traversals of single latents from the first code of `terms`, in order of their KL.
 
     Shows the latents with a KL of at least `USED` nats along which some value changes by
     `MIN_CHANGE` of the range of the data; the title counts the others. If no latent has such a KL,
     the one with the largest is shown. All latents move over the same range around 0; the title says
-    so if the prior is not the standard normal. Without a finite KL (an autoencoder), order and
-    range come from the spread of the codes. If the labels are factors, a latent that clearly
-    follows one shows its name. Images of a conditional model are for one y, [] or [C].
+    so if the prior is not the standard normal. A categorical latent takes each of its categories.
+    Without a finite KL (an autoencoder), order and range come from the spread of the codes. If the
+    labels are factors, a latent that clearly follows one shows its name. Images of a conditional
+    model are for one y, [] or [C]. The title says if p(x | z) `is_drawn` from, without a mean.
     """
-    paths = TraversalPaths.of(terms, num_points)
+    paths = make_paths(model.model, terms, num_points)
 
     def decode(d: int) -> np.ndarray:
         return np.asarray(model.image(jnp.asarray(paths.path(d)), y=y))
@@ -235,14 +240,15 @@ def traversals(
     hidden = paths.unused | hidden if paths.used else {"with a smaller KL": len(paths.order) - 1}
     index = choose(len(terms.code), MAX_CODES)
     y_of_codes = None if terms.y is None else np.asarray(terms.y)[index]
-    matches = match_factors(terms.code[index][:, list(visible)], y_of_codes, factor_names)
+    values = paths.values(terms.code[index], list(visible))
+    matches = match_factors(values, y_of_codes, factor_names)
     rows = {}
     for (d, images), factor in zip(visible.items(), matches, strict=True):
         rows[paths.label(d) + (f"\nfollows {factor}" if factor else "")] = images
-    title = "Traversals from the first test image: latents over "
-    title += paths.describe_range(model.model)
-    headers: dict[float, str] = {j: format_offset(value) for j, value in enumerate(paths.offsets)}
-    groups = Groups(headers=headers)
+    title = "Traversals from the first test image"
+    title += ": latents over " if y is None else ", for one y: latents over "
+    title += paths.describe_range(model.model) + (DRAWN if is_drawn else "")
+    groups = Groups(headers=dict(enumerate(paths.points)))
     title += f"\n{count_latents(len(paths.order), len(visible), hidden)}"
     return image_rows(rows, title, value_range=value_range, groups=groups)
 

@@ -16,13 +16,8 @@ from vae_jax.evaluation.molecules import parse
 from vae_jax.models.trained import TrainedModel
 from vae_jax.visualize import molecules, text
 from vae_jax.visualize import sequence_arrays as arrays
+from vae_jax.visualize.latent_paths import Paths, count_latents, has_paths, make_paths
 from vae_jax.visualize.sequence_arrays import Codes, Examples
-from vae_jax.visualize.traversal_paths import (
-    TraversalPaths,
-    count_latents,
-    format_offset,
-    has_traversals,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +26,7 @@ NUM_LATENTS, NUM_POINTS = 8, 5  # traversals, and codes on each
 MAX_KNOWN = 20_000  # training molecules with which samples are compared; it takes seconds
 GREEDY = "decoded greedily at the center of the posterior"
 DRAWN = "z from the prior, x from p(x | z)"
+DRAWN_WITHOUT_CODES = "x from p(x)"
 
 Figures = dict[str, Figure]
 Arrays = dict[str, dict[str, np.ndarray]]
@@ -50,7 +46,9 @@ def plot_sequences(
     figures: Figures = {}
     files: Arrays = {}
     lines: Lines = {}
+    drawn = DRAWN_WITHOUT_CODES
     if arrays.has_codes(terms):
+        drawn = DRAWN
         figures, decoded = _plot_codes(model, dataset, terms, examples, has_structures)
         files["reconstructions"] = {"data": examples.x}
         pairs = zip(examples.lines, decoded, strict=True)
@@ -61,11 +59,11 @@ def plot_sequences(
         if has_structures:
             is_valid = [molecule is not None for molecule in parse(samples)]
             lines["samples.smi"] = list(itertools.compress(samples, is_valid))
-            figures |= _plot_molecule_samples(dataset, samples)
+            figures |= _plot_molecule_samples(dataset, samples, drawn)
         else:
             lines["samples.txt"] = samples
             figures["text_samples"] = text.text_samples(
-                samples[:NUM_LINES], f"Samples: {DRAWN}", data=examples.lines[:NUM_DATA]
+                samples[:NUM_LINES], f"Samples: {drawn}", data=examples.lines[:NUM_DATA]
             )
     return figures, files, lines
 
@@ -97,8 +95,8 @@ def _plot_codes(
     if has_structures:
         codes["neighbors"], distances = arrays.neighbor_codes(examples, terms)
     paths = None
-    if has_traversals(terms) and model.supports("traversals"):
-        paths = TraversalPaths.of(terms, NUM_POINTS)
+    if has_paths(model, terms):
+        paths = make_paths(model.model, terms, NUM_POINTS)
         z = np.stack([paths.path(latent) for latent in _select_latents(paths)])
         codes["traversals"] = Codes(z, None if examples.y is None else examples.y[:1])
     lines = arrays.decode_codes(model, arrays.text_alphabet(dataset), codes)
@@ -125,12 +123,12 @@ def _plot_lines(examples: Examples, lines: dict[str, np.ndarray], distances: np.
     return figures
 
 
-def _select_latents(paths: TraversalPaths) -> list[int]:
+def _select_latents(paths: Paths) -> list[int]:
     """The latents with the largest KL that are used, or the one with the largest."""
     return paths.used[:NUM_LATENTS] or paths.order[:1]
 
 
-def _count_latents(paths: TraversalPaths, num_shown: int) -> str:
+def _count_latents(paths: Paths, num_shown: int) -> str:
     smaller = f"with a smaller {'KL' if paths.has_kl else 'spread'}"
     if not paths.used:
         return count_latents(len(paths.order), num_shown, {smaller: len(paths.order) - num_shown})
@@ -138,7 +136,7 @@ def _count_latents(paths: TraversalPaths, num_shown: int) -> str:
     return count_latents(len(paths.order), num_shown, hidden)
 
 
-def _plot_traversals(model: TrainedModel, paths: TraversalPaths, lines: np.ndarray) -> Figure:
+def _plot_traversals(model: TrainedModel, paths: Paths, lines: np.ndarray) -> Figure:
     """Lines as single latents move; `lines` [latents, P]."""
     latents = _select_latents(paths)
     num_still = sum(len(set(path)) == 1 for path in lines.tolist())
@@ -148,7 +146,7 @@ def _plot_traversals(model: TrainedModel, paths: TraversalPaths, lines: np.ndarr
     return text.text_paths(
         lines.tolist(),
         title,
-        labels=[format_offset(value) for value in paths.offsets],
+        labels=paths.points,
         headers=[paths.label(latent) for latent in latents],
     )
 
@@ -182,13 +180,13 @@ def _plot_molecules(
     return figures
 
 
-def _plot_molecule_samples(dataset: Dataset, lines: list[str]) -> Figures:
+def _plot_molecule_samples(dataset: Dataset, lines: list[str], drawn: str) -> Figures:
     alphabet = arrays.text_alphabet(dataset)
     known: list[str] = []
     if dataset.train.num_examples <= MAX_KNOWN:
         known = arrays.read_lines(dataset.train, alphabet, MAX_KNOWN)
     data = arrays.read_lines(dataset.test, alphabet, len(lines))
     return {
-        "molecule_samples": molecules.samples(lines, known=known, description=DRAWN),
+        "molecule_samples": molecules.samples(lines, known=known, description=drawn),
         "molecule_properties": molecules.property_histograms(data, lines),
     }

@@ -1,7 +1,7 @@
 """The paths of traversals: single latents that move through the range of their prior."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -28,6 +28,7 @@ class TraversalPaths:
       center: value [D] at the middle of each path.
       scale: unit of the offsets [D].
       offsets: places [P] on a path, around 0.
+      layers: number of latents in each layer of a hierarchy, the top first; empty without one.
     """
 
     code: np.ndarray
@@ -36,9 +37,10 @@ class TraversalPaths:
     center: np.ndarray
     scale: np.ndarray
     offsets: np.ndarray
+    layers: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, terms: Terms, num_points: int) -> "TraversalPaths":
+    def of(cls, terms: Terms, num_points: int, layers: tuple[int, ...] = ()) -> "TraversalPaths":
         """The paths of a model by the terms of its test set."""
         index = choose(len(terms.code), MAX_CODES)
         codes = terms.code[index]
@@ -48,35 +50,39 @@ class TraversalPaths:
         scale = np.ones_like(weight) if has_kl else weight
         center = np.zeros_like(weight) if has_kl else codes.mean(0)
         offsets = np.linspace(-TRAVERSAL_RANGE, TRAVERSAL_RANGE, num_points, dtype=np.float32)
-        return cls(terms.code[0], weight, has_kl, center, scale, offsets)
+        return cls(terms.code[0], weight, has_kl, center, scale, offsets, layers)
 
     @property
     def order(self) -> list[int]:
-        """The latents in decreasing order of their weight."""
         return np.argsort(-self.weight).tolist()
 
     @property
     def used(self) -> list[int]:
-        """The latents in this order with a KL of at least `USED` nats; all if there is no KL."""
         return [d for d in self.order if not self.has_kl or self.weight[d] >= USED]
 
     @property
     def unused(self) -> dict[str, int]:
-        """The number of the other latents, as a reason for `count_latents` not to show them."""
-        return {f"with a KL below {USED:g} nats": len(self.weight) - len(self.used)}
+        return count_unused(self.order, self.used)
+
+    @property
+    def points(self) -> list[str]:
+        return [format_offset(value) for value in self.offsets]
 
     def path(self, latent: int) -> np.ndarray:
-        """The codes [P, D] as this latent moves."""
         codes = np.tile(self.code, (len(self.offsets), 1))
         codes[:, latent] = self.center[latent] + self.offsets * self.scale[latent]
         return codes
 
     def label(self, latent: int) -> str:
-        """The name and the weight of a latent."""
-        return f"z{latent}  {'KL' if self.has_kl else 'sd'} {self.weight[latent]:.2f}"
+        name = f"z{latent}"
+        if len(self.layers) > 1:
+            name += f", layer {np.searchsorted(np.cumsum(self.layers), latent, side='right')}"
+        return f"{name}  {'KL' if self.has_kl else 'sd'} {self.weight[latent]:.2f}"
+
+    def values(self, codes: np.ndarray, latents: Sequence[int]) -> np.ndarray:
+        return codes[:, list(latents)]
 
     def describe_range(self, model: Model) -> str:
-        """The range of the paths, with a note if the prior is not the standard normal."""
         if not self.has_kl:
             return f"±{TRAVERSAL_RANGE} standard deviations of the codes"
         prior, is_flat = model.prior, model.supports("flat_posterior")
@@ -84,6 +90,7 @@ class TraversalPaths:
             return f"±{TRAVERSAL_RANGE} prior standard deviations, KL in nats"
         name = type(prior).__name__ if is_flat else "of a hierarchy, learned"
         note = f"KL in nats; the prior ({name}) is not the standard normal"
+        note += "; layer 0 is the top" if len(self.layers) > 1 else ""
         return f"−{TRAVERSAL_RANGE} .. {TRAVERSAL_RANGE} in units of z,\n{note}"
 
 
@@ -92,15 +99,9 @@ def has_traversals(terms: Terms) -> bool:
     return terms.kl is None or terms.kl.shape == terms.code.shape
 
 
-def count_latents(num: int, num_shown: int, hidden: Mapping[str, int]) -> str:
-    """The number of latents that are shown, and of those that are not by the reason.
-
-    >>> count_latents(9, 4, {"with a KL below 0.1 nats": 5, "not examined": 0})
-    '4 of 9 latents shown; not shown: 5 with a KL below 0.1 nats'
-    """
-    parts = [f"{count} {reason}" for reason, count in hidden.items() if count]
-    text = f"{num_shown} of {num} latents shown"
-    return text + (f"; not shown: {', '.join(parts)}" if parts else "")
+def count_unused(order: Sequence[int], used: Sequence[int]) -> dict[str, int]:
+    """The number of unused latents, as a reason for `count_latents` not to show them."""
+    return {f"with a KL below {USED:g} nats": len(order) - len(used)}
 
 
 def format_offset(value: float) -> str:

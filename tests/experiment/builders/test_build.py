@@ -499,3 +499,24 @@ def test_epsilon_is_added_to_the_root_of_the_second_moment(name) -> None:
     params, gradient = {"w": jnp.zeros(())}, {"w": jnp.float32(2.0)}
     updates, _ = tx.update(gradient, tx.init(params), params)
     assert float(updates["w"]) == pytest.approx(-1e-3 * 2 / (2 + 0.5), rel=1e-5)
+
+
+def test_curves_say_where_training_and_validation_differ():
+    config = Config()
+    assert builders.describe_curves(config) == {"splits": {}, "phases": {}}
+    config.train.num_steps, config.codes.prior_steps = 600, 200
+    assert builders.describe_curves(config)["phases"] == {"only the prior from here on": 400}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "splits"),
+    [
+        ("name", "m2", {"train": "training, with the KL of y", "valid": "validation, given y"}),
+        ("token_dropout", 0.3, {"train": "training, with token dropout"}),
+        ("corruption", "masking", {"train": "training, from corrupted inputs"}),
+    ],
+)
+def test_curves_of_other_quantities_have_other_names(field, value, splits):
+    config = Config()
+    setattr(config.objective, field, value)
+    assert builders.describe_curves(config)["splits"] == splits

@@ -637,7 +637,6 @@ needs_browser = pytest.mark.skipif(
 )
 
 
-@needs_browser
 def test_figures_of_text_and_of_molecules(finished, tmp_path):
     workdir = pathlib.Path(shutil.copytree(finished, tmp_path / "lines"))
     figures = workdir / "figures"
@@ -658,6 +657,7 @@ def test_figures_of_text_and_of_molecules(finished, tmp_path):
     assert [image["alt"] for image in comparison.images][-1] == "small: samples from the prior"
 
 
+@needs_browser
 @pytest.mark.parametrize("width", [1280, 500])
 def test_it_opens_in_a_browser(finished, tmp_path, width):
     path = report.write_report(finished)

@@ -1,6 +1,7 @@
 """Build the parts of a run from its config. Only here does a name become a part: by tables."""
 
 from vae_jax.experiment.builders.auto import describe_choices, resolve, resolve_binarization
+from vae_jax.experiment.builders.curves import describe_curves
 from vae_jax.experiment.builders.data import build_anomalies, build_data, build_examples
 from vae_jax.experiment.builders.lookup import is_on
 from vae_jax.experiment.builders.loss import (
@@ -36,6 +37,7 @@ __all__ = [
     "build_units",
     "build_value",
     "describe_choices",
+    "describe_curves",
     "describe_units",
     "final_learning_rate",
     "final_step",

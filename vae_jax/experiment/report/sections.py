@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from vae_jax import visualize
 from vae_jax.evaluation.terms import USED
+from vae_jax.experiment import builders
 from vae_jax.experiment.measurement.left_out import describe_skipped
 from vae_jax.experiment.report import page
 from vae_jax.experiment.report.formatting import (
@@ -169,6 +170,7 @@ def learning_curves(run: Contents) -> list[Block]:
     if not run.history:
         return []
     figures = []
+    curves = {} if run.config is None else builders.describe_curves(run.config)
     for name in visualize.CURVES:
         lines = [line for line in run.history if is_number(line.get(name))]
         values = [line[name] for line in lines if line["split"] == "valid"]
@@ -177,7 +179,7 @@ def learning_curves(run: Contents) -> list[Block]:
             if values:
                 first, last = format_value(values[0]), format_value(values[-1])
                 alt += f", from {first} to {last} nats on validation"
-            figures.append((visualize.learning_curve(run.history, name), f"{alt}."))
+            figures.append((visualize.learning_curve(run.history, name, **curves), f"{alt}."))
     stopped = [
         paragraph(f"Stopped early: {line['stopped']}.") for line in run.history if "stopped" in line
     ]

@@ -34,13 +34,15 @@ def property_histograms(
         if np.isfinite(distance):
             distances.append(f"{label} {_format_distance(distance)} {unit}".rstrip())
     samples_table = _valid(of_samples)
+    note = f"{len(samples_table):,} of {len(samples):,} samples are molecules"
+    note += f"; Wasserstein distances: {', '.join(distances)}" if distances else ""
     return column_histograms(
         _valid(of_data),
         samples_table if len(samples_table) else None,
         columns=columns,
         split=split,
         noun="Properties",
-        note=f"Wasserstein distances: {', '.join(distances)}" if distances else "",
+        note=note,
     )
 
 

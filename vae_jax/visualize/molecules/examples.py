@@ -32,7 +32,9 @@ def reconstructions(
         blocks.append(Block([[Tile(original) for original, _ in pairs[part]], below]))
     title = "Test molecules above their reconstructions"
     title += f", {description}" if description else ""
-    return tile_grid(blocks, f"{title}: {_share(sum(is_exact), len(pairs))} are the same molecule")
+    title += f": {_share(sum(is_exact), len(pairs))} are the same molecule"
+    title += f"; the first {NUM_PAIRS}" if len(pairs) > NUM_PAIRS else ""
+    return tile_grid(blocks, title)
 
 
 def _compare(original: str, text: str | None, exact: bool) -> Tile:
@@ -40,7 +42,7 @@ def _compare(original: str, text: str | None, exact: bool) -> Tile:
         return Tile(text, ("the same",), color=BLUE, like=original)
     if canonical(text) is None:
         return Tile(text, ("not a molecule",))
-    return Tile(text, (f"similarity {format_similarity(original, text)}",), like=original)
+    return Tile(text, (f"Tanimoto similarity {format_similarity(original, text)}",), like=original)
 
 
 def is_same(original: str, text: str | None) -> bool:

@@ -86,7 +86,7 @@ def interpolations(paths: Sequence[Interpolation]) -> Figure:
 
     Steps that are no molecule are gray. Below the others is the Tanimoto similarity to both ends.
     """
-    title = "Interpolations between the codes of two test molecules, decoded: similarity "
+    title = "Interpolations between the codes of two test molecules, decoded: Tanimoto similarity "
     title += "to the first, to the last"
     return tile_grid([_interpolation_block(path) for path in paths], title)
 
