@@ -71,9 +71,13 @@ def split_keys(run: Run) -> dict[str, Array]:
 
 def _keys(run: Run) -> tuple[Array, dict[str, Array]]:
     """Keys for the fit of sigma and for each split."""
-    key = jax.random.key(run.config.evaluation.seed)
-    key_sigma, *keys = jax.random.split(key, 1 + len(SPLITS))
+    key_sigma, *keys = _split(jax.random.key(run.config.evaluation.seed))
     return key_sigma, dict(zip(SPLITS, keys, strict=True))
+
+
+@jax.jit  # key by key, it would be several programs
+def _split(key: Array) -> tuple[Array, ...]:
+    return tuple(jax.random.split(key, 1 + len(SPLITS)))
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
