@@ -33,7 +33,12 @@ NUMBERS = "test ELBO"  # in the first line of the results
 
 def environment(checkout: pathlib.Path, cache: pathlib.Path) -> dict[str, str]:
     """Environment variables of a run of a checkout with this cache folder."""
-    names = ("JAX_COMPILATION_CACHE", "JAX_PERSISTENT_CACHE", "JAX_ENABLE_COMPILATION_CACHE")
+    names = (
+        "JAX_COMPILATION_CACHE",
+        "JAX_PERSISTENT_CACHE",
+        "JAX_ENABLE_COMPILATION_CACHE",
+        "PYTHONDONTWRITEBYTECODE",  # would translate the package again in every run
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     return kept | {
         "PYTHONPATH": os.fspath(checkout),

@@ -46,7 +46,7 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from vae_jax.experiment import cli
-from vae_jax.experiment.launch import clusters, exits, row_flags
+from vae_jax.experiment.launch import clusters, exits, garbage, row_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config",
@@ -110,15 +110,14 @@ _FLAGS = (
 def _main(argv: Sequence[str]) -> None:
     cli.check_no_arguments(argv)
     if _LIST.value:
-        gc.disable()  # JAX makes many objects and no garbage when it is imported
-        cli.print_list()
-        gc.freeze()
+        with garbage.paused():
+            cli.print_list()
         return
     cli.check_trials(_TRIALS.value, _MODE.value, [_COORDINATOR, _DISTRIBUTED])
     rows = cli.read_row_flags(_ROWS, _MODE.value)
     if _is_surely_first():
         cli.announce(_MODE.value, _CONFIG.value, _WORKDIR.value)
-    with exits.explain_import():
+    with exits.explain_import(), garbage.paused():
         import jax  # noqa: F401
     from vae_jax.experiment import processes
     from vae_jax.experiment.launch import compilation_cache

@@ -15,8 +15,9 @@ from etils import epath
 
 from vae_jax import visualize
 from vae_jax.config import Config
-from vae_jax.data import SpriteSource
+from vae_jax.data import ArraySource, SpriteSource
 from vae_jax.data.load import _digits_table
+from vae_jax.data.sources import pad_source
 from vae_jax.errors import InputError
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.experiment import cli
@@ -224,3 +225,31 @@ def test_all_slices_of_the_sprites_share_a_program():
             ahead(jnp.ones(()), source, key), np.asarray(x).sum((1, 2, 3))
         )
     assert run.some_batches._cache_size() == 1
+
+
+def test_splits_of_unequal_sizes_share_a_program():
+    def one_batch(params, batch, key):
+        noise = jax.random.normal(key, batch["x"].shape)
+        return params * (batch["x"] + noise).sum(1) + batch["y"]
+
+    run = over_batches(one_batch, batch_size=3)
+    rng = np.random.default_rng(0)
+    small, large = (
+        ArraySource(
+            jnp.asarray(rng.random((n, 2), np.float32)),
+            jnp.arange(n),
+            observed=jnp.asarray(rng.random((n, 2)) < 0.5),
+        )
+        for n in (4, 6)
+    )
+    arguments = jnp.ones(()), jax.random.key(0)
+    expected = [run(arguments[0], source, arguments[1]) for source in (small, large)]
+    assert run.some_batches._cache_size() == 2
+    padded = pad_source(small, large.num_examples)
+    assert padded.num_examples == small.num_examples
+    np.testing.assert_array_equal(run(arguments[0], padded, arguments[1]), expected[0])
+    assert run.some_batches._cache_size() == 2  # the program of the larger one
+    assert pad_source(large, 6) is large
+    assert pad_source(small, 2**22) is small  # too much memory
+    sprites = SpriteSource(0, 4)
+    assert pad_source(sprites, 6) is sprites

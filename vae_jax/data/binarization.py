@@ -21,19 +21,21 @@ def binarize(
     """
     if binarization == "threshold":
         return (images * scale > 0.5).astype(np.uint8)
-    key = jax.random.fold_in(fixed_key(BINARIZATION_SEED), split)
+    key = fixed_key(BINARIZATION_SEED)
     index = np.arange(len(images)) if index is None else index
     chunk = 4096
     parts = []
     for start in range(0, len(images), chunk):
         rows = slice(start, start + chunk)
         with fixed_draws():
-            parts.append(np.asarray(_draw(key, index[rows], images[rows], scale)))
+            parts.append(np.asarray(_draw(key, split, index[rows], images[rows], scale)))
     return np.concatenate(parts)
 
 
 @jax.jit
-def _draw(key: Array, index: Array, x: Array, scale: float) -> Array:
+def _draw(key: Array, split: int, index: Array, x: Array, scale: float) -> Array:
+    key = jax.random.fold_in(key, split)
+
     def draw_one(i: Array, x: Array) -> Array:
         return jax.random.bernoulli(jax.random.fold_in(key, i), x.astype(jnp.float32) * scale)
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
 from vae_jax.data.binarization import BINARIZATION_SEED, BINARIZATIONS, binarize
@@ -165,9 +165,9 @@ def from_arrays(
             rows, image_scale = binarize(rows, scale, binarization, number), 1.0
         if split == "test":
             preparation["test_sha256"] = hash_arrays(rows, observed.get(split))
-        y = None if labels[split] is None else jnp.asarray(labels[split])
-        mask = jnp.asarray(observed[split]) if split in observed else None
-        sources[split] = ArraySource(jnp.asarray(rows), y, image_scale, dynamic, value_range, mask)
+        # `jnp.asarray` would compile a program for each shape.
+        x, y, mask = jax.device_put((rows, labels[split], observed.get(split)))
+        sources[split] = ArraySource(x, y, image_scale, dynamic, value_range, mask)
     return Dataset(name=name, **sources, preparation=preparation)
 
 
@@ -202,8 +202,8 @@ def convert_examples(
         _check_unit(value_range, binarization, name)
         rows = binarize(rows, scale, binarization, SPLITS.index("test"))
         scale, value_range = 1.0, (0.0, 1.0)
-    observed_entries = None if mask is None else jnp.asarray(mask)
-    return ArraySource(jnp.asarray(rows), None, scale, False, value_range, observed_entries)
+    x, observed_entries = jax.device_put((rows, mask))
+    return ArraySource(x, None, scale, False, value_range, observed_entries)
 
 
 def _check_unit(value_range: tuple[float, float], binarization: str, name: str) -> None:

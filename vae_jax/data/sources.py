@@ -18,6 +18,8 @@ from vae_jax.data.tables.schema import TableSchema
 from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.types import Array, Batch, pytree_dataclass, static
 
+MAX_PADDING = 2**24  # bytes; they are written again at every evaluation
+
 
 class Reader(Protocol):
     """The part of a source that compiled programs read, a pytree of arrays.
@@ -118,6 +120,32 @@ class ArraySource:
         if self.observed is not None:
             observed = self.observed.reshape(self.num_examples, -1)[index].reshape(x.shape)
         return make_batch(x, index, y, observed)
+
+
+@pytree_dataclass
+class PaddedSource:
+    """Examples in arrays with more rows; has what the evaluation of a source needs."""
+
+    reader: ArraySource
+    num_examples: int = static()
+
+
+def pad_source(source: Any, num_rows: int) -> Any:
+    """The examples of a source in arrays of `num_rows` rows, so that it shares compiled programs.
+
+    Unchanged if it has as many, is not in memory, or would grow by more than `MAX_PADDING` bytes.
+    """
+    if not isinstance(source, ArraySource) or num_rows <= source.num_examples:
+        return source
+    num_added = num_rows - source.num_examples
+    num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(source))
+    if num_bytes / source.num_examples * num_added > MAX_PADDING:
+        return source
+
+    def pad(rows: Any) -> np.ndarray:
+        return np.concatenate([rows, np.zeros((num_added, *rows.shape[1:]), rows.dtype)])
+
+    return PaddedSource(jax.tree.map(pad, source), source.num_examples)
 
 
 def make_batch(x: Array, index: Array, y: Array | None, observed: Array | None) -> Batch:

@@ -15,7 +15,7 @@ from absl import flags
 from vae_jax.config import Config, sweep, validation
 from vae_jax.config.sweep import parse_share
 from vae_jax.errors import InputError, check_choice
-from vae_jax.experiment.launch import arguments, config_files, exits, row_flags
+from vae_jax.experiment.launch import arguments, config_files, exits, garbage, row_flags
 from vae_jax.experiment.rows import options as row_options
 from vae_jax.experiment.storage.workdir import check_usable
 from vae_jax.files import as_path, is_local
@@ -53,10 +53,11 @@ def run(
     share = None if trials is None else parse_share(trials)
     workdir = _default_workdir(workdir, config)
     figures = as_path(workdir) / "figures"
-    from vae_jax import memory
-    from vae_jax.experiment import evaluate, processes
-    from vae_jax.experiment.launch import devices
-    from vae_jax.experiment.training import loop
+    with garbage.paused():
+        from vae_jax import memory
+        from vae_jax.experiment import evaluate, processes
+        from vae_jax.experiment.launch import devices
+        from vae_jax.experiment.training import loop
 
     _set_up_logging(is_first=processes.is_first())
     devices.check_devices()

@@ -1,7 +1,10 @@
 """Fonts of this machine for characters that the usual one lacks."""
 
 import functools
+from collections.abc import Iterator
 
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
@@ -14,7 +17,7 @@ def add_missing_fonts(figure: Figure) -> None:
 
     The first font stays as it is, so that figures without such characters do not change.
     """
-    texts = [text for text in figure.findobj(Text) if not text.get_text().isascii()]
+    texts = [text for text in _find_texts(figure) if not text.get_text().isascii()]
     chars = {char for text in texts for char in text.get_text() if char.isprintable()}
     missing = frozenset(char for char in chars if not _has(findfont(FontProperties()), char))
     if not missing:
@@ -23,6 +26,17 @@ def add_missing_fonts(figure: Figure) -> None:
     for text in texts:
         if missing & set(text.get_text()):
             text.set_fontfamily(list(dict.fromkeys([*text.get_fontfamily(), *families])))
+
+
+def _find_texts(artist: Artist) -> Iterator[Text]:
+    """All texts in an artist, but those of axes that are off, whose ticks do not exist yet."""
+    if isinstance(artist, Text):
+        yield artist
+    is_off = isinstance(artist, Axes) and not artist.axison
+    hidden = (artist.xaxis, artist.yaxis) if is_off else ()
+    for child in artist.get_children():
+        if child not in hidden:
+            yield from _find_texts(child)
 
 
 @functools.cache

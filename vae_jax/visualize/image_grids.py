@@ -187,7 +187,7 @@ def interpolations(
     if not all(mask.all() for mask in masks):
         options["observed"] = masks
     rows = {}
-    first, last = (jnp.asarray(np.where(np.isnan(part), 0, part)) for part in (start, end))
+    first, last = (jax.device_put(np.where(np.isnan(part), 0, part)) for part in (start, end))
     paths = {
         kind: np.asarray(model.interpolate(first, last, num_points, kind=kind, **options))
         for kind in kinds
@@ -233,7 +233,7 @@ def traversals(
     paths = make_paths(model.model, terms, num_points)
 
     def decode(d: int) -> np.ndarray:
-        return np.asarray(model.image(jnp.asarray(paths.path(d)), y=y))
+        return np.asarray(model.image(jax.device_put(paths.path(d)), y=y))
 
     latents = paths.used or paths.order[:1]
     visible, hidden = select_visible(decode, latents, value_range)

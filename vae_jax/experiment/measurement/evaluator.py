@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from vae_jax import parallel
+from vae_jax.data.sources import pad_source
 from vae_jax.data.splits import SPLITS
 from vae_jax.evaluation import BaselineScores, Terms, make_evaluator, summarize
 from vae_jax.evaluation.common import bits_per_token, mean_estimate
@@ -32,12 +33,15 @@ def evaluation_params(run: Run, params: Params) -> Params:
 
 
 def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
-    """Make (evaluation parameters, split) -> Terms, compiled once for each split and model."""
+    """Make (evaluation parameters, split) -> Terms, compiled once for each model.
+
+    Also once for each split if one is much larger than the other.
+    """
     keys = split_keys(run)
     evaluator = _evaluator(run, num_samples)
 
     def evaluate(params: Params, split: str) -> Terms:
-        arguments = (params, getattr(run.dataset, split), keys[split])
+        arguments = (params, _source(run, split), keys[split])
         return evaluator(*parallel.replicate(arguments, run.mesh))
 
     return evaluate
@@ -47,9 +51,15 @@ def compile_ahead(
     run: Run, params: Params, split: str, num_samples: int, pool: concurrent.futures.Executor
 ) -> None:
     """Begin to compile the evaluator of a split for parameters of these shapes."""
-    arguments = (params, getattr(run.dataset, split), split_keys(run)[split])
+    arguments = (params, _source(run, split), split_keys(run)[split])
     places = parallel.replicated(run.mesh)
     _evaluator(run, num_samples).compile_in(pool, *describe_shapes(arguments, places))
+
+
+def _source(run: Run, split: str) -> Any:
+    """The source of validation or test; both have equal shapes, to share a program."""
+    num_rows = max(run.dataset.valid.num_examples, run.dataset.test.num_examples)
+    return pad_source(getattr(run.dataset, split), num_rows)
 
 
 def _evaluator(run: Run, num_samples: int) -> AheadOfTime:
@@ -71,9 +81,13 @@ def split_keys(run: Run) -> dict[str, Array]:
 
 def _keys(run: Run) -> tuple[Array, dict[str, Array]]:
     """Keys for the fit of sigma and for each split."""
-    key = jax.random.key(run.config.evaluation.seed)
-    key_sigma, *keys = jax.random.split(key, 1 + len(SPLITS))
+    key_sigma, *keys = _split(jax.random.key(run.config.evaluation.seed))
     return key_sigma, dict(zip(SPLITS, keys, strict=True))
+
+
+@jax.jit  # key by key, it would be several programs
+def _split(key: Array) -> tuple[Array, ...]:
+    return tuple(jax.random.split(key, 1 + len(SPLITS)))
 
 
 @functools.lru_cache(maxsize=8)  # shared by the trials of a sweep
