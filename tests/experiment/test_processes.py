@@ -225,7 +225,7 @@ def fill(disk, rest=0):
 
 FULL = (
     r"error: (checkpoint \d+ could not be written: no space left on the device"
-    r"|\[Errno 28\] No space left on device: '.*(metrics\.jsonl|tfevents.*)'); "
+    r"|\[Errno 28\] No space left on device: '.*(metrics\.jsonl|training\.json|tfevents.*)'); "
     r"the last good checkpoint is step {step} in .*checkpoints"
 )
 LOST = r"error: process [01] of this run ended or cannot be reached; run the same command .*"
