@@ -29,7 +29,8 @@ ROWS = {
         "google-deepmind/sonnet, examples/vqvae_example.ipynb",
         "--config.data.path=cifar10.npz",
         "Ours on 1,000 test images, theirs on the last training batches of 2,048 codes each, whose "
-        "perplexity is lower for the same use of the codes.",
+        "perplexity is lower for the same use of the codes. On ours, the error is 0.062 and the "
+        "perplexity 332 to 336. Not tried: images centered at 0, as theirs.",
     ),
 }
 
