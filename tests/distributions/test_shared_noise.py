@@ -31,7 +31,7 @@ def make(levels, shifts):
 
 @pytest.mark.parametrize("levels", PROBABILITIES)
 def test_equal_distributions_have_equal_draws(levels):
-    draws = make(levels, [0.0, 0.0, 5.0]).typical(jax.random.key(0))
+    draws = make(levels, [0.0, 0.0, 5.0]).comparable(jax.random.key(0))
     np.testing.assert_array_equal(draws[0], draws[1])
     assert (draws[2] >= draws[0]).all()  # as the distribution moves up, so does the draw
     assert (draws[2] > draws[0]).any()
@@ -39,7 +39,12 @@ def test_equal_distributions_have_equal_draws(levels):
 
 @pytest.mark.parametrize("levels", PROBABILITIES)
 def test_each_is_a_draw(levels):
-    draw = jax.jit(jax.vmap(make(levels, [0.0]).typical))
+    draw = jax.jit(jax.vmap(make(levels, [0.0]).comparable))
     values = draw(jax.random.split(jax.random.key(1), 2_000))
     share = np.bincount(np.asarray(values).ravel(), minlength=levels) / values.size
     np.testing.assert_allclose(share, PROBABILITIES[levels], atol=0.02)  # 4 standard errors
+
+
+def test_samples_share_no_noise():
+    draws = np.asarray(make(2, np.zeros(8)).typical(jax.random.key(0)))
+    assert len(np.unique(draws.reshape(8, -1), axis=0)) > 1

@@ -20,8 +20,9 @@ from vae_jax.data.load import _digits_table
 from vae_jax.data.sources import pad_source
 from vae_jax.errors import InputError
 from vae_jax.evaluation.scan import over_batches
-from vae_jax.experiment import cli
+from vae_jax.experiment import cli, run
 from vae_jax.experiment.launch import compilation_cache
+from vae_jax.experiment.measurement import evaluator
 from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes, make_pool
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -253,3 +254,17 @@ def test_splits_of_unequal_sizes_share_a_program():
     assert pad_source(small, 2**22) is small  # too much memory
     sprites = SpriteSource(0, 4)
     assert pad_source(sprites, 6) is sprites
+
+
+def test_validation_and_test_of_a_run_share_a_program(tmp_path):
+    config = Config()
+    config.data.name, config.data.valid_fraction = "digits", 0.1
+    made = run.make_run(config, tmp_path / "run")
+    assert made.dataset.valid.num_examples != made.dataset.test.num_examples
+    key, x = jax.random.key(0), jnp.ones((1, *made.dataset.shape))
+    params = made.model.init(key, x, key)
+    evaluate = evaluator.make_run_evaluator(made)
+    for split in ("valid", "test"):
+        terms = evaluate(params, split)
+        assert len(terms.rate) == getattr(made.dataset, split).num_examples
+    assert evaluator._evaluator(made, 1).function.run.some_batches._cache_size() == 1

@@ -26,6 +26,8 @@ CASES = [  # kernel, stride, height and width, channels in and out, padding
     (1, 2, (7, 8), 3, 16, "SAME"),
     (5, 1, (13, 7), 3, 3, "SAME"),
     (5, 1, (7, 6), 16, 17, "SAME"),  # more taps x channels than one product takes
+    (4, 1, (7, 6), 16, 17, "SAME"),  # another number of rows before the image than after it
+    (6, 1, (2, 3), 16, 16, "SAME"),
     (2, 3, (7, 8), 2, 3, "VALID"),
     ((3, 5), 2, (9, 12), 2, 3, "SAME"),
 ]

@@ -45,6 +45,7 @@ def test_of_many_categories_the_first_are_shown():
         (make_terms(PROBABILITIES[:, :5], TERMS.kl), False),
         (types.SimpleNamespace(code=PROBABILITIES, kl=None), False),
         (make_terms(PROBABILITIES, TERMS.kl * np.inf), False),
+        (make_terms(np.ones((2, 1), np.float32), np.full((2, 1), 0.5)), False),  # one latent near 1
     ],
 )
 def test_codes_of_categories_are_recognized(terms, expected):

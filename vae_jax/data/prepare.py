@@ -165,7 +165,7 @@ def from_arrays(
             rows, image_scale = binarize(rows, scale, binarization, number), 1.0
         if split == "test":
             preparation["test_sha256"] = hash_arrays(rows, observed.get(split))
-        # `jnp.asarray` would compile a program for each shape.
+        # `jnp.asarray` of JAX 0.12 would compile a program for each shape.
         x, y, mask = jax.device_put((rows, labels[split], observed.get(split)))
         sources[split] = ArraySource(x, y, image_scale, dynamic, value_range, mask)
     return Dataset(name=name, **sources, preparation=preparation)

@@ -18,7 +18,7 @@ from vae_jax.data.tables.schema import TableSchema
 from vae_jax.data.text.alphabets import Alphabet
 from vae_jax.types import Array, Batch, pytree_dataclass, static
 
-MAX_PADDING = 2**24  # bytes; they are written again at every evaluation
+MAX_PADDED = 2**24  # bytes of a padded source, which is written again at every evaluation
 
 
 class Reader(Protocol):
@@ -124,7 +124,7 @@ class ArraySource:
 
 @pytree_dataclass
 class PaddedSource:
-    """Examples in arrays with more rows; has what the evaluation of a source needs."""
+    """The first `num_examples` examples of a reader: `reader` and `num_examples` of a source."""
 
     reader: ArraySource
     num_examples: int = static()
@@ -133,14 +133,14 @@ class PaddedSource:
 def pad_source(source: Any, num_rows: int) -> Any:
     """The examples of a source in arrays of `num_rows` rows, so that it shares compiled programs.
 
-    Unchanged if it has as many, is not in memory, or would grow by more than `MAX_PADDING` bytes.
+    Unchanged if it has as many, is not in memory, or would have more than `MAX_PADDED` bytes.
     """
     if not isinstance(source, ArraySource) or num_rows <= source.num_examples:
         return source
-    num_added = num_rows - source.num_examples
     num_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(source))
-    if num_bytes / source.num_examples * num_added > MAX_PADDING:
+    if num_bytes / source.num_examples * num_rows > MAX_PADDED:
         return source
+    num_added = num_rows - source.num_examples
 
     def pad(rows: Any) -> np.ndarray:
         return np.concatenate([rows, np.zeros((num_added, *rows.shape[1:]), rows.dtype)])

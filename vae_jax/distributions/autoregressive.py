@@ -70,11 +70,7 @@ class Autoregressive(Distribution):
             lambda logits, i: self._sample_index(jax.random.fold_in(key, i), logits), shape
         )
 
-    def typical(self, key: Array) -> Array:
-        """A draw ``[*batch, *event]``, with the same random numbers for all of the batch.
-
-        So draws of two elements differ only as far as their distributions do.
-        """
+    def comparable(self, key: Array) -> Array:
         return self._generate(
             lambda logits, i: self._share_noise(jax.random.fold_in(key, i), logits), ()
         )

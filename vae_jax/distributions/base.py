@@ -107,6 +107,14 @@ class Distribution:
         """A value ``[*batch, *event]`` to show: the mean, or a draw if there is no mean."""
         return self.mean if self.has_mean else self.sample(key)
 
+    def comparable(self, key: Array) -> Array:
+        """Values as of `typical` for elements that are compared.
+
+        Draws share their random numbers over the batch where the distribution can do so. Then they
+        differ only as far as their distributions do, but they are not independent.
+        """
+        return self.typical(key)
+
     def given_history(self, history: Array) -> "Distribution":
         """The distribution whose network sees `history` [..., *event] as the past of each entry.
 

@@ -39,6 +39,9 @@ class BatchShaped(Wrapped):
     def typical(self, key: Array) -> Array:
         return self.base.typical(key).reshape(*self.batch, *self.event_shape)
 
+    def comparable(self, key: Array) -> Array:
+        return self.base.comparable(key).reshape(*self.batch, *self.event_shape)
+
     def given_history(self, history: Array) -> "BatchShaped":
         return dataclasses.replace(self, base=self.base.given_history(self._in_rows(history)))
 

@@ -131,7 +131,7 @@ def nearest_codes(vectors: Array, codebook: Array) -> Array:
 def _first_smallest(values: Array) -> Array:
     """`jnp.argmin` over the last axis, int32 [...]; as two minima, an eighth of its time on a CPU.
 
-    Of NaN, the last index.
+    The last index if any value is NaN.
     """
     last = values.shape[-1] - 1
     is_smallest = values <= values.min(-1, keepdims=True)

@@ -141,7 +141,7 @@ def make_evaluator(
     corruption: Corruption | None = None,
     mesh: Mesh | None = None,
 ) -> Evaluator:
-    """(params, source, key) -> Terms over all examples of the source, compiled once per split.
+    """(params, source, key) -> Terms over all examples, compiled once per shape of a source.
 
     Args:
       model: see `vae_jax.models.base`.

@@ -114,7 +114,7 @@ class TrainedModel(RowMethods):
         The mean, the greedy sequence of tokens, or a draw if there is neither. Autoregressive draws
         use the same random numbers for all z, so that they differ only as far as p(x | z) does.
         """
-        return _image(self.decode(z, y=y))
+        return _comparable(self.decode(z, y=y), jax.random.key(0))
 
     def text(self, x: Array) -> list[str]:
         """The texts of rows x [B, L] of token numbers, as those of `sample`; SMILES of molecules.
@@ -135,16 +135,17 @@ class TrainedModel(RowMethods):
         temperature: Scalar | None = None,
         draws: bool = False,
     ) -> Array:
-        """Typical x of p(x | z) at draws of z from the prior, [num_samples, *E]; see `image`.
+        """Typical x of p(x | z) at draws of z from the prior, [num_samples, *E].
 
-        With `draws` they are draws of p(x | z) in any case. `y` [num_samples] or [num_samples, C]
+        The mean, the greedy sequence of tokens, or a draw if there is neither. With `draws` they
+        are draws of p(x | z) in any case. `y` [num_samples] or [num_samples, C]
         is for a conditional model. `temperature` below 1 narrows the prior; raises
         UnsupportedError if the prior has none.
         """
         check_key(key)
         key_z, key_x = jax.random.split(key)
         p = self.generate(key_z, num_samples, y=y, temperature=temperature)
-        return _draw(p, key_x) if draws else _image(p, key_x)
+        return _draw(p, key_x) if draws else _typical(p, key_x)
 
     def generate(
         self,
@@ -187,13 +188,10 @@ class TrainedModel(RowMethods):
         return self.image(_interpolate(*codes, num_points, kind=kind), y=y)
 
 
-def _image(p: Distribution, key: Array | None = None) -> Array:
-    return _typical(p, jax.random.key(0) if key is None else key)
-
-
 _interpolate = jax.jit(interpolate, static_argnames=("num_points", "kind"))
 _draw = jax.jit(lambda p, key: p.sample(key))
 _typical = jax.jit(lambda p, key: p.typical(key))
+_comparable = jax.jit(lambda p, key: p.comparable(key))
 
 
 @functools.lru_cache(maxsize=8)

@@ -11,6 +11,8 @@ from vae_jax.models.base import Model
 from vae_jax.visualize.model_arrays import choose
 from vae_jax.visualize.traversal_paths import MAX_CODES, count_unused
 
+NUM_CHECKED = 16  # codes that must be probabilities
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CategoryPaths:
@@ -81,5 +83,7 @@ def has_categories(terms: Terms) -> bool:
     """True if a code consists of probabilities, which sum to one for each latent with a KL."""
     if terms.kl is None or terms.kl.ndim != 2 or terms.code.shape[1] % terms.kl.shape[1]:
         return False
-    blocks = terms.code[:1].reshape(terms.kl.shape[1], -1)
+    if terms.code.shape == terms.kl.shape:  # a number for each latent
+        return False
+    blocks = terms.code[:NUM_CHECKED].reshape(-1, terms.code.shape[1] // terms.kl.shape[1])
     return bool(np.isfinite(terms.kl).all() and np.allclose(blocks.sum(1), 1, atol=1e-3))

@@ -33,9 +33,9 @@ def evaluation_params(run: Run, params: Params) -> Params:
 
 
 def make_run_evaluator(run: Run, num_samples: int = 1) -> Callable[[Params, str], Terms]:
-    """Make (evaluation parameters, split) -> Terms, compiled once for each model.
+    """Make (evaluation parameters, split) -> Terms, compiled once for each model and shape of data.
 
-    Also once for each split if one is much larger than the other.
+    Validation and test of a small data set have one shape, see `pad_source`.
     """
     keys = split_keys(run)
     evaluator = _evaluator(run, num_samples)
@@ -57,7 +57,7 @@ def compile_ahead(
 
 
 def _source(run: Run, split: str) -> Any:
-    """The source of validation or test; both have equal shapes, to share a program."""
+    """The source of validation or test; if they are small, both have equal shapes."""
     num_rows = max(run.dataset.valid.num_examples, run.dataset.test.num_examples)
     return pad_source(getattr(run.dataset, split), num_rows)
 
