@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from vae_jax import visualize
+from vae_jax.errors import InputError
 from vae_jax.visualize.category_paths import CategoryPaths, has_categories
+from vae_jax.visualize.latent_paths import make_paths
 
 PROBABILITIES = np.array(  # two variables of three categories
     [[0.1, 0.7, 0.2, 0.5, 0.3, 0.2], [0.8, 0.1, 0.1, 0.1, 0.1, 0.8]], np.float32
@@ -66,3 +68,16 @@ def test_the_figure_names_categories_and_no_deviations():
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["z1 = 0  KL 0.80", "z0 = 1  KL 0.20", "0", "1", "2"]
     assert all(set(np.unique(z)) == {0, 1} for z in seen)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        make_terms(PROBABILITIES[:, :5], TERMS.kl),  # no whole number of categories
+        make_terms(2 * PROBABILITIES, TERMS.kl),
+        make_terms(PROBABILITIES, TERMS.kl.sum(1)),  # one KL of all latents
+    ],
+)
+def test_without_a_kl_of_single_latents_there_are_no_paths(terms):
+    with pytest.raises(InputError, match=r"terms.kl.shape = \(2.*codes have the shape \(2, \d\)$"):
+        make_paths(None, terms, 3)

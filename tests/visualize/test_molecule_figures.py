@@ -147,7 +147,7 @@ def test_samples_are_counted_and_marked():
     assert frames(figure).count(BLUE) == 2
     many = molecules.samples(["C"] * 60)
     assert title(many).endswith(
-        "60 of 60 (100.0%) are molecules, 1 of them different; the first 30"
+        "60 of 60 (100.0%) are molecules, 1 of them different; the first 30 are shown"
     )
     assert "0 of 3 are molecules" in title(molecules.samples(["", None, "C("]))
 

@@ -33,7 +33,8 @@ from vae_jax.visualize import all_figures
             )
             for prior in (None, priors.StandardNormal(1))
         ),
-        (priors.StandardNormal(2), True, False, "±2.5 standard deviations of the codes"),
+        (priors.StandardNormal(2), True, False, "±2.5 standard deviations of the codes .* shown$"),
+        (None, False, False, "±2.5 standard deviations of the codes; layer 0 is the top"),
     ],
 )
 def test_traversals_say_what_they_go_over(prior, is_flat, has_kl, text):
@@ -174,7 +175,12 @@ def test_interpolations_of_a_conditional_model_name_its_y(y, is_said):
 
 @pytest.mark.parametrize(
     ("y", "text"),
-    [(None, ""), (np.arange(30) % 3, ", colored by class"), (np.linspace(0, 1, 30), " by label")],
+    [
+        (None, ""),
+        (np.arange(30) % 3, ", colored by class"),
+        (np.linspace(0, 1, 30), ", colored by label"),
+        (np.arange(30) % 2 + 0.5, ", colored by label"),  # two values of a factor
+    ],
 )
 def test_a_map_says_what_its_colors_are(y, text):
     terms = types.SimpleNamespace(code=np.random.default_rng(0).normal(size=(30, 2)), y=y)
@@ -195,3 +201,16 @@ def test_interpolations_say_what_they_are_between(supported, title):
     assert title in figure.axes[0].get_title()
     texts = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert ("spherical" in texts) == bool(supported)
+
+
+def test_a_phase_that_an_unfinished_run_has_not_reached_has_no_line():
+    history = [
+        {"step": step, "split": split, "elbo": float(step)}
+        for step in (10, 20)
+        for split in ("train", "valid")
+    ]
+    [plain] = visualize.learning_curve(history, "elbo").axes
+    for phases, labels in (({"b": 21}, []), ({"a": 20, "b": 900}, ["a"])):
+        [axes] = visualize.learning_curve(history, "elbo", phases=phases).axes
+        assert [line.get_label() for line in axes.lines] == ["training", "validation", *labels]
+        assert axes.get_xlim() == plain.get_xlim()

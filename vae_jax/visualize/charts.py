@@ -34,7 +34,8 @@ def learning_curves(
     Args:
       history: lines of metrics.jsonl.
       splits: names of the curves "train" and "valid", if they are not of the same quantity.
-      phases: the step at which a phase of the training begins, by its name.
+      phases: the step at which a phase of the training begins, by its name. Those after the last
+        step of the curves are left out.
     """
     figure = Figure(figsize=(11, 3.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, 3), CURVES, strict=True):
@@ -134,6 +135,7 @@ def _plot_curve(
     phases: Mapping[str, int] | None,
 ) -> None:
     late: list[float] = []
+    last_step = 0
     labels = SPLITS | dict(splits or {})
     for split, color, symbol in (("train", PALE_BLUE, "."), ("valid", RED, "o")):
         points = _subsample(_points(history, name, split), MAX_CURVE_POINTS)
@@ -142,9 +144,11 @@ def _plot_curve(
             style = {"label": labels[split], "color": color, "ms": 3, "marker": marker}
             axes.plot(*zip(*points, strict=True), **style)
             late += _late_values(points, last=history[-1]["step"])
+            last_step = max(last_step, points[-1][0])
     _frame(axes, late)
     for label, step in (phases or {}).items():
-        axes.axvline(step, color=GRAY, ls="--", lw=1, label=label)
+        if step <= last_step:  # an unfinished run has not reached the others
+            axes.axvline(step, color=GRAY, ls="--", lw=1, label=label)
     if axes.lines:  # on white, for the line of a phase may cross it
         axes.legend(frameon=bool(phases), edgecolor="none", framealpha=0.9, fontsize=8)
     axes.set(xlabel="training step", ylabel=f"{NAMES.get(name, name)} (nats)")

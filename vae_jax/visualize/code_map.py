@@ -69,7 +69,8 @@ def latent_map(
     y = None if terms.y is None else np.asarray(terms.y)[index]
     columns = _columns(y, class_names, factor_names)
     if y is not None and y.ndim == 1:
-        title += ", colored by class" if columns[0].texts else ", colored by label"
+        is_class = columns[0].texts and not columns[0].is_ordered
+        title += ", colored by class" if is_class else ", colored by label"
     if len(columns) > MAX_PANELS:
         title += f"; the first {MAX_PANELS} of {len(columns)} labels"
     figure, panels = _make_panels(points, title, columns[:MAX_PANELS])

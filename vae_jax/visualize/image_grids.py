@@ -26,7 +26,7 @@ MAX_NAME = 24  # characters of a class
 MAX_DECODED = 256  # latents whose effect is looked at
 SIDE = 8  # samples in a row
 DATA = "data"  # label of a row of data
-DRAWN = "; draws from p(x | z) with the same random numbers"
+SAME_NOISE = "; draws from p(x | z) with the same random numbers"
 KINDS: tuple[Kind, ...] = ("linear", "spherical")
 
 Range = tuple[float, float]
@@ -206,7 +206,7 @@ def interpolations(
     )
     title = f"Interpolations between the {codes} of two test examples, decoded"
     title += "" if y is None else " with the y of the first"
-    title += DRAWN if is_drawn else ""
+    title += SAME_NOISE if is_drawn else ""
     return image_rows(rows, title, value_range=value_range, groups=groups)
 
 
@@ -247,7 +247,7 @@ def traversals(
         rows[paths.label(d) + (f"\nfollows {factor}" if factor else "")] = images
     title = "Traversals from the first test image"
     title += ": latents over " if y is None else ", for one y: latents over "
-    title += paths.describe_range(model.model) + (DRAWN if is_drawn else "")
+    title += paths.describe_range(model.model) + (SAME_NOISE if is_drawn else "")
     groups = Groups(headers=dict(enumerate(paths.points)))
     title += f"\n{count_latents(len(paths.order), len(visible), hidden)}"
     return image_rows(rows, title, value_range=value_range, groups=groups)

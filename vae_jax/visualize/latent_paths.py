@@ -5,6 +5,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from vae_jax.errors import InputError
 from vae_jax.evaluation import Terms
 from vae_jax.models.base import HierarchicalModel, Model
 from vae_jax.models.trained import TrainedModel
@@ -54,8 +55,20 @@ def has_paths(model: TrainedModel, terms: Terms) -> bool:
 
 
 def make_paths(model: Model, terms: Terms, num_points: int) -> Paths:
-    """The paths of a model by the terms of its test set, with at most P = `num_points` places."""
+    """The paths of a model by the terms of its test set, with at most P = `num_points` places.
+
+    Raises:
+      InputError: the KL is not one of single latents, as numbers or as categories.
+    """
     if not has_traversals(terms):
+        if not has_categories(terms):
+            shape = None if terms.kl is None else terms.kl.shape
+            raise InputError.of(
+                "terms.kl.shape",
+                shape,
+                "traversals need a KL of each latent, or a finite KL of each categorical variable "
+                f"whose probabilities are the code; codes have the shape {terms.code.shape}",
+            )
         return CategoryPaths.of(terms, num_points)
     layers = () if model.supports("flat_posterior") else cast(HierarchicalModel, model).layers
     return TraversalPaths.of(terms, num_points, layers)

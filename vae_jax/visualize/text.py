@@ -80,7 +80,7 @@ def text_reconstructions(
     num_equal = sum(a == b for a, b in zip(originals, decoded, strict=True))
     title = "Test lines above their reconstructions" + (f", {description}" if description else "")
     title += f": {num_equal:,} of {len(originals):,} are equal"
-    title += f"; the first {num}" if len(originals) > num else ""
+    title += f"; the first {num} are shown" if len(originals) > num else ""
     return line_blocks(blocks, title)
 
 

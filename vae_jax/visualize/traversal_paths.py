@@ -54,43 +54,51 @@ class TraversalPaths:
 
     @property
     def order(self) -> list[int]:
+        """The latents in decreasing order of their weight."""
         return np.argsort(-self.weight).tolist()
 
     @property
     def used(self) -> list[int]:
+        """The latents in this order with a KL of at least `USED` nats; all if there is no KL."""
         return [d for d in self.order if not self.has_kl or self.weight[d] >= USED]
 
     @property
     def unused(self) -> dict[str, int]:
+        """The number of the other latents, by the reason not to show them."""
         return count_unused(self.order, self.used)
 
     @property
     def points(self) -> list[str]:
+        """The offsets on a path [P], three digits each."""
         return [format_offset(value) for value in self.offsets]
 
     def path(self, latent: int) -> np.ndarray:
+        """The codes [P, D] as this latent moves."""
         codes = np.tile(self.code, (len(self.offsets), 1))
         codes[:, latent] = self.center[latent] + self.offsets * self.scale[latent]
         return codes
 
     def label(self, latent: int) -> str:
+        """The number of a latent, its layer in a hierarchy, and its weight."""
         name = f"z{latent}"
         if len(self.layers) > 1:
             name += f", layer {np.searchsorted(np.cumsum(self.layers), latent, side='right')}"
         return f"{name}  {'KL' if self.has_kl else 'sd'} {self.weight[latent]:.2f}"
 
     def values(self, codes: np.ndarray, latents: Sequence[int]) -> np.ndarray:
+        """The values of latents [N, L] in codes [N, D]."""
         return codes[:, list(latents)]
 
     def describe_range(self, model: Model) -> str:
+        """The range of the paths, with a note if the prior is not the standard normal."""
+        top = "; layer 0 is the top" if len(self.layers) > 1 else ""
         if not self.has_kl:
-            return f"±{TRAVERSAL_RANGE} standard deviations of the codes"
+            return f"±{TRAVERSAL_RANGE} standard deviations of the codes{top}"
         prior, is_flat = model.prior, model.supports("flat_posterior")
         if isinstance(prior, StandardNormal) and is_flat:
             return f"±{TRAVERSAL_RANGE} prior standard deviations, KL in nats"
         name = type(prior).__name__ if is_flat else "of a hierarchy, learned"
-        note = f"KL in nats; the prior ({name}) is not the standard normal"
-        note += "; layer 0 is the top" if len(self.layers) > 1 else ""
+        note = f"KL in nats; the prior ({name}) is not the standard normal{top}"
         return f"−{TRAVERSAL_RANGE} .. {TRAVERSAL_RANGE} in units of z,\n{note}"
 
 

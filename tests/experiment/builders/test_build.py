@@ -520,3 +520,10 @@ def test_curves_of_other_quantities_have_other_names(field, value, splits):
     config = Config()
     setattr(config.objective, field, value)
     assert builders.describe_curves(config)["splits"] == splits
+
+
+def test_curves_name_every_reason_to_differ():
+    config = Config()
+    config.objective.token_dropout, config.objective.corruption = 0.3, "masking"
+    text = "training, with token dropout, from corrupted inputs"
+    assert builders.describe_curves(config)["splits"] == {"train": text}

@@ -16,10 +16,11 @@ def describe_curves(config: Config) -> dict[str, Any]:
 def _name_splits(config: Config) -> dict[str, str]:
     """Names of curves that are not of the same quantity; empty if they are."""
     c = config.objective
-    if c.name == "m2":
-        return {"train": "training, with the KL of y", "valid": "validation, given y"}
-    if c.token_dropout:
-        return {"train": "training, with token dropout"}
-    if c.corruption != "none":
-        return {"train": "training, from corrupted inputs"}
-    return {}
+    differences = {
+        "with the KL of y": c.name == "m2",
+        "with token dropout": c.token_dropout > 0,
+        "from corrupted inputs": c.corruption != "none",
+    }
+    reasons = [reason for reason, applies in differences.items() if applies]
+    names = {"train": ", ".join(["training", *reasons])} if reasons else {}
+    return names | ({"valid": "validation, given y"} if c.name == "m2" else {})

@@ -16,8 +16,7 @@ SECTIONS = {  # section -> its title, and its figures with their captions
     "reconstructions": (
         "Reconstructions",
         {
-            "reconstructions": "Test examples above their reconstructions: the mean of "
-            "p(x | z), and a draw from it.",
+            "reconstructions": "Test examples above their reconstructions.",
             "column_reconstructions": "Each column of the test data against its reconstruction, "
             "the mean or most likely category of p(x | z).",
             "text_reconstructions": "Test lines above what their codes decode to greedily, with "
@@ -29,18 +28,16 @@ SECTIONS = {  # section -> its title, and its figures with their captions
     "samples": (
         "Samples",
         {
-            "samples": "Samples of the model, above test images: draws of z from the prior, with "
-            "the mean of p(x | z) and a draw from it.",
+            "samples": "Samples of the model, above test images.",
             "columns": "The distribution of each column in the test data, in samples of the model, "
             "and in reconstructions, which are draws from p(x | z).",
             "associations": "The association of each pair of columns in the test data and in "
             "samples of the model, and the difference.",
             "samples_low_temperature": "Samples at a lower temperature: "
             "decoded draws from a narrower prior.",
-            "text_samples": "Draws of lines from the model: z from the prior, x from p(x | z); "
-            "below, test lines.",
-            "molecule_samples": "Draws of molecules from the model: z from the prior, x from "
-            "p(x | z). What is no molecule is shown as text.",
+            "text_samples": "Lines drawn from the model, above test lines.",
+            "molecule_samples": "Molecules drawn from the model. What is no molecule is shown as "
+            "text.",
             "molecule_properties": "Properties of test molecules and of valid samples, with their "
             "Wasserstein distances.",
         },
@@ -48,8 +45,8 @@ SECTIONS = {  # section -> its title, and its figures with their captions
     "interpolations": (
         "Interpolations",
         {
-            "interpolations": "Straight and spherical paths between the codes of test examples, "
-            "with the examples at both ends.",
+            "interpolations": "Paths between test examples in latent space, decoded, with the "
+            "examples at both ends.",
             "text_interpolations": "Straight lines between the codes of test lines, decoded "
             "greedily; equal lines in a row are shown once, and what is new in a line is marked.",
             "molecule_interpolations": "Straight lines between the codes of test molecules, "
@@ -76,14 +73,14 @@ SECTIONS = {  # section -> its title, and its figures with their captions
         {
             "traversals": f"A row for each latent that has a KL of at least {USED:g} nats and "
             "changes something, ordered by its KL: the decoder's output as this latent alone "
-            "moves. If the factors of the data are known, a latent that clearly follows one is "
-            "labeled with its name.",
+            "moves over a range, or takes each of its categories. If the factors of the data are "
+            "known, a latent that clearly follows one is labeled with its name.",
             "latent_columns": "A row for each latent, with its KL: the change of the mean of each "
             "column as this latent alone moves, in standard deviations of the column, or of "
             "categories as the total variation of their probabilities.",
-            "text_traversals": "What the code of a test line decodes to as one latent alone moves, "
-            f"for the latents with the largest KL, if it is {USED:g} nats or more; what is new in "
-            "a line is marked.",
+            "text_traversals": "What the code of a test line decodes to as one latent alone moves "
+            "over a range, or takes each of its categories, for the latents with the largest "
+            f"KL, if it is {USED:g} nats or more; what is new in a line is marked.",
         },
     ),
     "latent-map": (

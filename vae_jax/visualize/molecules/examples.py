@@ -33,7 +33,7 @@ def reconstructions(
     title = "Test molecules above their reconstructions"
     title += f", {description}" if description else ""
     title += f": {_share(sum(is_exact), len(pairs))} are the same molecule"
-    title += f"; the first {NUM_PAIRS}" if len(pairs) > NUM_PAIRS else ""
+    title += f"; the first {NUM_PAIRS} are shown" if len(pairs) > NUM_PAIRS else ""
     return tile_grid(blocks, title)
 
 
@@ -77,7 +77,7 @@ def samples(
     if in_data and valid:
         num_new = len(set(valid) - in_data)
         title += f", {num_new:,} of these not in the training data"
-    title += f"; the first {len(tiles)}" if len(tiles) < len(keys) else ""
+    title += f"; the first {len(tiles)} are shown" if len(tiles) < len(keys) else ""
     return tile_grid([Block(wrap_tiles(tiles))], title)
 
 
