@@ -108,7 +108,7 @@ class Distribution:
         return self.mean if self.has_mean else self.sample(key)
 
     def comparable(self, key: Array) -> Array:
-        """Values as of `typical` for elements that are compared.
+        """Values ``[*batch, *event]`` as of `typical`, for elements that are compared.
 
         Draws share their random numbers over the batch where the distribution can do so. Then they
         differ only as far as their distributions do, but they are not independent.

@@ -16,88 +16,22 @@ On the CPU, XLA is fast at `correlate` and, inside a loop, 20-100x slower than n
 other two. There they are rewritten on *cells*: a cell is a block of s x s pixels laid out as
 channels. An image of cells meets y with stride 1 and a = ceil(k / s) taps a side. Then `spread` is
 a stride-1 convolution of y (for narrow cells, a product whose overlapping blocks are added), and
-`pair` is a product of shifted windows. On GPU and TPU all three are XLA's own. The choice is made
-at lowering.
+`pair` is a product of shifted windows, or with stride 1 a convolution of x by y. On GPU and TPU all
+three are XLA's own. The choice is made at lowering.
 
 Reverse mode works to any order. Forward mode (`jax.jvp`, `jax.jacfwd`, `jax.hessian`) is not
 available.
 """
 
 from functools import partial
-from typing import NamedTuple, TypeAlias
 
 import chex
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from vae_jax.errors import InputError, check_choice, check_range
+from vae_jax.nets.conv_geometry import Geometry, geometry_of
 from vae_jax.types import Array
-
-Pair: TypeAlias = tuple[int, ...]  # rows, columns
-
-
-class Geometry(NamedTuple):
-    """The static part of T: which pixels of the large image meet which of the small one."""
-
-    stride: int
-    kernel: Pair
-    large: Pair  # size of x
-    small: Pair  # size of y
-
-    @property
-    def taps(self) -> Pair:
-        """Size of the kernel in cells: ceil(k / s)."""
-        return tuple(-(-k // self.stride) for k in self.kernel)
-
-    @property
-    def span(self) -> Pair:
-        """Rows and columns, of x or the zeros around it, that the kernel covers."""
-        return tuple(
-            (p - 1) * self.stride + k for p, k in zip(self.small, self.kernel, strict=True)
-        )
-
-    def padding(self, total: Pair) -> list[tuple[int, int]]:
-        """Zeros before and after x to reach a total size; negative numbers crop."""
-        low = (max(span - size, 0) // 2 for span, size in zip(self.span, self.large, strict=True))
-        return [(lo, end - lo - size) for lo, end, size in zip(low, total, self.large, strict=True)]
-
-
-def geometry_of(
-    x: Array, kernel: Array, stride: int, padding: str, *, transposed: bool
-) -> Geometry:
-    """The geometry of a convolution of x [N, H, W, Cin] with a kernel [kh, kw, Cin, Cout].
-
-    Of a transposed one, x is the small image.
-
-    "SAME" maps n pixels to ceil(n / s), transposed to n s; "VALID" to (n - k) // s + 1, transposed
-    to n s + max(k - s, 0).
-
-    Raises:
-      InputError: another rank than 4, an unknown padding, or an image smaller than the
-        kernel.
-    """
-    if x.ndim != 4 or kernel.ndim != 4:
-        raise InputError(
-            f"x has shape {x.shape}, kernel {kernel.shape}: must have rank 4, NHWC and HWIO"
-        )
-    check_range("stride", stride, 1)
-    same = check_choice("padding", padding, ("SAME", "VALID")) == "SAME"
-    size, taps = x.shape[1:3], kernel.shape[:2]
-    if transposed:
-        large = tuple(
-            n * stride + (0 if same else max(k - stride, 0))
-            for n, k in zip(size, taps, strict=True)
-        )
-        return Geometry(stride, taps, large, small=size)
-    small = tuple(
-        -(-n // stride) if same else (n - k) // stride + 1 for n, k in zip(size, taps, strict=True)
-    )
-    if min(small) < 1:
-        raise InputError(
-            f"x has shape {x.shape}: must be at least {taps} pixels with padding = 'VALID'"
-        )
-    return Geometry(stride, taps, size, small)
 
 
 def _pad(x: Array, padding: list[tuple[int, int]], axis: int = 1) -> Array:
@@ -131,17 +65,11 @@ def _product(spec: str, x: Array, y: Array) -> Array:
     return jnp.einsum(spec, x, y, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
 
 
-def _outside(g: Geometry) -> list[tuple[int, int]]:
-    """Rows and columns of the cells, in pixels, that lie before and after x; negative within it."""
-    cells = (p + a - 1 for p, a in zip(g.small, g.taps, strict=True))
-    return g.padding(tuple(n * g.stride for n in cells))
-
-
 def _cells(g: Geometry, x: Array) -> Array:
     """Pixels ``[N, H, W, C]`` as the cells that y meets, ``[N, P + a - 1, Q + b - 1, s s C]``."""
     s, (n, *_, channels) = g.stride, x.shape
     rows, columns = (p + a - 1 for p, a in zip(g.small, g.taps, strict=True))
-    x = _pad(x, _outside(g)).reshape(n, rows, s, columns, s, channels)
+    x = _pad(x, g.outside).reshape(n, rows, s, columns, s, channels)
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(n, rows, columns, s * s * channels)
 
 
@@ -153,7 +81,7 @@ def _pixels(g: Geometry, cells: Array) -> Array:
         .transpose(0, 1, 3, 2, 4, 5)
         .reshape(n, rows * s, columns * s, -1)
     )
-    return _pad(x, [(-lo, -hi) for lo, hi in _outside(g)])
+    return _pad(x, [(-lo, -hi) for lo, hi in g.outside])
 
 
 def _slide_kernel(y: Array, kernel: Array, crop: list[tuple[int, int]] | None = None) -> Array:
@@ -193,7 +121,7 @@ def _cell_spread(g: Geometry, y: Array, kernel: Array) -> Array:
     if s * s * cin < 16:
         return _pixels(g, _overlap_add(y, kernel))
     if s == 1:  # cells are pixels: those that would be cropped are not computed
-        return _slide_kernel(y, kernel, crop=_outside(g))
+        return _slide_kernel(y, kernel, crop=g.outside)
     return _pixels(g, _slide_kernel(y, kernel))
 
 

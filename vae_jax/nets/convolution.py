@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from flax import linen as nn
 
-from vae_jax.nets.conv_ops import Pair, conv, conv_transpose
+from vae_jax.nets.conv_geometry import Pair
+from vae_jax.nets.conv_ops import conv, conv_transpose
 from vae_jax.nets.dense import add_bias
 from vae_jax.types import Array
 
