@@ -112,9 +112,10 @@ def test_the_dense_layer_is_flax_s():
         (Dense(4), (8192, 8), False),
         (Dense(4), (8192, 8), True),
         (Conv(4, 4, stride=2), (8, 64, 64, 8), False),
+        (Conv(4, 3), (8, 32, 32, 16), False),
         (ConvTranspose(4, 4, stride=2), (8, 16, 16, 8), True),
     ],
-    ids=["dense", "wide_dense", "conv", "wide_conv_transpose"],
+    ids=["dense", "wide_dense", "conv", "conv_stride_1", "wide_conv_transpose"],
 )
 def test_layers_sum_in_float32(layer, shape, wide):
     """bfloat16 has 8 bits, so a sum in it would stop growing after 256 terms of equal size."""

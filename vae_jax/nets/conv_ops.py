@@ -24,6 +24,7 @@ available.
 """
 
 from functools import partial
+from typing import Any
 
 import chex
 import jax
@@ -40,9 +41,16 @@ def _pad(x: Array, padding: list[tuple[int, int]], axis: int = 1) -> Array:
     return lax.pad(x, jnp.zeros((), x.dtype), [(lo, hi, 0) for lo, hi in sides])
 
 
-def _convolve(x: Array, kernel: Array, stride: int, padding: list[tuple[int, int]]) -> Array:
+def _convolve(
+    x: Array, kernel: Array, stride: int, padding: list[tuple[int, int]], dtype: Any = None
+) -> Array:
     return lax.conv_general_dilated(
-        x, kernel, (stride,) * 2, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        kernel,
+        (stride,) * 2,
+        padding,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        preferred_element_type=dtype,
     )
 
 
@@ -62,7 +70,11 @@ def _native_pair(g: Geometry, x: Array, y: Array) -> Array:
 
 def _product(spec: str, x: Array, y: Array) -> Array:
     """An einsum that sums in float32 or wider."""
-    return jnp.einsum(spec, x, y, preferred_element_type=jnp.promote_types(x.dtype, jnp.float32))
+    return jnp.einsum(spec, x, y, preferred_element_type=_wide(x))
+
+
+def _wide(x: Array) -> Any:
+    return jnp.promote_types(x.dtype, jnp.float32)
 
 
 def _cells(g: Geometry, x: Array) -> Array:
@@ -159,7 +171,7 @@ def _slide_image(x: Array, y: Array) -> Array:
     """
     # In these layouts in memory; XLA is 50 to 100 times slower if only their names are exchanged.
     image, kernel = lax.optimization_barrier((x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3)))
-    return _convolve(image, kernel, 1, [(0, 0), (0, 0)]).transpose(1, 2, 0, 3)
+    return _convolve(image, kernel, 1, [(0, 0), (0, 0)], _wide(x)).transpose(1, 2, 0, 3)
 
 
 def _cell_pair(g: Geometry, x: Array, y: Array) -> Array:
@@ -170,7 +182,7 @@ def _cell_pair(g: Geometry, x: Array, y: Array) -> Array:
     s, (a, b), cin, cout = g.stride, g.taps, x.shape[-1], y.shape[-1]
     cells, taps = _cells(g, x), [(i, j) for i in range(a) for j in range(b)]
     if s == 1 and len(taps) > 1 and cin >= 16:  # at larger strides, or few channels, slower
-        return _slide_image(cells, y)
+        return _slide_image(cells, y).astype(x.dtype)
     # Every shift is a copy, so shift the narrower one: the cells, or y within zeros in reverse.
     if s * s * cin <= cout:
         kernel = _window_products(cells, [(0, 0), (0, 0)], y, taps)
