@@ -122,10 +122,10 @@ def check_out(path: pathlib.Path | None) -> None:
         raise SystemExit(f"--out = '{path}': its folder does not exist")
 
 
-def count_cores(number: int) -> str:
-    """The number of cores in words.
+def format_cores(number: int) -> str:
+    """Format a number of cores.
 
-    >>> count_cores(1), count_cores(2)
+    >>> format_cores(1), format_cores(2)
     ('1 core', '2 cores')
     """
     return f"{number} core" if number == 1 else f"{number} cores"
@@ -139,13 +139,13 @@ def hardware(machine: Mapping[str, Any]) -> str:
     """
     if machine["gpu"]:
         return machine["gpu"]
-    cores = count_cores(machine["cores"]) if machine["cores"] else ""
+    cores = format_cores(machine["cores"]) if machine["cores"] else ""
     return ", ".join(filter(None, (cores, machine["cpu"]))) or UNKNOWN
 
 
 def sentence(machine: Mapping[str, Any]) -> str:
     """The description in one line."""
-    parts = [machine["cpu"], machine["cores"] and count_cores(machine["cores"]), machine["gpu"]]
+    parts = [machine["cpu"], machine["cores"] and format_cores(machine["cores"]), machine["gpu"]]
     packages = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     load = UNKNOWN if machine["load"] is None else f"{machine['load']:.2f}"
     return (

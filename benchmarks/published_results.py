@@ -121,7 +121,7 @@ def hardware(environment: Mapping[str, Any]) -> str:
     '2 cores, AMD EPYC'
     """
     if environment["platform"] == "cpu":
-        return f"{machine.count_cores(environment['cores'])}, {environment['processor']}"
+        return f"{machine.format_cores(environment['cores'])}, {environment['processor']}"
     return f"{environment['num_devices']} x {environment['device']}"
 
 

@@ -133,7 +133,7 @@ class PaddedSource:
 def pad_source(source: Any, num_rows: int) -> Any:
     """The examples of a source in arrays of `num_rows` rows, so that it shares compiled programs.
 
-    Unchanged if it has as many, is not in memory, or would have more than `MAX_PADDED` bytes.
+    Unchanged if it has `num_rows` or more, is not in memory, or would exceed `MAX_PADDED` bytes.
     """
     if not isinstance(source, ArraySource) or num_rows <= source.num_examples:
         return source

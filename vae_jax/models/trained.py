@@ -137,10 +137,10 @@ class TrainedModel(RowMethods):
     ) -> Array:
         """Typical x of p(x | z) at draws of z from the prior, [num_samples, *E].
 
-        The mean, the greedy sequence of tokens, or a draw if there is neither. With `draws` they
-        are draws of p(x | z) in any case. `y` [num_samples] or [num_samples, C]
-        is for a conditional model. `temperature` below 1 narrows the prior; raises
-        UnsupportedError if the prior has none.
+        The mean, the greedy sequence of tokens, or an independent draw if there is neither. With
+        `draws` they are draws of p(x | z) in any case. `y` [num_samples] or [num_samples, C] is for
+        a conditional model. `temperature` below 1 narrows the prior; raises UnsupportedError if the
+        prior has none.
         """
         check_key(key)
         key_z, key_x = jax.random.split(key)

@@ -147,7 +147,7 @@ def _plot_curve(
             last_step = max(last_step, points[-1][0])
     _frame(axes, late)
     for label, step in (phases or {}).items():
-        if step <= last_step:  # an unfinished run has not reached the others
+        if step <= last_step:  # an unfinished run has not reached later phases
             axes.axvline(step, color=GRAY, ls="--", lw=1, label=label)
     if axes.lines:  # on white, for the line of a phase may cross it
         axes.legend(frameon=bool(phases), edgecolor="none", framealpha=0.9, fontsize=8)
