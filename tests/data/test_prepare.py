@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax.data import ArraySource, from_arrays
+from vae_jax.data.binarization import binarize
 from vae_jax.data.splits import cut_test, fixed_permutation
 from vae_jax.errors import InputError
 
@@ -557,3 +558,17 @@ def test_the_identity_changes_with_any_entry(split) -> None:
     changed[(3,) * changed.ndim if changed.ndim == 1 else (3, 0, 0)] ^= 1
     assert from_arrays(given).preparation["sha256"] == one
     assert from_arrays(given | {split: changed}).preparation["sha256"] != one
+
+
+@pytest.mark.parametrize("num", [0, 1, 511, 512, 513, 4097])
+def test_a_whole_split_has_the_draws_of_its_images_alone(num) -> None:
+    """However many images are drawn at a time."""
+    images = np.random.default_rng(0).integers(0, 256, (num, 3, 1), dtype=np.uint8)
+    whole = binarize(images, 1 / 255, "static", 1)
+    assert (whole.shape, whole.dtype) == (images.shape, np.uint8)
+    for index in (np.arange(num)[:3], np.arange(num)[-2:]):
+        if len(index):
+            alone = binarize(images[index], 1 / 255, "static", 1, index)
+            np.testing.assert_array_equal(whole[index], alone)
+    if num > 500:
+        assert abs(whole.mean() - images.mean() / 255) < 4 * 0.5 / whole.size**0.5

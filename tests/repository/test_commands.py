@@ -1,7 +1,7 @@
 """Every command in the configs, README, docs and the command line is accepted and trains.
 
-The default suite parses each and makes its run: data, model, loss, optimizer. The slow test takes
-two steps of each.
+The default suite parses each and makes its run: data, model, loss, optimizer. The slow tests take
+two steps of each, and lower each variant of a config for all platforms.
 """
 
 import dataclasses
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from absl import flags
 from ml_collections import config_flags
+from platforms import export_run
 
 from vae_jax.config import Config
 from vae_jax.data import EMBEDDED
@@ -60,6 +61,13 @@ COMPLETE = {
     name: command
     for name, command in COMMANDS.items()
     if any(re.match(r"--config=\w", flag) for flag in command)
+}
+
+VARIANTS = {  # variant of a config -> the first of its commands
+    flag.removeprefix("--config="): name
+    for name, command in reversed(COMPLETE.items())
+    for flag in command
+    if re.match(r"--config=\S+:", flag)
 }
 
 
@@ -144,3 +152,10 @@ def test_a_command_trains(name, images, tmp_path, monkeypatch):
     with trainer.open_data([(0, 2)]) as data:
         _, metrics = trainer.epoch(2)(trainer.initial(), data)
     assert np.isfinite(metrics["loss"]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS.values(), ids=VARIANTS)
+def test_a_variant_is_lowered_for_every_platform(name, images, tmp_path, monkeypatch):
+    _, runs = make_runs(COMPLETE[name], images, tmp_path, monkeypatch)
+    export_run(runs[0])

@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from platforms import export_run
 
 from benchmarks import blocks, published_results, published_table
 from vae_jax.config import AUTO, Config, Sweep
@@ -14,6 +15,7 @@ from vae_jax.config.published import Bar, Row, read_number
 from vae_jax.errors import InputError
 from vae_jax.experiment import builders
 from vae_jax.experiment.builders.auto import resolve_binarization
+from vae_jax.experiment.run import make_runs
 from vae_jax.experiment.training import loop
 from vae_jax.experiment.validation import validate
 
@@ -230,23 +232,28 @@ def images_for(name, path):
     np.savez(path, **arrays)
 
 
+def small_config(name, folder):
+    """The config of a row, with small data in the folder instead of those that are not here."""
+    config = published_results.read_entries()[name].config
+    if config.data.name != "sprites":
+        images_for(name, folder / "data.npz")
+        config.data.binarization = resolve_binarization(config).data.binarization
+        config.data.name, config.data.path = "npz", str(folder / "data.npz")
+        config.data.valid_fraction = 0.2
+    if config.evaluation.anomaly:
+        config.evaluation.anomaly = str(folder / "data.npz")
+    config.train.batch_size = 20
+    return config
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_published_config_runs_to_its_row(name, tmp_path) -> None:
     """A few steps on small data; every number of the row is in the results."""
-    entry = published_results.read_entries()[name]
-    config = entry.config
-    if config.data.name != "sprites":
-        images_for(name, tmp_path / "data.npz")
-        config.data.binarization = resolve_binarization(config).data.binarization
-        config.data.name, config.data.path = "npz", str(tmp_path / "data.npz")
-        config.data.valid_fraction = 0.2
-    if config.evaluation.anomaly:
-        config.evaluation.anomaly = str(tmp_path / "data.npz")
+    entry, config = ENTRIES[name], small_config(name, tmp_path)
     if config.objective.beta_steps:
         config.objective.beta_steps = 2
     config.train.num_steps, config.train.log_every, config.train.eval_every = 4, 2, 4
-    config.train.batch_size = 20
     for field, value in FEW.items():
         if getattr(config.evaluation, field) != getattr(Config().evaluation, field):
             setattr(config.evaluation, field, value)
@@ -257,3 +264,11 @@ def test_a_published_config_runs_to_its_row(name, tmp_path) -> None:
     json.dumps(kept)
     assert len(kept["seeds"]) == (2 if config.sweep.seed else 1)
     published_table.full_page({name: entry}, {name: kept})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_published_config_is_lowered_for_every_platform(name, tmp_path) -> None:
+    config = small_config(name, tmp_path)
+    config.train.num_steps = 4
+    export_run(make_runs(config, tmp_path / "run")[0])

@@ -12,7 +12,14 @@ from vae_jax import VAE, likelihoods, nets, posteriors, priors, visualize
 from vae_jax.data import from_arrays
 from vae_jax.evaluation import make_evaluator
 from vae_jax.models.trained import TrainedModel
-from vae_jax.visualize import code_map, image_grids, model_arrays, pixels, projections
+from vae_jax.visualize import (
+    code_map,
+    image_grids,
+    model_arrays,
+    path_grids,
+    pixels,
+    projections,
+)
 from vae_jax.visualize.grids import GAP, WIDE_GAP, Groups
 
 RNG = np.random.default_rng(0)
@@ -178,7 +185,7 @@ def test_traversals_show_the_latents_that_change_something():
         "2.5",
     ]
     still = {d: np.full((3, 2), d) for d in range(3)}
-    shown, hidden = image_grids.select_visible(still.__getitem__, [2, 1, 0], (0, 1))
+    shown, hidden = path_grids.select_visible(still.__getitem__, [2, 1, 0], (0, 1))
     assert list(shown) == [2]
     assert [reason for reason, count in hidden.items() if count] == [
         "without a change of a pixel by 10% of the range of the data, as the one that changes most"

@@ -1,5 +1,6 @@
 """Figures: titles, chosen factors, projections, and the figures that a model supports."""
 
+import concurrent.futures
 import re
 import types
 
@@ -11,7 +12,7 @@ import pytest
 from vae_jax import priors, visualize
 from vae_jax.data import ArraySource
 from vae_jax.distributions import Bernoulli, DiagGaussian
-from vae_jax.visualize import all_figures
+from vae_jax.visualize import image_figures, when_needed
 
 
 @pytest.mark.parametrize(
@@ -150,6 +151,45 @@ def test_figures_that_a_model_supports(tmp_path, supported, names):
     assert model.temperatures == ([None, 0.7] if "temperature" in supported else [None])
 
 
+def test_figures_are_the_same_when_threads_compute_what_they_show(tmp_path):
+    x = jnp.asarray(np.random.default_rng(0).random((4, 2, 2, 1)))
+    dataset = types.SimpleNamespace(factor_names=(), preparation={}, test=ArraySource(x), text=None)
+    kl = np.ones((4, 4))
+    terms = types.SimpleNamespace(code=np.eye(4), kl=kl, rate=kl.sum(1), y=None)
+    started = []
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+
+        def start(function):
+            started.append(function)
+            return pool.submit(function).result
+
+        for name, options in (("alone", {}), ("threads", {"start": start})):
+            model = FakeModel(("temperature", "traversals"))
+            visualize.plot_all(model, dataset, terms, [], tmp_path / name, **options)
+    assert len(started) == 5
+    files = sorted(path.name for path in (tmp_path / "alone").iterdir())
+    assert len(files) == 6 + 3
+    for name in files:
+        if name.endswith(".png"):
+            contents = [(tmp_path / folder / name).read_bytes() for folder in ("alone", "threads")]
+            assert contents[0] == contents[1]
+
+
+def test_an_error_of_a_computation_is_raised_by_the_figure(tmp_path):
+    class Broken(FakeModel):
+        def interpolate(self, start, end, num_points, *, kind, y=None):
+            raise RuntimeError("too little memory")
+
+    x = jnp.zeros((4, 2, 2, 1))
+    dataset = types.SimpleNamespace(factor_names=(), preparation={}, test=ArraySource(x), text=None)
+    terms = types.SimpleNamespace(code=np.eye(4), kl=None, rate=np.full(4, np.nan), y=None)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        options = {"start": lambda function: pool.submit(function).result}
+        with pytest.raises(RuntimeError, match="too little memory"):
+            visualize.plot_all(Broken(()), dataset, terms, [], tmp_path, **options)
+    assert (tmp_path / "reconstructions.png").exists()
+
+
 def test_a_temperature_that_changes_nothing_has_no_figure():
     class Uniform(FakeModel):
         def generate(self, key, num_samples, *, y=None, temperature=None):
@@ -161,9 +201,10 @@ def test_a_temperature_that_changes_nothing_has_no_figure():
         (Uniform(("temperature",)), {"samples"}),
         (FakeModel(("temperature",)), {"samples", "samples_low_temperature"}),
     ):
-        figures, arrays = all_figures._plot_samples(model, x, None, key, (), None)
-        assert set(figures) == names
-        assert set(arrays) == {"mean", "draw"}
+        shown = {"data": x, "value_range": None}
+        figures, arrays = image_figures._plot_samples(model, None, key, (), shown, when_needed)
+        assert {name for name, draw in figures.items() if draw() is not None} == names
+        assert set(arrays()) == {"mean", "draw"}
 
 
 @pytest.mark.parametrize(("y", "is_said"), [(None, False), (jnp.zeros(4, int), True)])
@@ -196,8 +237,9 @@ def test_a_map_says_what_its_colors_are(y, text):
 def test_interpolations_say_what_they_are_between(supported, title):
     terms = types.SimpleNamespace(code=np.zeros((4, 4)), kl=None)
     model = FakeModel(supported)
-    options = all_figures._describe_paths(model, terms)
-    figure = visualize.interpolations(model, np.zeros((4, 2, 2, 1), np.float32), **options)
+    kinds, codes = image_figures._describe_paths(model, terms)
+    x = np.zeros((4, 2, 2, 1), np.float32)
+    figure = visualize.interpolations(model, x, kinds=kinds, codes=codes)
     assert title in figure.axes[0].get_title()
     texts = " ".join(text.get_text() for text in figure.axes[0].texts)
     assert ("spherical" in texts) == bool(supported)

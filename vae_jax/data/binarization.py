@@ -9,6 +9,7 @@ from vae_jax.types import Array
 
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
 BINARIZATION_SEED = 777  # seed of binarized test sets
+SMALL, LARGE = 512, 4096  # images drawn at a time
 
 
 def binarize(
@@ -22,14 +23,20 @@ def binarize(
     if binarization == "threshold":
         return (images * scale > 0.5).astype(np.uint8)
     key = fixed_key(BINARIZATION_SEED)
+    # A whole split is filled up to one of two shapes, so that one program serves several splits.
+    chunk = SMALL if index is None and len(images) <= SMALL else LARGE
+    filled = chunk if index is None else 1
     index = np.arange(len(images)) if index is None else index
-    chunk = 4096
-    parts = []
+    result = np.empty(images.shape, np.uint8)
     for start in range(0, len(images), chunk):
         rows = slice(start, start + chunk)
+        num = len(index[rows])
+        size = (max(num, filled),)
+        x = np.resize(images[rows], size + images.shape[1:])
         with fixed_draws():
-            parts.append(np.asarray(_draw(key, split, index[rows], images[rows], scale)))
-    return np.concatenate(parts)
+            draws = _draw(key, split, np.resize(index[rows], size), x, scale)
+        result[rows] = np.asarray(draws)[:num]
+    return result
 
 
 @jax.jit

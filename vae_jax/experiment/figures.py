@@ -1,14 +1,17 @@
 """The figures of runs and of sweeps."""
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from vae_jax import visualize
 from vae_jax.config import Config, sweep
 from vae_jax.experiment import builders, metrics, processes
+from vae_jax.experiment.jax_settings import run_settings
+from vae_jax.experiment.measurement.ahead import make_pool
 from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.metric_writer import read_metrics, write_figures
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FOOLED = 3  # mean errors of a prediction on test molecules beyond which it is too good
 
@@ -29,19 +34,38 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
     for context in contexts:
         logger.info("plotting")
         history = read_metrics(context.workdir)
-        paths = visualize.plot_all(
-            context.trained_model,
-            context.dataset,
-            context.finite_terms,
-            history,
-            context.workdir / "figures",
-            corruption=builders.build_corruption(context.config, context.model.units),
-            file_format=context.config.evaluation.figures,
-            projection=context.config.evaluation.projection,
-            curves=builders.describe_curves(context.config),
-        )
+        with _threads() as start:
+            paths = visualize.plot_all(
+                context.trained_model,
+                context.dataset,
+                context.finite_terms,
+                history,
+                context.workdir / "figures",
+                corruption=builders.build_corruption(context.config, context.model.units),
+                file_format=context.config.evaluation.figures,
+                projection=context.config.evaluation.projection,
+                curves=builders.describe_curves(context.config),
+                start=start,
+            )
         write_figures(context.workdir, history[-1]["step"] if history else 0, paths)
         _plot_search(context)
+
+
+@contextlib.contextmanager
+def _threads() -> Iterator[visualize.Start]:
+    """Where the arrays of figures are computed: in threads, if programs compile in threads."""
+    pool = make_pool()
+    if pool is None:
+        yield visualize.when_needed
+        return
+
+    def start(function: Callable[[], T], /) -> Callable[[], T]:
+        return pool.submit(run_settings()(function)).result  # settings of JAX are per thread
+
+    try:
+        yield start
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _plot_search(context: metrics.Context) -> None:

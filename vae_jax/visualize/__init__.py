@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from vae_jax.visualize.factors import match_factors
     from vae_jax.visualize.files import DPI, save, svg
     from vae_jax.visualize.grids import Groups, image_rows
-    from vae_jax.visualize.image_grids import interpolations, reconstructions, samples, traversals
+    from vae_jax.visualize.image_grids import reconstructions, samples
+    from vae_jax.visualize.later import Start, when_needed
+    from vae_jax.visualize.path_grids import interpolations, traversals
     from vae_jax.visualize.projections import PROJECTIONS, has_umap, principal_plane, project
     from vae_jax.visualize.rate_distortion_plane import rate_distortion
     from vae_jax.visualize.tables.associations import associations
@@ -31,6 +33,7 @@ __all__ = [
     "DPI",
     "PROJECTIONS",
     "Groups",
+    "Start",
     "associations",
     "bars",
     "column_histograms",
@@ -57,6 +60,7 @@ __all__ = [
     "text_reconstructions",
     "text_samples",
     "traversals",
+    "when_needed",
 ]
 
 _MODULES = {  # imported on first use: they load matplotlib
@@ -64,8 +68,10 @@ _MODULES = {  # imported on first use: they load matplotlib
     "factors": ("match_factors",),
     "files": ("DPI", "save", "svg"),
     "grids": ("Groups", "image_rows"),
-    "image_grids": ("interpolations", "reconstructions", "samples", "traversals"),
+    "image_grids": ("reconstructions", "samples"),
+    "path_grids": ("interpolations", "traversals"),
     "code_map": ("latent_map",),
+    "later": ("Start", "when_needed"),
     "projections": ("PROJECTIONS", "has_umap", "principal_plane", "project"),
     "rate_distortion_plane": ("rate_distortion",),
     "tables.associations": ("associations",),

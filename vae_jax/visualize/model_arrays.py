@@ -54,9 +54,12 @@ def reconstruct(
     code = model.encode(last, y=y, **given_observed(observed)).center
     decoded = _mean_and_draw(model.decode(code, y=y), key)
     arrays = _to_host(inputs | {kind: decoded[kind] for kind in KINDS if kind in decoded}, y)
-    if observed is not None:
-        arrays |= {name: np.where(observed, arrays[name], np.float32(np.nan)) for name in inputs}
-    return arrays
+    return arrays | {name: hide_missing(arrays[name], observed) for name in inputs}
+
+
+def hide_missing(x: np.ndarray, observed: Array | np.ndarray | None) -> np.ndarray:
+    """Examples [B, *E] with NaN where a mask [B, *E] of `observed` entries, if any, is False."""
+    return x if observed is None else np.where(observed, x, np.float32(np.nan))
 
 
 def given_observed(observed: Array | np.ndarray | None) -> dict[str, Any]:
