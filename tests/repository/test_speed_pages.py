@@ -158,7 +158,7 @@ def test_streamed_files_have_the_same_images(tmp_path):
         for name in arrays.files:
             assert (np.load(tmp_path / "images" / f"{name}.npy") == arrays[name]).all()
     assert list(streaming.make_jobs(tmp_path, None)) == [".npz", ".npy"]
-    assert len(streaming.make_jobs(tmp_path, tmp_path)) == 4
+    assert len(streaming.make_jobs(tmp_path, tmp_path)) == 3
 
 
 def test_the_likelihood_is_kept(monkeypatch, tmp_path, capsys):
