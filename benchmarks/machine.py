@@ -16,7 +16,11 @@ from typing import Any
 from benchmarks.children import ROOT
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch", "pythae")
-PLACES = {"--out": [], "--baseline": ["--baseline=DIR"]}  # flags that name places of this machine
+PLACES = {  # flags that name places of this machine, and what a record has instead
+    "--out": [],
+    "--baseline": ["--baseline=DIR"],
+    "--data_dir": ["--data_dir=DIR"],
+}
 UNKNOWN = "not recorded"
 
 

@@ -24,13 +24,14 @@ from benchmarks.children import Child, ChildFailed
 from benchmarks.contestants import CONTESTANTS, MATMULS, Contestant, skip_reason
 from benchmarks.tasks import TASKS
 
-PARTS = ("peak", "train", "process", "sweep")
+WHOLE_RUNS = {"process": "beta_vae", "sweep": "sweep", "sweep_784": "sweep_784"}  # part: job
+PARTS = ("peak", "train", *WHOLE_RUNS)
 SIZES, GPU_SIZES = (1024, 2048), (4096, 8192)  # of the matrices of the matmul peak
 
 _PARTS = flags.DEFINE_list(
     "parts",
     ["peak", "train"],
-    f"Parts to measure, from {PARTS}; `process` and `sweep` are whole runs.",
+    f"Parts to measure, from {PARTS}; {', '.join(WHOLE_RUNS)} are whole runs.",
 )
 _TASKS = flags.DEFINE_list("tasks", list(TASKS), "Tasks to measure.")
 _CONTESTANTS = flags.DEFINE_list("contestants", list(CONTESTANTS), "Contestants.")
@@ -135,7 +136,7 @@ def main(argv: Sequence[str]) -> None:
             sep="",
             flush=True,
         )
-    jobs = [job for part, job in (("process", "beta_vae"), ("sweep", "sweep")) if part in parts]
+    jobs = [job for part, job in WHOLE_RUNS.items() if part in parts]
     if jobs:
         results["steps"] = _STEPS.value
         results["process"] = {

@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from benchmarks.children import ROOT, ChildFailed, clean_environment, scratch_folder
 from benchmarks.contestants import CONTESTANTS, PYTORCH, skip_reason
 from benchmarks.rounds import alternating
@@ -64,18 +66,26 @@ def _beta_vae(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str
     return variants
 
 
-def _sweep(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
-    """Eight seeds of the VAE on digits: one program, or eight runs one after the other."""
-    del data
+def _seeds(config: str, steps: int, workdir: pathlib.Path, *flags: str) -> dict[str, Commands]:
+    """Eight seeds of a config: one program, or eight runs one after the other."""
     seeds = ",".join(map(str, range(NUM_SEEDS)))
     alone = [
-        _ours("vae", steps, workdir / f"seed{seed}", f"--config.seed={seed}")
+        _ours(config, steps, workdir / f"seed{seed}", f"--config.seed={seed}", *flags)
         for seed in range(NUM_SEEDS)
     ]
-    return {
-        "one program": [_ours("vae", steps, workdir / "sweep", f"--config.sweep.seed={seeds}")],
-        "one after the other": alone,
-    }
+    together = _ours(config, steps, workdir / "sweep", f"--config.sweep.seed={seeds}", *flags)
+    return {"one program": [together], "one after the other": alone}
+
+
+def _sweep(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
+    """The VAE of digits, 64 pixels."""
+    del data
+    return _seeds("vae", steps, workdir)
+
+
+def _sweep_784(data: pathlib.Path, workdir: pathlib.Path, steps: int) -> dict[str, Commands]:
+    """The same VAE for 784 pixels."""
+    return _seeds("vae:npz", steps, workdir, f"--config.data.path={data}")
 
 
 def render_sprites(path: pathlib.Path) -> None:
@@ -87,9 +97,18 @@ def render_sprites(path: pathlib.Path) -> None:
     )
 
 
+def draw_noise(path: pathlib.Path) -> None:
+    """Write a file of random 28x28 images, as many as MNIST has."""
+    draw = np.random.default_rng(0).integers
+    splits = {"train": 60_000, "test": 10_000}
+    x = {f"x_{name}": draw(0, 256, (n, 28, 28), np.uint8) for name, n in splits.items()}
+    np.savez(path, **x)
+
+
 JOBS = {
     "beta_vae": Job(_beta_vae, render_sprites, PYTORCH),
     "sweep": Job(_sweep),
+    "sweep_784": Job(_sweep_784, draw_noise),
 }
 
 

@@ -4,9 +4,10 @@ python -m benchmarks.speed_pages
     Write the tables of docs/reference/benchmarks.md, docs/reference/gpu.md and README.md, each
     between its two markers. No number in them is typed.
 
-A record is the JSON file that a measurement writes: `benchmarks.main`, `benchmarks.startup` and
-`benchmarks.likelihood` with ``--out=docs/reference/benchmarks/NAME.json``. A newer measurement of
-the same task on the same hardware replaces it: delete the older file first.
+A record is the JSON file that a measurement writes: `benchmarks.main`, `benchmarks.startup`,
+`benchmarks.streaming` and `benchmarks.likelihood` with
+``--out=docs/reference/benchmarks/NAME.json``. A newer measurement of the same task on the same
+hardware replaces it: delete the older file first.
 """
 
 import argparse
@@ -23,7 +24,13 @@ from vae_jax.files import write_atomically
 
 ROOT = pathlib.Path(__file__).parents[1]
 RECORDS = ROOT / "docs" / "reference" / "benchmarks"
-PARTS = ("train", "process", "startup", "likelihood")  # a record has at least one of them
+PARTS = (
+    "train",
+    "process",
+    "startup",
+    "streaming",
+    "likelihood",
+)  # a record has at least one of them
 FIELDS = ("command", "started", "commit", "changed_since_commit", "machine")
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -33,6 +40,7 @@ BLOCKS = {  # document -> name of a block -> its content
         "training": speed_tables.training,
         "processes": speed_tables.processes,
         "start-up": speed_tables.startup,
+        "streaming": speed_tables.streaming,
         "likelihood": speed_tables.likelihood,
     },
     "docs/reference/gpu.md": {"training on a GPU": speed_tables.gpu_training},
@@ -78,7 +86,7 @@ def _check(name: str, record: Mapping[str, Any]) -> None:
 def _subjects(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The names of what was measured, with the hardware and the dtype."""
     where = (machine.hardware(record["machine"]), record.get("dtype", "float32"))
-    names = [(part, name) for part in PARTS[:3] for name in record.get(part, ())]
+    names = [(part, name) for part in PARTS[:4] for name in record.get(part, ())]
     names += [("likelihood",)] if "likelihood" in record else []
     return [(*name, *where) for name in names]
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks import machine, report
+from benchmarks import streaming as streamed
 from benchmarks.machine import UNKNOWN
 from benchmarks.tasks import TASKS
 
@@ -37,13 +38,18 @@ def gpu_training(records: Records) -> str:
 
 def processes(records: Records) -> str:
     """The seconds of whole processes."""
-    command = "benchmarks.main --parts=process,sweep"
+    command = "benchmarks.main --parts=process,sweep,sweep_784"
     return _sections(records, "process", _process_section, command)
 
 
 def startup(records: Records) -> str:
     """The seconds of short runs."""
     return _sections(records, "startup", _startup_section, "benchmarks.startup")
+
+
+def streaming(records: Records) -> str:
+    """The speeds of training from files, relative to memory."""
+    return _sections(records, "streaming", _streaming_section, "benchmarks.streaming")
 
 
 def likelihood(records: Records) -> str:
@@ -139,6 +145,10 @@ def _startup_section(record: Record) -> str:
             )
     helps = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in record["help"].items())
     return f"{report.table(STARTUP_HEADER, rows)}\n\n`--help`: {helps}."
+
+
+def _streaming_section(record: Record) -> str:
+    return report.table(streamed.HEADER, streamed.rows(record["streaming"]))
 
 
 def _likelihood_section(record: Record) -> str:

@@ -4,9 +4,10 @@ import json
 import pathlib
 import sys
 
+import numpy as np
 import pytest
 
-from benchmarks import likelihood, machine, speed_pages, speed_tables, startup
+from benchmarks import likelihood, machine, speed_pages, speed_tables, startup, streaming
 from vae_jax.errors import InputError
 
 HEADER = {
@@ -123,6 +124,41 @@ def test_the_start_is_kept_after_each_job(monkeypatch, tmp_path, capsys):
     assert "vae, 7 steps, warm: 5.0 s" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="exists; use another name"):
         startup.main()
+
+
+def test_streaming_is_relative_to_memory_in_the_same_round(monkeypatch, tmp_path, capsys):
+    rates = {"memory": [100.0, 200.0, 100.0], "thread": [90.0, 120.0, 80.0]}
+    order = {"memory": [], "thread": [], "2 workers": []}
+
+    def rate(job, flags):
+        (variant,) = (name for name, of in streaming.VARIANTS.items() if of == flags)
+        order[variant].append(job)
+        return rates.get(variant, [50.0] * 3)[len(order[variant]) % 4 - 1]
+
+    path = tmp_path / "s.json"
+    monkeypatch.setattr(streaming, "training_rate", rate)
+    job = streaming.Job("vae:npz", 7, ())
+    monkeypatch.setattr(streaming, "make_jobs", lambda files, data_dir: {".npz": job})
+    monkeypatch.setattr(streaming, "write_files", lambda folder: None)
+    monkeypatch.setattr(sys, "argv", ["streaming", "--data_dir=/d", f"--out={path}"])
+    streaming.main()
+    records = speed_pages.read_records(tmp_path)
+    text = speed_tables.streaming(records)
+    assert "| .npz, 7 steps | memory | 100 | 1.00 | 1.00 1.00 1.00 |" in text
+    assert "| .npz, 7 steps | thread | 90 | 0.80 | 0.90 0.60 0.80 |" in text
+    assert "| .npz, 7 steps | 2 workers | 50 | 0.50 | 0.50 0.25 0.50 |" in text
+    assert records["s"]["command"].endswith("--data_dir=DIR")
+    assert "0.80" in capsys.readouterr().out
+
+
+def test_streamed_files_have_the_same_images(tmp_path):
+    streaming.write_files(tmp_path)
+    with np.load(tmp_path / "images.npz") as arrays:
+        assert sorted(arrays.files) == ["x_test", "x_train"]
+        for name in arrays.files:
+            assert (np.load(tmp_path / "images" / f"{name}.npy") == arrays[name]).all()
+    assert list(streaming.make_jobs(tmp_path, None)) == [".npz", ".npy"]
+    assert len(streaming.make_jobs(tmp_path, tmp_path)) == 3
 
 
 def test_the_likelihood_is_kept(monkeypatch, tmp_path, capsys):
