@@ -97,10 +97,10 @@ def render_sprites(path: pathlib.Path) -> None:
     )
 
 
-def draw_noise(path: pathlib.Path) -> None:
-    """Write a file of random 28x28 images, as many as MNIST has."""
+def draw_noise(path: pathlib.Path, num_train: int = 60_000, num_test: int = 10_000) -> None:
+    """Write a file of random 28x28 images, by default as many as MNIST has."""
     draw = np.random.default_rng(0).integers
-    splits = {"train": 60_000, "test": 10_000}
+    splits = {"train": num_train, "test": num_test}
     x = {f"x_{name}": draw(0, 256, (n, 28, 28), np.uint8) for name, n in splits.items()}
     np.savez(path, **x)
 

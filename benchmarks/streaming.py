@@ -47,8 +47,8 @@ class Job:
 def make_jobs(files: pathlib.Path, data_dir: pathlib.Path | None) -> dict[str, Job]:
     """The jobs on files that `write_files` wrote, and on MNIST if there is a folder of it."""
     jobs = {
-        ".npz": Job("vae:npz", 3_000, (f"--config.data.path={files / 'images.npz'}",)),
-        ".npy": Job("vae:npz", 3_000, (f"--config.data.path={files / 'images'}",)),
+        ".npz": Job("vae:npz", 2_000, (f"--config.data.path={files / 'images.npz'}",)),
+        ".npy": Job("vae:npz", 2_000, (f"--config.data.path={files / 'images'}",)),
     }
     if data_dir:
         flags = (f"--config.data.dir={data_dir}", "--config.model.network=conv")
@@ -58,7 +58,7 @@ def make_jobs(files: pathlib.Path, data_dir: pathlib.Path | None) -> dict[str, J
 
 def write_files(folder: pathlib.Path) -> None:
     """Write the same random images as an .npz file and as a folder of .npy files."""
-    draw_noise(folder / "images.npz")
+    draw_noise(folder / "images.npz", 30_000, 1_000)
     (folder / "images").mkdir()
     with np.load(folder / "images.npz") as arrays:
         for name in arrays.files:
@@ -74,7 +74,8 @@ def training_rate(job: Job, flags: tuple[str, ...]) -> float:
     with scratch_folder() as scratch:
         command = [
             *(sys.executable, "-m", "vae_jax.main", "--mode=train", f"--config={job.config}"),
-            *(f"--config.train.num_steps={job.steps}", f"--workdir={scratch / 'run'}"),
+            *(f"--config.train.{name}={job.steps}" for name in ("num_steps", "eval_every")),
+            f"--workdir={scratch / 'run'}",
             *(*job.flags, *flags),
         ]
         run = subprocess.run(
