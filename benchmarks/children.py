@@ -30,6 +30,7 @@ def clean_environment(scratch: pathlib.Path) -> dict[str, str]:
         if not name.startswith("JAX_COMPILATION_CACHE")
     }
     environment |= {
+        "XDG_CACHE_HOME": str(scratch / "cache"),  # of our command line
         "TORCHINDUCTOR_CACHE_DIR": str(scratch / "inductor"),
         "TRITON_CACHE_DIR": str(scratch / "triton"),
     }

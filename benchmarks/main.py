@@ -3,7 +3,7 @@
 python -m benchmarks.main                                   # training steps; takes minutes
 python -m benchmarks.main --tasks=mlp128 --rounds=3 --seconds=1
 python -m benchmarks.main --parts=process                   # whole runs, from start to exit
-python -m benchmarks.main --parts=peak,train,process,sweep --out=new.json
+python -m benchmarks.main --parts=peak,train,process,sweep,sweep_784 --out=new.json
 
 Each contestant has its own process, started once. In each round, one contestant after the other
 works for about `seconds` while the remaining ones idle. Every other round reverses the order. The

@@ -1,7 +1,7 @@
 """Whole processes: imports, compilation, training, evaluation, checkpoints and figures.
 
 A job is a table of variants with the same outcome. A variant is one command, or several in
-sequence. Compilers start cold.
+sequence. Compilers start cold; the later commands of a sequence find the programs of the earlier.
 """
 
 import dataclasses

@@ -24,13 +24,8 @@ from vae_jax.files import write_atomically
 
 ROOT = pathlib.Path(__file__).parents[1]
 RECORDS = ROOT / "docs" / "reference" / "benchmarks"
-PARTS = (
-    "train",
-    "process",
-    "startup",
-    "streaming",
-    "likelihood",
-)  # a record has at least one of them
+# A record has at least one of these parts; all but the last have several subjects.
+PARTS = ("train", "process", "startup", "streaming", "likelihood")
 FIELDS = ("command", "started", "commit", "changed_since_commit", "machine")
 
 Records = Mapping[str, Mapping[str, Any]]
@@ -86,7 +81,7 @@ def _check(name: str, record: Mapping[str, Any]) -> None:
 def _subjects(record: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The names of what was measured, with the hardware and the dtype."""
     where = (machine.hardware(record["machine"]), record.get("dtype", "float32"))
-    names = [(part, name) for part in PARTS[:4] for name in record.get(part, ())]
+    names = [(part, name) for part in PARTS[:-1] for name in record.get(part, ())]
     names += [("likelihood",)] if "likelihood" in record else []
     return [(*name, *where) for name in names]
 

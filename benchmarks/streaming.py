@@ -132,10 +132,10 @@ def main() -> None:
             rates = measure(job, options.rounds)
             record["streaming"][name] = {"steps": job.steps, "rates": rates}
             print(report.table(HEADER, rows(record["streaming"])), flush=True)
-    if options.out:
-        from vae_jax.files import write_json  # imports JAX, at the end as in `benchmarks.main`
+            if options.out:  # after each job, so that an error keeps the earlier ones
+                from vae_jax.files import write_json  # imports JAX, but not while runs are timed
 
-        write_json(options.out, record)
+                write_json(options.out, record)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Every config is lowered for CPU, GPU and TPU on a machine that has only a CPU.
 
-Variants of configs are lowered by `test_commands.py` and `test_published_table.py`.
+Variants that a command names are lowered by `test_commands.py`, published configs by
+`test_published_table.py`.
 """
 
 import pathlib

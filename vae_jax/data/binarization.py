@@ -1,5 +1,7 @@
 """Binarize images once, with a fixed key; `ArraySource` redraws dynamically binarized images."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from vae_jax.types import Array
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
 BINARIZATION_SEED = 777  # seed of binarized test sets
 SMALL, LARGE = 512, 4096  # images drawn at a time
+MAX_FILLED = 2**24  # values of images that are drawn at a time with others to fill up the shape
 
 
 def binarize(
@@ -25,18 +28,17 @@ def binarize(
     key = fixed_key(BINARIZATION_SEED)
     # A whole split is filled up to one of two shapes, so that one program serves several splits.
     chunk = SMALL if index is None and len(images) <= SMALL else LARGE
-    filled = chunk if index is None else 1
+    is_filled = index is None and chunk * math.prod(images.shape[1:]) <= MAX_FILLED
     index = np.arange(len(images)) if index is None else index
-    result = np.empty(images.shape, np.uint8)
+    parts = []
     for start in range(0, len(images), chunk):
-        rows = slice(start, start + chunk)
-        num = len(index[rows])
-        size = (max(num, filled),)
-        x = np.resize(images[rows], size + images.shape[1:])
+        positions, x = index[start : start + chunk], images[start : start + chunk]
+        num = len(x)
+        if is_filled and num < chunk:
+            positions, x = np.resize(positions, chunk), np.resize(x, (chunk, *x.shape[1:]))
         with fixed_draws():
-            draws = _draw(key, split, np.resize(index[rows], size), x, scale)
-        result[rows] = np.asarray(draws)[:num]
-    return result
+            parts.append(np.asarray(_draw(key, split, positions, x, scale))[:num])
+    return np.concatenate(parts) if parts else np.zeros(images.shape, np.uint8)
 
 
 @jax.jit

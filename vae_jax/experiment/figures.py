@@ -3,26 +3,25 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vae_jax import visualize
 from vae_jax.config import Config, sweep
 from vae_jax.experiment import builders, metrics, processes
-from vae_jax.experiment.jax_settings import run_settings
+from vae_jax.experiment.jax_settings import carry_settings
 from vae_jax.experiment.measurement.ahead import make_pool
 from vae_jax.experiment.results import Results
 from vae_jax.experiment.run import Run
 from vae_jax.experiment.storage.metric_writer import read_metrics, write_figures
 from vae_jax.files import Path
+from vae_jax.types import T
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 FOOLED = 3  # mean errors of a prediction on test molecules beyond which it is too good
 
@@ -53,14 +52,17 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
 
 @contextlib.contextmanager
 def _threads() -> Iterator[visualize.Start]:
-    """Where the arrays of figures are computed: in threads, if programs compile in threads."""
+    """Compute what figures show in two threads, where programs may compile in threads.
+
+    At most two computations share the memory. An error of a figure does not wait for the others.
+    """
     pool = make_pool()
     if pool is None:
         yield visualize.when_needed
         return
 
     def start(function: Callable[[], T], /) -> Callable[[], T]:
-        return pool.submit(run_settings()(function)).result  # settings of JAX are per thread
+        return pool.submit(carry_settings(function)).result
 
     try:
         yield start

@@ -1,12 +1,13 @@
 """Runs mean the same whatever the settings of JAX are."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 
 from vae_jax.data.fixed_random import GENERATOR, fixed_draws
 from vae_jax.experiment.launch.devices import check_devices
+from vae_jax.types import T
 
 
 @contextlib.contextmanager
@@ -30,6 +31,26 @@ def run_settings() -> Iterator[None]:
         jax.numpy_dtype_promotion("standard"),
     ):
         yield
+
+
+def carry_settings(function: Callable[[], T]) -> Callable[[], T]:
+    """The function under `run_settings`, and those that they leave as they are in this thread.
+
+    Settings of JAX that a context has changed are those of one thread.
+    """
+    nans, precision = jax.config.jax_debug_nans, jax.config.jax_default_matmul_precision
+    device = jax.config.jax_default_device
+
+    def carried() -> T:
+        with (
+            run_settings(),
+            jax.debug_nans(nans),
+            jax.default_matmul_precision(precision),
+            jax.default_device(device),
+        ):
+            return function()
+
+    return carried
 
 
 def _in_32_bits() -> contextlib.AbstractContextManager:

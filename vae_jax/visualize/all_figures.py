@@ -2,28 +2,24 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from vae_jax.corruptions import Corruption
 from vae_jax.data import Dataset
 from vae_jax.evaluation import Terms
 from vae_jax.files import Path, write_atomically
 from vae_jax.models.trained import TrainedModel
+from vae_jax.types import T
 from vae_jax.visualize import model_arrays, pixels
 from vae_jax.visualize.charts import learning_curves
 from vae_jax.visualize.code_map import latent_map
-from vae_jax.visualize.files import save
+from vae_jax.visualize.files import render
 from vae_jax.visualize.image_figures import plot_images
-from vae_jax.visualize.later import Start, when_needed
+from vae_jax.visualize.later import Figures, Files, Start, when_needed
 from vae_jax.visualize.sequence_figures import plot_sequences
 from vae_jax.visualize.tables.plot import plot_table
-
-T = TypeVar("T")
-Figures = dict[str, Callable[[], Figure | None]]  # None: there is nothing to show
-Files = dict[str, Callable[[], Mapping[str, Any]]]
 
 
 def plot_all(
@@ -68,20 +64,21 @@ def plot_all(
         )
     if history:
         charts["learning_curves"] = lambda: learning_curves(history, **(curves or {}))
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, draw in (charts | figures).items():  # the charts first, which need no computation
+    contents = {}  # of files; nothing is written before all is computed
+    for name, draw in (charts | figures).items():  # first the charts, which wait for no program
         figure = draw()
         if figure is not None:
-            for suffix in dict.fromkeys((file_format, "png")):
-                path = save(figure, directory / f"{name}.{suffix}")
-            paths.append(path)
-    for name, values in arrays.items():
-        model_arrays.save_arrays(values(), directory / f"{name}.npz")
-    model_arrays.save_arrays(model_arrays.codes(terms, "test"), directory / "latents.npz")
+            for suffix in dict.fromkeys(("png", file_format)):
+                contents[f"{name}.{suffix}"] = render(figure, suffix)
+    for name, compute in arrays.items():
+        contents[f"{name}.npz"] = model_arrays.to_npz(compute())
+    contents["latents.npz"] = model_arrays.to_npz(model_arrays.codes(terms, "test"))
     for name, texts in lines.items():
-        write_atomically(directory / name, "".join(f"{text}\n" for text in texts).encode())
-    return paths
+        contents[name] = "".join(f"{text}\n" for text in texts).encode()
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_atomically(directory / name, content)
+    return [directory / name for name in contents if name.endswith(".png")]
 
 
 def _plot_data(
@@ -95,9 +92,9 @@ def _plot_data(
         figures, arrays, lines = plot_sequences(model, dataset, terms, corruption)
     else:
         figures, arrays = plot_table(model, dataset, terms, corruption)
-    return _finished(figures), _finished(arrays), lines
+    return _as_functions(figures), _as_functions(arrays), lines
 
 
-def _finished(values: Mapping[str, T]) -> dict[str, Callable[[], T]]:
+def _as_functions(values: Mapping[str, T]) -> dict[str, Callable[[], T]]:
     """Functions that return these values."""
     return {name: functools.partial(lambda value: value, value) for name, value in values.items()}

@@ -21,13 +21,18 @@ _SETTINGS = {  # text of vector formats remains text, and files are reproducible
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a PNG, PDF or SVG file, by the suffix of `path`, atomically; return the path.
+    """Write a PNG, PDF or SVG file, by the suffix of `path`, atomically; return the path."""
+    write_atomically(path, render(figure, path.suffix.removeprefix(".")))
+    return path
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """The content of a file of a kind: png, pdf or svg.
 
     A PNG has `DPI` pixels per inch, or those of the figure if they are more. Text in a PDF or SVG
     remains text, which other programs can edit. The same figure gives the same bytes.
     """
     content = io.BytesIO()
-    kind = path.suffix.removeprefix(".")
     options: dict[str, Any] = {"format": kind, "dpi": max(DPI, figure.dpi), "facecolor": "white"}
     if kind == "png":
         options["pil_kwargs"] = {"compress_level": 2}  # faster
@@ -36,8 +41,7 @@ def save(figure: Figure, path: Path) -> Path:
     fonts.add_missing_fonts(figure)
     with matplotlib.rc_context(_SETTINGS):
         figure.savefig(content, **options)
-    write_atomically(path, content.getvalue())
-    return path
+    return content.getvalue()
 
 
 def svg(figure: Figure) -> str:

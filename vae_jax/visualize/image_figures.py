@@ -16,13 +16,10 @@ from vae_jax.types import Array
 from vae_jax.visualize import image_grids, model_arrays, path_grids
 from vae_jax.visualize.category_paths import has_categories
 from vae_jax.visualize.latent_paths import has_paths
-from vae_jax.visualize.later import Start
+from vae_jax.visualize.later import Figures, Files, Start
 
 LOW_TEMPERATURE = 0.7
 NUM_EXAMPLES = 16
-
-Figures = dict[str, Callable[[], Figure | None]]
-Files = dict[str, Callable[[], model_arrays.Arrays]]
 
 
 def plot_images(
@@ -30,7 +27,8 @@ def plot_images(
 ) -> tuple[Figures, Files]:
     """Functions that draw grids of images, by name, and those that return the arrays of some.
 
-    What they show is computed as `start` does. A grid that would show nothing new is None.
+    `start` begins to compute what they show. The function of a grid that would show nothing new
+    returns None.
     """
     batch, key_corruption, key = model_arrays.take_examples(dataset.test, NUM_EXAMPLES)
     x, observed = batch["x"], batch.get("observed")
@@ -47,10 +45,10 @@ def plot_images(
     files: Files = {"reconstructions": arrays}
     if has_paths(model, terms):
         y_first = None if y is None else y[0]
-        names = {"factor_names": dataset.factor_names}
-        traversed = start(lambda: path_grids.traverse(model, terms, y=y_first, **names, **shown))
+        named = shown | {"factor_names": dataset.factor_names}
+        images = start(lambda: path_grids.traverse(model, terms, y=y_first, **named))
         figures["traversals"] = lambda: path_grids.traversal_rows(
-            traversed(), is_drawn=_is_drawn(arrays()), **shown
+            images(), is_drawn=_is_drawn(arrays()), **shown
         )
     if len(x) > 1:
         kinds, codes = _describe_paths(model, terms)
@@ -74,7 +72,7 @@ def _plot_samples(
     shown: dict[str, Any],
     start: Start,
 ) -> tuple[Figures, Callable[[], model_arrays.Arrays]]:
-    """Samples, also at `LOW_TEMPERATURE` if it changes them, and their arrays."""
+    """Functions for samples, also at `LOW_TEMPERATURE` if it changes them, and for their arrays."""
     labels = None if y is None else image_grids.sample_labels(model, y)
     num = image_grids.SIDE**2 if labels is None else len(labels)
     names = image_grids.row_names(model, labels, classes=classes)

@@ -1,4 +1,4 @@
-"""Image grids: reconstructions and samples."""
+"""Image grids: reconstructions and samples, and those of paths from `path_grids`."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from vae_jax.types import Array
 from vae_jax.visualize import model_arrays
 from vae_jax.visualize.grids import Groups, image_rows, shorten
 from vae_jax.visualize.model_arrays import Arrays
+from vae_jax.visualize.path_grids import MAX_ROWS, Range
+from vae_jax.visualize.path_grids import interpolations as interpolations  # the other grids
+from vae_jax.visualize.path_grids import traversals as traversals
 
-MAX_ROWS = 16
 MAX_NAME = 24  # characters of a class
 SIDE = 8  # samples in a row
 DATA = "data"  # label of a row of data
-
-Range = tuple[float, float]
 
 
 def reconstructions(

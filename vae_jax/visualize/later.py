@@ -1,17 +1,24 @@
-"""Work of figures that can be done elsewhere while other figures are drawn."""
+"""Computations of figures that other threads can do while figures are drawn."""
 
 import functools
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-T = TypeVar("T")
+from vae_jax.types import T
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Functions that draw a figure, or return None if there is nothing to show.
+Figures: TypeAlias = dict[str, Callable[[], "Figure | None"]]
+Files: TypeAlias = dict[str, Callable[[], Mapping[str, Any]]]  # functions return arrays by name
 
 
 class Start(Protocol):
-    """Begins to call a function."""
+    """Begins to call a function, perhaps in another thread."""
 
     def __call__(self, function: Callable[[], T], /) -> Callable[[], T]:
-        """Begin, perhaps in another thread; returns what waits for the result, or raises."""
+        """Return a function that waits for the result and returns it, or raises its error."""
 
 
 def when_needed(function: Callable[[], T], /) -> Callable[[], T]:

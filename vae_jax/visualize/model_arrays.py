@@ -11,7 +11,6 @@ import numpy as np
 from vae_jax.data import Source
 from vae_jax.distributions import Distribution
 from vae_jax.evaluation import Terms
-from vae_jax.files import Path, write_atomically
 from vae_jax.models.trained import TrainedModel
 from vae_jax.types import Array, Batch
 
@@ -116,8 +115,8 @@ def choose(num_examples: int, limit: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(num_examples, limit, replace=False))
 
 
-def save_arrays(arrays: Mapping[str, Any], path: Path) -> None:
-    """Write an .npz file atomically."""
+def to_npz(arrays: Mapping[str, Any]) -> bytes:
+    """The content of an .npz file."""
     content = io.BytesIO()
     np.savez(content, **arrays)
-    write_atomically(path, content.getvalue())
+    return content.getvalue()

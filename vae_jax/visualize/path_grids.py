@@ -135,12 +135,12 @@ def traversals(
     model are for one y, [] or [C]. The title says if p(x | z) `is_drawn` from, without a mean.
     """
     options: dict[str, Any] = {"factor_names": factor_names, "value_range": value_range}
-    traversed = traverse(model, terms, num_points, y=y, **options)
-    return traversal_rows(traversed, value_range=value_range, is_drawn=is_drawn)
+    images = traverse(model, terms, num_points, y=y, **options)
+    return traversal_rows(images, value_range=value_range, is_drawn=is_drawn)
 
 
 @dataclasses.dataclass(frozen=True)
-class Traversed:
+class TraversalImages:
     """What `traversals` shows.
 
     Attributes:
@@ -164,7 +164,7 @@ def traverse(
     y: Array | None = None,
     factor_names: Sequence[str] = (),
     value_range: Range | None = None,
-) -> Traversed:
+) -> TraversalImages:
     """The images and labels of `traversals`, for one y, [] or [C], of a conditional model."""
     paths = make_paths(model.model, terms, num_points)
 
@@ -182,20 +182,22 @@ def traverse(
     for (d, images), factor in zip(visible.items(), matches, strict=True):
         rows[paths.label(d) + (f"\nfollows {factor}" if factor else "")] = images
     counts = count_latents(len(paths.order), len(visible), hidden)
-    return Traversed(rows, paths.points, (paths.describe_range(model.model), counts), y is not None)
+    return TraversalImages(
+        rows, paths.points, (paths.describe_range(model.model), counts), y is not None
+    )
 
 
 def traversal_rows(
-    traversed: Traversed, *, value_range: Range | None = None, is_drawn: bool = False
+    images: TraversalImages, *, value_range: Range | None = None, is_drawn: bool = False
 ) -> Figure:
     """The images of `traverse` as a grid."""
-    places, counts = traversed.notes
+    places, counts = images.notes
     title = "Traversals from the first test image"
-    title += ", for one y: latents over " if traversed.has_y else ": latents over "
+    title += ", for one y: latents over " if images.has_y else ": latents over "
     title += places + (SAME_NOISE if is_drawn else "")
-    groups = Groups(headers=dict(enumerate(traversed.points)))
+    groups = Groups(headers=dict(enumerate(images.points)))
     title += f"\n{counts}"
-    return image_rows(traversed.rows, title, value_range=value_range, groups=groups)
+    return image_rows(images.rows, title, value_range=value_range, groups=groups)
 
 
 def select_visible(

@@ -83,11 +83,11 @@ def _schedule(config: Config, num_steps: int) -> Schedule:
 def final_learning_rate(config: Config, step: int) -> float:
     """The learning rate of the update that led to `step`; the prior's in its own phase."""
     start = prior_from(config)
-    num_steps, first = config.train.num_steps, 0
-    if start is not None:
-        num_steps, first = (start, 0) if step <= start else (config.codes.prior_steps, start)
-    schedule = jax.jit(_schedule(config, num_steps))  # op by op, it would be several programs
-    return float(schedule(step - first - 1))
+    if start is None:
+        return float(_schedule(config, config.train.num_steps)(step - 1))
+    if step <= start:
+        return float(_schedule(config, start)(step - 1))
+    return float(_schedule(config, config.codes.prior_steps)(step - start - 1))
 
 
 def _labels(module: str) -> Callable[[Params], Any]:

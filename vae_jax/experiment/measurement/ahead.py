@@ -63,7 +63,7 @@ class AheadOfTime:
 
 
 def make_pool() -> concurrent.futures.ThreadPoolExecutor | None:
-    """Return a pool of two threads; None if programs should compile when they are called.
+    """Return a pool of two threads; None if programs should compile in the main thread alone.
 
     On a GPU, XLA chooses kernels by timing them, which other work on the device would disturb.
     Several processes compile in the same order.
