@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import machine, report
 from benchmarks.children import ROOT, ChildFailed, clean_environment, scratch_folder
-from benchmarks.process import draw_noise
+from benchmarks.process import BINARIZED, draw_noise
 from benchmarks.rounds import alternating
 
 HEADER = ("job", "variant", "examples/s", "to memory", "ratio of each round")
@@ -47,8 +47,8 @@ class Job:
 def make_jobs(files: pathlib.Path, data_dir: pathlib.Path | None) -> dict[str, Job]:
     """The jobs on files that `write_files` wrote, and on MNIST if there is a folder of it."""
     jobs = {
-        ".npz": Job("vae:npz", 2_000, (f"--config.data.path={files / 'images.npz'}",)),
-        ".npy": Job("vae:npz", 2_000, (f"--config.data.path={files / 'images'}",)),
+        ".npz": Job("vae:npz", 2_000, (BINARIZED, f"--config.data.path={files / 'images.npz'}")),
+        ".npy": Job("vae:npz", 2_000, (BINARIZED, f"--config.data.path={files / 'images'}")),
     }
     if data_dir:
         flags = (f"--config.data.dir={data_dir}", "--config.model.network=conv")
