@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks import machine, report
 from benchmarks.children import ROOT, ChildFailed, clean_environment, scratch_folder
-from benchmarks.process import BINARIZED, draw_noise
+from benchmarks.process import AS_MNIST, write_digits
 from benchmarks.rounds import alternating
 
 HEADER = ("job", "variant", "examples/s", "to memory", "ratio of each round")
@@ -47,8 +47,8 @@ class Job:
 def make_jobs(files: pathlib.Path, data_dir: pathlib.Path | None) -> dict[str, Job]:
     """The jobs on files that `write_files` wrote, and on MNIST if there is a folder of it."""
     jobs = {
-        ".npz": Job("vae:npz", 2_000, (BINARIZED, f"--config.data.path={files / 'images.npz'}")),
-        ".npy": Job("vae:npz", 2_000, (BINARIZED, f"--config.data.path={files / 'images'}")),
+        ".npz": Job("vae:npz", 2_000, (*AS_MNIST, f"--config.data.path={files / 'images.npz'}")),
+        ".npy": Job("vae:npz", 2_000, (*AS_MNIST, f"--config.data.path={files / 'images'}")),
     }
     if data_dir:
         flags = (f"--config.data.dir={data_dir}", "--config.model.network=conv")
@@ -57,8 +57,8 @@ def make_jobs(files: pathlib.Path, data_dir: pathlib.Path | None) -> dict[str, J
 
 
 def write_files(folder: pathlib.Path) -> None:
-    """Write the same random images as an .npz file and as a folder of .npy files."""
-    draw_noise(folder / "images.npz", 30_000, 1_000)
+    """Write the same images as an .npz file and as a folder of .npy files."""
+    write_digits(folder / "images.npz", 30_000, 1_000)
     (folder / "images").mkdir()
     with np.load(folder / "images.npz") as arrays:
         for name in arrays.files:

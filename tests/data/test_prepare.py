@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vae_jax.data import ArraySource, from_arrays
+from vae_jax.data import ArraySource, binarization, from_arrays
 from vae_jax.data.binarization import binarize
 from vae_jax.data.splits import cut_test, fixed_permutation
 from vae_jax.errors import InputError
@@ -572,3 +572,30 @@ def test_a_whole_split_has_the_draws_of_its_images_alone(num) -> None:
             np.testing.assert_array_equal(whole[index], alone)
     if num > 500:
         assert abs(whole.mean() - images.mean() / 255) < 4 * 0.5 / whole.size**0.5
+
+
+def test_draws_of_a_binarized_split_never_change() -> None:
+    """Test sets of kept results have their bits."""
+    images = (np.arange(600 * 12).reshape(600, 3, 4) % 256).astype(np.uint8)
+    for num, digest in ((5, "4264dd91e2cd24bc"), (600, "18ae23264687fd85")):
+        # Images from 0 on: a part of a split has the same draws.
+        drawn = binarize(images[:num], 1 / 255, "static", 1)
+        assert hashlib.sha256(drawn.tobytes()).hexdigest()[:16] == digest
+
+
+def test_splits_of_about_a_size_share_a_program(monkeypatch) -> None:
+    shapes = []
+    draw = binarization._draw
+    monkeypatch.setattr(
+        binarization, "_draw", lambda *args: shapes.append(args[3].shape) or draw(*args)
+    )
+    for num in (144, 359):
+        binarize(np.zeros((num, 2, 2), np.uint8), 1 / 255, "static", 1)
+    binarize(np.zeros((5000, 2, 2), np.uint8), 1 / 255, "static", 1)
+    assert set(shapes) == {(512, 2, 2), (4096, 2, 2)}
+    shapes.clear()
+    binarize(np.zeros((7, 2, 2), np.uint8), 1 / 255, "static", 1, np.arange(7))
+    binarize(np.zeros((3, 128, 128), np.uint8), 1 / 255, "static", 1)
+    monkeypatch.setattr(binarization, "MAX_FILLED", 100)
+    binarize(np.zeros((9, 2, 2), np.uint8), 1 / 255, "static", 1)
+    assert shapes == [(7, 2, 2), (512, 128, 128), (9, 2, 2)]  # batches, and large images
