@@ -109,27 +109,21 @@ def test_a_signal_that_is_ignored_and_a_notebook_keep_their_handlers():
     assert (result.returncode, result.stdout) == (0, "True False\n")
 
 
-@pytest.mark.parametrize(
-    ("error", "result"),
-    [
-        ("Interrupted('step 3 is saved', 143)", (143, "before\n", "step 3 is saved\n")),
-        ("InputError('seed = 1.5')", (2, "before\n", "error: seed = 1.5\n")),
-    ],
-)
-def test_a_program_that_ends_early_does_not_wait_for_threads(error, result):
+def test_a_stopped_training_does_not_wait_for_threads():
     code = (
         "early_exit.arm()\n"
         "import threading, time\n"
-        "from vae_jax.errors import InputError, Interrupted\n"
+        "from vae_jax.errors import Interrupted\n"
         "from vae_jax.experiment.launch import exits\n"
         "threading.Thread(target=time.sleep, args=[100]).start()\n"
         "print('before')\n"
         "with exits.exit_with_message():\n"
-        f"  raise {error}\n"
+        "  raise Interrupted('step 3 is saved', 143)\n"
     )
     started = time.monotonic()
-    ended = run(code, 0)
-    assert (ended.returncode, ended.stdout, ended.stderr) == result
+    result = run(code, 0)
+    assert (result.returncode, result.stderr) == (143, "step 3 is saved\n")
+    assert result.stdout == "before\n"
     assert time.monotonic() - started < 60
 
 

@@ -54,7 +54,7 @@ def plot_runs(contexts: Sequence[metrics.Context]) -> None:
 def _threads() -> Iterator[visualize.Start]:
     """Compute what figures show in two threads, where programs may compile in threads.
 
-    At most two computations share the memory. An error of a figure does not wait for the others.
+    At most two computations share the memory. An error cancels those that have not begun.
     """
     pool = make_pool()
     if pool is None:

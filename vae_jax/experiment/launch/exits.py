@@ -34,7 +34,7 @@ def exit_with_message() -> Iterator[None]:
             processes.leave_if_alone(error, text, exit_status(error))
         if message is None:
             raise
-        _leave_at_once(message, exit_status(error))
+        _leave(message, exit_status(error))
 
 
 def exit_status(error: BaseException) -> int:
