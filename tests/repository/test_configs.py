@@ -17,7 +17,9 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 def test_a_config_runs_in_two_minutes(name, tmp_path):
     """Needs an otherwise idle machine."""
     shorter = ["--config.train.num_steps=100", "--config.objective.beta_steps=50"]
-    if name in ("vq_vae", "fsq_vae"):
+    if name in ("beta_vae", "beta_tc_vae"):
+        shorter = ["--config.train.num_steps=100", "--config.optimizer.warmup_steps=10"]
+    elif name in ("vq_vae", "fsq_vae"):
         shorter = ["--config.train.num_steps=100", "--config.codes.prior_steps=50"]
     elif name not in ("ladder_vae", "hierarchical_conv", "pixel_vae"):
         shorter = shorter[:1]
