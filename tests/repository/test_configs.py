@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import runpy
 import subprocess
 import sys
 import time
@@ -9,6 +10,11 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
+SHORTER = {  # if a config has them
+    "objective.beta_steps": 50,
+    "optimizer.warmup_steps": 10,
+    "codes.prior_steps": 50,
+}
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 
 
@@ -16,13 +22,12 @@ CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_runs_in_two_minutes(name, tmp_path):
     """Needs an otherwise idle machine."""
-    shorter = ["--config.train.num_steps=100", "--config.objective.beta_steps=50"]
-    if name in ("beta_vae", "beta_tc_vae"):
-        shorter = ["--config.train.num_steps=100", "--config.optimizer.warmup_steps=10"]
-    elif name in ("vq_vae", "fsq_vae"):
-        shorter = ["--config.train.num_steps=100", "--config.codes.prior_steps=50"]
-    elif name not in ("ladder_vae", "hierarchical_conv", "pixel_vae"):
-        shorter = shorter[:1]
+    config = runpy.run_path(str(ROOT / "configs" / f"{name}.py"))["get_config"]()
+    shorter = ["--config.train.num_steps=100"]
+    for field, steps in SHORTER.items():
+        section, leaf = field.split(".")
+        if getattr(getattr(config, section), leaf):
+            shorter.append(f"--config.{field}={steps}")
     start = time.monotonic()
     run = subprocess.run(
         [
@@ -42,8 +47,7 @@ def test_a_config_runs_in_two_minutes(name, tmp_path):
     assert run.returncode == 0, run.stderr
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["test"]["distortion"] is not None
-    prefix = "column_" if name == "table_vae" else ""
-    assert {f"{prefix}reconstructions.png", "learning_curves.png"} <= {
-        path.name for path in (tmp_path / "figures").iterdir()
-    }
+    figures = [path.name for path in (tmp_path / "figures").iterdir()]
+    assert "learning_curves.png" in figures
+    assert any(name.endswith("reconstructions.png") for name in figures)  # also of columns, text
     assert seconds < 120
