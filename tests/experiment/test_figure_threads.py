@@ -1,4 +1,4 @@
-"""What figures show is computed in threads, under the settings of the thread that draws them."""
+"""Threads compute the arrays of figures, under the settings of the thread that draws them."""
 
 import threading
 import time

@@ -21,6 +21,7 @@ from vae_jax.data.sources import pad_source
 from vae_jax.errors import InputError
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.experiment import cli, run
+from vae_jax.experiment.jax_settings import run_settings
 from vae_jax.experiment.launch import compilation_cache
 from vae_jax.experiment.measurement import evaluator
 from vae_jax.experiment.measurement.ahead import AheadOfTime, describe_shapes, make_pool
@@ -184,6 +185,23 @@ def test_program_that_compiles_ahead_is_compiled_once():
     assert function._cache_size() == 1
     np.testing.assert_array_equal(ahead(x[:2]), [1, 3])  # another shape needs no waiting
     assert len(traced) == 2
+
+
+def test_a_program_compiles_ahead_under_the_settings_of_its_caller():
+    traced = []
+
+    @jax.jit
+    def function(x):
+        traced.append(jax.config.jax_default_matmul_precision)
+        return x @ x
+
+    ahead, x, pool = AheadOfTime(function), np.eye(3, dtype=np.float32), make_pool()
+    if pool is None:
+        pytest.skip("programs compile when called on this device")
+    with pool, run_settings(), jax.default_matmul_precision("highest"):
+        ahead.compile_in(pool, x)
+        np.testing.assert_array_equal(ahead(x), x)
+    assert traced == ["highest"]  # once: the call has found it
 
 
 def test_an_error_of_a_compilation_comes_from_the_call():

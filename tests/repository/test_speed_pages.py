@@ -128,12 +128,12 @@ def test_the_start_is_kept_after_each_job(monkeypatch, tmp_path, capsys):
 
 def test_streaming_is_relative_to_memory_in_the_same_round(monkeypatch, tmp_path, capsys):
     rates = {"memory": [100.0, 200.0, 100.0], "thread": [90.0, 120.0, 80.0]}
-    order = {"memory": [], "thread": [], "2 workers": []}
+    runs = {variant: 0 for variant in streaming.VARIANTS}
 
     def rate(job, flags):
         (variant,) = (name for name, of in streaming.VARIANTS.items() if of == flags)
-        order[variant].append(job)
-        return rates.get(variant, [50.0] * 3)[len(order[variant]) % 4 - 1]
+        runs[variant] += 1
+        return rates.get(variant, [50.0] * 3)[runs[variant] - 1]
 
     path = tmp_path / "s.json"
     monkeypatch.setattr(streaming, "training_rate", rate)

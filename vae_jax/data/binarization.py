@@ -12,7 +12,7 @@ from vae_jax.types import Array
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
 BINARIZATION_SEED = 777  # seed of binarized test sets
 SMALL, LARGE = 512, 4096  # images drawn at a time
-MAX_FILLED = 2**24  # values of images that are drawn at a time with others to fill up the shape
+MAX_FILLED = 2**24  # values drawn at a time; larger images are not filled up
 
 
 def binarize(

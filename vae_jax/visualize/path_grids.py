@@ -1,6 +1,6 @@
 """Image grids of paths through the latent space: interpolations and traversals.
 
-What a grid shows is computed by one function and drawn by another, so that a thread can compute it
+One function computes the images of a grid and another draws them, so that a thread can compute them
 while other figures are drawn.
 """
 

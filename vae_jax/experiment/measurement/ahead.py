@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import jax
 
-from vae_jax.experiment.jax_settings import run_settings
+from vae_jax.experiment.jax_settings import carry_settings
 
 
 class Lowerable(Protocol):
@@ -31,7 +31,7 @@ class AheadOfTime:
 
     def __init__(self, function: Lowerable) -> None:
         self.function = function
-        self._pending: dict[Any, concurrent.futures.Future[None]] = {}
+        self._pending: dict[Any, concurrent.futures.Future[Any]] = {}
 
     def lower(self, *args: Any) -> Any:
         """Lower the function for arguments, or for their shapes."""
@@ -41,17 +41,14 @@ class AheadOfTime:
         """Begin to compile the function for arguments of these shapes, in a thread of the pool."""
         signature = self._signature(args)
         if signature not in self._pending:
-            self._pending[signature] = pool.submit(self._compile, args)
+            compile_it = carry_settings(lambda: self.function.lower(*args).compile())
+            self._pending[signature] = pool.submit(compile_it)
 
     def _signature(self, args: tuple[Any, ...]) -> Any:
         """The same for all arguments of which one program serves."""
         compiled_arguments = getattr(self.function, "compiled_arguments", lambda *args: args)
         leaves, structure = jax.tree.flatten(compiled_arguments(*args))
         return structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-
-    @run_settings()  # settings of JAX are per thread
-    def _compile(self, args: tuple[Any, ...]) -> None:
-        self.function.lower(*args).compile()
 
     def __call__(self, *args: Any) -> Any:
         if self._pending:
