@@ -24,8 +24,7 @@ ROWS = {
         ),
         "Exemplar VAE, arXiv:2004.04795, from a secondary source",
         "--config.data.path=fashion_mnist.npz",
-        "One seed; the standard error over test images is 0.76. Not tried: more epochs, the "
-        "published optimizer.",
+        "Run once, as it stands. Not tried: more epochs, another rate.",
     ),
 }
 

@@ -29,8 +29,8 @@ ROWS = {
         ),
         SOURCE,
         DATA,
-        "820 epochs instead of 3,280, one seed. Not tried: the published start of the decoder's "
-        "bias at the mean image, Adam with beta1 = 0.99, and the rate in steps.",
+        "820 epochs instead of 3,280. Run once, as it stands. Not tried: the published start of "
+        "the decoder's bias at the mean image, Adam with beta1 = 0.99, and the rate in steps.",
     ),
     "k5": Row(
         "IWAE, k = 5, DReG, dynamic MNIST",
