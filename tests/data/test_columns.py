@@ -230,6 +230,17 @@ def test_a_split_in_other_units_is_named_by_column(caplog):
     assert "the splits must have the same units" in message
 
 
+@pytest.mark.parametrize("standardized", ["train", "test"])
+def test_a_split_that_alone_is_standardized_is_named(standardized, caplog):
+    """Ages, of a mean of only three standard deviations."""
+    ages = RNG.normal(40, 12, (400, 2))
+    images = {"train_images": ages[:300], "test_images": ages[300:]}
+    images[f"{standardized}_images"] = (images[f"{standardized}_images"] - 40) / 12
+    messages = warnings_of(images, caplog)
+    assert len(messages) == 2
+    assert all("the splits must have the same units" in message for message in messages)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 5])
 def test_a_few_rows_in_far_other_units_are_named(rows, caplog):
     x, other = table(), table()[:rows]

@@ -94,6 +94,46 @@ def test_images_of_16_bits_and_transparent_ones(tmp_path) -> None:
     assert (x[:, 2:] == 255).all()
 
 
+def test_files_that_are_not_read_are_told(tmp_path, caplog) -> None:
+    for split in ("train", "test"):
+        save(tmp_path / split, pixels(6))
+        save(tmp_path / split / "more", pixels(0))
+    save(tmp_path / "train", pixels(4), "tif")
+    (tmp_path / "test" / "Labels.CSV").write_text("0\n")
+    (tmp_path / "test" / ".hidden").write_text("")
+    with caplog.at_level("WARNING", logger="vae_jax"):
+        dataset = load("npz", path=os.fspath(tmp_path))
+    assert dataset.test.num_examples == 6
+    [message] = caplog.messages
+    assert "only images are read (.png, .jpg, .jpeg, .webp)" in message
+    assert message.endswith("not 4 files .tif, 1 file .csv")
+
+
+@pytest.mark.parametrize("split", ["train", "val", "Test"])
+def test_a_split_without_an_image_is_not_made_up_from_another(tmp_path, split) -> None:
+    for name in {"train", "val", "Test"} - {split}:
+        save(tmp_path / name, pixels(20))
+    save(tmp_path / split / "cat", pixels(20), "tif")
+    message = refusal(tmp_path)
+    assert f"its folder {split!r} has no image (.png, .jpg, .jpeg, .webp), but 20 files .tif" in (
+        message
+    )
+
+
+@pytest.mark.parametrize(("files", "part"), [(24, "24 files .gif"), (0, "nothing")])
+def test_a_folder_without_images_names_what_it_has(tmp_path, files, part) -> None:
+    save(tmp_path, pixels(files), "gif")
+    assert f"has no .npy file and no image (.png, .jpg, .jpeg, .webp), but {part}" in refusal(
+        tmp_path
+    )
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.txt"])
+def test_a_table_is_not_taken_for_a_damaged_npz(tmp_path, name) -> None:
+    (tmp_path / name).write_text("a,b\n1,2\n")
+    assert "the data sets 'table' and 'text' read them" in refusal(tmp_path / name)
+
+
 def test_folders_whose_images_or_names_are_of_two_kinds(tmp_path, caplog) -> None:
     save(tmp_path / "mixed", [*pixels(1, (6, 5)), *pixels(9)])
     with caplog.at_level("WARNING", logger="vae_jax"):

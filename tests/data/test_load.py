@@ -284,7 +284,9 @@ def test_pickled_objects_are_refused_and_do_not_run(tmp_path) -> None:
     assert mark.exists()
 
 
-def test_npz_path_of_a_folder_without_arrays(tmp_path) -> None:
+def test_npz_path_of_a_folder_without_arrays_of_train(tmp_path) -> None:
+    for name in ("weights", "biases"):
+        np.save(tmp_path / f"{name}.npy", np.zeros(3))
     assert_parts(
         refusal("npz", path=os.fspath(tmp_path)),
         "no array 'train_images'",

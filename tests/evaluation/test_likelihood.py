@@ -6,6 +6,7 @@ import linear_gaussian as linear
 import numpy as np
 import pytest
 
+from vae_jax import posteriors
 from vae_jax.data import ArraySource
 from vae_jax.evaluation import ais, likelihood
 
@@ -50,6 +51,24 @@ def test_importance_sampling_finds_the_evidence(good):
     np.testing.assert_allclose(found[1].ess, 1, rtol=1e-5)
     np.testing.assert_allclose(found[1].log_px, found[1].elbo, rtol=1e-5)
     assert estimate.summary()["num_examples"] == N
+
+
+def test_a_deterministic_posterior_has_no_likelihood():
+    model = linear.model().clone(posterior=posteriors.DeterministicHead(2))
+    x = jnp.zeros((4, linear.E))
+    params = model.init(jax.random.key(0), x, jax.random.key(1))
+    source = ArraySource(x, value_range=(-9.0, 9.0))
+    run = likelihood.make_likelihoods(model, num_samples=2, batch_size=4)
+    with pytest.raises(ValueError, match=r"log p\(x\) needs log q\(z \| x\)"):
+        run(params, source, jax.random.key(2))
+
+
+def test_a_mean_of_no_finite_value_is_refused():
+    zeros = np.zeros(3)
+    with pytest.raises(ValueError, match="no example is finite"):
+        likelihood.Likelihoods(zeros - np.inf, zeros, zeros, 2).summary()
+    numbers = likelihood.Likelihoods(np.array([-np.inf, -1, -3]), zeros, zeros, 2).summary()
+    assert (numbers["log_likelihood"], numbers["log_likelihood_not_finite"]) == (-2, 1)
 
 
 def test_another_chunk_of_draws_changes_the_noise_alone():

@@ -43,8 +43,8 @@ def read_path(
             if file.is_file()
         }
         folder = pathlib.Path(path)
-        if not files and image_files(folder):
-            if streaming:
+        if not files:
+            if streaming and image_files(folder):
                 raise InputError.of(
                     "streaming",
                     streaming,
@@ -61,9 +61,7 @@ def read_path(
     if path.lower().endswith(".npy"):
         return {"train_images": _npy(path, streaming)}
     if not _is_archive(path):
-        raise InputError.of(
-            "path", path, "damaged, or not an .npz file; must be written by numpy.savez"
-        )
+        raise InputError.of("path", path, _reason_of(path))
     try:
         with zipfile.ZipFile(path) as archive:
             sizes = {
@@ -101,6 +99,15 @@ def _is_archive(path: str) -> bool:
     """True if it is a zip file from its first byte on; numpy reads any other file as a pickle."""
     with open(path, "rb") as file:
         return file.read(2) == b"PK" and zipfile.is_zipfile(path)
+
+
+def _reason_of(path: str) -> str:
+    """Why a file is not read as an .npz file."""
+    from vae_jax.data.tables.reading import is_table
+
+    if is_table(path):
+        return "a file of a table or of text; the data sets 'table' and 'text' read them"
+    return "damaged, or not an .npz file; must be written by numpy.savez"
 
 
 def _npy(path: str, streaming: bool) -> np.ndarray | NpyRows:

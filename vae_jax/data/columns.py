@@ -15,7 +15,8 @@ RUINED = 10  # a value is named if the standard deviation without it is smaller 
 CERTAIN = 1e6  # the same of a few rows, two of which are close by chance
 RESOLVED = 16  # steps of float32 that a standard deviation should have
 OTHER_SCALE = 30  # ratio of standard deviations beyond which a split has other units than train
-OTHER_MEAN = 10  # standard deviations of train between the means of such a split and of train
+OTHER_MEAN = 10  # larger standard deviations between the means of such a split and of train
+OTHER_BOTH = (5, 2)  # the two of a split that differs in both, such as a standardized one
 SHOWN = 3  # columns named in one warning
 
 
@@ -170,8 +171,10 @@ def _warn_of_units(
     spread = Sums(count, mean, squares).stddev
     train_mean, train_spread = others.mean, others.stddev
     distance = np.abs(mean - train_mean)
-    other = (spread > OTHER_SCALE * train_spread) | (OTHER_SCALE * spread < train_spread)
-    other |= distance > OTHER_MEAN * np.maximum(train_spread, spread)
+    larger, smaller = np.maximum(train_spread, spread), np.minimum(train_spread, spread)
+    scale, shift = OTHER_BOTH
+    other = (larger > OTHER_SCALE * smaller) | (distance > OTHER_MEAN * larger)
+    other |= (larger > scale * smaller) & (distance > shift * larger)
     other &= ~_is_constant(survey.sums)
     widest = np.where(train.times > 1, train.sums.stddev, train_spread)
     is_far = np.maximum(distance, spread) > OTHER_SCALE * widest

@@ -1,5 +1,6 @@
 """A folder of image files as arrays; subfolders are splits, classes, or classes of splits."""
 
+import collections
 import logging
 import pathlib
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from vae_jax.memory import in_gigabytes, machine_memory
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+KINDS = ", ".join(SUFFIXES)
 GRAY = ("1", "L", "LA", "La", "F")  # modes without color
 GRAY_DIFFERENCE = 8  # of the channels of a gray image stored in color, at most
 SPLIT_FOLDERS = ("valid", "validation", "val", "test", "testing")  # hardly names of classes
@@ -20,12 +22,26 @@ SPLIT_FOLDERS = ("valid", "validation", "val", "test", "testing")  # hardly name
 
 def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
     """The image files below a folder, sorted, without hidden files."""
+    return [path for path in _visible_files(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def _visible_files(folder: pathlib.Path) -> list[pathlib.Path]:
+    """All files below a folder, sorted, without hidden files."""
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
+        if path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _unread(folder: pathlib.Path) -> str:
+    """What is below a folder besides images, such as "20 files .tif, 1 file .csv"; may be ''."""
+    suffixes = (path.suffix.lower() for path in _visible_files(folder))
+    counts = collections.Counter(suffix for suffix in suffixes if suffix not in SUFFIXES)
+    return ", ".join(
+        f"{number} file{'s' * (number > 1)} {suffix or 'without a suffix'}"
+        for suffix, number in counts.most_common()
     )
 
 
@@ -34,6 +50,7 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
 
     Subfolders `train`, `val`, `test`, or other names of splits, are splits; without them, all is
     train. Below that, the first subfolder is the class; images next to subfolders are rejected.
+    Files of other kinds are told in a warning.
 
     Args:
       folder: contains PNG, JPEG or WebP files.
@@ -41,15 +58,26 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
         cropped around its center; 0 for images of one size, as they are.
 
     Raises:
-      InputError: no images, an unreadable one, unequal sizes, or more than the memory holds.
+      InputError: no images, in the folder or in that of a split, an unreadable one, unequal sizes,
+        or more than the memory holds.
     """
     names = {word: split for split, words in SPLIT_WORDS.items() for word in words}
     files = image_files(folder)
+    unread = _unread(folder)
     if not files:
-        raise InputError.of("path", str(folder), f"no images there ({', '.join(SUFFIXES)})")
+        raise InputError.of(
+            "path",
+            str(folder),
+            f"has no .npy file and no image ({KINDS}), but {unread or 'nothing'}",
+        )
+    if unread:
+        logger.warning("%s: only images are read (%s), not %s", folder, KINDS, unread)
     tops = {path.relative_to(folder).parts[0].lower() for path in files}
-    has_splits = "train" in {names.get(top) for top in tops}
-    if not has_splits and (splits := tops.intersection(SPLIT_FOLDERS)):
+    subfolders = [path for path in folder.iterdir() if path.is_dir()]
+    has_splits = "train" in {names.get(path.name.lower()) for path in subfolders}
+    if has_splits:
+        _check_splits([path for path in subfolders if path.name.lower() in names])
+    elif splits := tops.intersection(SPLIT_FOLDERS):
         logger.warning(
             "%s: without a folder 'train', %s read as training images of a class",
             folder,
@@ -84,6 +112,19 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
                 )
             arrays[f"{split}_labels"] = np.array(classes)
     return arrays
+
+
+def _check_splits(folders: Sequence[pathlib.Path]) -> None:
+    """Refuse the folder of a split without images: the split would be cut from another one."""
+    for folder in folders:
+        if not image_files(folder):
+            unread = _unread(folder)
+            raise InputError.of(
+                "path",
+                str(folder.parent),
+                f"its folder {folder.name!r} has no image ({KINDS}), but {unread or 'nothing'}; "
+                "must have images, or be removed",
+            )
 
 
 def _mode(first: pathlib.Path, files: Sequence[pathlib.Path], size: int) -> str:

@@ -22,6 +22,7 @@ from vae_jax.evaluation.common import finite_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.models.base import LatentModel
 from vae_jax.objectives.loss import given
+from vae_jax.objectives.requirements import check_density
 from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Params
 
@@ -43,7 +44,12 @@ class Likelihoods:
         """Means, the standard error, and quantiles of the effective sample size.
 
         Examples without a finite estimate are excluded and counted.
+
+        Raises:
+          ValueError: no estimate is finite.
         """
+        if not np.isfinite(self.log_px).any():
+            raise ValueError("log p(x) of no example is finite")
         log_px, num_left_out = finite_estimate(self.log_px)
         finite = np.isfinite(self.log_px) if num_left_out else slice(None)
         left_out = {"log_likelihood_not_finite": num_left_out} if num_left_out else {}
@@ -160,12 +166,16 @@ def log_likelihood(
 
     A pure function of K = `num_samples` draws. The encoder runs once; memory grows with `chunk`,
     draws for each example.
+
+    Raises:
+      ValueError: the posterior is deterministic, without a density for the weights.
     """
     x = batch["x"]
     inferred = model.apply(params, x, **given(model, batch), method="infer")
 
     def log_w(key: Array, _: Array) -> Array:
         outputs = model.apply(params, inferred, x, key, num_samples=chunk, method="outputs")
+        check_density("log p(x)", outputs)
         return log_weights(outputs)
 
     return running_log_mean(log_w, key, num_samples=num_samples, chunk=chunk, num_examples=len(x))
@@ -182,8 +192,7 @@ def make_likelihoods(
       batch_size: examples at a time.
       mesh: examples are split over its devices if they divide evenly.
 
-    The returned function raises ValueError if the posterior is deterministic: it has no density for
-    the weights.
+    The returned function raises ValueError as `log_likelihood` does.
     """
     chunk = max(1, min(num_samples, ROWS // batch_size))
     one_batch = functools.partial(log_likelihood, model, num_samples=num_samples, chunk=chunk)
@@ -193,11 +202,6 @@ def make_likelihoods(
 
     def likelihoods(params: Params, source: Source, key: Array) -> Likelihoods:
         log_px, ess, elbo = run(params, source, key)
-        if not np.isfinite(log_px).any():
-            raise ValueError(
-                "no weight of any example is finite; a deterministic posterior has no marginal "
-                "likelihood"
-            )
         return Likelihoods(log_px, ess, elbo, num_samples)
 
     return likelihoods

@@ -36,6 +36,21 @@ def test_values_outside_the_range_lose_only_the_score_of_eight_bits(tmp_path) ->
     assert result["scores"]["elbo"]["auroc"] > 0.9
 
 
+def test_anomalies_without_density_have_the_highest_scores(tmp_path) -> None:
+    """Negative values where the likelihood is of positive ones."""
+    normal = 0.1 + np.abs(np.random.default_rng(0).normal(size=(40, 4)))
+    columns = {"likelihood": "mixed", "columns": ("positive*4",)}
+    config = config_of(tmp_path, normal, -normal, **columns)
+    config.data.binarization = "none"
+    result = train_and_evaluate(config, tmp_path / "run")["metrics"]["anomaly"]
+    assert "20 anomalies have density 0" in result["estimator"]
+    assert {name: numbers["auroc"] for name, numbers in result["scores"].items()} == {
+        "reconstruction": 1,
+        "elbo": 1,
+        "likelihood": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("arrays", "count"),
     [

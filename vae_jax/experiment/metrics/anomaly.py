@@ -77,6 +77,8 @@ def anomaly(context: Context, key: Array) -> Numbers:
             f"likelihood_less_[...] is omitted: the anomalies have values from {smallest:g} to "
             f"{largest:g}, and its 8 bits cover the range of the data, {low:g} to {high:g}"
         )
+    if num_impossible := int(np.isposinf(scores["anomalous"]["reconstruction"]).sum()):
+        complexity += f"; {num_impossible} anomalies have density 0, the highest of scores"
     return {
         "estimator": "higher scores are more anomalous; AUROC with DeLong's standard error, "
         "average precision with the standard error of 200 bootstrap samples; the threshold is the "
