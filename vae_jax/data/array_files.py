@@ -1,5 +1,6 @@
 """Arrays of files: .npz, .npy, HDF5, and folders of .npy files or of images."""
 
+import logging
 import os
 import pathlib
 import zipfile
@@ -8,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.image_folder import image_files, read_folder
+from vae_jax.data.image_folder import SUFFIXES, image_files, read_folder
 from vae_jax.data.names import STREAMED_ARRAYS, assign, warn_unused
 from vae_jax.data.rows import NpyRows, check_no_objects, open_npy, open_npz
 from vae_jax.errors import Argument, InputError
 from vae_jax.files import check_file
 from vae_jax.memory import in_gigabytes, machine_memory
+
+logger = logging.getLogger(__name__)
 
 
 def read_path(
@@ -52,6 +55,8 @@ def read_path(
                 )
             return read_folder(folder, image_size)
         _check_no_size(image_size)
+        if images := image_files(folder):
+            logger.warning("%s: only its .npy files are read, not %d images", path, len(images))
         names = _assign(files, path, needs_train)
         return {key: _npy(files[name], key in streamed) for key, name in names.items()}
     check_file("path", path)
@@ -104,9 +109,14 @@ def _is_archive(path: str) -> bool:
 def _reason_of(path: str) -> str:
     """Why a file is not read as an .npz file."""
     from vae_jax.data.tables.reading import is_table
+    from vae_jax.data.text.lines import is_text
 
+    if is_text(path):
+        return "a text, which the data set 'text' reads, not 'npz'"
     if is_table(path):
-        return "a file of a table or of text; the data sets 'table' and 'text' read them"
+        return "a table, which the data set 'table' reads, not 'npz'"
+    if path.lower().endswith(SUFFIXES):
+        return "an image; must be the folder that contains it"
     return "damaged, or not an .npz file; must be written by numpy.savez"
 
 

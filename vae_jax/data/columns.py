@@ -15,8 +15,8 @@ RUINED = 10  # a value is named if the standard deviation without it is smaller 
 CERTAIN = 1e6  # the same of a few rows, two of which are close by chance
 RESOLVED = 16  # steps of float32 that a standard deviation should have
 OTHER_SCALE = 30  # ratio of standard deviations beyond which a split has other units than train
-OTHER_MEAN = 10  # larger standard deviations between the means of such a split and of train
-OTHER_BOTH = (5, 2)  # the two of a split that differs in both, such as a standardized one
+OTHER_MEAN = 10  # distance of the means of such a split and of train, in the larger of the two
+STANDARD_SCALE, STANDARD_MEAN = 3, 1  # the same if one split is standardized and the other is not
 SHOWN = 3  # columns named in one warning
 
 
@@ -81,6 +81,14 @@ def _is_constant(sums: Sums) -> np.ndarray:
     """[C], True if the values of a column are equal up to the rounding of float32."""
     step = np.spacing(np.abs(sums.mean).astype(np.float32)).astype(np.float64)
     return sums.stddev <= 1e-3 * step
+
+
+def _is_standardized(sums: Sums) -> bool:
+    """True if most columns have mean 0 and standard deviation 1, up to the noise of N rows."""
+    limit = max(0.01, 4 / np.sqrt(np.max(sums.count)))
+    is_standard = (np.abs(sums.mean) < limit) & (np.abs(sums.stddev - 1) < limit)
+    varied = ~_is_constant(sums)
+    return bool(2 * np.sum(is_standard & varied) > np.sum(varied))
 
 
 def _limits(surveys: Mapping[str, Survey]) -> dict[str, np.ndarray]:
@@ -172,9 +180,9 @@ def _warn_of_units(
     train_mean, train_spread = others.mean, others.stddev
     distance = np.abs(mean - train_mean)
     larger, smaller = np.maximum(train_spread, spread), np.minimum(train_spread, spread)
-    scale, shift = OTHER_BOTH
     other = (larger > OTHER_SCALE * smaller) | (distance > OTHER_MEAN * larger)
-    other |= (larger > scale * smaller) & (distance > shift * larger)
+    if _is_standardized(survey.sums) != _is_standardized(train.sums):
+        other |= (larger > STANDARD_SCALE * smaller) & (distance > STANDARD_MEAN * larger)
     other &= ~_is_constant(survey.sums)
     widest = np.where(train.times > 1, train.sums.stddev, train_spread)
     is_far = np.maximum(distance, spread) > OTHER_SCALE * widest

@@ -2,8 +2,9 @@
 
 import collections
 import logging
+import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from vae_jax.memory import in_gigabytes, machine_memory
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-KINDS = ", ".join(SUFFIXES)
+IMAGES = ", ".join(SUFFIXES)
+SYSTEM = ("thumbs.db", "desktop.ini")  # files that Windows adds to folders
+SHOWN = 3  # kinds of other files named in a message
 GRAY = ("1", "L", "LA", "La", "F")  # modes without color
 GRAY_DIFFERENCE = 8  # of the channels of a gray image stored in color, at most
 SPLIT_FOLDERS = ("valid", "validation", "val", "test", "testing")  # hardly names of classes
@@ -26,23 +29,33 @@ def image_files(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def _visible_files(folder: pathlib.Path) -> list[pathlib.Path]:
-    """All files below a folder, sorted, without hidden files."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """All files below a folder and the folders that it links to, sorted, without hidden files."""
+    files: list[pathlib.Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not _is_loop(folder, pathlib.Path(place, name))]
+        files += [pathlib.Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(path for path in files if path.name.lower() not in SYSTEM and path.is_file())
 
 
-def _unread(folder: pathlib.Path) -> str:
-    """What is below a folder besides images, such as "20 files .tif, 1 file .csv"; may be ''."""
-    suffixes = (path.suffix.lower() for path in _visible_files(folder))
-    counts = collections.Counter(suffix for suffix in suffixes if suffix not in SUFFIXES)
-    return ", ".join(
-        f"{number} file{'s' * (number > 1)} {suffix or 'without a suffix'}"
-        for suffix, number in counts.most_common()
-    )
+def _is_loop(folder: pathlib.Path, path: pathlib.Path) -> bool:
+    """True for a link to a folder on its own way from `folder`."""
+    if not path.is_symlink():
+        return False
+    way = (parent for parent in path.parents if parent.is_relative_to(folder))
+    return path.resolve() in {parent.resolve() for parent in way}
+
+
+def _describe(files: Sequence[pathlib.Path]) -> str:
+    """The numbers of files by suffix, such as "20 .tif files and 1 .csv file"."""
+    counts = collections.Counter(path.suffix.lower() for path in files)
+    shown = counts.most_common(SHOWN)
+    texts = [
+        f"{number} {suffix} file{'s' * (number > 1)}".replace("  ", " ") for suffix, number in shown
+    ]
+    if rest := len(files) - sum(number for _, number in shown):
+        texts.append(f"{rest} other file{'s' * (rest > 1)}")
+    return " and ".join((", ".join(texts[:-1]), texts[-1]) if len(texts) > 1 else texts)
 
 
 def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
@@ -50,7 +63,7 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
 
     Subfolders `train`, `val`, `test`, or other names of splits, are splits; without them, all is
     train. Below that, the first subfolder is the class; images next to subfolders are rejected.
-    Files of other kinds are told in a warning.
+    A warning counts files of other kinds.
 
     Args:
       folder: contains PNG, JPEG or WebP files.
@@ -58,26 +71,27 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
         cropped around its center; 0 for images of one size, as they are.
 
     Raises:
-      InputError: no images, in the folder or in that of a split, an unreadable one, unequal sizes,
-        or more than the memory holds.
+      InputError: no images, or none of a split that has other files, an unreadable one, unequal
+        sizes, or more than the memory holds.
     """
     names = {word: split for split, words in SPLIT_WORDS.items() for word in words}
-    files = image_files(folder)
-    unread = _unread(folder)
+    visible = _visible_files(folder)
+    files = [path for path in visible if path.suffix.lower() in SUFFIXES]
+    others = [path for path in visible if path.suffix.lower() not in SUFFIXES]
     if not files:
         raise InputError.of(
             "path",
             str(folder),
-            f"has no .npy file and no image ({KINDS}), but {unread or 'nothing'}",
+            f"has no .npy file at its top and no image ({IMAGES}) at any depth; it "
+            + (f"has {_describe(others)}" if others else "is empty"),
         )
-    if unread:
-        logger.warning("%s: only images are read (%s), not %s", folder, KINDS, unread)
     tops = {path.relative_to(folder).parts[0].lower() for path in files}
-    subfolders = [path for path in folder.iterdir() if path.is_dir()]
-    has_splits = "train" in {names.get(path.name.lower()) for path in subfolders}
-    if has_splits:
-        _check_splits([path for path in subfolders if path.name.lower() in names])
-    elif splits := tops.intersection(SPLIT_FOLDERS):
+    has_splits = "train" in {names.get(top) for top in tops}
+    if tops <= set(names):
+        _refuse_unread_split(folder, {names[top] for top in tops}, others, names)
+    if others:
+        logger.warning("%s: only images are read (%s), not %s", folder, IMAGES, _describe(others))
+    if not has_splits and (splits := tops.intersection(SPLIT_FOLDERS)):
         logger.warning(
             "%s: without a folder 'train', %s read as training images of a class",
             folder,
@@ -114,16 +128,22 @@ def read_folder(folder: pathlib.Path, size: int = 0) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _check_splits(folders: Sequence[pathlib.Path]) -> None:
-    """Refuse the folder of a split without images: the split would be cut from another one."""
-    for folder in folders:
-        if not image_files(folder):
-            unread = _unread(folder)
+def _refuse_unread_split(
+    folder: pathlib.Path,
+    filled: Collection[str],
+    others: Sequence[pathlib.Path],
+    names: Mapping[str, str],
+) -> None:
+    """Refuse a split all of whose files are of other kinds: it would be cut from another one."""
+    for top in sorted({path.relative_to(folder).parts[0] for path in others}):
+        split = names.get(top.lower())
+        if split and split not in filled:
+            found = _describe([path for path in others if path.relative_to(folder).parts[0] == top])
             raise InputError.of(
                 "path",
-                str(folder.parent),
-                f"its folder {folder.name!r} has no image ({KINDS}), but {unread or 'nothing'}; "
-                "must have images, or be removed",
+                str(folder),
+                f"its folder {top!r} has no image ({IMAGES}) but {found}; convert them to images, "
+                "or remove the folder",
             )
 
 

@@ -18,11 +18,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vae_jax.data import Source
+from vae_jax.distributions import Deterministic
 from vae_jax.evaluation.common import finite_estimate
 from vae_jax.evaluation.scan import over_batches
 from vae_jax.models.base import LatentModel
 from vae_jax.objectives.loss import given
-from vae_jax.objectives.requirements import check_density
 from vae_jax.objectives.terms import log_weights
 from vae_jax.types import Array, Batch, Params
 
@@ -48,8 +48,7 @@ class Likelihoods:
         Raises:
           ValueError: no estimate is finite.
         """
-        if not np.isfinite(self.log_px).any():
-            raise ValueError("log p(x) of no example is finite")
+        self.check_finite()
         log_px, num_left_out = finite_estimate(self.log_px)
         finite = np.isfinite(self.log_px) if num_left_out else slice(None)
         left_out = {"log_likelihood_not_finite": num_left_out} if num_left_out else {}
@@ -64,6 +63,11 @@ class Likelihoods:
             "ess_5_percent": float(np.quantile(self.ess[finite], 0.05)),
             **left_out,
         }
+
+    def check_finite(self) -> None:
+        """Raises ValueError unless an estimate is finite."""
+        if not np.isfinite(self.log_px).any():
+            raise ValueError(f"none of {len(self.log_px)} examples has a finite log p(x)")
 
 
 def running_log_mean(
@@ -175,7 +179,8 @@ def log_likelihood(
 
     def log_w(key: Array, _: Array) -> Array:
         outputs = model.apply(params, inferred, x, key, num_samples=chunk, method="outputs")
-        check_density("log p(x)", outputs)
+        if isinstance(outputs.posterior, Deterministic):
+            raise ValueError("a deterministic posterior has no density, and so no likelihood")
         return log_weights(outputs)
 
     return running_log_mean(log_w, key, num_samples=num_samples, chunk=chunk, num_examples=len(x))

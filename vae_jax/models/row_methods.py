@@ -68,13 +68,13 @@ class RowMethods:
         Raises:
           UnsupportedError: the posterior has no density, as in models of codes and autoencoders.
         """
-        log_px = self._scores(key, x, y, observed, num_samples, weights=True).log_px
-        if not isinstance(log_px, jax.core.Tracer) and not np.isfinite(log_px).any():
+        scores = self._scores(key, x, y, observed, num_samples, weights=True)
+        if not isinstance(scores.rate, jax.core.Tracer) and not np.isfinite(scores.rate).any():
             raise UnsupportedError(
-                "log_prob: no weight is finite; a deterministic posterior has no marginal "
+                "log_prob: the rate is infinite; a deterministic posterior has no marginal "
                 "likelihood"
             )
-        return log_px
+        return scores.log_px
 
     def score(
         self,

@@ -77,13 +77,11 @@ def anomaly(context: Context, key: Array) -> Numbers:
             f"likelihood_less_[...] is omitted: the anomalies have values from {smallest:g} to "
             f"{largest:g}, and its 8 bits cover the range of the data, {low:g} to {high:g}"
         )
-    if num_impossible := int(np.isposinf(scores["anomalous"]["reconstruction"]).sum()):
-        complexity += f"; {num_impossible} anomalies have density 0, the highest of scores"
     return {
         "estimator": "higher scores are more anomalous; AUROC with DeLong's standard error, "
         "average precision with the standard error of 200 bootstrap samples; the threshold is the "
         f"{c.anomaly_quantile:g} quantile of validation examples, its rates have binomial "
-        f"standard errors; {samples}; {complexity}",
+        f"standard errors; {samples}; {complexity}{_count_infinite(scores)}",
         "anomalies": f"{name}, binarization {dataset.preparation['binarization']}",
         **{f"num_{kind}": len(scores[kind]["reconstruction"]) for kind in sources},
         "scores_file": SCORES,
@@ -106,6 +104,16 @@ def _warn_of_scale(
             "%.4g; on another scale any images are anomalies",
             *(name, smallest, largest, low, high),
         )
+
+
+def _count_infinite(scores: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    """The numbers of examples whose score is infinity, as it is where the density is 0."""
+    score = "likelihood" if "likelihood" in scores["normal"] else "reconstruction"
+    counts = {kind: np.isposinf(table[score]) for kind, table in scores.items()}
+    if not any(values.any() for values in counts.values()):
+        return ""
+    texts = [f"{values.sum()} of {len(values)} {kind}" for kind, values in counts.items()]
+    return f"; the score by {score} is infinity for {', '.join(texts)} examples"
 
 
 def _save(path: Path, scores: Mapping[str, Mapping[str, np.ndarray]]) -> None:

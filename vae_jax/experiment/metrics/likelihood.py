@@ -145,7 +145,9 @@ def _importance_bound(context: Context, batch: Batch, key: Array) -> np.ndarray:
     source = ArraySource(batch["x"], y, observed=batch.get("observed"))
     num_samples = context.config.evaluation.likelihood_samples
     run = _likelihoods(context.model, num_samples, min(EXAMPLES, len(batch["x"])), context.mesh)
-    return context.run(run, source, key).log_px
+    likelihoods = context.run(run, source, key)
+    likelihoods.check_finite()
+    return likelihoods.log_px
 
 
 def gap(context: Context, key: Array) -> Numbers:
