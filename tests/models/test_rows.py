@@ -122,6 +122,16 @@ def test_imputations_are_those_of_the_evaluation():
     assert set(np.unique(several[..., 3])) == {0, 1, 2}
 
 
+def test_rows_without_density_have_the_highest_scores():
+    """Also if there are no others."""
+    positive = MODEL.clone(likelihood=likelihoods.Mixed((2,), ("positive*2",)))
+    x = np.ones((3, 2), np.float32)
+    model = TrainedModel(positive, jax.jit(positive.init)(KEY, x, KEY), checks=False)
+    np.testing.assert_array_equal(model.log_prob(KEY, -x, num_samples=3), -np.inf)
+    np.testing.assert_array_equal(model.score(KEY, -x, kind="likelihood", num_samples=3), np.inf)
+    assert np.isfinite(model.log_prob(KEY, x, num_samples=3)).all()
+
+
 def test_codes_have_scores_but_no_weights():
     codes = VQVAE(
         nets.MLP((4,)),
