@@ -34,8 +34,8 @@ ROWS = {
         ),
         SOURCE,
         "--config.data.dir=DIR",
-        "Without the published network's batch normalization; bars as published, to two digits. Run "
-        "once, as it stands. Not tried: a rate above 5e-4.",
+        "Without the published network's batch normalization; bars as published, to two digits. "
+        "Run once, as it stands. Not tried: a rate above 5e-4.",
     ),
 }
 
