@@ -1,15 +1,31 @@
 """Real data sets, and a cache of compiled programs for all tests."""
 
+import gc
 import os
 import pathlib
 import subprocess
 import tempfile
+from collections.abc import Iterator
 
 import pytest
 
 # Tests compile the same small programs many times; xdist workers inherit the folder.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="vae_jax_tests_"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+MAPPINGS = 30_000  # of memory; Linux allows a process 65,530, and a compiled program has several
+
+
+@pytest.fixture(scope="module", autouse=True)
+def room_for_programs() -> Iterator[None]:
+    """Drop the compiled programs of earlier modules before there is no room for others."""
+    yield
+    mappings = pathlib.Path("/proc/self/maps")  # of Linux
+    if mappings.exists() and mappings.read_text().count("\n") > MAPPINGS:
+        import jax  # reads the variables above when it is imported
+
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
