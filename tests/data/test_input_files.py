@@ -159,13 +159,13 @@ def test_folders_that_are_links_are_read_and_loops_are_not(tmp_path) -> None:
     assert dataset.test.num_examples == 9
 
 
-def test_images_beside_arrays_are_counted(tmp_path, caplog) -> None:
+def test_images_beside_arrays_are_named(tmp_path, caplog) -> None:
     np.save(tmp_path / "x.npy", pixels(20))
     save(tmp_path / "train", pixels(5))
     with caplog.at_level("WARNING", logger="vae_jax"):
         load("npz", path=os.fspath(tmp_path))
     [message] = caplog.messages
-    assert message.endswith("only its .npy files are read, not 5 images")
+    assert "only its .npy files are read, not images such as" in message
 
 
 @pytest.mark.parametrize(("files", "part"), [(24, "it has 24 .gif files"), (0, "it is empty")])
@@ -203,9 +203,8 @@ def test_folders_whose_images_or_names_are_of_two_kinds(tmp_path, caplog) -> Non
     [message] = caplog.messages
     assert "without a folder 'train', 'test' and 'validation' are read as training" in message
     save(tmp_path / "deep", [*pixels(5, (6, 5)), *pixels(5, (6, 5)).astype(np.uint16) * 99])
-    assert "has mode I;16, more than 8 bits, and the first training image 8" in refusal(
-        tmp_path / "deep"
-    )
+    message = refusal(tmp_path / "deep").replace("mode I,", "mode I;16,")  # of Pillow 10
+    assert "has mode I;16, more than 8 bits, and the first training image 8" in message
 
 
 @pytest.mark.filterwarnings("error::ResourceWarning")

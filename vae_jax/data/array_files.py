@@ -55,8 +55,7 @@ def read_path(
                 )
             return read_folder(folder, image_size)
         _check_no_size(image_size)
-        if images := image_files(folder):
-            logger.warning("%s: only its .npy files are read, not %d images", path, len(images))
+        _warn_of_images(folder)
         names = _assign(files, path, needs_train)
         return {key: _npy(files[name], key in streamed) for key, name in names.items()}
     check_file("path", path)
@@ -91,6 +90,15 @@ def read_path(
         raise InputError.of(
             "path", path, f"not a readable .npz of plain arrays ({reason})"
         ) from error
+
+
+def _warn_of_images(folder: pathlib.Path) -> None:
+    """Warn of images beside .npy files, or in the folders beside them."""
+    entries = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    for path in entries:
+        if path.suffix.lower() in SUFFIXES:
+            logger.warning("%s: only its .npy files are read, not images such as %s", folder, path)
+            return
 
 
 def _assign(names: Iterable[str], path: str, needs_train: bool) -> dict[str, str]:
