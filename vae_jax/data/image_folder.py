@@ -142,8 +142,8 @@ def _refuse_unread_split(
             raise InputError.of(
                 "path",
                 str(folder),
-                f"its folder {top!r} has no image ({IMAGES}) but {found}; convert them to images, "
-                "or remove the folder",
+                f"its folder {top!r} has no image ({IMAGES}) but {found}; must have images, or be "
+                "removed",
             )
 
 
