@@ -94,7 +94,8 @@ def read_path(
 
 def _warn_of_images(folder: pathlib.Path) -> None:
     """Warn of images beside .npy files, or in the folders beside them."""
-    entries = (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    patterns = ("[!.]*", "[!.]*/[!.]*")  # without hidden ones
+    entries = (path for pattern in patterns for path in folder.glob(pattern))
     for path in entries:
         if path.suffix.lower() in SUFFIXES:
             logger.warning("%s: only its .npy files are read, not images such as %s", folder, path)
