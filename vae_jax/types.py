@@ -4,7 +4,7 @@ Axes: K samples of z per example, B batch, *E event (pixels), D latent dimension
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar, dataclass_transform
 
 import jax
@@ -34,8 +34,30 @@ def static(default: Any = dataclasses.MISSING) -> Any:
 
 @dataclass_transform(frozen_default=True)
 def pytree_dataclass(cls: type[T]) -> type[T]:
-    """Make a class of fields a frozen dataclass and a pytree."""
-    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+    """Make a class of fields a frozen dataclass and a pytree.
+
+    Not by `jax.tree_util.register_dataclass`: in some versions of JAX the structures of two classes
+    with equal static fields compare equal, and `jax.jit` may run the program of the other class.
+    """
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    statics = tuple(field.name for field in fields if field.metadata.get("static"))
+    arrays = tuple(field.name for field in fields if field.name not in statics)
+    keys = tuple(jax.tree_util.GetAttrKey(name) for name in arrays)
+
+    def flatten(node: T) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        children = tuple(getattr(node, name) for name in arrays)
+        return children, tuple(getattr(node, name) for name in statics)
+
+    def flatten_with_keys(node: T) -> tuple[tuple[tuple[Any, Any], ...], tuple[Any, ...]]:
+        children, aux = flatten(node)
+        return tuple(zip(keys, children, strict=True)), aux
+
+    def unflatten(aux: tuple[Any, ...], children: Iterable[Any]) -> T:
+        return cls(**dict(zip((*arrays, *statics), (*children, *aux), strict=True)))
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
 
 
 @struct.dataclass

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from vae_jax.distributions.tokens import END, PADDING, TokenSequence
 from vae_jax.errors import check_range
-from vae_jax.types import Array
+from vae_jax.types import Array, pytree_dataclass
 
 
 class Beams(NamedTuple):
@@ -18,8 +18,7 @@ class Beams(NamedTuple):
     log_prob: Array  # [*batch, num_beams] nats; -inf, and a value of zeros, if there are fewer
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@pytree_dataclass
 class _State:
     """The beams of N searches between two tokens."""
 
