@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import matplotlib.image
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 import vae_jax
@@ -214,6 +215,17 @@ def test_a_damaged_newest_checkpoint_falls_back_with_a_warning(copy, finished, c
     chex.assert_trees_all_equal(
         vae_jax.load(copy, step=40).params, vae_jax.load(finished[0], step=40).params
     )
+
+
+def test_an_error_of_a_device_or_of_a_lost_process_is_not_damage(copy, monkeypatch):
+    def fail(*args, **kwargs):
+        raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo AllGather failed")
+
+    monkeypatch.setattr(ocp.CheckpointManager, "restore", fail)
+    before = sorted(path for path in copy.rglob("*"))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Gloo"):
+        loop.train_and_evaluate(small(), copy)
+    assert sorted(path for path in copy.rglob("*")) == before
 
 
 def test_when_no_checkpoint_can_be_read_it_says_so_and_touches_nothing(copy):

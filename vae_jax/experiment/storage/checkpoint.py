@@ -148,6 +148,8 @@ class Checkpoints:
     def _restore(self, step: int, item: str, args: Any) -> Any:
         try:
             return self._manager.restore(step, args=self._args.Composite(**{item: args}))[item]
+        except jax.errors.JaxRuntimeError:  # of a device, or of a process that is lost
+            raise
         except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
             reason = textwrap.shorten(str(error) or type(error).__name__, 200)
             raise DamagedError(
