@@ -37,10 +37,16 @@ def pytree_dataclass(cls: type[T]) -> type[T]:
     """Make a class of fields a frozen dataclass and a pytree.
 
     Not by `jax.tree_util.register_dataclass`: in some versions of JAX the structures of two classes
-    with equal static fields compare equal, and `jax.jit` may run the program of the other class.
+    with as many arrays and equal static values compare equal, whatever the names of the fields, and
+    `jax.jit` may run the program of the other class.
+
+    Raises TypeError for a field that is no argument (``init=False``).
     """
     cls = dataclasses.dataclass(frozen=True)(cls)
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    for field in fields:
+        if not field.init:
+            raise TypeError(f"{cls.__name__}.{field.name}: init=False is not supported")
     statics = tuple(field.name for field in fields if field.metadata.get("static"))
     arrays = tuple(field.name for field in fields if field.name not in statics)
     keys = tuple(jax.tree_util.GetAttrKey(name) for name in arrays)

@@ -305,6 +305,43 @@ def test_an_unexpected_error_of_one_process_ends_both():
     assert "error: process 1 of this run ended or cannot be reached" in message
 
 
+READ = """
+import os
+import orbax.checkpoint as ocp
+from vae_jax.experiment import peers
+from vae_jax.experiment.launch import exits
+from vae_jax.experiment.storage.checkpoint import Checkpoints
+
+end = peers._end
+peers._end = lambda lost: time.sleep(1) or end(lost)  # so that the reading fails first
+
+def die():
+    if sys.argv[1] == "1":
+        time.sleep(1)
+        os.kill(os.getpid(), 9)
+
+with exits.exit_with_message():
+    with ocp.CheckpointManager("{workdir}/checkpoints") as manager:
+        manager.save(1, args=ocp.args.Composite(description=ocp.args.JsonSave({{}})))
+    if "{moment}" == "opened":
+        die()
+    with Checkpoints("{workdir}") as checkpoints:
+        die()
+        checkpoints.best_step()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["opened", "read"])
+def test_a_process_lost_while_checkpoints_are_read_damages_none(tmp_path, moment):
+    (status, output), (killed, _) = watched(None, READ.format(workdir=tmp_path, moment=moment))
+    assert (status, killed) == (1, -9)
+    errors = [line for line in output.splitlines() if "error" in line.lower()]
+    assert len(errors) == 1
+    assert re.fullmatch(LOST, errors[0])
+    assert "damaged" not in output
+
+
 @pytest.mark.slow
 def test_processes_that_end_in_order_are_not_lost():
     for status, output in watched(None, "pass"):

@@ -31,6 +31,8 @@ ADVICE = (
     "give --coordinator, --num_processes and --process_index, --trials=K/N to give each process "
     "its own trials of a sweep, or --nodistributed to run this process alone"
 )
+# Begin the errors of a broken connection. JAX raises some of them as ValueError.
+STATUSES = ("UNKNOWN:", "INTERNAL:", "UNAVAILABLE:", "ABORTED:", "CANCELLED:", "DEADLINE_EXCEEDED:")
 T = TypeVar("T")
 
 
@@ -235,6 +237,13 @@ class SharedFlag:
 def calls_between(seconds: float, seconds_of_a_call: float) -> int:
     """The number of calls that take about the given seconds, from 1 to `MAX_CALLS`."""
     return int(min(max(seconds / max(seconds_of_a_call, 1e-9), 1), MAX_CALLS))
+
+
+def is_of_connection(error: Exception) -> bool:
+    """True for an error that the loss of another process may have caused."""
+    if not jax.distributed.is_initialized():
+        return False
+    return isinstance(error, jax.errors.JaxRuntimeError) or str(error).startswith(STATUSES)
 
 
 def leave_if_alone(error: Exception, message: str, status: int) -> None:

@@ -217,15 +217,20 @@ def test_a_damaged_newest_checkpoint_falls_back_with_a_warning(copy, finished, c
     )
 
 
-def test_an_error_of_a_device_or_of_a_lost_process_is_not_damage(copy, monkeypatch):
-    def fail(*args, **kwargs):
-        raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo AllGather failed")
+@pytest.mark.parametrize("kind", [jax.errors.JaxRuntimeError, MemoryError])
+def test_an_error_of_a_device_is_not_damage(copy, monkeypatch, kind):
+    restore = ocp.CheckpointManager.restore
+
+    def fail(self, step, args):
+        if "state" in args:
+            raise kind("RESOURCE_EXHAUSTED: out of memory")
+        return restore(self, step, args=args)
 
     monkeypatch.setattr(ocp.CheckpointManager, "restore", fail)
-    before = sorted(path for path in copy.rglob("*"))
-    with pytest.raises(jax.errors.JaxRuntimeError, match="Gloo"):
+    with pytest.raises(kind, match="RESOURCE"):
         loop.train_and_evaluate(small(), copy)
-    assert sorted(path for path in copy.rglob("*")) == before
+    assert (copy / "checkpoints" / "40").exists()
+    assert not list((copy / "checkpoints").glob("damaged*"))
 
 
 def test_when_no_checkpoint_can_be_read_it_says_so_and_touches_nothing(copy):

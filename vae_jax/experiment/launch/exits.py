@@ -92,11 +92,7 @@ def _explain(error: Exception) -> str | None:
             peers.wait_for_loss()  # of which the error may be the effect
     if isinstance(error, InputError | RunStopped | OSError):  # OSError: a full or read-only disk
         return _format_error(error)
-    if not _is_distributed():
-        return None
-    import jax
-
-    if not isinstance(error, jax.errors.JaxRuntimeError):
+    if not _is_distributed() or not processes.is_of_connection(error):
         return None
     return (
         "error: another process of this run ended or cannot be reached "

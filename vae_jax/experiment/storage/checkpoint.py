@@ -15,8 +15,8 @@ from jax.sharding import SingleDeviceSharding
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config
-from vae_jax.errors import InputError
-from vae_jax.experiment import processes
+from vae_jax.errors import InputError, RunStopped
+from vae_jax.experiment import peers, processes
 from vae_jax.experiment.storage.description import Description, best_step, parse_description
 from vae_jax.experiment.storage.staging import Staging
 from vae_jax.files import Path, as_path, is_local
@@ -35,7 +35,10 @@ class Checkpoints:
     def __init__(
         self, workdir: str | os.PathLike, *, keep: int = 2, for_writing: bool = True
     ) -> None:
-        """Open the directory; raises InputError if it is unusable or, for reading, missing."""
+        """Open the directory; raises InputError if it is unusable or, for reading, missing.
+
+        Raises RunStopped if another process of the run is lost.
+        """
         import orbax.checkpoint as ocp  # slow: programs of a new run compile meanwhile
 
         self._args = ocp.args
@@ -58,6 +61,7 @@ class Checkpoints:
         try:
             self._manager = ocp.CheckpointManager(self._local, options=options)
         except (TypeError, ValueError) as error:  # raised by Orbax's record of a step
+            _raise_unless_damage(error, os.fspath(self.directory))
             raise InputError(
                 f"{self.directory}: damaged, the record of a step cannot be read ({error}); "
                 "move that step away"
@@ -117,7 +121,7 @@ class Checkpoints:
         return descriptions
 
     def describe(self, step: int) -> Description:
-        """Return the description of a checkpoint; raises DamagedError if it is unreadable."""
+        """Return the description of a checkpoint; raises as `restore`."""
         values = self._restore(step, "description", self._args.JsonRestore())
         try:
             return parse_description(values)
@@ -135,6 +139,7 @@ class Checkpoints:
 
         Raises:
           DamagedError: the checkpoint is unreadable.
+          RunStopped: another process of the run is lost.
         """
         device = SingleDeviceSharding(jax.local_devices()[0])
 
@@ -148,9 +153,8 @@ class Checkpoints:
     def _restore(self, step: int, item: str, args: Any) -> Any:
         try:
             return self._manager.restore(step, args=self._args.Composite(**{item: args}))[item]
-        except jax.errors.JaxRuntimeError:  # of a device, or of a process that is lost
-            raise
         except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
+            _raise_unless_damage(error, f"checkpoint {step} in {self.directory}")
             reason = textwrap.shorten(str(error) or type(error).__name__, 200)
             raise DamagedError(
                 f"checkpoint {step} in {self.directory} is damaged: {reason}"
@@ -183,6 +187,16 @@ class Checkpoints:
         self._manager.close()
         if self._staging is not None:
             self._staging.close()
+
+
+def _raise_unless_damage(error: Exception, name: str) -> None:
+    """Raise the error of a lost process or of a full memory, which is no damage of files."""
+    if processes.is_of_connection(error):
+        peers.wait_for_loss()  # it ends this process
+        reason = textwrap.shorten(str(error), 200)
+        raise RunStopped(f"{name} could not be read ({reason}); it is left as it is") from error
+    if isinstance(error, jax.errors.JaxRuntimeError | MemoryError):
+        raise error
 
 
 def _open_staging(directory: Path, *, for_writing: bool) -> Staging | None:
