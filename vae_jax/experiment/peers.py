@@ -230,8 +230,12 @@ def leave(message: str, status: int, lost: int | None = None) -> NoReturn:
       lost: the process to name to the remaining ones, None for this one.
     """
     _ending.acquire()  # and never released
+    screen = 2
     with contextlib.suppress(OSError):
-        os.write(2, f"{message}\n".encode(errors="backslashreplace"))
+        screen = os.dup(2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # JAX would add lines of its own until the end
+    with contextlib.suppress(OSError):
+        os.write(screen, f"{message}\n".encode(errors="backslashreplace"))
     if _watches and jax.process_index() == 0:
         _dismiss(0 if lost is None else lost)
     os._exit(status)
