@@ -31,7 +31,7 @@ ROWS = {
         DATA,
         "820 epochs instead of 3,280. Run once, as it stands. Tried on validation, in 100 epochs: "
         "rates of 0.002 and 0.004, and a warm-up of beta; none is better. Batches of 20, as "
-        "published, gain 0.05 nats there, in twice the time. Not tried: the published start of the "
+        "published, are 0.05 nats better with one seed. Not tried: the published start of the "
         "decoder's bias at the mean image, and the rate in steps.",
     ),
     "k5": Row(
