@@ -2,7 +2,7 @@
 
 Dynamically binarized MNIST, tanh, 59,600 training and 400 validation images, -log p(x) with 5,000
 importance samples. The schedule is ours: a quarter of the 3,280 epochs, batches of 50 (100 for
-k = 5), Adam with cosine decay, and an average of the parameters.
+k > 1), Adam with cosine decay, and an average of the parameters.
 
 python -m vae_jax.main --config=published/iwae --config.data.dir=DIR
     k = 1, the VAE. Published: 86.76 after 3,280 epochs of batches of 20. Target: 86.76
@@ -10,6 +10,9 @@ python -m vae_jax.main --config=published/iwae --config.data.dir=DIR
 python -m vae_jax.main --config=published/iwae:k5 --config.data.dir=DIR
     k = 5 with the doubly reparameterized gradient (Tucker et al., 2019). Published: 85.54 for the
     IWAE, 84.90 for DReG with 100 latents. Target: 85.5
+
+python -m vae_jax.main --config=published/iwae:k50 --config.data.dir=DIR
+    k = 50 with that gradient, on a GPU. Published: 84.78 for the IWAE. Target: 84.78
 """
 
 from vae_jax.config import Config
@@ -45,6 +48,16 @@ ROWS = {
         "820 epochs instead of 3,280, run once, as it stands; the published number is of the plain "
         "gradient.",
     ),
+    "k50": Row(
+        "IWAE, k = 50, DReG, dynamic MNIST",
+        (
+            Bar(*LIKELIHOOD, "84.78", at_most=84.78, factor=-1),
+            Bar("active latents", "test/active_units", digits=0),
+        ),
+        SOURCE,
+        DATA,
+        "820 epochs instead of 3,280; the published number is of the plain gradient.",
+    ),
 }
 
 
@@ -57,8 +70,8 @@ def get_config(variant: str = "") -> Config:
     config.model.activation = "tanh"
     config.model.latent_dim = 50
     batch_size = BATCH_SIZE
-    if variant == "k5":
-        config.objective.name, config.objective.num_samples = "dreg", 5
+    if variant:
+        config.objective.name, config.objective.num_samples = "dreg", int(variant[1:])
         batch_size = 100
     config.optimizer.schedule = "cosine"
     config.optimizer.epsilon = 1e-4  # as published

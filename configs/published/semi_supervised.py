@@ -48,4 +48,5 @@ def get_config(variant: str = "") -> Config:
     config.train.log_every = 500
     config.train.eval_every = 2_500
     config.evaluation.metrics = ("accuracy",)
+    config.sweep.seed = (0, 1, 2)
     return config

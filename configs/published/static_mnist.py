@@ -81,8 +81,9 @@ def get_config(variant: str = "") -> Config:
     config.train.batch_size = 100
     config.train.num_steps = 500 * STEPS_PER_EPOCH
     config.train.log_every = STEPS_PER_EPOCH
-    config.train.eval_every = 5 * STEPS_PER_EPOCH
-    config.train.patience = 20  # validations, 100 epochs
+    config.train.eval_every = 10 * STEPS_PER_EPOCH
+    config.train.patience = 10  # validations, 100 epochs
     config.evaluation.metrics = ("likelihood",)
     config.evaluation.likelihood_samples = 5_000
+    config.sweep.seed = (0, 1, 2)
     return config
