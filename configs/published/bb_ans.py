@@ -35,7 +35,8 @@ ROWS = {
         SOURCE,
         "--config.data.dir=DIR",
         "Without the published network's batch normalization; bars as published, to two digits. "
-        "Run once, as it stands. Not tried: a rate above 5e-4.",
+        "Tried on validation: rates of 5e-4, 1e-3 and 4e-3 are 8, 1 and 6 nats worse. Not tried: "
+        "batch normalization, more epochs.",
     ),
 }
 
@@ -51,7 +52,7 @@ def get_config(variant: str = "") -> Config:
         config.model.likelihood = "beta_binomial"
         config.model.levels = 256
         config.model.hidden, config.model.latent_dim = (200,), 50
-        config.optimizer.learning_rate = 5e-4
+        config.optimizer.learning_rate = 2e-3
         config.evaluation.compression_examples = 1_000
     else:
         config.model.hidden, config.model.latent_dim = (100,), 40
