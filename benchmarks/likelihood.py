@@ -123,7 +123,7 @@ def main() -> None:
                 flush=True,
             )
     for side, values in minutes.items():
-        print(f"{side:7s} extrapolated to 10,000 images x 5,000 samples: {min(values):.1f} minutes")
+        print(f"{side:7s} extrapolated to 10,000 images x 5,000 samples: {min(values):.2f} minutes")
     share = min(minutes["ours"]) / min(minutes["pythae"])
     print(f"share {share:.2f} of pythae's time, of the fastest rounds")
     if args.out:

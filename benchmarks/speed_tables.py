@@ -58,31 +58,40 @@ def likelihood(records: Records) -> str:
 
 
 def short_table(records: Records) -> str:
-    """Examples per second of each model and GPU: ours, the faster PyTorch and pythae.
+    """Examples per second of each model in float32: ours, the faster PyTorch, pythae.
 
-    A model that has several tasks is represented by the first of them.
+    Two more columns for each GPU, and a row for a model that was measured on one alone. A model
+    that has several tasks is represented by the first of them.
     """
+    records = {name: record for name, record in records.items() if _dtype(record) == "float32"}
+    gpus = sorted({record["machine"]["gpu"] for record in records.values() if "train" in record})
+    gpus = [gpu for gpu in gpus if gpu]
+    header = [*SHORT_HEADER, *(f"{side}, {gpu}" for gpu in gpus for side in SHORT_HEADER[1:3])]
     rows = []
     first = {task.network: task for task in reversed(TASKS.values())}
     for task in reversed(first.values()):
-        for record in _on_cpus_first(records):
-            numbers = record.get("train", {}).get(task.name)
-            if numbers and "vae_jax" in numbers:
-                dtype = "" if _dtype(record) == "float32" else _dtype(record)
-                title = task.title.partition(", batch ")[0]
-                rates = [
-                    numbers["vae_jax"]["rate"],
-                    report.reference(numbers),
-                    numbers.get("pythae", {}).get("rate"),
-                ]
-                cells = ["" if rate is None else f"{rate:,.0f}" for rate in rates]
-                names = filter(None, (title, dtype, record["machine"]["gpu"]))
-                rows.append([", ".join(names), *cells])
-    return report.table(SHORT_HEADER, rows, text_columns=1)
+        cells = [
+            cell
+            for gpu in ["", *gpus]
+            for cell in _rates(records, task.name, gpu)[: 2 if gpu else 3]
+        ]
+        if any(cells):
+            rows.append([task.title.partition(", batch ")[0], *cells])
+    return report.table(header, rows, text_columns=1)
 
 
-def _on_cpus_first(records: Records) -> list[Record]:
-    return sorted(records.values(), key=lambda record: bool(record["machine"]["gpu"]))
+def _rates(records: Records, task: str, gpu: str) -> list[str]:
+    """Examples per second of ours, the faster PyTorch and pythae on a GPU, or "" for CPUs."""
+    for record in records.values():
+        numbers = record.get("train", {}).get(task, {})
+        if record["machine"]["gpu"] == gpu and "vae_jax" in numbers:
+            rates = (
+                numbers["vae_jax"]["rate"],
+                report.reference(numbers),
+                numbers.get("pythae", {}).get("rate"),
+            )
+            return ["" if rate is None else f"{rate:,.0f}" for rate in rates]
+    return ["", "", ""]
 
 
 def _dtype(record: Record) -> str:
@@ -156,7 +165,7 @@ def _likelihood_section(record: Record) -> str:
     rows = []
     for side, minutes in numbers["minutes"].items():
         images = numbers["images"][side]
-        cells = UNKNOWN if minutes is None else " ".join(f"{value:.1f}" for value in minutes)
+        cells = UNKNOWN if minutes is None else " ".join(f"{value:.2f}" for value in minutes)
         rows.append([side, UNKNOWN if images is None else str(images), cells])
     table = report.table(LIKELIHOOD_HEADER, rows, text_columns=1)
     return (

@@ -45,6 +45,8 @@ ROWS = {
         (Bar(*LIKELIHOOD, "83.19", at_most=83.2, factor=-1),),
         "Tomczak and Welling, 2018, from a secondary source",
         DATA,
+        "Validation is best after 210 to 220 of 310 epochs. Run once, as it stands. "
+        "Not tried: another rate, and hard bounds of the log-variances, as published.",
     ),
     "flow": Row(
         "VAE + RealNVP prior, static MNIST",
@@ -81,9 +83,12 @@ def get_config(variant: str = "") -> Config:
     config.train.batch_size = 100
     config.train.num_steps = 500 * STEPS_PER_EPOCH
     config.train.log_every = STEPS_PER_EPOCH
-    config.train.eval_every = 10 * STEPS_PER_EPOCH
-    config.train.patience = 10  # validations, 100 epochs
+    # On a GPU, a validation of three trials takes longer than five epochs.
+    epochs_apart = 10 if variant in ("vamp", "hvamp") else 5
+    config.train.eval_every = epochs_apart * STEPS_PER_EPOCH
+    config.train.patience = 100 // epochs_apart
     config.evaluation.metrics = ("likelihood",)
     config.evaluation.likelihood_samples = 5_000
-    config.sweep.seed = (0, 1, 2)
+    if variant in ("vamp", "hvamp"):
+        config.sweep.seed = (0, 1, 2)
     return config
