@@ -1,6 +1,7 @@
 """Whole runs on the smallest real data: their files, how they resume, stop and reject input."""
 
 import dataclasses
+import errno
 import importlib.util
 import json
 import logging
@@ -228,6 +229,30 @@ def test_an_error_of_a_device_is_not_damage(copy, monkeypatch, kind):
 
     monkeypatch.setattr(ocp.CheckpointManager, "restore", fail)
     with pytest.raises(kind, match="RESOURCE"):
+        loop.train_and_evaluate(small(), copy)
+    assert (copy / "checkpoints" / "40").exists()
+    assert not list((copy / "checkpoints").glob("damaged*"))
+
+
+@pytest.mark.parametrize("item", ["state", "description"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+        ValueError(f"NOT_FOUND: Error opening: [OS error: {os.strerror(errno.ESTALE)}]"),
+    ],
+)
+def test_what_the_system_refuses_to_read_is_not_damaged(copy, monkeypatch, error, item):
+    restore = ocp.CheckpointManager.restore
+
+    def refuse(self, step, args):
+        if item in args:
+            raise error
+        return restore(self, step, args=args)
+
+    monkeypatch.setattr(ocp.CheckpointManager, "restore", refuse)
+    message = r"^checkpoint \d+ in .* could not be read \(.*\); it is left as it is$"
+    with pytest.raises(RunStopped, match=message):
         loop.train_and_evaluate(small(), copy)
     assert (copy / "checkpoints" / "40").exists()
     assert not list((copy / "checkpoints").glob("damaged*"))

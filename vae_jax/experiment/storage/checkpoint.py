@@ -1,6 +1,7 @@
 """Checkpoints: state and config together, written atomically by Orbax; no pickle."""
 
 import dataclasses
+import errno
 import functools
 import itertools
 import logging
@@ -23,6 +24,17 @@ from vae_jax.files import Path, as_path, is_local
 from vae_jax.train import TrainState
 
 logger = logging.getLogger(__name__)
+
+# Errors of the system, under which an intact file cannot be read.
+OF_SYSTEM = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
+    errno.EACCES,
+    errno.EPERM,
+}
 
 
 class DamagedError(InputError):
@@ -139,7 +151,7 @@ class Checkpoints:
 
         Raises:
           DamagedError: the checkpoint is unreadable.
-          RunStopped: another process of the run is lost.
+          RunStopped: another process of the run is lost, or the system refuses to read a file.
         """
         device = SingleDeviceSharding(jax.local_devices()[0])
 
@@ -190,13 +202,22 @@ class Checkpoints:
 
 
 def _raise_unless_damage(error: Exception, name: str) -> None:
-    """Raise the error of a lost process or of a full memory, which is no damage of files."""
+    """Raise if a lost process, a full memory or the system is to blame, which damage no file."""
     if processes.is_of_connection(error):
         peers.wait_for_loss()  # it ends this process
-        reason = textwrap.shorten(str(error), 200)
-        raise RunStopped(f"{name} could not be read ({reason}); it is left as it is") from error
+        raise _left_as_it_is(error, name) from error
     if isinstance(error, jax.errors.JaxRuntimeError | MemoryError):
         raise error
+    # TensorStore raises ValueError with the system's text.
+    if getattr(error, "errno", None) in OF_SYSTEM or any(
+        os.strerror(number) in str(error) for number in OF_SYSTEM
+    ):
+        raise _left_as_it_is(error, name) from error
+
+
+def _left_as_it_is(error: Exception, name: str) -> RunStopped:
+    reason = textwrap.shorten(str(error), 200)
+    return RunStopped(f"{name} could not be read ({reason}); it is left as it is")
 
 
 def _open_staging(directory: Path, *, for_writing: bool) -> Staging | None:
