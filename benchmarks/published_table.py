@@ -17,8 +17,8 @@ INTRODUCTION = """# Published results
 This page is written by `python -m benchmarks.published_results write` from the configs in
 `configs/published` and the results in `docs/results`. No number is typed. Each row is one config
 and one command, which trains all of its seeds. The docstring of a config says where the file of
-its data comes from. The model is chosen on the validation split, and the test split is measured
-once.
+its data comes from. The model and its settings are chosen on the validation split, none of them on
+the test split.
 
 `python -m benchmarks.published_results keep WORKDIR` adds a finished run of the committed config,
 and refuses a run of another one. `python -m vae_jax.main --list` shows the configs.

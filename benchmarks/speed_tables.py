@@ -60,7 +60,7 @@ def likelihood(records: Records) -> str:
 def short_table(records: Records) -> str:
     """Examples per second of each model in float32: ours, the faster PyTorch, pythae.
 
-    Two more columns for each GPU, and a row for a model that was measured on one alone. A model
+    Two more columns for each GPU, and a row for a model that was measured only there. A model
     that has several tasks is represented by the first of them.
     """
     records = {name: record for name, record in records.items() if _dtype(record) == "float32"}

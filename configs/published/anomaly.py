@@ -10,7 +10,7 @@ python -m vae_jax.main --config=published/anomaly --config.data.path=fashion_mni
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 SCORES = "metrics/anomaly/scores"
 ROWS = {
@@ -41,6 +41,7 @@ ROWS = {
 
 def get_config(variant: str = "") -> Config:
     """The config of the row."""
+    check_variant(variant, ROWS)
     config = Config(name="published_anomaly")
     config.data.name = "npz"
     config.data.valid_fraction = 1 / 12

@@ -10,7 +10,7 @@ python -m vae_jax.main --config=published/bb_ans:raw --config.data.dir=DIR
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 SOURCE = "Townsend et al., 2019, recalled; settings from bits-back/bits-back"
 PROMISED = ("ELBO, bits/dim", "metrics/compression/promised")
@@ -43,6 +43,7 @@ ROWS = {
 
 def get_config(variant: str = "") -> Config:
     """The config of a row of `ROWS`."""
+    check_variant(variant, ROWS)
     config = Config(name=f"published_bb_ans_{variant}".rstrip("_"))
     config.data.name = "mnist"
     config.data.valid_fraction = 1 / 60

@@ -7,7 +7,7 @@ python -m vae_jax.main --config=published/fashion_mnist --config.data.path=fashi
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 STEPS_PER_EPOCH = 500
 ROWS = {
@@ -31,6 +31,7 @@ ROWS = {
 
 def get_config(variant: str = "") -> Config:
     """The config of the row."""
+    check_variant(variant, ROWS)
     config = Config(name="published_fashion_mnist")
     config.data.name = "npz"
     config.data.binarization = "dynamic"

@@ -5,7 +5,7 @@ python -m vae_jax.main --config=published/gumbel_softmax --config.data.path=bina
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 ROWS = {
     "": Row(
@@ -24,6 +24,7 @@ ROWS = {
 
 def get_config(variant: str = "") -> Config:
     """The config of the row."""
+    check_variant(variant, ROWS)
     config = Config(name="published_gumbel_softmax")
     config.data.name = "npz"
     config.data.binarization = "none"  # the images are binary

@@ -11,7 +11,7 @@ python -m vae_jax.main --config=published/inference_gap:fashion --config.data.pa
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 AMORTIZATION, APPROXIMATION = "metrics/gap/amortization_gap", "metrics/gap/approximation_gap"
 BARS = (
@@ -36,6 +36,7 @@ ROWS = {
 
 def get_config(variant: str = "") -> Config:
     """The config of a row of `ROWS`."""
+    check_variant(variant, ROWS)
     config = Config(name=f"published_inference_gap_{variant}".rstrip("_"))
     config.data.name = "npz" if variant == "fashion" else "mnist"
     config.data.binarization = "dynamic"

@@ -15,7 +15,7 @@ python -m vae_jax.main --config=published/linear_vae:frey --config.data.path=fre
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 SOURCE = "closed form, arXiv:1911.02469"
 BARS = (
@@ -62,6 +62,7 @@ ROWS = {
 
 def get_config(variant: str = "") -> Config:
     """The config of a row of `ROWS`."""
+    check_variant(variant, ROWS)
     is_frey = variant == "frey"
     config = Config(name=f"published_linear_vae_{variant}".rstrip("_"))
     config.data.name = "npz"

@@ -6,7 +6,7 @@ python -m vae_jax.main --config=published/semi_supervised --config.data.dir=DIR
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 ROWS = {
     "": Row(
@@ -24,14 +24,15 @@ ROWS = {
         "--config.data.dir=DIR",
         "The labeled images are the first 100 of a fixed shuffle, the same for all seeds. Run "
         "once, as it stands: 100 epochs, in each of which a labeled image is seen once. The code "
-        "of the authors makes 3,000, with a labeled image in each batch, and starts from weights "
-        "of 0.001. Not tried: either of them.",
+        "of the authors, for M2 on the features of another VAE, makes 3,000, with a labeled image "
+        "in each batch, and starts from weights of 0.001. Not tried: any of these.",
     ),
 }
 
 
 def get_config(variant: str = "") -> Config:
     """The config of the row."""
+    check_variant(variant, ROWS)
     config = Config(name="published_semi_supervised")
     config.data.name = "mnist"
     config.data.valid_fraction = 1 / 6  # 10,000 of 60,000

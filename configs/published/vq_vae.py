@@ -9,7 +9,7 @@ python -m vae_jax.main --config=published/vq_vae --config.data.path=cifar10.npz
 """
 
 from vae_jax.config import Config
-from vae_jax.config.published import Bar, Row
+from vae_jax.config.published import Bar, Row, check_variant
 
 VARIANCE = 0.06328  # of all training pixels, in [0, 1]
 ROWS = {
@@ -37,6 +37,7 @@ ROWS = {
 
 def get_config(variant: str = "") -> Config:
     """The config of the row."""
+    check_variant(variant, ROWS)
     config = Config(name="published_vq_vae")
     config.data.name = "npz"
     config.data.valid_fraction = 1 / 50

@@ -79,6 +79,14 @@ class Row:
     note: str = ""
 
 
+def check_variant(variant: str, rows: Mapping[str, Row]) -> None:
+    """Raise InputError if the config has no row of that variant."""
+    if variant not in rows:
+        names = [name for name in rows if name]
+        allowed = f"allowed are {', '.join(names)}, or none" if names else "it has none"
+        raise InputError(f"variant {variant!r} of the config: unknown; {allowed}")
+
+
 def read_number(results: Mapping[str, Any], path: str) -> float:
     """The number at a path of keys joined by "/"; a key may contain "/" itself.
 

@@ -27,7 +27,7 @@ from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import evaluate, results, run
 from vae_jax.experiment.measurement import evaluator
-from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.checkpoint import Checkpoints, RefusedError
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, read_metrics
 from vae_jax.experiment.training import loop, recorder, trainers
@@ -251,11 +251,44 @@ def test_what_the_system_refuses_to_read_is_not_damaged(copy, monkeypatch, error
         return restore(self, step, args=args)
 
     monkeypatch.setattr(ocp.CheckpointManager, "restore", refuse)
-    message = r"^checkpoint \d+ in .* could not be read \(.*\); it is left as it is$"
-    with pytest.raises(RunStopped, match=message):
+    message = r"^checkpoint \d+ in .* could not be read \(.*\); it is left as it is; once it can be"
+    with pytest.raises(InputError, match=message):
         loop.train_and_evaluate(small(), copy)
     assert (copy / "checkpoints" / "40").exists()
     assert not list((copy / "checkpoints").glob("damaged*"))
+
+
+def test_a_folder_that_may_not_be_opened_is_not_damaged(copy, monkeypatch):
+    """Orbax says that such a folder is not there."""
+    folder = copy / "checkpoints" / "40" / "description"
+    listdir = os.listdir
+
+    def refuse(path="."):
+        if pathlib.Path(path) == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return listdir(path)
+
+    shutil.move(folder, copy / "elsewhere")
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(InputError, match=r"checkpoint 40 in .*Permission denied.*left as it is"):
+        loop.train_and_evaluate(small(), copy)
+    assert (copy / "checkpoints" / "40").exists()
+
+
+def test_one_checkpoint_that_cannot_be_read_does_not_hide_another(copy, monkeypatch, caplog):
+    describe = Checkpoints.describe
+
+    def refuse(self, step):
+        if step == 20:
+            raise RefusedError("checkpoint 20 could not be read")
+        return describe(self, step)
+
+    monkeypatch.setattr(Checkpoints, "describe", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert vae_jax.load(copy).step == 40
+    assert "checkpoint 20 could not be read" in caplog.text
+    with Checkpoints(copy) as checkpoints, pytest.raises(RefusedError):
+        checkpoints.prune()
 
 
 def test_when_no_checkpoint_can_be_read_it_says_so_and_touches_nothing(copy):

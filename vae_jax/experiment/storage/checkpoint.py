@@ -25,20 +25,26 @@ from vae_jax.train import TrainState
 
 logger = logging.getLogger(__name__)
 
-# Errors of the system, under which an intact file cannot be read.
-OF_SYSTEM = {
+REFUSALS = {  # errors of the system under which an intact file cannot be read
+    errno.EACCES,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
     errno.EMFILE,
     errno.ENFILE,
     errno.ENOMEM,
+    errno.ENOTCONN,
+    errno.EPERM,
     errno.ESTALE,
     errno.ETIMEDOUT,
-    errno.EACCES,
-    errno.EPERM,
 }
 
 
 class DamagedError(InputError):
     """An unreadable checkpoint."""
+
+
+class RefusedError(InputError):
+    """A checkpoint that the system does not let this process read; it may be intact."""
 
 
 class Checkpoints:
@@ -61,7 +67,7 @@ class Checkpoints:
             raise InputError(f"workdir = {os.fspath(workdir)!r}: no checkpoints there")
         if for_writing:
             _make_writable(self.directory)
-        self._keep = keep
+        self._keep, self._for_writing = keep, for_writing
         self._staging = _open_staging(self.directory, for_writing=for_writing)
         # Where Orbax reads and writes.
         self._local = self.directory if self._staging is None else self._staging.directory
@@ -73,7 +79,7 @@ class Checkpoints:
         try:
             self._manager = ocp.CheckpointManager(self._local, options=options)
         except (TypeError, ValueError) as error:  # raised by Orbax's record of a step
-            _raise_unless_damage(error, os.fspath(self.directory))
+            _raise_unless_damage(error, os.fspath(self.directory), self._local)
             raise InputError(
                 f"{self.directory}: damaged, the record of a step cannot be read ({error}); "
                 "move that step away"
@@ -130,6 +136,10 @@ class Checkpoints:
                 descriptions[step] = self.describe(step)
             except DamagedError as error:
                 logger.warning("%s", error)
+            except RefusedError as error:
+                if self._for_writing:  # it would delete checkpoints by what the others say
+                    raise
+                logger.warning("%s", error)
         return descriptions
 
     def describe(self, step: int) -> Description:
@@ -151,7 +161,8 @@ class Checkpoints:
 
         Raises:
           DamagedError: the checkpoint is unreadable.
-          RunStopped: another process of the run is lost, or the system refuses to read a file.
+          RefusedError: the system refuses to read a file, as with too many open files.
+          RunStopped: another process of the run is lost.
         """
         device = SingleDeviceSharding(jax.local_devices()[0])
 
@@ -166,7 +177,8 @@ class Checkpoints:
         try:
             return self._manager.restore(step, args=self._args.Composite(**{item: args}))[item]
         except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
-            _raise_unless_damage(error, f"checkpoint {step} in {self.directory}")
+            folder = self._local / str(step) / item
+            _raise_unless_damage(error, f"checkpoint {step} in {self.directory}", folder)
             reason = textwrap.shorten(str(error) or type(error).__name__, 200)
             raise DamagedError(
                 f"checkpoint {step} in {self.directory} is damaged: {reason}"
@@ -201,23 +213,32 @@ class Checkpoints:
             self._staging.close()
 
 
-def _raise_unless_damage(error: Exception, name: str) -> None:
+def _raise_unless_damage(error: Exception, name: str, folder: Path) -> None:
     """Raise if a lost process, a full memory or the system is to blame, which damage no file."""
     if processes.is_of_connection(error):
         peers.wait_for_loss()  # it ends this process
-        raise _left_as_it_is(error, name) from error
+        raise RunStopped(_left_as_it_is(name, error)) from error
     if isinstance(error, jax.errors.JaxRuntimeError | MemoryError):
         raise error
-    # TensorStore raises ValueError with the system's text.
-    if getattr(error, "errno", None) in OF_SYSTEM or any(
-        os.strerror(number) in str(error) for number in OF_SYSTEM
-    ):
-        raise _left_as_it_is(error, name) from error
+    if refusal := _refusal(error, folder):
+        advice = "once it can be read, run the same command again"
+        raise RefusedError(f"{_left_as_it_is(name, refusal)}; {advice}") from error
 
 
-def _left_as_it_is(error: Exception, name: str) -> RunStopped:
-    reason = textwrap.shorten(str(error), 200)
-    return RunStopped(f"{name} could not be read ({reason}); it is left as it is")
+def _left_as_it_is(name: str, error: Exception) -> str:
+    return f"{name} could not be read ({textwrap.shorten(str(error), 200)}); it is left as it is"
+
+
+def _refusal(error: Exception, folder: Path) -> Exception | None:
+    """The error of the system behind an error of reading the folder, if it is one of `REFUSALS`."""
+    try:
+        os.listdir(folder)  # of a folder that it may not open, Orbax says that it is not there
+    except OSError as of_folder:
+        if of_folder.errno in REFUSALS:
+            return of_folder
+    texts = map(os.strerror, REFUSALS)  # TensorStore raises ValueError with such a text
+    is_refusal = getattr(error, "errno", None) in REFUSALS or any(t in str(error) for t in texts)
+    return error if is_refusal else None
 
 
 def _open_staging(directory: Path, *, for_writing: bool) -> Staging | None:
