@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import runpy
 
 import numpy as np
 import pytest
@@ -54,6 +55,16 @@ def test_a_published_config(name) -> None:
         entry.config, shape if entry.config.data.name != "sprites" else (64, 64, 1)
     )
     builders.build_optimizer(entry.config)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(published_results.CONFIGS.glob("*.py")), ids=lambda p: p.stem
+)
+def test_an_unknown_variant_is_refused(path) -> None:
+    get_config = runpy.run_path(str(path))["get_config"]
+    assert get_config().name == f"published_{path.stem}"
+    with pytest.raises(InputError, match="variant 'typo' of the config: unknown"):
+        get_config("typo")
 
 
 def test_the_page_is_what_the_generator_writes() -> None:
