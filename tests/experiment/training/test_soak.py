@@ -80,9 +80,10 @@ def kill(process, workdir, kind, target, rng):
     """Kill the process at its moment; returns True if it was writing a checkpoint."""
     started, before = time.monotonic(), last_line(workdir)
     startup = rng.uniform(0, STARTUP)
+    far = max(target, before["step"] + EVERY)  # a fast start must not use up the steps
     while process.poll() is None:
         step = last_line(workdir)["step"]
-        if kind == "start-up" and time.monotonic() > started + startup:
+        if kind == "start-up" and (time.monotonic() > started + startup or step >= far):
             break
         if kind == "steps" and step >= target:
             break
@@ -104,7 +105,7 @@ def soak(workdir, kills, device_counts):
     for number in range(kills):
         devices = device_counts[number % len(device_counts)]
         kind = rng.choice(["start-up", "steps", "write", "write"])
-        target = int(STEPS * (number + rng.random()) / (kills + 1))
+        target = int(STEPS * (number + rng.random()) / (kills + 3))
         hit = kill(start(workdir, devices), workdir, kind, target, rng)
         writes += hit
         saved = sorted(
