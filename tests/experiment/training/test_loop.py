@@ -27,7 +27,8 @@ from vae_jax.config import Config
 from vae_jax.errors import InputError, RunStopped
 from vae_jax.experiment import evaluate, results, run
 from vae_jax.experiment.measurement import evaluator
-from vae_jax.experiment.storage.checkpoint import Checkpoints, RefusedError
+from vae_jax.experiment.storage.checkpoint import Checkpoints
+from vae_jax.experiment.storage.damage import RefusedError
 from vae_jax.experiment.storage.description import Description
 from vae_jax.experiment.storage.metric_writer import MetricsWriter, read_metrics
 from vae_jax.experiment.training import loop, recorder, trainers

@@ -1,7 +1,6 @@
 """Checkpoints: state and config together, written atomically by Orbax; no pickle."""
 
 import dataclasses
-import errno
 import functools
 import itertools
 import logging
@@ -16,35 +15,15 @@ from jax.sharding import SingleDeviceSharding
 
 from vae_jax import config as config_lib
 from vae_jax.config import Config
-from vae_jax.errors import InputError, RunStopped
-from vae_jax.experiment import peers, processes
+from vae_jax.errors import InputError
+from vae_jax.experiment import processes
+from vae_jax.experiment.storage.damage import DamagedError, RefusedError, raise_unless_damage
 from vae_jax.experiment.storage.description import Description, best_step, parse_description
 from vae_jax.experiment.storage.staging import Staging
 from vae_jax.files import Path, as_path, is_local
 from vae_jax.train import TrainState
 
 logger = logging.getLogger(__name__)
-
-REFUSALS = {  # errors of the system under which an intact file cannot be read
-    errno.EACCES,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.ENOTCONN,
-    errno.EPERM,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-}
-
-
-class DamagedError(InputError):
-    """An unreadable checkpoint."""
-
-
-class RefusedError(InputError):
-    """A checkpoint that the system does not let this process read; it may be intact."""
 
 
 class Checkpoints:
@@ -79,7 +58,7 @@ class Checkpoints:
         try:
             self._manager = ocp.CheckpointManager(self._local, options=options)
         except (TypeError, ValueError) as error:  # raised by Orbax's record of a step
-            _raise_unless_damage(error, os.fspath(self.directory), self._local)
+            raise_unless_damage(error, os.fspath(self.directory), self._local)
             raise InputError(
                 f"{self.directory}: damaged, the record of a step cannot be read ({error}); "
                 "move that step away"
@@ -178,7 +157,7 @@ class Checkpoints:
             return self._manager.restore(step, args=self._args.Composite(**{item: args}))[item]
         except Exception as error:  # Orbax and TensorStore raise many types on a damaged file
             folder = self._local / str(step) / item
-            _raise_unless_damage(error, f"checkpoint {step} in {self.directory}", folder)
+            raise_unless_damage(error, f"checkpoint {step} in {self.directory}", folder)
             reason = textwrap.shorten(str(error) or type(error).__name__, 200)
             raise DamagedError(
                 f"checkpoint {step} in {self.directory} is damaged: {reason}"
@@ -211,34 +190,6 @@ class Checkpoints:
         self._manager.close()
         if self._staging is not None:
             self._staging.close()
-
-
-def _raise_unless_damage(error: Exception, name: str, folder: Path) -> None:
-    """Raise if a lost process, a full memory or the system is to blame, which damage no file."""
-    if processes.is_of_connection(error):
-        peers.wait_for_loss()  # it ends this process
-        raise RunStopped(_left_as_it_is(name, error)) from error
-    if isinstance(error, jax.errors.JaxRuntimeError | MemoryError):
-        raise error
-    if refusal := _refusal(error, folder):
-        advice = "once it can be read, run the same command again"
-        raise RefusedError(f"{_left_as_it_is(name, refusal)}; {advice}") from error
-
-
-def _left_as_it_is(name: str, error: Exception) -> str:
-    return f"{name} could not be read ({textwrap.shorten(str(error), 200)}); it is left as it is"
-
-
-def _refusal(error: Exception, folder: Path) -> Exception | None:
-    """The error of the system behind an error of reading the folder, if it is one of `REFUSALS`."""
-    try:
-        os.listdir(folder)  # of a folder that it may not open, Orbax says that it is not there
-    except OSError as of_folder:
-        if of_folder.errno in REFUSALS:
-            return of_folder
-    texts = map(os.strerror, REFUSALS)  # TensorStore raises ValueError with such a text
-    is_refusal = getattr(error, "errno", None) in REFUSALS or any(t in str(error) for t in texts)
-    return error if is_refusal else None
 
 
 def _open_staging(directory: Path, *, for_writing: bool) -> Staging | None:

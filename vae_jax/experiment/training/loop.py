@@ -24,7 +24,8 @@ from vae_jax.experiment.measurement.best import Best, find_best
 from vae_jax.experiment.measurement.scores import make_scorers
 from vae_jax.experiment.overrides import advise_evaluation
 from vae_jax.experiment.run import Run, prepare_runs
-from vae_jax.experiment.storage.checkpoint import Checkpoints, DamagedError, restore_latest
+from vae_jax.experiment.storage.checkpoint import Checkpoints, restore_latest
+from vae_jax.experiment.storage.damage import DamagedError
 from vae_jax.experiment.storage.description import check_same_data
 from vae_jax.experiment.storage.workdir import claim_workdir
 from vae_jax.experiment.sweeps.results import Announce, evaluate_trials
