@@ -52,6 +52,7 @@ LAYERS = [  # from the bottom up; a module belongs to the most specific layer th
     "experiment.storage.workdir",
     "experiment.builders",
     "experiment.storage.staging",
+    "experiment.storage.damage",
     "experiment.storage.description",
     "experiment.storage.checkpoint",
     "experiment.selection",
