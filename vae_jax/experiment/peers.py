@@ -233,7 +233,7 @@ def leave(message: str, status: int, lost: int | None = None) -> NoReturn:
     screen = 2
     with contextlib.suppress(OSError):
         screen = os.dup(2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # JAX would add lines of its own until the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # or JAX prints more lines
     with contextlib.suppress(OSError):
         os.write(screen, f"{message}\n".encode(errors="backslashreplace"))
     if _watches and jax.process_index() == 0:
